@@ -1,0 +1,141 @@
+package domain
+
+import "time"
+
+// Event is one fact. The set is closed: a type switch over it names every case.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// Change says what a scan found an artifact to be, compared with the scan before.
+type Change string
+
+// The changes. The values are stored: append only.
+const (
+	ChangeNew     Change = "new"
+	ChangeChanged Change = "changed"
+)
+
+// RepositoryRegistered is recorded with the first scan of a repository that completes, in its batch.
+type RepositoryRegistered struct {
+	Repository Repository `json:"repository"`
+}
+
+// RepositoryRetired ends a repository. Its history stays; further scans fail.
+type RepositoryRetired struct {
+	Repository Repository `json:"repository"`
+	Actor      string     `json:"actor"`
+	Reason     string     `json:"reason"`
+	RetiredAt  time.Time  `json:"retired_at"`
+}
+
+// ArtifactParsed says that an artifact is new or changed. Its Links are resolved within the tree of this scan.
+type ArtifactParsed struct {
+	Artifact
+	// Number is the artifact's own within its repository: 1, 2, 3 ... in order of first appearance, never given to
+	// another. An artifact that is removed and added again gets a new one.
+	Number int `json:"number"`
+	// Version counts the versions of this Number, from 1.
+	Version int    `json:"version"`
+	Change  Change `json:"change"`
+	// Previous is the content hash of the version before; "" for a new artifact.
+	Previous string `json:"previous,omitempty"`
+	// MovedFrom is where an artifact of the same kind and gxp_id (or, without an id, the same bytes) was removed in
+	// this scan.
+	MovedFrom *Key   `json:"moved_from,omitempty"`
+	Stamp     string `json:"stamp"`  // File.Stamp
+	Source    string `json:"source"` // File.Blob: of the whole unit
+}
+
+// ArtifactRejected says that a file of a known kind could not be parsed. An artifact that the path held before is
+// removed in the same scan.
+type ArtifactRejected struct {
+	Path string `json:"path"`
+	Rejection
+	Stamp  string `json:"stamp"`
+	Source string `json:"source"`
+}
+
+// ArtifactRemoved says that what the scan before held is gone.
+type ArtifactRemoved struct {
+	Key
+	Kind     Kind   `json:"kind"`
+	GxPID    string `json:"gxp_id,omitempty"`
+	Number   int    `json:"number"`
+	Version  int    `json:"version"`            // the last one
+	Previous string `json:"previous"`           // its content hash
+	MovedTo  *Key   `json:"moved_to,omitempty"` // see ArtifactParsed.MovedFrom
+}
+
+// RejectionCleared says that a path that was rejected is gone or is an artifact now.
+type RejectionCleared struct {
+	Path string `json:"path"`
+}
+
+// Relinked says that a link of an artifact which did not change itself resolves differently than in the scan before.
+type Relinked struct {
+	Number int `json:"number"`
+	Index  int `json:"index"` // of the link in the artifact's Links, from 0
+	Link
+}
+
+// Count is the tally of one kind in one scan.
+type Count struct {
+	Kind      Kind `json:"kind"`
+	Found     int  `json:"found"` // New + Changed + Unchanged
+	New       int  `json:"new"`
+	Changed   int  `json:"changed"`
+	Unchanged int  `json:"unchanged"`
+	Removed   int  `json:"removed"`
+	Rejected  int  `json:"rejected"` // files; not part of Found
+}
+
+// ScanCompleted is the last event of every batch that a completed scan appends.
+type ScanCompleted struct {
+	Head
+	Counts   []Count    `json:"counts"` // kinds with any, in the order of Kinds
+	Links    LinkCounts `json:"links"`
+	Relinked []Relinked `json:"relinked,omitempty"`
+	// Findings are those of the tree as a whole: duplicates and what was not read. Those of one artifact are in its
+	// ArtifactParsed, broken links in its Links.
+	Findings []Finding `json:"findings,omitempty"`
+	// TreeDigest is the digest of the resulting tree: see State.TreeDigest.
+	TreeDigest string `json:"tree_digest"`
+}
+
+// LinkCounts is the state of all links of the resulting tree.
+type LinkCounts struct {
+	Sound     int `json:"sound"`
+	Missing   int `json:"missing"`
+	WrongKind int `json:"wrong_kind"`
+}
+
+// ScanFailed is the only event of a scan that did not complete (I2).
+type ScanFailed struct {
+	Head
+	Code       string      `json:"code"`       // the code of the first violation
+	Violations []Violation `json:"violations"` // all of them, at least one
+}
+
+// AdminActed records an act of an administrator, in the stream "engine".
+type AdminActed struct {
+	ID        string            `json:"id"` // UUIDv7 of the act
+	Action    string            `json:"action"`
+	Target    string            `json:"target,omitempty"`
+	Arguments map[string]string `json:"arguments,omitempty"`
+	Actor     string            `json:"actor"`
+	Reason    string            `json:"reason"`
+	Outcome   string            `json:"outcome"` // succeeded, failed, cancelled
+	Detail    string            `json:"detail,omitempty"`
+	At        time.Time         `json:"at"`
+}
+
+func (RepositoryRegistered) event() {}
+func (RepositoryRetired) event()    {}
+func (ArtifactParsed) event()       {}
+func (ArtifactRejected) event()     {}
+func (ArtifactRemoved) event()      {}
+func (RejectionCleared) event()     {}
+func (ScanCompleted) event()        {}
+func (ScanFailed) event()           {}
+func (AdminActed) event()           {}

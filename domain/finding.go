@@ -1,0 +1,28 @@
+package domain
+
+// Finding is something that a reviewer should know and that did not stop the scan.
+type Finding struct {
+	Code string `json:"code"`           // see the Finding... constants
+	Path string `json:"path,omitempty"` // where; empty for the artifact that carries the finding
+	Line int    `json:"line,omitempty"` // from 1; 0 when the finding has no line
+	Text string `json:"text"`           // one sentence: what is there, what was expected
+}
+
+// The codes of findings. The values are stored: append only.
+const (
+	FindingDuplicate       = "duplicate"        // a gxp_id that another path of the same kind wins
+	FindingRepeated        = "repeated"         // a gxp_id that an earlier entry of the same file has
+	FindingSymlink         = "symlink"          // a symbolic link, not followed
+	FindingSubmodule       = "submodule"        // a submodule, not entered
+	FindingOddPath         = "odd_path"         // a path that some system cannot hold, or that hides something
+	FindingOversized       = "oversized"        // a file above the limit: listed, not read
+	FindingMissingDir      = "missing_dir"      // requirements/, user_stories/ or specs/ is absent
+	FindingMissingID       = "missing_id"       // the kind has a gxp_id and the file gives none
+	FindingMissingField    = "missing_field"    // a field that the kind requires is absent
+	FindingNoFrontMatter   = "no_front_matter"  // the kind has front matter and the file none
+	FindingMixedKeys       = "mixed_keys"       // snake_case and camelCase in one front matter
+	FindingListItem        = "list_item"        // a list item that is a map, because of a stray ": "
+	FindingUnsignedPackage = "unsigned_package" // a package without a signature file
+	FindingExpired         = "expired"          // a signed exp that had passed at the scan
+	FindingTruncated       = "truncated"        // more findings of this kind than are listed
+)

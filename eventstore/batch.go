@@ -1,0 +1,130 @@
+package eventstore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// Expected is the revision at which an append expects its stream. The zero value is refused: there is no "any".
+type Expected struct {
+	next uint64 // revision that the first event gets
+	set  bool
+}
+
+// NoStream expects that the stream has no event.
+func NoStream() Expected { return Expected{set: true} }
+
+// AtRevision expects that r is the last revision of the stream.
+func AtRevision(r Revision) Expected { return Expected{next: uint64(r) + 1, set: true} }
+
+// Next is the revision that the first event of the batch gets. It is meaningless for the zero value.
+func (e Expected) Next() Revision { return Revision(e.next) }
+
+// IsZero reports whether nothing was expected, which every log refuses.
+func (e Expected) IsZero() bool { return !e.set }
+
+// String names the expectation for error texts.
+func (e Expected) String() string {
+	switch {
+	case !e.set:
+		return "no expectation"
+	case e.next == 0:
+		return "no stream"
+	default:
+		return fmt.Sprintf("revision %d", e.next-1)
+	}
+}
+
+// NewEvent is one event of a batch, encoded.
+type NewEvent struct {
+	ID   EventID
+	Type string
+	Data []byte // JSON
+}
+
+// ContentHash covers what makes an event the same event: its type and data. Two appends of one id with different hashes
+// are an error (I4).
+func (e NewEvent) ContentHash() [sha256.Size]byte {
+	h := sha256.New()
+	h.Write([]byte(e.Type))
+	h.Write([]byte{0})
+	h.Write(e.Data)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// Blob is the bytes of one scanned file and their hash.
+type Blob struct {
+	SHA256 string // 64 lower-case hexadecimal digits
+	Bytes  []byte
+}
+
+// Batch is one atomic append. A log keeps no reference to it.
+type Batch struct {
+	Stream   StreamID
+	Expected Expected
+	Events   []NewEvent // at least one
+	// Meta is shared by all events. The log sets Index and Size; Attempt counts the tries of this batch, from 1.
+	Meta Meta
+	// Contents are stored with the events, each hash once in the life of the log. A reader that sees the events finds
+	// the contents.
+	Contents []Blob
+}
+
+// Validate reports every fault that makes b unfit for any log. The error wraps [ErrInvalid].
+func (b Batch) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if err := b.Stream.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	if b.Expected.IsZero() {
+		fault("no expected revision")
+	}
+	if len(b.Events) == 0 {
+		fault("no events")
+	}
+	if b.Meta.Attempt < 1 {
+		fault("attempt %d: counts from 1", b.Meta.Attempt)
+	}
+	seen := make(map[EventID]bool, len(b.Events))
+	for i, e := range b.Events {
+		if e.ID == (EventID{}) || e.Type == "" || len(e.Data) == 0 {
+			fault("event %d: id, type and data are required", i)
+		}
+		if seen[e.ID] {
+			fault("event %d: id %s repeats", i, e.ID)
+		}
+		seen[e.ID] = true
+	}
+	for i, c := range b.Contents {
+		if sum := sha256.Sum256(c.Bytes); hex.EncodeToString(sum[:]) != c.SHA256 {
+			fault("content %d: bytes do not have the hash %q", i, c.SHA256)
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
+	}
+	return nil
+}
+
+func (s StreamID) validate() error {
+	if len(s) == 0 || len(s) > 200 {
+		return fmt.Errorf("stream name of %d bytes: want 1 to 200", len(s))
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return fmt.Errorf("stream name %q: want printable ASCII without blanks", string(s))
+		}
+	}
+	return nil
+}
+
+// Appended says where a batch stands.
+type Appended struct {
+	First, Last  Position
+	LastRevision Revision
+	// Repeated reports that the log held the batch already and nothing was written now.
+	Repeated bool
+}

@@ -1,0 +1,121 @@
+package eventstore
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Appender writes.
+type Appender interface {
+	// Append writes batch to its stream atomically and in order, after revision batch.Expected.
+	//
+	// On ErrConflict, ErrIDReused, ErrInvalid and ErrTooLarge nothing was written. On any other error, a cancelled
+	// context included, the outcome is unknown: call again with the same batch, and the log holds it once. A batch
+	// that the log holds already is a success with Appended.Repeated set. Safe for concurrent use. Append keeps no
+	// reference to batch.
+	Append(ctx context.Context, batch Batch) (Appended, error)
+}
+
+// Reader reads over all streams, in the order of positions.
+type Reader interface {
+	// Read yields records in order from the one after after, up to the head at the time of the call. An error is the
+	// last thing that it yields. The body of the loop may take as long as it likes and may append.
+	Read(ctx context.Context, after Position, filter Filter) iter.Seq2[Record, error]
+	// ReadBackwards yields records in falling order from the one before before; a before of 0 means from the head.
+	ReadBackwards(ctx context.Context, before Position, filter Filter) iter.Seq2[Record, error]
+	// Head returns the position of the last event of the log, 0 when it has none.
+	Head(ctx context.Context) (Position, error)
+}
+
+// StreamReader reads one stream. A stream that does not exist yields nothing.
+type StreamReader interface {
+	// ReadStream yields records of stream in order, from revision from on, up to its end at the time of the call.
+	ReadStream(ctx context.Context, stream StreamID, from Revision) iter.Seq2[Record, error]
+	// ReadStreamBackwards yields records of stream in falling order, from its end.
+	ReadStreamBackwards(ctx context.Context, stream StreamID) iter.Seq2[Record, error]
+}
+
+// Subscriber follows the log.
+type Subscriber interface {
+	// Subscribe yields what Read yields and then goes on with each new record as it is committed, by whatever process,
+	// without gap or duplicate. It ends when the loop breaks or, with ctx's error, when ctx does. A slow loop is never
+	// dropped: the subscription reads from the log, at the loop's pace.
+	Subscribe(ctx context.Context, after Position, filter Filter) iter.Seq2[Record, error]
+}
+
+// ContentStore holds the original bytes of scanned files (I12).
+type ContentStore interface {
+	// Content returns the bytes with that SHA-256 (64 hexadecimal digits), checked against it, or ErrNotFound, or
+	// ErrCorrupt. The caller owns them.
+	Content(ctx context.Context, sha256 string) ([]byte, error)
+	// ContentHashes yields the hash of every stored content, in no particular order.
+	ContentHashes(ctx context.Context) iter.Seq2[string, error]
+}
+
+// Snapshot is a folded state, kept beside the log to spare reading a long stream again. It is a cache: it may be
+// missing or stale, and is never trusted without the checks of the Recorder.
+type Snapshot struct {
+	Stream   StreamID
+	Revision Revision // of the last event folded
+	EventID  EventID  // of that event
+	Version  int      // of the state's form
+	Data     []byte   // encoded state
+}
+
+// Snapshots keeps at most one snapshot for each stream.
+type Snapshots interface {
+	// LoadSnapshot returns ErrNotFound when there is none.
+	LoadSnapshot(ctx context.Context, stream StreamID) (Snapshot, error)
+	// SaveSnapshot replaces the stream's snapshot.
+	SaveSnapshot(ctx context.Context, snapshot Snapshot) error
+}
+
+// Log is all that a log does. Declare the part that you use; every log implements the whole.
+type Log interface {
+	Appender
+	Reader
+	StreamReader
+	Subscriber
+	ContentStore
+	Snapshots
+	// ID identifies this log for ever. It is made at creation and survives backup and restore (I14).
+	ID() uuid.UUID
+	// Features says where this log differs from others.
+	Features() Features
+	// Close ends every subscription with ErrClosed and frees what the log holds. Closing twice is harmless.
+	Close() error
+}
+
+// Features are the differences between logs, in words that a user can read. The conformance suite checks each.
+type Features struct {
+	Name            string // "memory", "SQLite", ...
+	Durable         bool   // an acknowledged batch survives kill -9 and power loss
+	DensePositions  bool   // 1, 2, 3 and so on without a gap
+	SharedByProcess bool   // several processes may append and read at the same time
+	MaxBatchBytes   int64  // largest sum of data and metadata of a batch; 0 means no limit but memory
+}
+
+// Filter chooses records. The zero value chooses all.
+type Filter struct {
+	StreamPrefix string   // "" for any
+	Types        []string // versioned names; empty for any
+}
+
+// Match reports whether r passes the filter.
+func (f Filter) Match(r Record) bool {
+	if !strings.HasPrefix(string(r.Stream), f.StreamPrefix) {
+		return false
+	}
+	if len(f.Types) == 0 {
+		return true
+	}
+	for _, t := range f.Types {
+		if t == r.Type {
+			return true
+		}
+	}
+	return false
+}

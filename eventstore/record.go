@@ -1,0 +1,49 @@
+package eventstore
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Position is a place in the whole log: 1 for the first event, in commit order. In the SQL logs positions are dense, so
+// that a missing number is corruption. Zero is before the first event.
+type Position uint64
+
+// Revision is the place of an event in its stream: 0, 1, 2 and so on.
+type Revision uint64
+
+// StreamID names a stream: 1 to 200 bytes of printable ASCII without blanks.
+type StreamID string
+
+// EventID identifies an event for ever. See [DeriveEventID].
+type EventID = uuid.UUID
+
+// Record is one event as a log holds it. Data is owned by the receiver.
+type Record struct {
+	Position   Position
+	Stream     StreamID
+	Revision   Revision
+	ID         EventID
+	Type       string    // versioned name, such as "artifact.parsed.v1"
+	RecordedAt time.Time // the engine's clock at the append, UTC, to the microsecond; one for each batch
+	Meta       Meta
+	Data       []byte // JSON, byte for byte as it was appended
+}
+
+// Meta is what a record says beside its data.
+type Meta struct {
+	Actor       string `json:"actor"`
+	Reason      string `json:"reason,omitempty"`
+	Scan        string `json:"scan,omitempty"` // UUIDv7 of the scan, or of the act, that the batch records
+	Index       int    `json:"index"`          // in the batch, from 0
+	Size        int    `json:"size"`           // of the batch, in events: Index == Size-1 ends it
+	Attempt     int    `json:"attempt"`        // which try of the append landed, from 1; not part of the content hash
+	Correlation string `json:"correlation,omitempty"`
+	Causation   string `json:"causation,omitempty"`
+	TraceParent string `json:"traceparent,omitempty"` // W3C trace context
+	TraceState  string `json:"tracestate,omitempty"`
+}
+
+// EndsBatch reports whether r is the last event of its batch.
+func (r Record) EndsBatch() bool { return r.Meta.Index == r.Meta.Size-1 }
