@@ -9,15 +9,116 @@ import (
 // and deciding. Read again against the state at hand and decide again.
 var ErrStale = errors.New("scan was read against another state")
 
-// Refused is the error of a scan that the policy does not let pass. It lists every violation, not just the first.
+// Refused is the error of a scan that a rule or the policy does not let pass. It lists every violation, not just the
+// first. Nothing but [Fail] is to be recorded of such a scan.
 type Refused struct {
 	Violations []Violation // at least one
 }
 
 // Error names the first violation and how many there are.
 func (r *Refused) Error() string {
-	if len(r.Violations) == 1 {
+	switch n := len(r.Violations); n {
+	case 0:
+		return "scan refused"
+	case 1:
 		return "scan refused: " + r.Violations[0].Text
+	default:
+		return fmt.Sprintf("scan refused for %d reasons, the first: %s", n, r.Violations[0].Text)
 	}
-	return fmt.Sprintf("scan refused: %s (and %d more violations)", r.Violations[0].Text, len(r.Violations)-1)
+}
+
+// Decide compares a scan with the state and returns the events that record it, in the order in which they happened to
+// the tree: registration, removals, artifacts by key, rejections, and ScanCompleted as the last. They are one batch (I1).
+//
+// The error is a *Refused when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
+// when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
+func Decide(s State, scan Scan) ([]Event, error) {
+	if err := admit(s, scan); err != nil {
+		return nil, err
+	}
+	t, err := grow(s, scan.Files)
+	if err != nil {
+		return nil, err
+	}
+	t.move()
+	ix := t.index()
+	links, relinked := t.link(ix)
+	findings, err := t.judge(ix, scan)
+	if err != nil {
+		return nil, err
+	}
+	head := scan.Head
+	head.Number = s.Scans + 1
+	events := t.events(head)
+	return append(events, ScanCompleted{
+		Head: head, Counts: t.counts(), Links: links, Relinked: relinked, Findings: findings, TreeDigest: t.digest(),
+	}), nil
+}
+
+// Fail returns the one event of a scan that did not complete (I2). violations must not be empty.
+func Fail(s State, head Head, violations []Violation) ScanFailed {
+	head.Number = s.Scans + 1
+	return ScanFailed{Head: head, Code: violations[0].Code, Violations: violations}
+}
+
+// admit refuses what no policy lets pass.
+func admit(s State, scan Scan) error {
+	violations := scan.Faults
+	if s.Retired {
+		violations = append([]Violation{{
+			Code: ViolationRetired,
+			Text: fmt.Sprintf("repository %q was retired; scan it under another name to go on", s.Repository.Name),
+		}}, violations...)
+	}
+	if len(violations) > 0 {
+		return &Refused{Violations: violations}
+	}
+	return nil
+}
+
+// judge applies the policy to the tree. It returns the findings of the tree as a whole.
+func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
+	var violations []Violation
+	findings := append([]Finding(nil), scan.Findings...)
+	for _, c := range t.claims() {
+		if scan.Policy.Duplicates == DuplicatesUpdate {
+			findings = append(findings, c.findings()...)
+			continue
+		}
+		violations = append(violations, c.violations()...)
+	}
+	if scan.Policy.Links != LinksFlag {
+		violations = append(violations, t.brokenLinks(ix)...)
+	}
+	if len(violations) > 0 {
+		return nil, &Refused{Violations: violations}
+	}
+	return findings, nil
+}
+
+// events lists what happened to the tree, but for ScanCompleted.
+func (t *tree) events(head Head) []Event {
+	var out []Event
+	if !t.state.Registered {
+		out = append(out, RepositoryRegistered{Repository: head.Repository})
+	}
+	for _, g := range t.gone {
+		out = append(out, ArtifactRemoved{
+			Key: g.Key, Kind: g.known.Kind, GxPID: g.known.GxPID, Number: g.known.Number, Version: g.known.Version,
+			Previous: g.known.SHA256, MovedTo: g.movedTo,
+		})
+	}
+	for _, path := range t.cleared {
+		out = append(out, RejectionCleared{Path: path})
+	}
+	for _, n := range t.nodes {
+		if n.parsed != nil {
+			n.parsed.Number, n.parsed.Version = n.known.Number, n.known.Version
+			out = append(out, *n.parsed)
+		}
+	}
+	for _, f := range t.rejected {
+		out = append(out, ArtifactRejected{Path: f.Path, Rejection: *f.Rejected, Stamp: f.Stamp, Source: f.Blob})
+	}
+	return out
 }

@@ -14,6 +14,9 @@ type Change string
 const (
 	ChangeNew     Change = "new"
 	ChangeChanged Change = "changed"
+	// ChangeReread is an artifact whose bytes are as before and which was read under another stamp: by a newer reader or
+	// with other evidence keys.
+	ChangeReread Change = "reread"
 )
 
 // RepositoryRegistered is recorded with the first scan of a repository that completes, in its batch.
@@ -74,20 +77,23 @@ type RejectionCleared struct {
 
 // Relinked says that a link of an artifact which did not change itself resolves differently than in the scan before.
 type Relinked struct {
-	Number int `json:"number"`
-	Index  int `json:"index"` // of the link in the artifact's Links, from 0
+	Key
+	Kind   Kind `json:"kind"` // of the artifact, not of the link's target
+	Number int  `json:"number"`
+	Index  int  `json:"index"` // of the link in the artifact's Links, from 0
 	Link
 }
 
 // Count is the tally of one kind in one scan.
 type Count struct {
 	Kind      Kind `json:"kind"`
-	Found     int  `json:"found"` // New + Changed + Unchanged
+	Found     int  `json:"found"` // New + Changed + Reread + Unchanged
 	New       int  `json:"new"`
 	Changed   int  `json:"changed"`
+	Reread    int  `json:"reread"` // see ChangeReread
 	Unchanged int  `json:"unchanged"`
 	Removed   int  `json:"removed"`
-	Rejected  int  `json:"rejected"` // files; not part of Found
+	Rejected  int  `json:"rejected"` // files that could not be parsed, in this scan or before; not part of Found
 }
 
 // ScanCompleted is the last event of every batch that a completed scan appends.

@@ -1,0 +1,98 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Evolve folds one event into s and returns the result. It takes s over: the caller goes on with what is returned and
+// uses s no more. It is total: an event of another stream, such as AdminActed, changes nothing.
+func Evolve(s State, e Event) State {
+	if s.Units == nil {
+		s.Units = map[string]*Unit{}
+	}
+	switch e := e.(type) {
+	case RepositoryRegistered:
+		s.Repository, s.Registered = e.Repository, true
+	case RepositoryRetired:
+		s.Retired = true
+	case ArtifactParsed:
+		s.parsed(e)
+	case ArtifactRejected:
+		u := s.unit(e.Path)
+		u.Blob, u.Stamp = e.Source, e.Stamp
+		u.Rejected = &KnownRejected{Kind: e.Kind, SHA256: e.Content.SHA256}
+	case ArtifactRemoved:
+		s.removed(e.Key)
+	case RejectionCleared:
+		s.unit(e.Path).Rejected = nil
+		s.dropIfEmpty(e.Path)
+	case ScanCompleted:
+		s.Scans = e.Number
+		for _, r := range e.Relinked {
+			s.relinked(r)
+		}
+	case ScanFailed:
+		s.Scans = e.Number
+	case AdminActed:
+	}
+	return s
+}
+
+// Fold evolves s by each of events.
+func Fold(s State, events ...Event) State {
+	for _, e := range events {
+		s = Evolve(s, e)
+	}
+	return s
+}
+
+func (s *State) unit(path string) *Unit {
+	u := s.Units[path]
+	if u == nil {
+		u = &Unit{}
+		s.Units[path] = u
+	}
+	return u
+}
+
+func (s *State) dropIfEmpty(path string) {
+	if u := s.Units[path]; u != nil && len(u.Artifacts) == 0 && u.Rejected == nil {
+		delete(s.Units, path)
+	}
+}
+
+func (u *Unit) find(ordinal int) (int, bool) {
+	return slices.BinarySearchFunc(u.Artifacts, ordinal, func(k Known, o int) int { return cmp.Compare(k.Ordinal, o) })
+}
+
+func (s *State) parsed(e ArtifactParsed) {
+	s.Numbers = max(s.Numbers, e.Number)
+	u := s.unit(e.Path)
+	u.Blob, u.Stamp = e.Source, e.Stamp
+	known := Known{
+		Ordinal: e.Ordinal, Number: e.Number, Version: e.Version, Kind: e.Kind, GxPID: e.GxPID,
+		SHA256: e.Content.SHA256, Digest: e.Digest, Links: slices.Clone(e.Links),
+	}
+	i, held := u.find(e.Ordinal)
+	if held {
+		u.Artifacts[i] = known
+		return
+	}
+	u.Artifacts = slices.Insert(u.Artifacts, i, known)
+}
+
+func (s *State) removed(key Key) {
+	u := s.unit(key.Path)
+	if i, held := u.find(key.Ordinal); held {
+		u.Artifacts = slices.Delete(u.Artifacts, i, i+1)
+	}
+	s.dropIfEmpty(key.Path)
+}
+
+func (s *State) relinked(r Relinked) {
+	u := s.unit(r.Path)
+	if i, held := u.find(r.Ordinal); held && r.Index < len(u.Artifacts[i].Links) {
+		u.Artifacts[i].Links[r.Index] = r.Link
+	}
+}
