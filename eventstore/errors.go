@@ -24,6 +24,8 @@ var (
 	// ErrTransient: the log could not be reached or was too busy. After an append the outcome is unknown: call again
 	// with the same batch. Wrapped by adapters around what is worth a retry.
 	ErrTransient = errors.New("log did not answer")
+	// ErrSource: the repository or revision could not be read. The wrapped cause says what to mend.
+	ErrSource = errors.New("source could not be read")
 	// ErrUnknownType: no decoder knows the type of a stored event. A newer binary wrote it: upgrade.
 	ErrUnknownType = errors.New("unknown event type")
 )

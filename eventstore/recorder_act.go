@@ -1,0 +1,117 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// Act records an act of an administrator in the stream "engine". act.ID must be a UUIDv7; recording the same act again
+// finds it and writes nothing.
+func (r *Recorder) Act(ctx context.Context, act domain.AdminActed) (Position, error) {
+	id, err := uuid.Parse(act.ID)
+	if err != nil || id.Version() != 7 || act.Actor == "" || act.Action == "" {
+		return 0, fmt.Errorf("%w: act %q of %q needs a UUIDv7, an action and an actor", ErrInvalid, act.Action, act.Actor)
+	}
+	event := single{id: id, stream: EngineStream, event: act, meta: Meta{Actor: act.Actor, Reason: act.Reason}}
+	at, err := r.appendSingle(ctx, event)
+	if err != nil {
+		return 0, fmt.Errorf("record act %s: %w", act.Action, err)
+	}
+	return at, nil
+}
+
+// Retire records that a repository is scanned no more. Its history stays. act must be a UUIDv7. Retiring a repository
+// that the log does not know, or that is retired, is ErrInvalid.
+func (r *Recorder) Retire(ctx context.Context, act uuid.UUID, retired domain.RepositoryRetired) (Position, error) {
+	stream := RepositoryStream(retired.Repository.ID)
+	at, err := r.load(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case !at.state.Registered:
+		return 0, fmt.Errorf("%w: retire %q: no scan of it was ever recorded", ErrInvalid, retired.Repository.Name)
+	case at.state.Retired:
+		return 0, fmt.Errorf("%w: retire %q: it is retired already", ErrInvalid, retired.Repository.Name)
+	}
+	retired.Repository = at.state.Repository
+	position, err := r.appendSingle(ctx, single{
+		id: act, stream: stream, event: retired, meta: Meta{Actor: retired.Actor, Reason: retired.Reason},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("retire %q: %w", retired.Repository.Name, err)
+	}
+	return position, nil
+}
+
+// single is a batch of one event.
+type single struct {
+	id     uuid.UUID // of the act
+	stream StreamID
+	event  domain.Event
+	meta   Meta
+}
+
+// appendSingle appends one event at the end of its stream, wherever that is.
+func (r *Recorder) appendSingle(ctx context.Context, one single) (Position, error) {
+	typ, data, err := Encode(one.event)
+	if err != nil {
+		return 0, err
+	}
+	one.meta.Scan, one.meta.Correlation = one.id.String(), one.id.String()
+	batch := Batch{
+		Stream: one.stream, Meta: one.meta,
+		Events: []NewEvent{{ID: DeriveEventID(one.id, 0), Type: typ, Data: data}},
+	}
+	s := &session{Recorder: r}
+	for range r.config.Rounds {
+		if batch.Expected, err = r.end(ctx, one.stream); err != nil {
+			return 0, err
+		}
+		var at Appended
+		at, err = s.append(ctx, batch)
+		switch {
+		case errors.Is(err, ErrIDReused):
+			return r.find(ctx, one.stream, batch.Events[0], err)
+		case !errors.Is(err, ErrConflict):
+			return at.Last, err
+		}
+	}
+	return 0, err
+}
+
+// find returns where the log holds event already. An event with its id and other content is reused, the cause.
+func (r *Recorder) find(ctx context.Context, stream StreamID, event NewEvent, reused error) (Position, error) {
+	for record, err := range r.log.ReadStreamBackwards(ctx, stream) {
+		if err != nil {
+			return 0, err
+		}
+		if record.ID == event.ID && record.Type == event.Type && bytes.Equal(record.Data, event.Data) {
+			return record.Position, nil
+		}
+	}
+	return 0, reused
+}
+
+// end returns the expectation that the stream ends where it ends now.
+func (r *Recorder) end(ctx context.Context, stream StreamID) (Expected, error) {
+	expected := NoStream()
+	none := 0
+	err := r.retry(ctx, &none, func() error {
+		for record, err := range r.log.ReadStreamBackwards(ctx, stream) {
+			if err != nil {
+				return err
+			}
+			expected = AtRevision(record.Revision)
+			break
+		}
+		return nil
+	})
+	return expected, err
+}
