@@ -86,7 +86,7 @@ type Artifact struct {
 	// Fields is the whole front matter (for evidence: the signed payload without its test cases; for a risk entry:
 	// its columns) as one JSON object: keys in file order, scalars as their text, lists and maps nested, null as null.
 	Fields  json.RawMessage `json:"fields,omitempty"`
-	Content Content         `json:"content"` // for a package: of its manifest.json, or else of its first member
+	Content Content         `json:"content"` // for a package: of its manifest.json, or else of its first member; for a risk entry: of the file that this version of it was read from
 	// Digest is the SHA-256 of what this artifact says. It equals Content.SHA256 for a file that is one artifact,
 	// and covers the one entry of a risk log, or all members of a package. Two readings with the same digest by the
 	// same reader are the same artifact.

@@ -9,14 +9,14 @@ import (
 // and deciding. Read again against the state at hand and decide again.
 var ErrStale = errors.New("scan was read against another state")
 
-// Refused is the error of a scan that a rule or the policy does not let pass. It lists every violation, not just the
+// RefusedError is the error of a scan that a rule or the policy does not let pass. It lists every violation, not just the
 // first. Nothing but [Fail] is to be recorded of such a scan.
-type Refused struct {
+type RefusedError struct {
 	Violations []Violation // at least one
 }
 
 // Error names the first violation and how many there are.
-func (r *Refused) Error() string {
+func (r *RefusedError) Error() string {
 	switch n := len(r.Violations); n {
 	case 0:
 		return "scan refused"
@@ -30,7 +30,7 @@ func (r *Refused) Error() string {
 // Decide compares a scan with the state and returns the events that record it, in the order in which they happened to
 // the tree: registration, removals, artifacts by key, rejections, and ScanCompleted as the last. They are one batch (I1).
 //
-// The error is a *Refused when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
+// The error is a *RefusedError when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
 // when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
 func Decide(s State, scan Scan) ([]Event, error) {
 	if err := admit(s, scan); err != nil {
@@ -71,7 +71,7 @@ func admit(s State, scan Scan) error {
 		}}, violations...)
 	}
 	if len(violations) > 0 {
-		return &Refused{Violations: violations}
+		return &RefusedError{Violations: violations}
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
 		violations = append(violations, t.brokenLinks(ix)...)
 	}
 	if len(violations) > 0 {
-		return nil, &Refused{Violations: violations}
+		return nil, &RefusedError{Violations: violations}
 	}
 	return findings, nil
 }

@@ -17,20 +17,20 @@ func Evolve(s State, e Event) State {
 	case RepositoryRetired:
 		s.Retired = true
 	case ArtifactParsed:
-		s.parsed(e)
+		record(&s, e)
 	case ArtifactRejected:
-		u := s.unit(e.Path)
+		u := unitAt(&s, e.Path)
 		u.Blob, u.Stamp = e.Source, e.Stamp
 		u.Rejected = &KnownRejected{Kind: e.Kind, SHA256: e.Content.SHA256}
 	case ArtifactRemoved:
-		s.removed(e.Key)
+		remove(&s, e.Key)
 	case RejectionCleared:
-		s.unit(e.Path).Rejected = nil
-		s.dropIfEmpty(e.Path)
+		unitAt(&s, e.Path).Rejected = nil
+		dropIfEmpty(&s, e.Path)
 	case ScanCompleted:
 		s.Scans = e.Number
 		for _, r := range e.Relinked {
-			s.relinked(r)
+			relink(&s, r)
 		}
 	case ScanFailed:
 		s.Scans = e.Number
@@ -47,7 +47,7 @@ func Fold(s State, events ...Event) State {
 	return s
 }
 
-func (s *State) unit(path string) *Unit {
+func unitAt(s *State, path string) *Unit {
 	u := s.Units[path]
 	if u == nil {
 		u = &Unit{}
@@ -56,7 +56,7 @@ func (s *State) unit(path string) *Unit {
 	return u
 }
 
-func (s *State) dropIfEmpty(path string) {
+func dropIfEmpty(s *State, path string) {
 	if u := s.Units[path]; u != nil && len(u.Artifacts) == 0 && u.Rejected == nil {
 		delete(s.Units, path)
 	}
@@ -66,9 +66,9 @@ func (u *Unit) find(ordinal int) (int, bool) {
 	return slices.BinarySearchFunc(u.Artifacts, ordinal, func(k Known, o int) int { return cmp.Compare(k.Ordinal, o) })
 }
 
-func (s *State) parsed(e ArtifactParsed) {
+func record(s *State, e ArtifactParsed) {
 	s.Numbers = max(s.Numbers, e.Number)
-	u := s.unit(e.Path)
+	u := unitAt(s, e.Path)
 	u.Blob, u.Stamp = e.Source, e.Stamp
 	known := Known{
 		Ordinal: e.Ordinal, Number: e.Number, Version: e.Version, Kind: e.Kind, GxPID: e.GxPID,
@@ -82,16 +82,16 @@ func (s *State) parsed(e ArtifactParsed) {
 	u.Artifacts = slices.Insert(u.Artifacts, i, known)
 }
 
-func (s *State) removed(key Key) {
-	u := s.unit(key.Path)
+func remove(s *State, key Key) {
+	u := unitAt(s, key.Path)
 	if i, held := u.find(key.Ordinal); held {
 		u.Artifacts = slices.Delete(u.Artifacts, i, i+1)
 	}
-	s.dropIfEmpty(key.Path)
+	dropIfEmpty(s, key.Path)
 }
 
-func (s *State) relinked(r Relinked) {
-	u := s.unit(r.Path)
+func relink(s *State, r Relinked) {
+	u := unitAt(s, r.Path)
 	if i, held := u.find(r.Ordinal); held && r.Index < len(u.Artifacts[i].Links) {
 		u.Artifacts[i].Links[r.Index] = r.Link
 	}

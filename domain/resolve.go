@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // index finds the artifacts of a tree by gxp_id. Where several claim one id and kind, the last in the order of keys wins.
@@ -123,15 +124,12 @@ func broken(n *node, l Link, ix index) Violation {
 }
 
 func words(kinds []Kind) string {
-	out := ""
-	for i, k := range kinds {
-		if i > 0 {
-			out += " or "
-		}
-		out += string(k)
-	}
-	if out == "" {
+	if len(kinds) == 0 {
 		return "nothing: this kind has no such link"
 	}
-	return out
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, " or ")
 }

@@ -65,6 +65,9 @@ func (t *tree) add(f File) error {
 	switch {
 	case f.Unchanged:
 		return t.keep(f, unit)
+	case f.Rejected != nil && unit != nil && unit.Rejected != nil && t.state.Holds(f.Path, f.Blob, f.Stamp):
+		t.standing = append(t.standing, f.Path)
+		return nil
 	case f.Rejected != nil:
 		t.rejected = append(t.rejected, f)
 		if unit != nil {

@@ -128,7 +128,7 @@ type Outcome struct {
 // Record reads, decides and appends one scan.
 //
 // With a nil error the scan completed and Outcome.Completed is set. Otherwise Outcome.Failed says what was recorded, or
-// spooled, and the error wraps the cause: a *domain.Refused when a rule or the policy refused the scan, the error of
+// spooled, and the error wraps the cause: a *domain.RefusedError when a rule or the policy refused the scan, the error of
 // read, ErrConflict, ErrTooLarge, the context's, or whatever kept the log from answering.
 func (r *Recorder) Record(ctx context.Context, request Request, read ReadFunc) (Outcome, error) {
 	if err := request.validate(); err != nil {

@@ -91,7 +91,7 @@ func (s *session) recover(ctx context.Context, cause error) (Outcome, error) {
 
 // reasons turns what stopped a scan into the violations that its ScanFailed lists.
 func reasons(cause error) []domain.Violation {
-	var refused *domain.Refused
+	var refused *domain.RefusedError
 	if errors.As(cause, &refused) {
 		return refused.Violations
 	}
