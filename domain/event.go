@@ -82,6 +82,9 @@ type Relinked struct {
 	Number int  `json:"number"`
 	Index  int  `json:"index"` // of the link in the artifact's Links, from 0
 	Link
+	// Links is all links of the artifact as they resolve now: which parent it has depends on all of them, and a
+	// projection keeps none in mind.
+	Links []Link `json:"links"`
 }
 
 // Count is the tally of one kind in one scan.

@@ -61,7 +61,8 @@ func same(a, b Link) bool {
 	return a.To == nil || *a.To == *b.To
 }
 
-// link resolves every link of the tree. It returns the links that changed under artifacts which did not.
+// link resolves every link of the tree. It returns the links that changed under artifacts which did not; those of one
+// artifact share their Links.
 func (t *tree) link(ix index) (LinkCounts, []Relinked) {
 	var counts LinkCounts
 	var changed []Relinked
@@ -72,7 +73,7 @@ func (t *tree) link(ix index) (LinkCounts, []Relinked) {
 			counts.add(now)
 			if n.parsed == nil && !same(now, n.before.Links[i]) {
 				changed = append(changed, Relinked{
-					Key: n.Key, Kind: n.known.Kind, Number: n.known.Number, Index: i, Link: now,
+					Key: n.Key, Kind: n.known.Kind, Number: n.known.Number, Index: i, Link: now, Links: n.known.Links,
 				})
 			}
 		}
