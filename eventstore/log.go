@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -74,7 +75,7 @@ type Snapshots interface {
 }
 
 // Log is all that a log does. Declare the part that you use; every log implements the whole.
-type Log interface {
+type Log interface { //nolint:interfacebloat // the sum of the small ones, for who opens a log
 	Appender
 	Reader
 	StreamReader
@@ -112,10 +113,5 @@ func (f Filter) Match(r Record) bool {
 	if len(f.Types) == 0 {
 		return true
 	}
-	for _, t := range f.Types {
-		if t == r.Type {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Types, r.Type)
 }

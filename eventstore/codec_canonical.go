@@ -1,0 +1,118 @@
+package eventstore
+
+import (
+	"bytes"
+	"reflect"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// canonical returns e with every time in the zone in which it is stored and read, so that neither the stored bytes nor
+// what a projection makes of them depend on the zone of a machine (I6). It changes nothing that e points to.
+func canonical(e domain.Event) domain.Event {
+	switch e := e.(type) {
+	case domain.RepositoryRetired:
+		e.RetiredAt = e.RetiredAt.UTC()
+		return e
+	case domain.ArtifactParsed:
+		e.Evidence = canonicalEvidence(e.Evidence)
+		return e
+	case domain.ScanCompleted:
+		e.Head = canonicalHead(e.Head)
+		return e
+	case domain.ScanFailed:
+		e.Head = canonicalHead(e.Head)
+		return e
+	case domain.AdminActed:
+		e.At = e.At.UTC()
+		return e
+	case domain.RepositoryRegistered, domain.ArtifactRejected, domain.ArtifactRemoved, domain.RejectionCleared:
+		return e // no times
+	}
+	return e
+}
+
+func canonicalEvidence(e *domain.Evidence) *domain.Evidence {
+	if e == nil {
+		return nil
+	}
+	c := *e
+	c.Signature.IssuedAt = inUTC(e.Signature.IssuedAt)
+	c.Signature.ExpiresAt = inUTC(e.Signature.ExpiresAt)
+	return &c
+}
+
+func canonicalHead(h domain.Head) domain.Head {
+	h.StartedAt = h.StartedAt.UTC()
+	h.DecidedAt = h.DecidedAt.UTC()
+	h.Source.Author = inOwnZone(h.Source.Author)
+	h.Source.Committer = inOwnZone(h.Source.Committer)
+	return h
+}
+
+func inUTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	utc := t.UTC()
+	return &utc
+}
+
+// inOwnZone keeps the offset that git recorded and drops the name, which encoding/json takes from the machine when the
+// offset happens to be the local one.
+func inOwnZone(p *domain.Person) *domain.Person {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	if _, offset := p.When.Zone(); offset == 0 {
+		c.When = p.When.UTC()
+	} else {
+		c.When = p.When.In(time.FixedZone("", offset))
+	}
+	return &c
+}
+
+// checkText refuses an event whose text is not UTF-8. encoding/json writes such text with the escape \ufffd in place of
+// what it could not read, and keeps the bytes of a json.RawMessage as they are. The slow look at the event itself is
+// only for data that may have been mended so.
+func checkText(e domain.Event, data []byte) error {
+	if !utf8.Valid(data) {
+		return errNotUTF8
+	}
+	if bytes.Contains(data, []byte(`\ufffd`)) && !validText(reflect.ValueOf(e)) {
+		return errNotUTF8
+	}
+	return nil
+}
+
+// validText reports whether every string that v holds is UTF-8.
+func validText(v reflect.Value) bool {
+	switch v.Kind() { //nolint:exhaustive // the other kinds hold no text
+	case reflect.String:
+		return utf8.ValidString(v.String())
+	case reflect.Pointer, reflect.Interface:
+		return v.IsNil() || validText(v.Elem())
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			if !validText(field) {
+				return false
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if !validText(v.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Map:
+		for key, value := range v.Seq2() {
+			if !validText(key) || !validText(value) {
+				return false
+			}
+		}
+	}
+	return true
+}

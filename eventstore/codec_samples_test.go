@@ -1,0 +1,149 @@
+package eventstore_test
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// samples are the golden events, by stored name. Between them they fill every field of every event.
+func samples() map[string]domain.Event {
+	return map[string]domain.Event{
+		eventstore.TypeRepositoryRegistered: domain.RepositoryRegistered{Repository: sampleRepository()},
+		eventstore.TypeRepositoryRetired: domain.RepositoryRetired{
+			Repository: sampleRepository(), Actor: "ada", Reason: "moved to pumps-2",
+			RetiredAt: time.Date(2026, 2, 28, 23, 59, 59, 999999999, time.UTC),
+		},
+		eventstore.TypeArtifactParsed: sampleParsed(),
+		eventstore.TypeArtifactRejected: domain.ArtifactRejected{
+			Path: ".gxp/specs/SPEC-9.md",
+			Rejection: domain.Rejection{
+				Kind: domain.KindSpec, Line: 3, Column: 14,
+				Message: "front matter: alias *a: aliases are not allowed", Content: sampleContent('c'),
+			},
+			Stamp: "rosie/1", Source: strings.Repeat("d", 40),
+		},
+		eventstore.TypeArtifactRemoved: domain.ArtifactRemoved{
+			Key: domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 4}, Kind: domain.KindRisk, GxPID: "RISK-4",
+			Number: 12, Version: 3, Previous: strings.Repeat("e", 64),
+			MovedTo: &domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 5},
+		},
+		eventstore.TypeRejectionCleared: domain.RejectionCleared{Path: ".gxp/specs/SPEC-9.md"},
+		eventstore.TypeScanCompleted:    sampleCompleted(),
+		eventstore.TypeScanFailed: domain.ScanFailed{
+			Head: sampleHead(), Code: domain.ViolationMissingParent,
+			Violations: []domain.Violation{{
+				Code: domain.ViolationMissingParent, Path: ".gxp/user_stories/US-7.md", GxPID: "US-7",
+				Edge: domain.EdgeParentID, Target: "REQ-77",
+				Text: `parent_id "REQ-77" is no requirement of this tree: add it or correct the id`,
+			}},
+		},
+		eventstore.TypeAdminActed: domain.AdminActed{
+			ID: "01951c2e-7a00-7000-8000-0000000000aa", Action: "projection.rebuild", Target: "artifacts",
+			Arguments: map[string]string{"to": "4711", "from": "0"}, Actor: "ada", Reason: "new columns",
+			Outcome: "succeeded", Detail: "4711 events", At: time.Date(2026, 3, 1, 8, 0, 0, 1000, time.UTC),
+		},
+	}
+}
+
+func sampleRepository() domain.Repository {
+	return domain.Repository{
+		ID: "6b1f3a52-0c3e-4a63-9a5b-0d9f6a0c1e11", Name: "pumps", URL: "https://git.example.com/pumps.git",
+	}
+}
+
+func sampleContent(digit rune) domain.Content {
+	return domain.Content{SHA256: strings.Repeat(string(digit), 64), Blob: strings.Repeat(string(digit), 40), Size: 1234}
+}
+
+func sampleHead() domain.Head {
+	return domain.Head{
+		Scan: "01951c2e-7a00-7000-8000-000000000001", Number: 7, Repository: sampleRepository(),
+		Source: domain.Source{
+			Ref: "main", Commit: strings.Repeat("1", 40), Tree: strings.Repeat("2", 40),
+			Author: &domain.Person{
+				Name: "Grace <script>", Email: "grace@example.com",
+				When: time.Date(2026, 2, 28, 17, 30, 0, 0, time.FixedZone("", 5*3600+1800)),
+			},
+			Committer: &domain.Person{
+				Name: "Linus & co", Email: "linus@example.com",
+				When: time.Date(2026, 2, 28, 4, 0, 0, 0, time.FixedZone("", -8*3600)),
+			},
+			Message: "Add REQ-1 \u2014 “first”\n\nBody\u2028end", Worktree: true, Dirty: true,
+		},
+		Actor: "ada", Reason: "release 1.2",
+		Policy: domain.Policy{Links: domain.LinksFlag, Duplicates: domain.DuplicatesUpdate},
+		Reader: "rosie/1 0f1e2d3c", StartedAt: time.Date(2026, 3, 1, 7, 0, 0, 123456789, time.UTC),
+		DecidedAt: time.Date(2026, 3, 1, 7, 0, 1, 500000000, time.UTC),
+	}
+}
+
+func sampleCompleted() domain.ScanCompleted {
+	return domain.ScanCompleted{
+		Head: sampleHead(),
+		Counts: []domain.Count{{
+			Kind: domain.KindRequirement, Found: 6, New: 1, Changed: 2, Reread: 1, Unchanged: 2, Removed: 4, Rejected: 5,
+		}},
+		Links: domain.LinkCounts{Sound: 30, Missing: 2, WrongKind: 1},
+		Relinked: []domain.Relinked{
+			sampleRelinked(0, domain.Link{
+				Edge: domain.EdgeImplements, Target: "US-2", To: &domain.Ref{Number: 3, Kind: domain.KindUserStory},
+			}),
+			sampleRelinked(1, domain.Link{Edge: domain.EdgeSpecID, Target: "SPEC-8", Broken: domain.BrokenMissing}),
+		},
+		Findings: []domain.Finding{{
+			Code: domain.FindingSymlink, Path: ".gxp/specs/link.md", Line: 1, Text: "symbolic link, not followed",
+		}},
+		TreeDigest: strings.Repeat("f", 64),
+	}
+}
+
+func sampleRelinked(index int, link domain.Link) domain.Relinked {
+	return domain.Relinked{
+		Key: domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 2}, Kind: domain.KindRisk,
+		Number: 9, Index: index, Link: link, Links: []domain.Link{link},
+	}
+}
+
+func sampleParsed() domain.ArtifactParsed {
+	issued := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	expires := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	term := func(raw, normal string) *domain.Term { return &domain.Term{Raw: raw, Normal: normal} }
+	return domain.ArtifactParsed{
+		Artifact: domain.Artifact{
+			Key:  domain.Key{Path: ".gxp/evidence/EV-1", Ordinal: 1},
+			Kind: domain.KindEvidencePackage, GxPID: "EV-1", Title: "Pump stops < 2 s & alarms",
+			Risk: term("HIGH", "high"), Tier: term("OQ", "oq"), Status: term("In Review", "in_review"),
+			ValidationStatus: term("Validated", "validated"), AssuranceStatus: term("Open", "open"),
+			Fields:  json.RawMessage(`{"z":"1","a":{"b":[null,"<é>"]}}`),
+			Content: sampleContent('a'), Digest: strings.Repeat("b", 64),
+			Links: []domain.Link{
+				{Edge: domain.EdgeSpecID, Target: "SPEC-1", To: &domain.Ref{Number: 2, Kind: domain.KindSpec}},
+				{Edge: domain.EdgeTracedUserStory, Target: "US-404", Broken: domain.BrokenMissing},
+			},
+			Members: []domain.Member{{Path: "logs/run.txt", Content: sampleContent('9')}},
+			Evidence: &domain.Evidence{
+				Signature: domain.Signature{
+					Verdict: domain.VerdictInvalid, Reason: "no key verifies it", Algorithm: "ES256", KeyID: "kid-1",
+					Fingerprint: strings.Repeat("8", 64), IssuedAt: &issued, ExpiresAt: &expires, Expired: true,
+				},
+				Checks: []domain.Check{{
+					Name: domain.CheckIntegrity, Verdict: domain.VerdictInvalid,
+					Problems: []domain.Problem{{Code: "hash_mismatch", Path: "logs/run.txt", Text: "want 9, have 8"}},
+				}},
+				Tests: &domain.TestTotals{
+					Tool: "go test", Version: "1.26", Passed: 41, Failed: 1, Skipped: 2, DurationMS: "12.5",
+				},
+				SpecID: "SPEC-1", UserStory: "US-404", Timestamp: "2026-01-02T03:04:05Z",
+				StateHash: strings.Repeat("7", 64), GitCommit: strings.Repeat("6", 40), SignerFile: "manifest.jws",
+			},
+			Findings: []domain.Finding{{Code: domain.FindingExpired, Path: "manifest.jws", Line: 1, Text: "expired"}},
+		},
+		Number: 2, Version: 5, Change: domain.ChangeChanged, Previous: strings.Repeat("5", 64),
+		MovedFrom: &domain.Key{Path: ".gxp/evidence/EV-0", Ordinal: 2},
+		Stamp:     "rosie/1 keys:0a1b", Source: strings.Repeat("4", 40),
+	}
+}
