@@ -1,10 +1,12 @@
 package eventstore
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Expected is the revision at which an append expects its stream. The zero value is refused: there is no "any".
@@ -119,6 +121,38 @@ func (s StreamID) validate() error {
 		}
 	}
 	return nil
+}
+
+// Records returns b as a log holds it once the first event has position first. The records share the data of b.
+func (b Batch) Records(first Position, recordedAt time.Time) []Record {
+	records := make([]Record, len(b.Events))
+	meta := b.Meta
+	meta.Size = len(b.Events)
+	for i, e := range b.Events {
+		meta.Index = i
+		records[i] = Record{
+			Position: first + Position(i), Stream: b.Stream, Revision: b.Expected.Next() + Revision(i),
+			ID: e.ID, Type: e.Type, RecordedAt: recordedAt, Meta: meta, Data: e.Data,
+		}
+	}
+	return records
+}
+
+// Repeats reports whether b is the batch that held records: the same ids and contents, all of them and no others. Held
+// are the records of the stream from the revision b.Expected.Next on, as many as b has events or as there are.
+// An attempt, an actor or a reason of its own does not make another batch.
+func (b Batch) Repeats(held []Record) bool {
+	if len(held) != len(b.Events) {
+		return false
+	}
+	for i, r := range held {
+		e := b.Events[i]
+		if r.Stream != b.Stream || r.Meta.Index != i || r.Meta.Size != len(b.Events) ||
+			r.ID != e.ID || r.Type != e.Type || !bytes.Equal(r.Data, e.Data) {
+			return false
+		}
+	}
+	return true
 }
 
 // Appended says where a batch stands.

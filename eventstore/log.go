@@ -2,6 +2,8 @@ package eventstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -64,6 +66,21 @@ type Snapshot struct {
 	EventID  EventID  // of that event
 	Version  int      // of the state's form
 	Data     []byte   // encoded state
+}
+
+// Validate reports what makes s unfit for any log. The error wraps [ErrInvalid].
+func (s Snapshot) Validate() error {
+	fault := s.Stream.validate()
+	switch {
+	case fault != nil:
+	case s.EventID == EventID{}:
+		fault = errors.New("no event id")
+	case len(s.Data) == 0:
+		fault = errors.New("no data")
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: snapshot of stream %q: %w", ErrInvalid, s.Stream, fault)
 }
 
 // Snapshots keeps at most one snapshot for each stream.
