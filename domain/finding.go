@@ -24,5 +24,8 @@ const (
 	FindingListItem        = "list_item"        // a list item that is a map, because of a stray ": "
 	FindingUnsignedPackage = "unsigned_package" // a package without a signature file
 	FindingExpired         = "expired"          // a signed exp that had passed at the scan
+	FindingMalformed       = "malformed"        // a part that could not be read; the rest was
+	FindingBadLink         = "bad_link"         // a link field that is no id and no list of ids
+	FindingCut             = "cut"              // a text above the limit, kept up to there; the file's bytes are whole
 	FindingTruncated       = "truncated"        // more findings of this kind than are listed
 )

@@ -1,0 +1,147 @@
+package rosie
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// compactJWS is stricter than the JOSE library, which lets a newline pass inside a token.
+var compactJWS = regexp.MustCompile(`\A[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\z`)
+
+// token is a compact JWS that could be taken apart. Nothing in it is trusted.
+type token struct {
+	compact string
+	header  value
+	payload value
+}
+
+// parseToken takes a compact JWS apart. One line end behind it is accepted.
+func parseToken(data []byte, limits *Limits) (token, error) {
+	compact := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if !compactJWS.MatchString(compact) {
+		return token{}, tokenFault(compact)
+	}
+	parts := strings.Split(compact, ".")
+	header, err := decodePart("header", parts[0], limits)
+	if err != nil {
+		return token{}, err
+	}
+	payload, err := decodePart("payload", parts[1], limits)
+	if err != nil {
+		return token{}, err
+	}
+	return token{compact: compact, header: header, payload: payload}, nil
+}
+
+func tokenFault(compact string) error {
+	const expected = "expected a compact JWS, which is header.payload.signature in base64url on one line"
+	if compact == "" {
+		return malformedAt(1, 1, "the file is empty: %s", expected)
+	}
+	bad := strings.IndexFunc(compact, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
+	if bad < 0 {
+		return malformedAt(1, 1, "there are %d parts, or an empty one: %s", strings.Count(compact, ".")+1, expected)
+	}
+	line, column := position([]byte(compact), bad)
+	return malformedAt(line, column, "the byte 0x%02x does not belong here: %s", compact[bad], expected)
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+
+func decodePart(name, part string, limits *Limits) (value, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	if err != nil {
+		return value{}, malformedAt(1, 0, "the %s of the JWS is not base64url: %v", name, err)
+	}
+	v, err := parseObject(raw, limits)
+	var fault *malformed
+	if errors.As(err, &fault) {
+		return value{}, malformedAt(1, 0, "the %s of the JWS, decoded, at line %d, column %d: %s",
+			name, fault.line, fault.column, fault.text)
+	}
+	return v, err
+}
+
+// verify checks the signature against the operator's keys. What the header names (alg, kid, jwk, jku, x5u, x5c) is
+// reported and never used to choose a key or an algorithm.
+func (t token) verify(d *draft, opts *Options) domain.Signature {
+	s := domain.Signature{
+		Algorithm: d.bounded("alg", t.header.at("alg").text, maxClaim),
+		KeyID:     d.bounded("kid", t.header.at("kid").text, maxClaim),
+		IssuedAt:  d.claimedTime(t.payload, "iat"),
+		ExpiresAt: d.claimedTime(t.payload, "exp"),
+	}
+	signed, refusal := t.open()
+	if signed == nil {
+		s.Verdict, s.Reason = domain.VerdictInvalid, refusal
+	} else {
+		tryKeys(&s, signed, opts.Keys)
+	}
+	if s.ExpiresAt != nil && !s.ExpiresAt.After(opts.At) {
+		s.Expired = true
+		d.note(domain.FindingExpired, 0, "the signature says that it expired at %s; as a record it stands",
+			s.ExpiresAt.Format(time.RFC3339))
+	}
+	return s
+}
+
+// open parses the token for verification. When no key could ever make it valid, it returns nil and says why.
+func (t token) open() (signed *jose.JSONWebSignature, refusal string) {
+	alg := t.header.at("alg")
+	if alg.form != formText || alg.text != string(jose.ES256) {
+		short, _ := cut(alg.text, maxTerm)
+		return nil, fmt.Sprintf("The header asks for the algorithm %q, and only ES256 is accepted.", short)
+	}
+	// The library ignores stray bits in the last character. A record whose bytes were changed must not pass as signed.
+	signature := t.compact[strings.LastIndexByte(t.compact, '.')+1:]
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(signature); err != nil {
+		return nil, "The signature is not canonical base64url."
+	}
+	signed, err := jose.ParseSignedCompact(t.compact, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		short, _ := cut(err.Error(), maxMessage)
+		return nil, "The JWS is refused: " + short + "."
+	}
+	return signed, ""
+}
+
+// tryKeys sets the verdict by the first key that verifies.
+func tryKeys(s *domain.Signature, signed *jose.JSONWebSignature, keys []Key) {
+	if len(keys) == 0 {
+		s.Verdict, s.Reason = domain.VerdictUnverifiable, "No evidence key was given."
+		return
+	}
+	for _, key := range keys {
+		if _, err := signed.Verify(key.public); err == nil {
+			s.Verdict, s.Fingerprint = domain.VerdictValid, key.fingerprint
+			return
+		}
+	}
+	s.Verdict = domain.VerdictInvalid
+	s.Reason = fmt.Sprintf("The signature does not match under any of the evidence keys given (%d).", len(keys))
+}
+
+// claimedTime reads a time in seconds since 1970, as JWT claims are. Years beyond 9999 cannot be told and are noted.
+func (d *draft) claimedTime(payload value, claim string) *time.Time {
+	v := payload.at(claim)
+	if v.form == formNull {
+		return nil
+	}
+	const year10000 = 253402300800
+	seconds, err := strconv.ParseFloat(v.text, 64)
+	if err != nil || v.form != formNumber || seconds < 0 || seconds >= year10000 {
+		d.note(domain.FindingMalformed, 0, "the claim %s is no time: expected seconds since 1970", claim)
+		return nil
+	}
+	at := time.Unix(int64(seconds), 0).UTC()
+	return &at
+}

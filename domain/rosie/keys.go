@@ -1,0 +1,104 @@
+package rosie
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Key is a public key that the operator trusts to sign evidence: on the curve P-256, for ES256. The zero value is no
+// key and verifies nothing.
+type Key struct {
+	public      *ecdsa.PublicKey
+	fingerprint string
+}
+
+// Fingerprint is the SHA-256 of the key's SPKI form (DER), 64 lower-case hexadecimal digits.
+func (k Key) Fingerprint() string { return k.fingerprint }
+
+// ParseKey reads one public key: PEM with a block PUBLIC KEY, or that block's base64 alone. The errors say what was
+// given instead, and never repeat its content.
+func ParseKey(data []byte) (Key, error) {
+	der, err := keyBytes(bytes.TrimSpace(withoutBOM(data)))
+	if err != nil {
+		return Key{}, fmt.Errorf("parse evidence key: %w", err)
+	}
+	parsed, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse evidence key: this is no public key in SPKI form: %w", err)
+	}
+	public, ok := parsed.(*ecdsa.PublicKey)
+	if !ok {
+		return Key{}, fmt.Errorf("parse evidence key: it is for another algorithm (%T): expected an ECDSA key on P-256", parsed)
+	}
+	if public.Curve != elliptic.P256() {
+		return Key{}, fmt.Errorf("parse evidence key: it is on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
+	}
+	canonical, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return Key{}, fmt.Errorf("parse evidence key: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return Key{public: public, fingerprint: hex.EncodeToString(sum[:])}, nil
+}
+
+func keyBytes(data []byte) ([]byte, error) {
+	if len(data) == 0 {
+		return nil, errors.New("the file is empty: expected a PEM block PUBLIC KEY")
+	}
+	if !bytes.HasPrefix(data, []byte("-----BEGIN")) {
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(data)), ""))
+		if err != nil {
+			return nil, errors.New("this is neither PEM nor base64: expected a PEM block PUBLIC KEY")
+		}
+		return der, nil
+	}
+	block, rest := pem.Decode(data)
+	switch {
+	case block == nil:
+		return nil, errors.New("the PEM block is broken: expected BEGIN PUBLIC KEY, base64, END PUBLIC KEY")
+	case strings.Contains(block.Type, "PRIVATE"):
+		return nil, errors.New("this is a private key: give the public key, and keep the private one away from here")
+	case block.Type != "PUBLIC KEY":
+		return nil, fmt.Errorf("the PEM block is %q: expected PUBLIC KEY", block.Type)
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, errors.New("there is more behind the first PEM block: give one file for each key")
+	}
+	return block.Bytes, nil
+}
+
+// usable returns the keys that are keys, in the order of their fingerprints, each once.
+func usable(keys []Key) []Key {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return k.public == nil })
+	slices.SortFunc(keys, func(a, b Key) int { return strings.Compare(a.fingerprint, b.fingerprint) })
+	return slices.CompactFunc(keys, func(a, b Key) bool { return a.fingerprint == b.fingerprint })
+}
+
+// readerVersion names this reader in stamps. It changes when the same bytes are read differently than before.
+const readerVersion = "rosie/1"
+
+// Stamp says how a scan with these keys reads evidence; it is what a scan records as its reader. Files that no key
+// bears on have the stamp of no keys, so that a new key makes a scan read evidence again and nothing else. To both,
+// limits other than the defaults add a mark of their own.
+func Stamp(keys []Key) string {
+	keys = usable(keys)
+	if len(keys) == 0 {
+		return readerVersion
+	}
+	var all strings.Builder
+	for _, k := range keys {
+		all.WriteString(k.fingerprint)
+		all.WriteByte('\n')
+	}
+	sum := sha256.Sum256([]byte(all.String()))
+	return readerVersion + "+keys:" + hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,111 @@
+package rosie
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// Limits bound what one scan may cost. A field that is zero or negative has its default. Other limits than the
+// defaults change the stamps of files (see [Stamp]), because they change how files are read.
+type Limits struct {
+	// File is the size of one file, in bytes: 1 MiB. A larger file is listed and not read.
+	File int64
+	// FrontMatter is the size of a front matter, and of the fields kept of a piece of evidence, in bytes: 64 KiB.
+	FrontMatter int
+	// Depth is how deep lists and maps may nest in YAML and JSON: 32.
+	Depth int
+	// Nodes is how many values one front matter may hold: 10,000.
+	Nodes int
+	// JSONNodes is how many values one JSON document may hold: 100,000. Test results list every test case.
+	JSONNodes int
+	// Links is how many links one artifact may declare: 1,000.
+	Links int
+	// Members is how many files one evidence package may hold: 1,000.
+	Members int
+	// Entries is how many entries one risk log may hold: 5,000.
+	Entries int
+	// Findings is how many findings are listed of the tree, and of each artifact: 1,000. A last one counts the rest.
+	Findings int
+	// Files is how many files and directories a scan may list below .gxp/: 250,000. More is a fault.
+	Files int
+	// Bytes is how many bytes a scan may read: 256 MiB. More is a fault.
+	Bytes int64
+}
+
+// DefaultLimits returns the limits that apply unless the operator sets others.
+func DefaultLimits() Limits {
+	return Limits{
+		File:        1 << 20,
+		FrontMatter: 64 << 10,
+		Depth:       32,
+		Nodes:       10_000,
+		JSONNodes:   100_000,
+		Links:       1_000,
+		Members:     1_000,
+		Entries:     5_000,
+		Findings:    1_000,
+		Files:       250_000,
+		Bytes:       256 << 20,
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		File:        cmp.Or(max(l.File, 0), d.File),
+		FrontMatter: cmp.Or(max(l.FrontMatter, 0), d.FrontMatter),
+		Depth:       cmp.Or(max(l.Depth, 0), d.Depth),
+		Nodes:       cmp.Or(max(l.Nodes, 0), d.Nodes),
+		JSONNodes:   cmp.Or(max(l.JSONNodes, 0), d.JSONNodes),
+		Links:       cmp.Or(max(l.Links, 0), d.Links),
+		Members:     cmp.Or(max(l.Members, 0), d.Members),
+		Entries:     cmp.Or(max(l.Entries, 0), d.Entries),
+		Findings:    cmp.Or(max(l.Findings, 0), d.Findings),
+		Files:       cmp.Or(max(l.Files, 0), d.Files),
+		Bytes:       cmp.Or(max(l.Bytes, 0), d.Bytes),
+	}
+}
+
+// suffix is what the limits add to a stamp. The limits of the whole scan are not in it: they fail a scan and change
+// no reading.
+func (l Limits) suffix() string {
+	d := DefaultLimits()
+	d.Files, d.Bytes = l.Files, l.Bytes
+	if l == d {
+		return ""
+	}
+	l.Files, l.Bytes = 0, 0
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", l))
+	return "+limits:" + hex.EncodeToString(sum[:8])
+}
+
+// The longest texts that go into an event, in runes. What is longer is cut, with a finding; the bytes of the file are
+// kept whole.
+const (
+	maxTitle   = 500
+	maxID      = 200
+	maxClaim   = 200
+	maxTerm    = 100
+	maxMessage = 400
+)
+
+// exceeded is the error of a limit of the whole scan.
+type exceeded struct {
+	what    string // "files and directories", "bytes"
+	setting string
+	limit   int64
+	found   int64
+}
+
+func (e *exceeded) Error() string {
+	return fmt.Sprintf("the .gxp/ directory holds at least %d %s, and a scan may read %d: raise %s, or take out what does not belong there",
+		e.found, e.what, e.limit, e.setting)
+}
+
+func (e *exceeded) violation() domain.Violation {
+	return domain.Violation{Code: domain.ViolationLimit, Path: gxpDir, Text: e.Error()}
+}

@@ -1,0 +1,174 @@
+package rosie
+
+import (
+	"bytes"
+	"crypto/sha1" //nolint:gosec // it is what git names blobs by; nothing rests on it
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// loaded is one file of the tree, before and after it was read.
+type loaded struct {
+	entry  entry
+	size   int64
+	blob   string // git blob id; "" when the file system does not tell and the file was not read
+	sha256 string // "" when it was not read
+	data   []byte // nil when it was not read
+}
+
+func (f *loaded) content() domain.Content {
+	return domain.Content{SHA256: f.sha256, Blob: f.blob, Size: f.size}
+}
+
+// name tells versions of the file apart: its blob id or, for one that is not read, its size.
+func (f *loaded) name() string {
+	if f.blob == "" {
+		return fmt.Sprintf("size:%d", f.size)
+	}
+	return f.blob
+}
+
+var blobID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
+
+// stat asks for size and blob id, and reads nothing.
+func (r *reader) stat(e entry) (*loaded, error) {
+	info, err := e.Info()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", e.path, err)
+	}
+	f := &loaded{entry: e, size: info.Size()}
+	if told, ok := info.Sys().(interface{ BlobID() string }); ok && blobID.MatchString(told.BlobID()) {
+		f.blob = told.BlobID()
+	}
+	return f, nil
+}
+
+// load reads the file, at most one byte more than the limit. A file that turns out larger than it said stays unread.
+func (r *reader) load(f *loaded) error {
+	limit := r.opts.Limits.File
+	if total := r.progress.Bytes + f.size; total > r.opts.Limits.Bytes {
+		return &exceeded{what: "bytes", setting: "limits.bytes", limit: r.opts.Limits.Bytes, found: total}
+	}
+	opened, err := r.fsys.Open(f.entry.path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.entry.path, err)
+	}
+	defer opened.Close() //nolint:errcheck // nothing was written
+	buffer := bytes.NewBuffer(make([]byte, 0, max(f.size, 0)+bytes.MinRead))
+	if _, err := buffer.ReadFrom(io.LimitReader(opened, limit+1)); err != nil {
+		return fmt.Errorf("read %s: %w", f.entry.path, err)
+	}
+	data := buffer.Bytes()
+	r.progress.Bytes += int64(len(data))
+	f.size = max(f.size, int64(len(data)))
+	if int64(len(data)) > limit {
+		return nil
+	}
+	blob := gitBlob(data)
+	if f.blob != "" && f.blob != blob {
+		return fmt.Errorf("read %s: git names the blob %s and its bytes are %s: the object store is damaged: %w",
+			f.entry.path, f.blob, blob, fs.ErrInvalid)
+	}
+	sum := sha256.Sum256(data)
+	f.data, f.size, f.blob, f.sha256 = data, int64(len(data)), blob, hex.EncodeToString(sum[:])
+	return nil
+}
+
+// gitBlob is the id that git gives to these bytes.
+func gitBlob(data []byte) string {
+	sum := sha1.New() //nolint:gosec // see the import
+	fmt.Fprintf(sum, "blob %d\x00", len(data))
+	sum.Write(data)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// keep adds the bytes of a file to the tree, once.
+func (r *reader) keep(f *loaded) {
+	if f.data == nil || r.stored[f.sha256] {
+		return
+	}
+	r.stored[f.sha256] = true
+	r.tree.Contents = append(r.tree.Contents, Content{SHA256: f.sha256, Bytes: f.data})
+}
+
+// pack reads a package directory, unless it is known.
+func (r *reader) pack(u *unit, file domain.File) (domain.File, error) {
+	slices.SortFunc(u.files, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	files, named, err := r.statAll(u)
+	if err != nil {
+		return file, err
+	}
+	file.Blob = packageBlob(u, files)
+	if named && r.known(file) {
+		file.Unchanged = true
+		return file, nil
+	}
+	if len(files) > r.opts.Limits.Members {
+		file.Rejected = &domain.Rejection{Kind: u.kind, Message: fmt.Sprintf(
+			"the package holds %d files, and at most %d are read: pack them into fewer, or raise limits.members", len(files), r.opts.Limits.Members)}
+		return file, nil
+	}
+	for _, f := range files {
+		if f.size > r.opts.Limits.File {
+			continue
+		}
+		if err := r.load(f); err != nil {
+			return file, err
+		}
+	}
+	file.Blob = packageBlob(u, files)
+	if !named && r.known(file) {
+		file.Unchanged = true
+		return file, nil
+	}
+	artifact, err := parsePackage(u.path, r.members(u, files), r.opts)
+	if file.Rejected, err = rejection(source{kind: u.kind}, err); err != nil || file.Rejected != nil {
+		return file, err
+	}
+	file.Artifacts = []domain.Artifact{artifact}
+	return file, nil
+}
+
+// statAll asks for all files of a package, and whether each told its blob id.
+func (r *reader) statAll(u *unit) (files []*loaded, named bool, err error) {
+	named = true
+	for _, e := range u.files {
+		f, err := r.stat(e)
+		if err != nil {
+			return nil, false, err
+		}
+		named = named && f.blob != ""
+		files = append(files, f)
+	}
+	return files, named, nil
+}
+
+// members lists the files of a package with their paths in it, and keeps their bytes.
+func (r *reader) members(u *unit, files []*loaded) []*member {
+	members := make([]*member, len(files))
+	for i, f := range files {
+		r.keep(f)
+		members[i] = &member{
+			Member: domain.Member{Path: strings.TrimPrefix(f.entry.path, u.path+"/"), Content: f.content()},
+			data:   f.data,
+		}
+	}
+	return members
+}
+
+// packageBlob covers the paths and blob ids of all files of a package.
+func packageBlob(u *unit, files []*loaded) string {
+	sum := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(sum, "%s\x00%s\n", strings.TrimPrefix(f.entry.path, u.path+"/"), f.name())
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

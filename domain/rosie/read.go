@@ -1,0 +1,277 @@
+package rosie
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// Options are what a reading depends on beside the tree.
+type Options struct {
+	// Keys are the operator's evidence keys. Without any, no signature can be verified.
+	Keys []Key
+	// At is when the scan started. It decides whether a signature had expired.
+	At time.Time
+	// Limits bound the scan; the zero value gives the defaults.
+	Limits Limits
+	// Known reports whether a unit is held already as it would be read (see domain.State.Holds). Such a unit is returned
+	// Unchanged and, where the file system tells its blob, not read. Nil: everything is read.
+	Known func(path, blob, stamp string) bool
+	// Progress is told now and then how far the reading is, from the calling goroutine. Nil: nobody is.
+	Progress func(Progress)
+}
+
+// Progress is how far a reading is.
+type Progress struct {
+	Listed int   // files and directories seen below .gxp/
+	Units  int   // files and packages done, read or known
+	Total  int   // units to be done; 0 while the tree is still being listed
+	Bytes  int64 // bytes read
+}
+
+// Tree is everything that a reading found.
+type Tree struct {
+	Files    []domain.File      // sorted by path
+	Findings []domain.Finding   // of the tree; those of one artifact are in the artifact
+	Faults   []domain.Violation // what no policy lets pass
+	Contents []Content          // of the files read, each hash once
+	Ignored  []string           // paths of files of no known kind, sorted
+}
+
+// Content is the bytes of one file under their hash.
+type Content struct {
+	SHA256 string
+	Bytes  []byte
+}
+
+// Read reads the .gxp/ directory of a tree that is rooted at the repository's root.
+//
+// It returns an error only when the file system fails or ctx ends. Everything about content is in the Tree: malformed
+// files as rejections, oddities as findings, and what must fail the scan as faults. After a fault of a limit, Files and
+// Contents are empty.
+//
+// A file's FileInfo may tell its git blob id: when Sys returns a value with a method BlobID() string, a known unit is
+// not read at all, and a unit whose bytes have another id is an error, since then the store is damaged. For files on
+// disk, use the FS of an os.Root, which does not follow links out of the repository.
+func Read(ctx context.Context, fsys fs.FS, options Options) (Tree, error) {
+	options.Limits = options.Limits.withDefaults()
+	options.Keys = usable(options.Keys)
+	r := &reader{
+		fsys: fsys, opts: &options, stored: make(map[string]bool),
+		notes: notes{limit: options.Limits.Findings},
+	}
+	err := r.read(ctx)
+	var limit *exceeded
+	if errors.As(err, &limit) {
+		r.tree = Tree{Faults: []domain.Violation{limit.violation()}, Ignored: r.tree.Ignored}
+		err = nil
+	}
+	if err != nil {
+		return Tree{}, err
+	}
+	r.tree.Findings = r.notes.findings()
+	return r.tree, nil
+}
+
+// reader holds the state of one call of Read.
+type reader struct {
+	fsys     fs.FS
+	opts     *Options
+	tree     Tree
+	notes    notes
+	stored   map[string]bool // hashes in tree.Contents
+	progress Progress
+}
+
+func (r *reader) read(ctx context.Context) error {
+	present, err := r.findRoot(ctx)
+	if err != nil || !present {
+		return err
+	}
+	w := &walker{fsys: r.fsys, limits: &r.opts.Limits, notes: &r.notes, dirs: make(map[string]bool), listed: r.listed}
+	if err := w.walk(ctx, gxpDir, nil); err != nil {
+		return err
+	}
+	slices.Sort(w.ignored)
+	r.tree.Ignored = w.ignored
+	slices.SortFunc(w.units, func(a, b *unit) int { return strings.Compare(a.path, b.path) })
+	r.expect(w)
+	r.progress.Total = len(w.units)
+	for _, u := range w.units {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read %s: %w", u.path, err)
+		}
+		file, err := r.unit(u)
+		if err != nil {
+			return err
+		}
+		r.tree.Files = append(r.tree.Files, file)
+		r.progress.Units++
+		r.report()
+	}
+	return nil
+}
+
+// findRoot looks for the .gxp directory without following a link. Its absence is a fault.
+func (r *reader) findRoot(ctx context.Context) (present bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fmt.Errorf("list the repository: %w", err)
+	}
+	entries, err := fs.ReadDir(r.fsys, ".")
+	if err != nil {
+		return false, fmt.Errorf("list the repository: %w", err)
+	}
+	what := ""
+	for _, d := range entries {
+		switch {
+		case d.Name() == gxpDir && d.Type() == fs.ModeDir:
+			present = true
+		case d.Name() == gxpDir:
+			what = " (there is something else of that name, which is not followed)"
+		case foldName(d.Name()) == foldName(gxpDir):
+			r.notes.add(domain.Finding{
+				Code: domain.FindingOddPath, Path: d.Name(), Text: "not read: some systems hold it for .gxp; only .gxp in lower case is",
+			})
+		}
+	}
+	if !present {
+		r.tree.Faults = append(r.tree.Faults, domain.Violation{
+			Code: domain.ViolationNoGxP, Path: gxpDir,
+			Text: "the repository has no directory .gxp/ at its root" + what + ": add one with a system_context.md, or scan the revision that has it",
+		})
+	}
+	return present, nil
+}
+
+// expect notes what a tree should have and this one has not.
+func (r *reader) expect(w *walker) {
+	if !slices.ContainsFunc(w.units, func(u *unit) bool { return u.path == contextPath }) {
+		r.tree.Faults = append(r.tree.Faults, domain.Violation{
+			Code: domain.ViolationNoContext, Path: contextPath,
+			Text: "the file .gxp/system_context.md is missing: add it, with a front matter that gives project_name and gxp_risk_rating",
+		})
+	}
+	for _, dir := range []string{gxpDir + "/requirements", gxpDir + "/user_stories", gxpDir + "/specs"} {
+		if !w.dirs[dir] {
+			r.notes.add(domain.Finding{Code: domain.FindingMissingDir, Path: dir, Text: "the directory is missing: nothing of its kind was read"})
+		}
+	}
+}
+
+func (r *reader) listed(files int) {
+	r.progress.Listed = files
+	r.report()
+}
+
+func (r *reader) report() {
+	if r.opts.Progress != nil {
+		r.opts.Progress(r.progress)
+	}
+}
+
+// known asks whether a unit is held already.
+func (r *reader) known(file domain.File) bool {
+	return r.opts.Known != nil && r.opts.Known(file.Path, file.Blob, file.Stamp)
+}
+
+func (r *reader) stamp(kind domain.Kind) string {
+	keys := r.opts.Keys
+	if kind != domain.KindEvidenceJWS && kind != domain.KindEvidencePackage {
+		keys = nil
+	}
+	return Stamp(keys) + r.opts.Limits.suffix()
+}
+
+// unit reads one unit, unless it is known.
+func (r *reader) unit(u *unit) (domain.File, error) {
+	file := domain.File{Path: u.path, Stamp: r.stamp(u.kind)}
+	if u.kind == domain.KindEvidencePackage {
+		return r.pack(u, file)
+	}
+	f, err := r.stat(u.files[0])
+	if err != nil {
+		return file, err
+	}
+	file.Blob = f.name()
+	if f.blob != "" && r.known(file) {
+		return domain.File{Path: file.Path, Blob: file.Blob, Stamp: file.Stamp, Unchanged: true}, nil
+	}
+	if f.size <= r.opts.Limits.File {
+		if err := r.load(f); err != nil {
+			return file, err
+		}
+		file.Blob = f.name()
+	}
+	if r.known(file) {
+		file.Unchanged = true
+		return file, nil
+	}
+	if f.data == nil {
+		file.Rejected = r.tooLarge(u, f)
+		return file, nil
+	}
+	r.keep(f)
+	src := source{path: u.path, kind: u.kind, content: f.content(), data: f.data}
+	file.Artifacts, err = parse(src, r.opts)
+	file.Rejected, err = rejection(src, err)
+	return file, err
+}
+
+func (r *reader) tooLarge(u *unit, f *loaded) *domain.Rejection {
+	return &domain.Rejection{Kind: u.kind, Content: f.content(), Message: fmt.Sprintf(
+		"the file is %d bytes long, and at most %d are read: take out what does not belong there, or raise limits.file", f.size, r.opts.Limits.File)}
+}
+
+// source is one file to be parsed.
+type source struct {
+	path    string
+	kind    domain.Kind
+	content domain.Content
+	data    []byte
+}
+
+// parse reads a single file by its kind.
+func parse(src source, opts *Options) ([]domain.Artifact, error) {
+	var artifact domain.Artifact
+	var err error
+	switch src.kind {
+	case domain.KindRiskLog:
+		return parseRiskLog(src, &opts.Limits)
+	case domain.KindEvidenceJWS:
+		artifact, err = parseEvidence(src, opts)
+	case domain.KindADR:
+		artifact, err = parseDecision(src, &opts.Limits)
+	case domain.KindSystemContext, domain.KindRequirement, domain.KindUserStory, domain.KindSpec,
+		domain.KindVendorAssessment:
+		artifact, err = parseDocument(src, &opts.Limits)
+	case domain.KindRisk, domain.KindEvidencePackage:
+		err = fmt.Errorf("read %s: %s is not a kind of file", src.path, src.kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []domain.Artifact{artifact}, nil
+}
+
+// rejection turns a parse error into the record of it. Any other error goes on.
+func rejection(src source, err error) (*domain.Rejection, error) {
+	var member *badMember
+	var fault *malformed
+	switch {
+	case errors.As(err, &member):
+		fault, src.content = &member.malformed, member.member.Content
+	case !errors.As(err, &fault):
+		return nil, err
+	}
+	return &domain.Rejection{
+		Kind: src.kind, Line: fault.line, Column: fault.column, Content: src.content,
+		Message: cmp.Or(fault.text, "the file cannot be read"),
+	}, nil
+}

@@ -1,0 +1,119 @@
+package rosie
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+var (
+	riskLabel  = regexp.MustCompile(`\A\s*([A-Za-z][A-Za-z _-]{0,40}?)\s*:\s*(.*)\z`)
+	riskBullet = regexp.MustCompile(`\A(?:[-*+]\s+)?\*\*([A-Za-z][A-Za-z _-]{0,40}?)\s*(?::\*\*|\*\*\s*:)\s*(.*)\z`)
+	riskPlain  = regexp.MustCompile(`\A[-*+]\s+([A-Za-z][A-Za-z _-]{0,40}?)\s*:\s+(.*)\z`)
+	reqToken   = regexp.MustCompile(`\bREQ-[A-Za-z0-9-]*[A-Za-z0-9]`)
+	specToken  = regexp.MustCompile(`\bSPEC-[A-Za-z0-9-]*[A-Za-z0-9]`)
+)
+
+// riskEntry is one entry of a risk log in the making.
+type riskEntry struct {
+	line    int             // where it starts
+	text    strings.Builder // its own text, which its digest covers
+	heading string          // of the markdown format
+	columns value           // a map, in the order of the file
+}
+
+func newRiskEntry(line int, text string) *riskEntry {
+	e := &riskEntry{line: line, columns: value{form: formMap}}
+	e.text.WriteString(text)
+	return e
+}
+
+// take adds a line of the markdown format: a labelled one, or one that goes on the column before it.
+func (e *riskEntry) take(text string) {
+	if text == "" {
+		return
+	}
+	e.text.WriteByte('\n')
+	e.text.WriteString(text)
+	label := riskBullet.FindStringSubmatch(text)
+	if label == nil {
+		label = riskPlain.FindStringSubmatch(text)
+	}
+	if label == nil {
+		e.extend("\n", text)
+		return
+	}
+	e.set(label[1], label[2])
+}
+
+// set gives a column its text; a label that comes again adds to it.
+func (e *riskEntry) set(label, text string) {
+	key := strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(strings.TrimSpace(label)))
+	item := value{form: formText, text: strings.TrimSpace(text)}
+	if i := slices.Index(e.columns.keys, key); i >= 0 {
+		e.columns.items[i].text += "\n" + item.text
+		return
+	}
+	e.columns.keys = append(e.columns.keys, key)
+	e.columns.items = append(e.columns.items, item)
+}
+
+// extend adds to the last column. Text before any column is a note.
+func (e *riskEntry) extend(separator, text string) {
+	last := len(e.columns.items) - 1
+	if e.columns.keys[last] == "id" {
+		e.set("note", text)
+		return
+	}
+	e.columns.items[last].text += separator + strings.TrimSpace(text)
+}
+
+func (e *riskEntry) risk() value {
+	return e.columns.field("risk", "risk_level", fieldRisk)
+}
+
+// title is a short text that tells entries apart.
+func (e *riskEntry) title() string {
+	for _, text := range []string{e.heading, e.columns.fieldText("description"), e.columns.fieldText("impact")} {
+		if text != "" {
+			short, wasCut := cut(text, 120)
+			if wasCut {
+				short += "…"
+			}
+			return short
+		}
+	}
+	return ""
+}
+
+func (e *riskEntry) artifact(src source, ordinal int, limits *Limits) domain.Artifact {
+	d := newDraft(src, limits)
+	d.Kind, d.Ordinal = domain.KindRisk, ordinal
+	d.GxPID = d.bounded("the risk id", e.columns.at("id").text, maxID)
+	d.Title = e.title()
+	d.Risk = d.term("the risk level", e.risk())
+	d.Status = d.term("status", e.columns.field("status"))
+	d.setFields(e.columns)
+	sum := sha256.Sum256([]byte(e.text.String()))
+	d.Digest = hex.EncodeToString(sum[:])
+	for i, key := range e.columns.keys {
+		text := e.columns.items[i].text
+		switch key {
+		case "req", "req_id", "requirement", "requirements", "component":
+			d.linkTokens(domain.EdgeRiskRequirement, reqToken, text)
+		case "test_coverage", "coverage", "spec", "specs", "tests", "verification":
+			d.linkTokens(domain.EdgeRiskSpec, specToken, text)
+		}
+	}
+	return d.finish()
+}
+
+func (d *draft) linkTokens(edge domain.Edge, pattern *regexp.Regexp, text string) {
+	for _, id := range pattern.FindAllString(text, d.limits.Links+1) {
+		d.link(edge, id)
+	}
+}

@@ -1,0 +1,132 @@
+package rosie
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+var (
+	riskHeading = regexp.MustCompile(`\A##\s+(RISK-[A-Za-z0-9-]*[A-Za-z0-9])\s*(?:[:\x{2013}\x{2014}-]\s*(.*))?\z`)
+	riskStart   = regexp.MustCompile(`\A\[([^\[\]]*)\]\s*(.*\|.*)\z`)
+	riskID      = regexp.MustCompile(`\ARISK-[A-Za-z0-9-]*[A-Za-z0-9]\z`)
+)
+
+// riskLog collects the entries of a risk log, each in whichever of the two formats it is written:
+//
+//	[DATE] RISK-001 | REQ-001 | Risk: HIGH | Impact: ... | Mitigation: ... | Test Coverage: SPEC-001-001
+//
+//	## RISK-001: title
+//	- **Risk Level:** HIGH
+//
+// A line that is neither is a finding, with its number.
+type riskLog struct {
+	file    *draft
+	entries []*riskEntry
+	block   *riskEntry // the markdown entry that the next lines belong to
+	dropped int        // entries above the limit
+	badLine int        // the first line that could not be read
+}
+
+// parseRiskLog reads the log as one artifact for the file, with the findings of all lines, and one for each entry.
+func parseRiskLog(src source, limits *Limits) ([]domain.Artifact, error) {
+	if err := checkUTF8(src.data); err != nil {
+		return nil, err
+	}
+	log := &riskLog{file: newDraft(src, limits)}
+	number := 0
+	for raw := range bytes.Lines(withoutBOM(src.data)) {
+		number++
+		log.line(number, strings.TrimSpace(string(raw)))
+	}
+	if len(log.entries) == 0 && log.badLine > 0 {
+		return nil, malformedAt(log.badLine, 1, "no entry of the risk log can be read: "+
+			"expected lines \"[DATE] RISK-001 | REQ-001 | Risk: HIGH | ...\" or headings \"## RISK-001: title\"")
+	}
+	return log.artifacts(src), nil
+}
+
+// line takes one line of the file, without the blanks around it.
+func (l *riskLog) line(number int, text string) {
+	heading := riskHeading.FindStringSubmatch(text)
+	pipe := riskStart.FindStringSubmatch(text)
+	switch {
+	case heading != nil:
+		l.block = l.begin(number, text)
+		l.block.set("id", heading[1])
+		l.block.heading = strings.TrimSpace(heading[2])
+	case pipe != nil:
+		l.block = nil
+		l.pipe(number, text, pipe)
+	case strings.HasPrefix(text, "#"):
+		l.block = nil // a comment, or another section
+	case l.block != nil:
+		l.block.take(text)
+	case text != "":
+		l.malformed(number, "the line is neither an entry nor a comment")
+	}
+}
+
+// begin starts an entry and lists it, unless there are too many.
+func (l *riskLog) begin(number int, text string) *riskEntry {
+	e := newRiskEntry(number, text)
+	if len(l.entries) < l.file.limits.Entries {
+		l.entries = append(l.entries, e)
+	} else {
+		l.dropped++
+	}
+	return e
+}
+
+func (l *riskLog) malformed(number int, problem string) {
+	if l.badLine == 0 {
+		l.badLine = number
+	}
+	l.file.note(domain.FindingMalformed, number, "%s: expected \"[DATE] RISK-001 | REQ-001 | Risk: HIGH | ...\"", problem)
+}
+
+// pipe takes an entry that is one line of columns. A column without a label goes on the one before it.
+func (l *riskLog) pipe(number int, text string, parts []string) {
+	columns := strings.Split(parts[2], "|")
+	id := strings.TrimSpace(columns[0])
+	if !riskID.MatchString(id) {
+		l.malformed(number, "no risk id stands behind the date")
+		return
+	}
+	e := l.begin(number, text)
+	e.set("date", strings.TrimSpace(parts[1]))
+	e.set("id", id)
+	for i, column := range columns[1:] {
+		if label := riskLabel.FindStringSubmatch(column); label != nil {
+			e.set(label[1], label[2])
+		} else if i == 0 {
+			e.set("req", column)
+		} else {
+			e.extend(" | ", column)
+		}
+	}
+}
+
+// artifacts returns the file's own artifact, then those of the entries.
+func (l *riskLog) artifacts(src source) []domain.Artifact {
+	seen := make(map[string]int, len(l.entries))
+	entries := make([]domain.Artifact, 0, len(l.entries))
+	for i, e := range l.entries {
+		id := e.columns.at("id").text
+		if line, ok := seen[id]; ok {
+			l.file.note(domain.FindingRepeated, e.line, "the id %s is already given on line %d: expected each id once", id, line)
+		} else {
+			seen[id] = e.line
+		}
+		if e.risk().form == formNull {
+			l.file.note(domain.FindingMissingField, e.line, "the entry %s states no risk level", id)
+		}
+		entries = append(entries, e.artifact(src, i+1, l.file.limits))
+	}
+	if l.dropped > 0 {
+		l.file.note(domain.FindingTruncated, 0, "%d more entries are not listed: a risk log may hold %d", l.dropped, l.file.limits.Entries)
+	}
+	return append([]domain.Artifact{l.file.finish()}, entries...)
+}
