@@ -91,8 +91,7 @@ func (s *session) recover(ctx context.Context, cause error) (Outcome, error) {
 
 // reasons turns what stopped a scan into the violations that its ScanFailed lists.
 func reasons(cause error) []domain.Violation {
-	var refused *domain.RefusedError
-	if errors.As(cause, &refused) {
+	if refused, ok := errors.AsType[*domain.RefusedError](cause); ok {
 		return refused.Violations
 	}
 	code := domain.ViolationInternal

@@ -1,0 +1,54 @@
+package eventstore_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+func TestActIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
+	first, err := d.recorder.Act(t.Context(), act)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := d.recorder.Act(t.Context(), act)
+	if err != nil || again != first {
+		t.Errorf("again at %d, %v; want %d", again, err, first)
+	}
+	act.Outcome = "failed"
+	if _, err := d.recorder.Act(t.Context(), act); !errors.Is(err, eventstore.ErrIDReused) {
+		t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
+	}
+	d.wantTypes("admin.acted")
+}
+
+func TestRetiredRepositoriesAreScannedNoMore(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	retire := func() error {
+		_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
+			domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
+		return err
+	}
+	if err := retire(); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Fatalf("retiring an unknown repository: %v, want ErrInvalid", err)
+	}
+	d.mustRecord(req("REQ-001"))
+	if err := retire(); err != nil {
+		t.Fatal(err)
+	}
+	if err := retire(); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("retiring twice: %v, want ErrInvalid", err)
+	}
+	out, err := d.record(reads(req("REQ-001")))
+	if err == nil || out.Failed == nil || out.Failed.Code != domain.ViolationRetired {
+		t.Errorf("outcome %+v, %v; want a refusal", out, err)
+	}
+}
