@@ -1,0 +1,159 @@
+package gitrepo
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+)
+
+// longestChain bounds how many deltas lie between an object and its base. git itself makes chains of at most 4095.
+const longestChain = 4096
+
+// pack is one pack file with its index. It is not safe for concurrent use.
+type pack struct {
+	file  billy.File
+	index idxfile.Index
+	pack  *packfile.Packfile
+	sizes map[int64]int64 // of the objects that were asked for and of their bases, by offset
+}
+
+// openPack opens path.pack and path.idx. A file that is gone is fs.ErrNotExist.
+func openPack(dir billy.Filesystem, path string, objects cache.Object) (*pack, error) {
+	index, err := readIndex(dir, path+".idx")
+	if err != nil {
+		return nil, err
+	}
+	file, err := dir.Open(path + ".pack")
+	if err != nil {
+		return nil, err
+	}
+	return newPack(dir, file, index, objects), nil
+}
+
+func newPack(dir billy.Filesystem, file billy.File, index idxfile.Index, objects cache.Object) *pack {
+	return &pack{
+		file: file, index: index, sizes: make(map[int64]int64),
+		pack: packfile.NewPackfileWithCache(index, dir, file, objects, streamAbove),
+	}
+}
+
+// readIndex decodes a version 2 index, after a look at whether it can hold as many entries as it claims.
+func readIndex(dir billy.Filesystem, path string) (index *idxfile.MemoryIndex, err error) {
+	defer contain(&err)
+	info, err := dir.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := dir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	const header, fanout, entry, trailer = 8, 256 * 4, 20 + 4 + 4, 2 * 20
+	var total [4]byte
+	if _, err := file.ReadAt(total[:], header+fanout-4); err != nil {
+		return nil, fmt.Errorf("pack index %s is too short: %w", path, err)
+	}
+	if claimed := int64(binary.BigEndian.Uint32(total[:])); header+fanout+claimed*entry+trailer > info.Size() {
+		return nil, fmt.Errorf("pack index %s claims %d objects in %d bytes", path, claimed, info.Size())
+	}
+	index = idxfile.NewMemoryIndex()
+	if err := idxfile.NewDecoder(file).Decode(index); err != nil {
+		return nil, fmt.Errorf("decode pack index %s: %w", path, err)
+	}
+	return index, nil
+}
+
+// size returns the size of the object at offset. It reads the chain of deltas that the object is made of, each once in
+// the life of p, and refuses a chain with a link so large that rebuilding the object could exhaust memory: of go-git's
+// steps, only this one comes before anything is inflated as a whole.
+func (p *pack) size(offset int64) (int64, error) {
+	var chain []int64
+	for at := offset; ; {
+		if len(chain) > longestChain {
+			return 0, fmt.Errorf("chain of more than %d deltas", longestChain)
+		}
+		if size, ok := p.sizes[at]; ok {
+			return p.resolve(chain, size)
+		}
+		header, err := p.pack.Scanner().SeekObjectHeader(at)
+		if err != nil {
+			return 0, err
+		}
+		base, isDelta, err := p.base(at, header)
+		if err != nil {
+			return 0, err
+		}
+		if !isDelta {
+			p.sizes[at] = header.Length
+			return p.resolve(chain, header.Length)
+		}
+		if header.Length > maxBase {
+			return 0, tooLarge("delta", header.Length)
+		}
+		chain = append(chain, at)
+		at = base
+	}
+}
+
+// resolve finds the sizes along a chain, from the base up.
+func (p *pack) resolve(chain []int64, size int64) (int64, error) {
+	for _, at := range slices.Backward(chain) {
+		if size > maxBase {
+			return 0, tooLarge("base of a delta", size)
+		}
+		var err error
+		if size, err = p.pack.GetSizeByOffset(at); err != nil {
+			return 0, err
+		}
+		p.sizes[at] = size
+	}
+	return size, nil
+}
+
+// base returns where the base of a delta lies.
+func (p *pack) base(at int64, header *packfile.ObjectHeader) (offset int64, isDelta bool, err error) {
+	if !header.Type.IsDelta() {
+		return 0, false, nil
+	}
+	offset = header.OffsetReference
+	if header.Type == plumbing.REFDeltaObject {
+		if offset, err = p.index.FindOffset(header.Reference); err != nil {
+			return 0, true, fmt.Errorf("base %s of a delta: %w", header.Reference, errNoObject)
+		}
+	}
+	if offset <= 0 || offset == at {
+		return 0, true, errors.New("delta against itself")
+	}
+	return offset, true, nil
+}
+
+func tooLarge(what string, size int64) error {
+	return problem(ErrTooLarge, nil, "a pack of the repository has a %s of %d bytes: more than %d are not read; git repack -a -d -f "+
+		"with core.bigFileThreshold=%d changes that", what, size, maxBase, streamAbove)
+}
+
+// open returns the content of the object at offset: at once when it is small, else as a stream.
+func (p *pack) open(offset int64) (*content, error) {
+	if _, err := p.size(offset); err != nil {
+		return nil, err
+	}
+	object, err := p.pack.GetByOffset(offset)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := object.Reader()
+	if err != nil {
+		return nil, err
+	}
+	return &content{ReadCloser: reader, typ: object.Type(), size: object.Size()}, nil
+}
+
+func (p *pack) close() error { return p.file.Close() }
