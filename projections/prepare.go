@@ -1,0 +1,113 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sort"
+	"sync"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// preparer turns pages into operations. It is safe for concurrent use, since projections are pure (I6, I9).
+type preparer struct {
+	decode func(eventstore.Record) (domain.Event, error)
+	mu     sync.Mutex      // guards known
+	known  map[string]bool // event types that decode knows
+}
+
+// decoded is a page with what its events say to one set of projections.
+type decoded struct {
+	page   page
+	events []domain.Event // nil for those that nobody handles
+	errs   map[int]error  // by index, what could not be decoded
+}
+
+// decodePage decodes what is in handled. Of the others it makes sure that the type is known at all: an event of a newer
+// binary may change what the tables mean, so that skipping it would be wrong.
+func (p *preparer) decodePage(pg page, handled map[string]bool) decoded {
+	d := decoded{page: pg, events: make([]domain.Event, len(pg.records))}
+	fail := func(i int, err error) {
+		if d.errs == nil {
+			d.errs = map[int]error{}
+		}
+		d.errs[i] = err
+	}
+	for i, r := range pg.records {
+		if !handled[r.Type] && p.knows(r.Type) {
+			continue
+		}
+		event, err := p.decode(r)
+		switch {
+		case errors.Is(err, eventstore.ErrUnknownType):
+			fail(i, err)
+		case !handled[r.Type]:
+			p.learn(r.Type) // readable or not: nobody asked for it
+		case err != nil:
+			fail(i, fmt.Errorf("decode: %w", err))
+		case event == nil:
+			fail(i, errors.New("decode: no event"))
+		default:
+			d.events[i] = event
+		}
+	}
+	return d
+}
+
+func (p *preparer) knows(eventType string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[eventType]
+}
+
+func (p *preparer) learn(eventType string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[eventType] = true
+}
+
+// apply returns the operations that the first n records of d mean to projection p.
+func (d decoded) apply(p Projection, handles map[string]bool, n int) ([]Op, error) {
+	events := make([]Event, 0, n)
+	for i, r := range d.page.records[:n] {
+		err := d.errs[i]
+		if err != nil && (handles[r.Type] || errors.Is(err, eventstore.ErrUnknownType)) {
+			return nil, err
+		}
+		if handles[r.Type] {
+			events = append(events, Event{Record: r, Event: d.events[i]})
+		}
+	}
+	if len(events) == 0 {
+		return nil, nil
+	}
+	var rows Rows
+	if err := safely(p.Apply, events, &rows); err != nil {
+		return nil, err
+	}
+	return rows.Ops(), nil
+}
+
+// safely calls apply and turns a panic into an error: one projection's mistake must not stop the others.
+func safely(apply func([]Event, *Rows) error, events []Event, rows *Rows) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return apply(events, rows)
+}
+
+// culprit returns the index of the record at which projection p fails, or adds operation op, in d. A failure stays when
+// more records follow, so that the first record at which it shows is found by halving.
+func (d decoded) culprit(p Projection, handles map[string]bool, failure error) int {
+	var refused *OpError
+	byOp := errors.As(failure, &refused)
+	n := sort.Search(len(d.page.records)-1, func(i int) bool {
+		ops, err := d.apply(p, handles, i+1)
+		return err != nil || byOp && len(ops) > refused.Index
+	})
+	return n
+}

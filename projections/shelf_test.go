@@ -1,0 +1,181 @@
+package projections_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+)
+
+var errPoison = errors.New("poison")
+
+// shelf is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
+// that is never changed. The events are acts: the action says what to do.
+func shelf() projections.Projection {
+	return projections.Projection{
+		Name: "shelf", Version: 1, Handles: []string{eventstore.TypeAdminActed}, Apply: applyShelf,
+		Tables: []projections.Table{
+			{
+				Name: "boxes", Doc: "Boxes that are there now.", Key: []string{"number"},
+				Columns: []projections.Column{
+					{Name: "number", Type: projections.Integer, Doc: "Number of the box."},
+					{Name: "label", Type: projections.Text, Null: true, Doc: "What is written on it."},
+					{Name: "open", Type: projections.Boolean, Doc: "Whether it is open."},
+					{Name: "since", Type: projections.Timestamp, Doc: "When it was put there."},
+					{Name: "detail", Type: projections.JSON, Null: true, Doc: "Anything else."},
+				},
+				Indexes: []projections.Index{{Columns: []string{"label"}}},
+			},
+			{
+				Name: "items", Doc: "What is in the boxes.", Key: []string{"box", "slot"},
+				Columns: []projections.Column{
+					{Name: "box", Type: projections.Integer, Doc: "The box."},
+					{Name: "slot", Type: projections.Text, Doc: "The place in it."},
+					{Name: "name", Type: projections.Text, Doc: "What it is."},
+				},
+				Foreign: []projections.ForeignKey{{Columns: []string{"box"}, Table: "boxes", Targets: []string{"number"}}},
+			},
+			{
+				Name: "moves", Doc: "Everything that happened.", Key: []string{"position"}, AppendOnly: true,
+				Columns: []projections.Column{
+					{Name: "position", Type: projections.Integer, Doc: "Of the event."},
+					{Name: "actor", Type: projections.Text, Doc: "Who did it."},
+					{Name: "action", Type: projections.Text, Doc: "What was done."},
+				},
+			},
+		},
+	}
+}
+
+func applyShelf(page []projections.Event, rows *projections.Rows) error {
+	for _, e := range page {
+		act, ok := e.Event.(domain.AdminActed)
+		if !ok {
+			return fmt.Errorf("not an act: %T", e.Event)
+		}
+		if err := applyAct(e, act, rows); err != nil {
+			return err
+		}
+		rows.Insert("moves", int64(e.Position), e.Meta.Actor, act.Action)
+	}
+	return nil
+}
+
+func applyAct(e projections.Event, act domain.AdminActed, rows *projections.Rows) error {
+	box, err := strconv.Atoi(act.Target)
+	if err != nil {
+		return err
+	}
+	arg := act.Arguments
+	switch act.Action {
+	case "box":
+		var detail any
+		if arg["label"] != "" {
+			text, err := json.Marshal(arg)
+			if err != nil {
+				return err
+			}
+			detail = json.RawMessage(text)
+		}
+		rows.Upsert("boxes", box, nil, true, e.RecordedAt, detail)
+	case "label":
+		rows.Update("boxes", []any{box}, []string{"label", "open"}, arg["label"], false)
+	case "put":
+		rows.Upsert("items", box, arg["slot"], arg["name"])
+	case "take":
+		rows.Delete("items", box, arg["slot"])
+	case "clear":
+		rows.Delete("items", box)
+	case "drop":
+		rows.Delete("items", box)
+		rows.Delete("boxes", box)
+	case "poison":
+		return errPoison
+	case "panic":
+		panic("no such thing")
+	}
+	return nil
+}
+
+func act(action string, box int, pairs ...string) domain.Event {
+	arguments := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		arguments[pairs[i]] = pairs[i+1]
+	}
+	return domain.AdminActed{ID: "x", Action: action, Target: strconv.Itoa(box), Arguments: arguments, Actor: "ann", Outcome: "succeeded"}
+}
+
+func batch(events ...domain.Event) projectionstest.Batch {
+	return projectionstest.Batch{Stream: eventstore.EngineStream, Actor: "ann", Events: events}
+}
+
+// history draws batches that a shelf can fold.
+func history(t *rapid.T) []projectionstest.Batch {
+	boxes := map[int]bool{}
+	number := rapid.IntRange(1, 5)
+	word := rapid.StringMatching(`[a-zäöü ]{0,8}`)
+	slot := rapid.SampledFrom([]string{"left", "right", "top"})
+	step := func(t *rapid.T) domain.Event {
+		n := number.Draw(t, "box")
+		if !boxes[n] {
+			boxes[n] = true
+			return act("box", n, "label", word.Draw(t, "label"))
+		}
+		switch rapid.IntRange(0, 6).Draw(t, "step") {
+		case 0:
+			return act("box", n, "label", word.Draw(t, "label"))
+		case 1:
+			return act("label", n, "label", word.Draw(t, "label"))
+		case 2, 3:
+			return act("put", n, "slot", slot.Draw(t, "slot"), "name", word.Draw(t, "name"))
+		case 4:
+			return act("take", n, "slot", slot.Draw(t, "slot"))
+		case 5:
+			return act("clear", n)
+		default:
+			boxes[n] = false
+			return act("drop", n)
+		}
+	}
+	var batches []projectionstest.Batch
+	for range rapid.IntRange(0, 12).Draw(t, "batches") {
+		var events []domain.Event
+		for range rapid.IntRange(1, 6).Draw(t, "size") {
+			events = append(events, step(t))
+		}
+		b := batch(events...)
+		if rapid.IntRange(0, 3).Draw(t, "foreign") == 0 { // events that nobody handles
+			b = projectionstest.Batch{Events: []domain.Event{domain.RepositoryRegistered{}}}
+			batches = append(batches, batch(events...))
+		}
+		batches = append(batches, b)
+	}
+	return batches
+}
+
+func TestRebuiltTablesEqualLiveOnes(t *testing.T) { // I6
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		projectionstest.CheckWith(rt, t, shelf(), projectionstest.NewLog(t, history(rt)...))
+	})
+}
+
+func TestRowsAreWhatTheEventsSay(t *testing.T) {
+	t.Parallel()
+	log := projectionstest.NewLog(t, batch(act("box", 1, "label", "x"), act("put", 1, "slot", "left", "name", "pen"), act("label", 1, "label", "tools")),
+		batch(act("box", 2), act("put", 2, "slot", "top", "name", "cup"), act("drop", 2)))
+	story := projectionstest.Given(t, shelf(), log)
+	story.Then("boxes", []string{"number", "label", "open", "since", "detail"},
+		projectionstest.Row{1, "tools", false, "2026-01-02T03:04:06.000000Z", `{"label":"x"}`})
+	story.Then("items", []string{"box", "slot", "name"}, projectionstest.Row{1, "left", "pen"})
+	story.Then("moves", []string{"position", "action"}, projectionstest.Row{1, "box"}, projectionstest.Row{2, "put"},
+		projectionstest.Row{3, "label"}, projectionstest.Row{4, "box"}, projectionstest.Row{5, "put"}, projectionstest.Row{6, "drop"})
+}

@@ -1,0 +1,225 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite" // also registers the driver "sqlite"
+
+	"github.com/gxpledger/gxpledger/migrations"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+var (
+	_ projections.Database = (*DB)(nil)
+	_ projections.Snapshot = (*snapshot)(nil)
+)
+
+// Options say how to open the tables.
+type Options struct {
+	// Now is the engine's clock: it decides when a lease has run out. Required.
+	Now func() time.Time
+	// BusyTries is how often the write lock is asked for, 50 ms each, before a write gives up with ErrTransient.
+	// 0 means the default of 200, which is ten seconds.
+	BusyTries int
+}
+
+func (o Options) withDefaults() Options {
+	if o.BusyTries == 0 {
+		o.BusyTries = 200
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Now == nil {
+		faults = append(faults, errors.New("field Now is required"))
+	}
+	if o.BusyTries < 1 {
+		faults = append(faults, fmt.Errorf("field BusyTries: %d, want at least 1", o.BusyTries))
+	}
+	return errors.Join(faults...)
+}
+
+// DB is the tables in one file. It is safe for concurrent use.
+type DB struct {
+	options Options
+	path    string
+	read    *sql.DB
+	live    *writer // for builds that readers see: every rule is checked
+	bulk    *writer // for builds that nobody reads yet
+	// turn holds one token. Whoever has it may write, so that the writers of this process queue in order of arrival
+	// and do not poll against each other.
+	turn   chan struct{}
+	remove func() error // removes the file of a scratch database
+	mu     sync.Mutex   // guards plans
+	plans  map[projections.Ref]*plan
+}
+
+// Open opens the tables at path, and makes or migrates them if that is needed.
+func Open(ctx context.Context, path string, options Options) (*DB, error) {
+	return open(ctx, path, options, durable())
+}
+
+// OpenScratch opens new tables in a temporary file in dir ("" for the system's place) that Close removes. Their
+// journal is in memory and they are never synced: a crash leaves them useless, which suits a replay that is thrown away.
+func OpenScratch(ctx context.Context, dir string, options Options) (*DB, error) {
+	folder, err := os.MkdirTemp(dir, "gxpledger-scratch-")
+	if err != nil {
+		return nil, fmt.Errorf("open scratch tables: %w", err)
+	}
+	remove := func() error { return os.RemoveAll(folder) }
+	db, err := open(ctx, filepath.Join(folder, "tables.db"), options, scratch())
+	if err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	db.remove = remove
+	return db, nil
+}
+
+// OpenReadOnly opens the tables at path for queries. It works while other processes write and rebuild, and never makes
+// or changes anything. A query sees one state of all tables, a transaction the same one throughout. The caller closes it.
+func OpenReadOnly(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, readOnly()))
+	if err != nil {
+		return nil, fmt.Errorf("open tables %s: %w", path, err)
+	}
+	if err := db.PingContext(ctx); err != nil {
+		if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
+			err = missing
+		}
+		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+func open(ctx context.Context, path string, options Options, mode mode) (*DB, error) {
+	options = options.withDefaults()
+	if err := options.validate(); err != nil {
+		return nil, fmt.Errorf("open tables %s: %w: %w", path, projections.ErrInvalid, err)
+	}
+	if err := migrate(ctx, path, options, mode); err != nil {
+		return nil, fmt.Errorf("open tables %s: %w", path, err)
+	}
+	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
+	var err error
+	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
+		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON")))
+	}
+	if err == nil {
+		db.bulk, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, translate(err)), db.Close())
+	}
+	return db, nil
+}
+
+func migrate(ctx context.Context, path string, options Options, mode mode) (err error) {
+	set, err := migrations.SQLiteTables()
+	if err != nil {
+		return err
+	}
+	handle, err := sql.Open("sqlite", dsn(path, mode.writer, pragma("busy_timeout", "10000")))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, handle.Close()) }()
+	return set.Up(ctx, handle, options.Now)
+}
+
+// Path returns where the file is.
+func (db *DB) Path() string { return db.path }
+
+// Query returns the handle for reading the tables and the catalogue. It must not be used to write. Close closes it.
+func (db *DB) Query() *sql.DB { return db.read }
+
+// Close frees what db holds. Closing twice is harmless.
+func (db *DB) Close() error {
+	var errs []error
+	for _, w := range []*writer{db.bulk, db.live} {
+		if w != nil {
+			errs = append(errs, w.close())
+		}
+	}
+	if db.read != nil {
+		errs = append(errs, db.read.Close())
+	}
+	if db.remove != nil {
+		errs = append(errs, db.remove())
+	}
+	return errors.Join(errs...)
+}
+
+// mode is the settings of a file: one list for connections that write, one for those that read.
+type mode struct{ writer, reader string }
+
+// The write lock is asked for in short tries (busy_timeout), so that a cancelled context is noticed and so that a writer
+// that comes back finds the gap between two pages of a rebuild in another process.
+func durable() mode {
+	return mode{
+		writer: "_pragma=page_size(8192)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(50)" +
+			"&_pragma=cache_size(-32768)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)&_dqs=0",
+		reader: readOnly(),
+	}
+}
+
+// A scratch file is written by one process, once, and read by it alone.
+func scratch() mode {
+	return mode{
+		writer: "_pragma=page_size(8192)&_pragma=journal_mode(MEMORY)&_pragma=synchronous(OFF)&_pragma=busy_timeout(50)" +
+			"&_pragma=cache_size(-32768)&_dqs=0",
+		reader: readOnly(),
+	}
+}
+
+func readOnly() string {
+	return "mode=ro&_query_only=1&_pragma=busy_timeout(10000)&_pragma=cache_size(-16384)&_dqs=0"
+}
+
+func pragma(name, value string) string { return "_pragma=" + name + "(" + value + ")" }
+
+func dsn(path string, settings ...string) string {
+	name := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?"
+	for i, s := range settings {
+		if i > 0 {
+			name += "&"
+		}
+		name += s
+	}
+	return name
+}
+
+// translate turns what SQLite says into the errors of package projections. It leaves alone what it does not know.
+func translate(err error) error {
+	var code *sqlite.Error
+	if err == nil || !errors.As(err, &code) {
+		return err
+	}
+	switch code.Code() & 0xff {
+	case sqliteBusy, sqliteLocked:
+		return fmt.Errorf("%w: %w", projections.ErrTransient, err)
+	case sqliteConstraint, sqliteMismatch, sqliteTooBig:
+		return fmt.Errorf("%w: %w", projections.ErrRefused, err)
+	default:
+		return err
+	}
+}
+
+// Primary result codes of SQLite, see https://www.sqlite.org/rescode.html.
+const (
+	sqliteBusy       = 5
+	sqliteLocked     = 6
+	sqliteTooBig     = 18
+	sqliteConstraint = 19
+	sqliteMismatch   = 20
+)

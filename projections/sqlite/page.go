@@ -1,0 +1,288 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// plan is how the rows of one build are written.
+type plan struct {
+	build  int
+	tables map[string]*tablePlan
+}
+
+// tablePlan is how the rows of one table are written.
+type tablePlan struct {
+	table   projections.Table
+	columns map[string]projections.Column
+	insert  string
+	upsert  string
+	updates map[string]string // by the columns that are set
+	deletes []string          // by the length of the prefix, less one
+	// keyed reports that the index over the key exists. A table that is being filled has none until an operation must
+	// find a row by its key. REQUIRES: the turn.
+	keyed bool
+}
+
+func newPlan(build int, tables []projections.Table, keyed bool) *plan { //revive:disable-line:flag-parameter // the state of a fresh build, not a switch
+	p := &plan{build: build, tables: make(map[string]*tablePlan, len(tables))}
+	for _, t := range tables {
+		tp := &tablePlan{
+			table: t, insert: insertSQL(t, build), upsert: upsertSQL(t, build),
+			columns: map[string]projections.Column{}, updates: map[string]string{}, keyed: keyed || rowidKey(t),
+		}
+		for _, c := range t.Columns {
+			tp.columns[c.Name] = c
+		}
+		for n := range t.Key {
+			tp.deletes = append(tp.deletes, deleteSQL(t, build, n+1))
+		}
+		p.tables[t.Name] = tp
+	}
+	return p
+}
+
+// plan returns the plan of a build, made at its first page. REQUIRES: the turn.
+func (db *DB) plan(ref projections.Ref, state projections.BuildState, tables []projections.Table) *plan {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	p, ok := db.plans[ref]
+	if !ok {
+		p = newPlan(ref.Number, tables, state != projections.BuildFilling)
+		db.plans[ref] = p
+	}
+	return p
+}
+
+// forgetPlan makes the next page plan anew: the build got its keys, lost its transaction, or is gone.
+func (db *DB) forgetPlan(ref projections.Ref) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	delete(db.plans, ref)
+}
+
+// WritePage implements [projections.Writer].
+func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
+	w := db.live
+	// Rows of a build that nobody reads may break a reference for the moment; FinishBuild checks them all. Which kind
+	// the build is cannot change while we hold its lease, and is checked again below.
+	state, err := db.stateOf(ctx, page.Lease.Ref)
+	if err == nil && state == projections.BuildFilling {
+		w = db.bulk
+	}
+	if err == nil {
+		err = db.write(ctx, w, func(inside context.Context, tx *sql.Conn) error {
+			return db.writePage(inside, ctx, w, page)
+		})
+	}
+	if err != nil {
+		db.forgetPlan(page.Lease.Ref)
+		return fmt.Errorf("write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
+	}
+	return nil
+}
+
+// writePage runs inside the transaction; outer is the context that may be cancelled.
+//
+//nolint:revive // context-as-argument: both are contexts, of different life
+func (db *DB) writePage(inside, outer context.Context, w *writer, page projections.Page) error {
+	row, err := leased(inside, w.conn, page.Lease)
+	if err != nil {
+		return err
+	}
+	if row.Checkpoint != page.From {
+		return fmt.Errorf("%w: it is at position %d, expected %d", projections.ErrMoved, row.Checkpoint.Position, page.From.Position)
+	}
+	p := db.plan(page.Lease.Ref, row.State, page.Tables)
+	err = w.raw(func(c driver.ConnPrepareContext) error {
+		a := applier{w: w, conn: c, plan: p}
+		for i, op := range page.Ops {
+			if i%256 == 0 && outer.Err() != nil {
+				return outer.Err()
+			}
+			if err := a.apply(inside, op); err != nil {
+				return &projections.OpError{Index: i, Table: op.Table, Err: err}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return refused(err)
+	}
+	return db.moveCheckpoint(inside, w.conn, page)
+}
+
+// refused keeps an OpError only where the rows are at fault, not the disk.
+func refused(err error) error {
+	var op *projections.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	if cause := translate(op.Err); !errors.Is(cause, projections.ErrRefused) {
+		return fmt.Errorf("table %s: %w", op.Table, cause)
+	}
+	return err
+}
+
+// moveCheckpoint is where fencing is proved: one row must be the lease's and at the expected place.
+func (db *DB) moveCheckpoint(ctx context.Context, tx *sql.Conn, page projections.Page) error {
+	now := db.options.Now()
+	result, err := tx.ExecContext(ctx, `
+UPDATE projection_builds
+SET log = ?, position = ?, event = ?, updated_at = ?, expires_at = ?,
+    fault_position = NULL, fault_event = NULL, fault_type = NULL, fault_text = NULL, fault_at = NULL
+WHERE projection = ? AND build = ? AND token = ? AND version = ? AND log = ? AND position = ? AND event = ? AND state <> 'retired'`,
+		page.To.Log.String(), int64(page.To.Position), page.To.Event.String(), stamp(now), stamp(now.Add(page.Lease.TTL)), //nolint:gosec // positions stay far below 2^63
+		page.Lease.Projection, page.Lease.Number, int64(page.Lease.Token), //nolint:gosec // tokens stay far below 2^63
+		page.To.Version, page.From.Log.String(), int64(page.From.Position), page.From.Event.String()) //nolint:gosec // see above
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("%w: the checkpoint update found %d rows: %w", projections.ErrMoved, n, err)
+	}
+	return nil
+}
+
+// applier turns operations into statements.
+type applier struct {
+	w    *writer
+	conn driver.ConnPrepareContext
+	plan *plan
+	args []driver.NamedValue // reused
+}
+
+var (
+	errAppendOnly = fmt.Errorf("%w: the table is append-only", projections.ErrRefused)
+	errShape      = fmt.Errorf("%w: the operation does not fit the table", projections.ErrRefused)
+	errNoRow      = fmt.Errorf("%w: there is no row with the key of the update", projections.ErrRefused)
+)
+
+func (a *applier) apply(ctx context.Context, op projections.Op) error {
+	t, ok := a.plan.tables[op.Table]
+	if !ok {
+		return fmt.Errorf("%w: the projection has no such table", projections.ErrRefused)
+	}
+	query, err := a.statement(t, op)
+	if err != nil {
+		return err
+	}
+	if op.Kind != projections.OpInsert && !t.keyed {
+		if err := a.run(ctx, createKey(t.table, a.plan.build)); err != nil {
+			return err
+		}
+		t.keyed = true
+	}
+	s, err := a.w.prepare(ctx, a.conn, query)
+	if err != nil {
+		return err
+	}
+	result, err := s.ExecContext(ctx, a.args)
+	if err != nil {
+		return err
+	}
+	if op.Kind != projections.OpUpdate {
+		return nil
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(errNoRow, err)
+	}
+	return nil
+}
+
+// run executes a statement that is not worth keeping.
+func (a *applier) run(ctx context.Context, query string) error {
+	s, err := a.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	run, ok := s.(statement)
+	if !ok {
+		return errors.Join(fmt.Errorf("driver statement %T cannot execute", s), s.Close())
+	}
+	_, err = run.ExecContext(ctx, nil)
+	return errors.Join(err, s.Close())
+}
+
+// statement returns the SQL of op and puts its values into a.args.
+func (a *applier) statement(t *tablePlan, op projections.Op) (string, error) {
+	a.args = a.args[:0]
+	if t.table.AppendOnly && op.Kind != projections.OpInsert {
+		return "", errAppendOnly
+	}
+	switch op.Kind {
+	case projections.OpInsert, projections.OpUpsert:
+		if len(op.Row) != len(t.table.Columns) {
+			return "", fmt.Errorf("%w: a row of %d values for %d columns", errShape, len(op.Row), len(t.table.Columns))
+		}
+		if err := a.bind(t.table.Columns, op.Row); err != nil {
+			return "", err
+		}
+		if op.Kind == projections.OpUpsert {
+			return t.upsert, nil
+		}
+		return t.insert, nil
+	case projections.OpUpdate:
+		return a.update(t, op)
+	case projections.OpDelete:
+		if n := len(op.Key); n == 0 || n > len(t.table.Key) {
+			return "", fmt.Errorf("%w: a prefix of %d values for a key of %d", errShape, n, len(t.table.Key))
+		}
+		return t.deletes[len(op.Key)-1], a.bind(t.table.Columns[:len(op.Key)], op.Key)
+	default:
+		return "", fmt.Errorf("%w: unknown kind %d", errShape, op.Kind)
+	}
+}
+
+func (a *applier) update(t *tablePlan, op projections.Op) (string, error) {
+	if len(op.Key) != len(t.table.Key) || len(op.Set) == 0 || len(op.Set) != len(op.To) {
+		return "", fmt.Errorf("%w: want the whole key and a value for each of the columns", errShape)
+	}
+	columns := make([]projections.Column, len(op.Set))
+	for i, name := range op.Set {
+		c, ok := t.columns[name]
+		if !ok || isKey(t.table, name) {
+			return "", fmt.Errorf("%w: column %q cannot be set", errShape, name)
+		}
+		columns[i] = c
+	}
+	if err := a.bind(columns, op.To); err != nil {
+		return "", err
+	}
+	if err := a.bind(t.table.Columns[:len(op.Key)], op.Key); err != nil {
+		return "", err
+	}
+	set := strings.Join(op.Set, ",")
+	query, ok := t.updates[set]
+	if !ok {
+		query = updateSQL(t.table, a.plan.build, op.Set)
+		t.updates[set] = query
+	}
+	return query, nil
+}
+
+func isKey(t projections.Table, column string) bool {
+	for _, k := range t.Key {
+		if k == column {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *applier) bind(columns []projections.Column, values []any) error {
+	for i, value := range values {
+		bound, err := bind(columns[i], value)
+		if err != nil {
+			return err
+		}
+		a.args = append(a.args, driver.NamedValue{Ordinal: len(a.args) + 1, Value: bound})
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// target is a build that is being written.
+type target struct {
+	projection Projection
+	handles    map[string]bool
+	lease      Lease
+	checkpoint Checkpoint
+	state      BuildState
+	events     uint64 // folded or skipped
+	err        error  // why it is no longer written
+}
+
+func newTarget(p Projection, lease Lease, at Checkpoint, state BuildState) *target {
+	handles := make(map[string]bool, len(p.Handles))
+	for _, h := range p.Handles {
+		handles[h] = true
+	}
+	return &target{projection: p, handles: handles, lease: lease, checkpoint: at, state: state}
+}
+
+// prepared is a page made ready for one target.
+type prepared struct {
+	decoded decoded
+	ops     []Op
+	err     error // of decoding or applying
+}
+
+func prepare(d decoded, t *target, from eventstore.Position) prepared {
+	if from >= d.page.records[0].Position {
+		return prepared{decoded: d, err: errPartly}
+	}
+	ops, err := d.apply(t.projection, t.handles, len(d.page.records))
+	return prepared{decoded: d, ops: ops, err: err}
+}
+
+// errPartly marks a page of which a target has seen the beginning already: it is applied batch by batch.
+var errPartly = errors.New("page was partly seen")
+
+// write brings t over a page. Whatever stops it is left in t.err.
+func (r *Runner) write(ctx context.Context, t *target, p prepared) {
+	if t.err != nil || p.decoded.page.last().Position <= t.checkpoint.Position {
+		return
+	}
+	if p.err == nil {
+		p.err = r.commit(ctx, t, p.decoded.page, p.ops)
+	}
+	if p.err == nil || !poisoned(p.err) {
+		t.err = p.err
+		return
+	}
+	// Something in the page cannot be folded: keep what comes before it, batch by batch, and name it.
+	for batch := range p.decoded.page.after(t.checkpoint.Position).batches() {
+		if t.err = r.writeBatch(ctx, t, batch); t.err != nil {
+			return
+		}
+	}
+}
+
+// poisoned reports whether the events are at fault, not the circumstances.
+func poisoned(err error) bool {
+	for _, circumstance := range []error{
+		context.Canceled, context.DeadlineExceeded, ErrLeaseLost, ErrSuperseded, ErrMoved, ErrTransient, errDatabase,
+	} {
+		if errors.Is(err, circumstance) {
+			return false
+		}
+	}
+	return true
+}
+
+// errDatabase marks what the database said that no retry and no other event would mend.
+var errDatabase = errors.New("database failed")
+
+func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
+	d := r.prepare.decodePage(batch, t.handles)
+	ops, err := d.apply(t.projection, t.handles, len(batch.records))
+	if err == nil {
+		err = r.commit(ctx, t, batch, ops)
+	}
+	if err == nil || !poisoned(err) {
+		return err
+	}
+	record := batch.records[d.culprit(t.projection, t.handles, err)]
+	failure := &EventError{Projection: t.projection.Name, Position: record.Position, ID: record.ID, Type: record.Type, Err: err}
+	fault := Fault{Position: record.Position, Event: record.ID, Type: record.Type, Text: err.Error(), At: r.config.Now()}
+	if saved := r.db.SaveFault(ctx, t.lease, fault); saved != nil {
+		return errors.Join(failure, saved)
+	}
+	return failure
+}
+
+// commit writes rows and checkpoint, and tries again while the database does not answer.
+func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []Op) error {
+	last := pg.last()
+	to := Checkpoint{Log: r.log.ID(), Position: last.Position, Event: last.ID, Version: t.projection.Version}
+	write := Page{Lease: t.lease, From: t.checkpoint, To: to, Tables: t.projection.Tables, Ops: ops}
+	err := r.retry(ctx, func(attempt int) error {
+		err := r.db.WritePage(ctx, write)
+		if attempt > 1 && errors.Is(err, ErrMoved) && r.arrived(ctx, t, to) {
+			return nil // the try before was written although its answer was lost
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		t.checkpoint = to
+		t.events += uint64(len(pg.records))
+		r.observe(t)
+		return nil
+	case poisoned(err) && !errors.Is(err, ErrRefused):
+		return fmt.Errorf("%w: %w", errDatabase, err)
+	default:
+		return err
+	}
+}
+
+// arrived reports whether t's build stands at the checkpoint to, written under our lease.
+func (r *Runner) arrived(ctx context.Context, t *target, to Checkpoint) bool {
+	b, err := r.build(ctx, t.lease.Ref)
+	return err == nil && b.Checkpoint == to && b.Lease.Token == t.lease.Token
+}
+
+// build looks up one build.
+func (r *Runner) build(ctx context.Context, ref Ref) (Build, error) {
+	builds, err := r.db.Builds(ctx, ref.Projection)
+	if err != nil {
+		return Build{}, err
+	}
+	for _, b := range builds {
+		if b.Ref == ref {
+			return b, nil
+		}
+	}
+	return Build{}, fmt.Errorf("%s build %d: %w", ref.Projection, ref.Number, ErrNoBuild)
+}
+
+// retry calls try, counted from 1, until it does not fail with ErrTransient, the tries are used up or ctx ends.
+func (r *Runner) retry(ctx context.Context, try func(attempt int) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = r.config.FirstWait, r.config.LongestWait
+	attempt := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		attempt++
+		err := try(attempt)
+		if err != nil && !errors.Is(err, ErrTransient) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(r.config.Tries)), backoff.WithMaxElapsedTime(0)) //nolint:gosec // validated to be above 0
+	return err
+}

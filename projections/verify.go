@@ -1,0 +1,196 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Verification says whether the tables of a projection are what the log says.
+type Verification struct {
+	Ref                   // the build that readers see
+	Checkpoint Checkpoint // up to which it was compared
+	Tables     []Digest   // as stored
+	Replayed   []Digest   // as the log has them
+	// Differences holds the first difference of each table that differs. None means that all are equal to the byte.
+	Differences []Difference
+}
+
+// Difference is a row that is not what the log says.
+type Difference struct {
+	Table string
+	Key   []any
+	// Column is the first that differs; "" when the whole row is missing or should not be there.
+	Column           string
+	Stored, Replayed any // values of Column, or whole rows ([]any); nil for no row
+}
+
+// String says what differs, on one line.
+func (d Difference) String() string {
+	key := make([]string, len(d.Key))
+	for i, k := range d.Key {
+		key[i] = fmt.Sprintf("%v", k)
+	}
+	row := fmt.Sprintf("table %s, row %s", d.Table, strings.Join(key, "/"))
+	switch {
+	case d.Column != "":
+		return fmt.Sprintf("%s, column %s: stored %q, the log says %q", row, d.Column, text(d.Stored), text(d.Replayed))
+	case d.Stored == nil:
+		return row + ": missing, the log says that it is there"
+	default:
+		return row + ": stored, the log knows nothing of it"
+	}
+}
+
+func text(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "NULL"
+	case time.Time:
+		return v.Format(TimestampLayout)
+	case []byte:
+		return string(v)
+	default:
+		return fmt.Sprintf("%s", v)
+	}
+}
+
+// Verify replays the log into scratch, which must have no build of the projection, up to where the active build is, and
+// compares every row of every table. Writers and readers of the active build go on meanwhile.
+func (r *Runner) Verify(ctx context.Context, name string, scratch Database) (Verification, error) {
+	v, err := r.verify(ctx, name, scratch)
+	if err != nil {
+		return v, fmt.Errorf("verify %s: %w", name, err)
+	}
+	return v, nil
+}
+
+func (r *Runner) verify(ctx context.Context, name string, scratch Database) (Verification, error) {
+	p, err := r.projection(name)
+	if err != nil {
+		return Verification{}, err
+	}
+	active, err := r.active(ctx, name)
+	switch {
+	case err != nil:
+		return Verification{}, err
+	case active == nil:
+		return Verification{}, fmt.Errorf("%w: nothing was projected yet", ErrNoBuild)
+	case active.Checkpoint.Version != p.Version:
+		return Verification{}, fmt.Errorf("%w: the tables are of version %d, this binary knows version %d: catch up first",
+			ErrInvalid, active.Checkpoint.Version, p.Version)
+	}
+	if err := r.belongs(ctx, active.Ref, active.Checkpoint); err != nil {
+		return Verification{}, err
+	}
+	other := r.on(scratch, p)
+	targets, err := other.replay(ctx, active.Checkpoint.Position)
+	if err != nil {
+		return Verification{}, err
+	}
+	t := targets[0]
+	defer other.keep(ctx, t)()
+	var v Verification
+	err = r.db.Inspect(ctx, active.Ref, func(stored Snapshot) error {
+		// The active build may have moved on while we replayed. It does not move in this snapshot.
+		v.Ref, v.Checkpoint = active.Ref, stored.Build().Checkpoint
+		if err := other.bring(ctx, targets, v.Checkpoint.Position); err != nil || t.err != nil {
+			return errors.Join(err, t.err)
+		}
+		if err := scratch.FinishBuild(ctx, t.lease, p); err != nil { // also puts the key under the order of rows
+			return err
+		}
+		return scratch.Inspect(ctx, t.lease.Ref, func(replayed Snapshot) error { return v.compare(ctx, p, stored, replayed) })
+	})
+	return v, err
+}
+
+func (v *Verification) compare(ctx context.Context, p Projection, stored, replayed Snapshot) error {
+	for _, table := range p.Tables {
+		c := comparison{table: table, stored: newDigester(table.Name), replayed: newDigester(table.Name)}
+		if err := c.run(stored.Rows(ctx, table), replayed.Rows(ctx, table)); err != nil {
+			return fmt.Errorf("table %s: %w", table.Name, err)
+		}
+		v.Tables = append(v.Tables, c.stored.digest())
+		v.Replayed = append(v.Replayed, c.replayed.digest())
+		if c.first != nil {
+			v.Differences = append(v.Differences, *c.first)
+		}
+	}
+	return nil
+}
+
+// comparison walks over two versions of a table, both in the order of the key.
+type comparison struct {
+	table            Table
+	stored, replayed *digester
+	first            *Difference
+}
+
+func (c *comparison) run(stored, replayed iter.Seq2[[]any, error]) error {
+	nextStored, stopStored := iter.Pull2(stored)
+	defer stopStored()
+	nextReplayed, stopReplayed := iter.Pull2(replayed)
+	defer stopReplayed()
+	a, errA := c.next(nextStored, c.stored)
+	b, errB := c.next(nextReplayed, c.replayed)
+	for errA == nil && errB == nil && (a != nil || b != nil) {
+		order := c.compareKeys(a, b)
+		c.note(order, a, b)
+		if order <= 0 {
+			a, errA = c.next(nextStored, c.stored)
+		}
+		if order >= 0 {
+			b, errB = c.next(nextReplayed, c.replayed)
+		}
+	}
+	return errors.Join(errA, errB)
+}
+
+// next returns the next row, nil behind the last, and adds it to the digest.
+func (c *comparison) next(pull func() ([]any, error, bool), d *digester) ([]any, error) {
+	row, err, ok := pull()
+	if err != nil || !ok {
+		return nil, err
+	}
+	return row, d.add(row)
+}
+
+// compareKeys orders two rows; a nil row is behind all others.
+func (c *comparison) compareKeys(a, b []any) int {
+	switch {
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	for i := range c.table.Key {
+		if order := compareValues(a[i], b[i]); order != 0 {
+			return order
+		}
+	}
+	return 0
+}
+
+// note remembers the first difference.
+func (c *comparison) note(order int, a, b []any) {
+	n := len(c.table.Key)
+	switch {
+	case c.first != nil:
+	case order < 0:
+		c.first = &Difference{Table: c.table.Name, Key: slices.Clone(a[:n]), Stored: slices.Clone(a)}
+	case order > 0:
+		c.first = &Difference{Table: c.table.Name, Key: slices.Clone(b[:n]), Replayed: slices.Clone(b)}
+	default:
+		for i, column := range c.table.Columns {
+			if compareValues(a[i], b[i]) != 0 {
+				c.first = &Difference{Table: c.table.Name, Key: slices.Clone(a[:n]), Column: column.Name, Stored: a[i], Replayed: b[i]}
+				return
+			}
+		}
+	}
+}
