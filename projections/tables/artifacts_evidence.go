@@ -40,14 +40,21 @@ func overall(ev *domain.Evidence) domain.Verdict {
 		case domain.VerdictInvalid:
 			worst = domain.VerdictInvalid
 		case domain.VerdictUnverifiable, domain.VerdictNotRun:
-			if worst == domain.VerdictValid {
-				worst = domain.VerdictUnverifiable
-			}
+			worst = doubt(worst)
+		default: // of a later version: says nothing that is understood here
+			worst = doubt(worst)
 		}
 	}
 	note(ev.Signature.Verdict)
 	for _, c := range ev.Checks {
 		note(c.Verdict)
+	}
+	return worst
+}
+
+func doubt(worst domain.Verdict) domain.Verdict {
+	if worst == domain.VerdictValid {
+		return domain.VerdictUnverifiable
 	}
 	return worst
 }

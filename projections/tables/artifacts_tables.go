@@ -61,7 +61,7 @@ func contentColumns() []projections.Column {
 		[]projections.Column{
 			null(jsonColumn("fields", "The whole front matter, signed payload without test cases, or risk entry, as one JSON object with text scalars.")),
 			integer("version", "How many versions of this artifact were recorded, from 1."),
-			text("content_sha256", "SHA-256 of the raw bytes, the name of the stored content; for a package of its manifest or else its first file."),
+			text("content_sha256", "SHA-256 of the raw bytes that the last version was read from, the name of the stored content; for a package those of its manifest or else its first file."),
 			text("blob", "Git blob id of the same bytes."),
 			integer("size", "Bytes of that content."),
 			text("digest", "SHA-256 of what this artifact says: one entry of a risk log, or all files of a package."),

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -12,7 +13,7 @@ import (
 func Audit() projections.Projection {
 	return projections.Projection{
 		Name: "audit", Version: 1, Tables: []projections.Table{auditTable()},
-		Handles: append(repositoryEvents(), typeAdminActed), Apply: audit,
+		Handles: append(repositoryEvents(), eventstore.TypeAdminActed), Apply: audit,
 	}
 }
 

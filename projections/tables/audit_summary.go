@@ -37,7 +37,7 @@ func sayRemoved(e *domain.ArtifactRemoved, s *sentence) {
 	if e.MovedTo != nil {
 		s.text("; it moved to ").key(*e.MovedTo)
 	}
-	s.text(". Its ").count(e.Version, "version").text(" stay in the history.")
+	s.text(". History keeps its ").count(e.Version, "version").text(".")
 }
 
 func sayRejected(e *domain.ArtifactRejected, s *sentence) {
@@ -48,7 +48,7 @@ func sayRejected(e *domain.ArtifactRejected, s *sentence) {
 	if e.Column > 0 {
 		s.text(", column ").number(e.Column)
 	}
-	s.text(": ").quote(e.Message)
+	s.text(": ").tell(e.Message)
 	if e.Content.SHA256 != "" {
 		s.text(". Its bytes are kept")
 	}
@@ -65,14 +65,14 @@ func sayCompleted(e *domain.ScanCompleted, s *sentence) {
 		number(total.Reread).text(" read again, ").number(total.Unchanged).text(" unchanged), ").
 		number(total.Removed).text(" removed, ").number(total.Rejected).text(" rejected; ").
 		count(e.Links.Sound+e.Links.Missing+e.Links.WrongKind, "link").text(", ").
-		number(e.Links.Missing + e.Links.WrongKind).text(" broken; ").
+		number(e.Links.Missing+e.Links.WrongKind).text(" broken; ").
 		count(len(e.Findings), "finding").text(" about the tree.")
 }
 
 func sayFailed(e *domain.ScanFailed, s *sentence) {
 	s.text("Failed ").scan(&e.Head).text(", and changed nothing, for ").count(len(e.Violations), "reason")
 	if len(e.Violations) > 0 {
-		s.text(", the first: ").quote(e.Violations[0].Text)
+		s.text(", the first: ").tell(e.Violations[0].Text)
 	}
 	s.text(".")
 }
@@ -90,9 +90,9 @@ func sayActed(e *domain.AdminActed, s *sentence) {
 		}
 		s.quote(name).text(" = ").quote(e.Arguments[name])
 	}
-	s.text(": ").quote(e.Outcome)
+	s.text(": ").tell(e.Outcome)
 	if e.Detail != "" {
-		s.text(", ").quote(e.Detail)
+		s.text(", ").tell(e.Detail)
 	}
 	s.text(".")
 }

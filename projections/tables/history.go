@@ -2,6 +2,7 @@ package tables
 
 import (
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -10,7 +11,7 @@ import (
 func History() projections.Projection {
 	return projections.Projection{
 		Name: "history", Version: 1, Tables: []projections.Table{versionsTable(), linkChangesTable()},
-		Handles: []string{typeArtifactParsed, typeArtifactRemoved, typeScanCompleted}, Apply: history,
+		Handles: []string{eventstore.TypeArtifactParsed, eventstore.TypeArtifactRemoved, eventstore.TypeScanCompleted}, Apply: history,
 	}
 }
 

@@ -52,7 +52,7 @@ func versionContentColumns() []projections.Column {
 		null(jsonColumn("members", "Files of an evidence package as a JSON array.")),
 		null(jsonColumn("evidence", "What the evidence claims and what checking it showed, as a JSON object.")),
 		null(jsonColumn("findings", "What the reader noticed, as a JSON array.")),
-		text("content_sha256", "SHA-256 of the raw bytes, the name of the stored content; for a package of its manifest or else its first file."),
+		text("content_sha256", "SHA-256 of the raw bytes that this version was read from, the name of the stored content; for a package those of its manifest or else its first file."),
 		text("blob", "Git blob id of the same bytes."),
 		integer("size", "Bytes of that content."),
 		text("digest", "SHA-256 of what this artifact says: one entry of a risk log, or all files of a package."),

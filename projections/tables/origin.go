@@ -48,4 +48,15 @@ func poison(projection string, e *projections.Event, err error) error {
 }
 
 // errUnhandled is the error of an event that is not one of the domain's, or that nothing says how to project.
-func errUnhandled(e domain.Event) error { return fmt.Errorf("event of Go type %T has no meaning here", e) }
+func errUnhandled(e domain.Event) error {
+	return fmt.Errorf("event of Go type %T has no meaning here", e)
+}
+
+// repositoryEvents names every event of a repository's stream.
+func repositoryEvents() []string {
+	return []string{
+		eventstore.TypeRepositoryRegistered, eventstore.TypeRepositoryRetired, eventstore.TypeArtifactParsed,
+		eventstore.TypeArtifactRejected, eventstore.TypeArtifactRemoved, eventstore.TypeRejectionCleared,
+		eventstore.TypeScanCompleted, eventstore.TypeScanFailed,
+	}
+}

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -33,27 +34,56 @@ func (s *sentence) count(n int, what string) *sentence {
 	return s
 }
 
-// quoteLimit is the number of bytes of foreign text that a sentence quotes at most.
-const quoteLimit = 200
+// The number of bytes of foreign text that a sentence repeats at most.
+const (
+	quoteLimit = 200
+	tellLimit  = 400
+)
 
 // quote appends foreign text in double quotes: cut, and whatever is not plainly visible escaped as Go does.
 func (s *sentence) quote(foreign string) *sentence {
-	cut := ""
-	if len(foreign) > quoteLimit {
-		end := quoteLimit
-		for end > 0 && !utf8.RuneStart(foreign[end]) {
-			end--
-		}
-		foreign, cut = foreign[:end], "..."
-	}
-	if plain(foreign) {
-		s.buf = append(s.buf, '"')
-		s.buf = append(s.buf, foreign...)
-		s.buf = append(s.buf, '"')
+	kept := cut(foreign, quoteLimit)
+	if plain(kept) {
+		s.text(`"`).text(kept).text(`"`)
 	} else {
-		s.buf = strconv.AppendQuote(s.buf, foreign)
+		s.buf = strconv.AppendQuote(s.buf, kept)
 	}
-	return s.text(cut)
+	return s.ellipsis(kept, foreign)
+}
+
+// tell appends a sentence that the engine made around foreign text, without its full stop: cut, and whatever is not
+// plainly visible escaped.
+func (s *sentence) tell(sentence string) *sentence {
+	sentence = strings.TrimSuffix(sentence, ".")
+	kept := cut(sentence, tellLimit)
+	for _, r := range kept {
+		if r == '"' || r == '\'' {
+			s.buf = append(s.buf, byte(r))
+			continue
+		}
+		quoted := strconv.AppendQuoteRune(s.buf, r)
+		s.buf = append(quoted[:len(s.buf)], quoted[len(s.buf)+1:len(quoted)-1]...)
+	}
+	return s.ellipsis(kept, sentence)
+}
+
+// ellipsis shows that not the whole text was kept.
+func (s *sentence) ellipsis(kept, whole string) *sentence {
+	if len(kept) < len(whole) {
+		s.text("...")
+	}
+	return s
+}
+
+// cut returns what fits of text in limit bytes, without a broken character.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
 }
 
 // plain reports whether text is visible ASCII and blanks, with nothing to escape: the common case.

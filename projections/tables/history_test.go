@@ -1,0 +1,65 @@
+package tables_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	. "github.com/gxpledger/gxpledger/domain/domaintest"
+	"github.com/gxpledger/gxpledger/projections/tables"
+)
+
+func TestEveryVersionStaysWithWhatMadeAndEndedIt(t *testing.T) {
+	t.Parallel()
+	one, two := Requirement("REQ-001", "one"), Requirement("REQ-001", "two")
+	given(t, tree(one), tree(two), tree(ReadBy("rosie/2", two)), tree(), tree(one)).
+		thenRows("artifact_versions", "number | version | change | previous_sha256 | content_sha256 | stamp | scan_id | position | end_reason | ended_scan_id | ended_position",
+			"1 | 1 | new | - | "+Hash("REQ-001one")+" | rosie/1 | "+scanID(1)+" | 2 | changed | "+scanID(2)+" | 4",
+			"1 | 2 | changed | "+Hash("REQ-001one")+" | "+Hash("REQ-001two")+" | rosie/1 | "+scanID(2)+" | 4 | reread | "+scanID(3)+" | 6",
+			"1 | 3 | reread | "+Hash("REQ-001two")+" | "+Hash("REQ-001two")+" | rosie/2 | "+scanID(3)+" | 6 | removed | "+scanID(4)+" | 8",
+			"2 | 1 | new | - | "+Hash("REQ-001one")+" | rosie/1 | "+scanID(5)+" | 10 | - | - | -").
+		thenRows("artifact_versions", "version | recorded_at | ended_at | actor | gxp_id | title | kind | path | ordinal | size | moved_from | moved_to",
+			"1 | 2026-03-01T12:00:01.123456Z | 2026-03-01T12:00:02.123456Z | tester | REQ-001 | Title of REQ-001 | requirement | "+reqPath+" | 0 | 3 | - | -",
+			"2 | 2026-03-01T12:00:02.123456Z | 2026-03-01T12:00:03.123456Z | tester | REQ-001 | Title of REQ-001 | requirement | "+reqPath+" | 0 | 3 | - | -",
+			"3 | 2026-03-01T12:00:03.123456Z | 2026-03-01T12:00:04.123456Z | tester | REQ-001 | Title of REQ-001 | requirement | "+reqPath+" | 0 | 3 | - | -",
+			"1 | 2026-03-01T12:00:05.123456Z | - | tester | REQ-001 | Title of REQ-001 | requirement | "+reqPath+" | 0 | 3 | - | -")
+}
+
+func TestAnEntryThatMovesIsNamedByItsPlace(t *testing.T) {
+	t.Parallel()
+	given(t, tree(RiskLog("RISK-001", "a", "RISK-002", "b")), tree(File(domain.KindRisk, ".gxp/other", "RISK-002", "b"))).
+		thenRows("artifact_versions", "number | kind | moved_from | moved_to | end_reason",
+			"1 | risk_log | - | - | removed", "2 | risk | - | - | removed", "3 | risk | - | .gxp/other | moved",
+			"4 | risk | .gxp/risk_assessment.log#2 | - | -")
+}
+
+func TestLinksOfAVersionAreTheStoredFormOfLinks(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		links := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) domain.Link {
+			l := domain.Link{
+				Edge:   domain.Edge(rapid.String().Draw(t, "edge")),
+				Target: rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"REQ-001", `"\<>&`, "é\u2028"})).Draw(t, "target"),
+				Broken: domain.Broken(rapid.SampledFrom([]string{"", "missing"}).Draw(t, "broken")),
+			}
+			if rapid.Bool().Draw(t, "sound") {
+				l.To = &domain.Ref{Number: rapid.Int().Draw(t, "number"), Kind: domain.KindRequirement}
+			}
+			return l
+		}), 1, 3).Draw(t, "links")
+		s := given(t, happened(parsed(1, domain.KindUserStory, storyPath, func(e *domain.ArtifactParsed) { e.Links = links })))
+		m := newModel(tables.History())
+		s.pages(m, tables.History(), wholeBatches)
+
+		stored, err := json.Marshal(s.log[0].Event.(domain.ArtifactParsed).Links)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := replaceNUL(stored)
+		if got := m.show("artifact_versions", "links")[0]; got != want {
+			t.Fatalf("links\n  %s\nwant\n  %s", got, want)
+		}
+	})
+}
