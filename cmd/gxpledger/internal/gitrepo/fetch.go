@@ -334,12 +334,19 @@ func harmless(ctx context.Context, scanner *packfile.Scanner) error {
 		if header.Length > maxBase {
 			return tooLargeRemote(header.Length)
 		}
-		var start prefix
+		var start deltaStart
 		if _, _, err := scanner.NextObject(&start); err != nil {
 			return err
 		}
-		if header.Type.IsDelta() && start.target() > maxBase {
-			return tooLargeRemote(start.target())
+		if !header.Type.IsDelta() {
+			continue
+		}
+		size, err := start.target()
+		if err != nil {
+			return err
+		}
+		if size > maxBase {
+			return tooLargeRemote(size)
 		}
 	}
 	return nil
@@ -347,39 +354,6 @@ func harmless(ctx context.Context, scanner *packfile.Scanner) error {
 
 func tooLargeRemote(size int64) error {
 	return problem(ErrTooLarge, nil, "the repository holds an object of %d bytes: more than %d are not fetched; clone it with git and scan the clone", size, maxBase)
-}
-
-// prefix keeps the first bytes written to it: a delta begins with the sizes of its base and of its target.
-type prefix struct {
-	bytes [20]byte
-	n     int
-}
-
-// Write never fails.
-func (p *prefix) Write(b []byte) (int, error) {
-	p.n += copy(p.bytes[p.n:], b)
-	return len(b), nil
-}
-
-// target returns the size that the delta makes, or more than any limit when it does not say.
-func (p *prefix) target() int64 {
-	rest := p.bytes[:p.n]
-	var size int64
-	for range 2 {
-		size = 0
-		for shift := 0; ; shift += 7 {
-			if len(rest) == 0 || shift > 56 {
-				return 1 << 62
-			}
-			b := rest[0]
-			rest = rest[1:]
-			size |= int64(b&0x7f) << shift
-			if b&0x80 == 0 {
-				break
-			}
-		}
-	}
-	return size
 }
 
 // failed turns what went wrong into an Error without secrets.

@@ -2,12 +2,11 @@ package gitrepo
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/go-git/go-billy/v5"
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -22,6 +21,7 @@ type pack struct {
 	index idxfile.Index
 	pack  *packfile.Packfile
 	sizes map[int64]int64 // of the objects that were asked for and of their bases, by offset
+	peek  io.ReadCloser   // inflates the beginnings of deltas; nil until the first
 }
 
 // openPack opens path.pack and path.idx. A file that is gone is fs.ErrNotExist.
@@ -71,11 +71,11 @@ func readIndex(dir billy.Filesystem, path string) (index *idxfile.MemoryIndex, e
 	return index, nil
 }
 
-// size returns the size of the object at offset. It reads the chain of deltas that the object is made of, each once in
-// the life of p, and refuses a chain with a link so large that rebuilding the object could exhaust memory: of go-git's
-// steps, only this one comes before anything is inflated as a whole.
+// size returns the size of the object at offset. It follows the chain of deltas that the object is made of, each link once
+// in the life of p, and refuses a chain with a link so large that rebuilding the object could exhaust memory. This has
+// to happen before go-git rebuilds anything, since it holds every link in memory.
 func (p *pack) size(offset int64) (int64, error) {
-	var chain []int64
+	var chain []packEntry
 	for at := offset; ; {
 		if len(chain) > longestChain {
 			return 0, fmt.Errorf("chain of more than %d deltas", longestChain)
@@ -83,56 +83,35 @@ func (p *pack) size(offset int64) (int64, error) {
 		if size, ok := p.sizes[at]; ok {
 			return p.resolve(chain, size)
 		}
-		header, err := p.pack.Scanner().SeekObjectHeader(at)
+		entry, err := p.entry(at)
 		if err != nil {
 			return 0, err
 		}
-		base, isDelta, err := p.base(at, header)
-		if err != nil {
-			return 0, err
+		if !entry.isDelta {
+			p.sizes[at] = entry.length
+			return p.resolve(chain, entry.length)
 		}
-		if !isDelta {
-			p.sizes[at] = header.Length
-			return p.resolve(chain, header.Length)
+		if entry.length > maxBase {
+			return 0, tooLarge("delta", entry.length)
 		}
-		if header.Length > maxBase {
-			return 0, tooLarge("delta", header.Length)
-		}
-		chain = append(chain, at)
-		at = base
+		chain = append(chain, entry)
+		at = entry.base
 	}
 }
 
 // resolve finds the sizes along a chain, from the base up.
-func (p *pack) resolve(chain []int64, size int64) (int64, error) {
-	for _, at := range slices.Backward(chain) {
+func (p *pack) resolve(chain []packEntry, size int64) (int64, error) {
+	for _, entry := range slices.Backward(chain) {
 		if size > maxBase {
 			return 0, tooLarge("base of a delta", size)
 		}
 		var err error
-		if size, err = p.pack.GetSizeByOffset(at); err != nil {
+		if size, err = p.target(entry); err != nil {
 			return 0, err
 		}
-		p.sizes[at] = size
+		p.sizes[entry.at] = size
 	}
 	return size, nil
-}
-
-// base returns where the base of a delta lies.
-func (p *pack) base(at int64, header *packfile.ObjectHeader) (offset int64, isDelta bool, err error) {
-	if !header.Type.IsDelta() {
-		return 0, false, nil
-	}
-	offset = header.OffsetReference
-	if header.Type == plumbing.REFDeltaObject {
-		if offset, err = p.index.FindOffset(header.Reference); err != nil {
-			return 0, true, fmt.Errorf("base %s of a delta: %w", header.Reference, errNoObject)
-		}
-	}
-	if offset <= 0 || offset == at {
-		return 0, true, errors.New("delta against itself")
-	}
-	return offset, true, nil
 }
 
 func tooLarge(what string, size int64) error {

@@ -188,6 +188,7 @@ func unknownRef(name, shown string, full []string) error {
 		known = append(known, shortRef(ref))
 	}
 	slices.Sort(known)
+	known = slices.Compact(known)
 	if name == "HEAD" {
 		return problem(ErrRef, nil, "HEAD of the repository %s is a branch without a commit: choose a revision with --ref, such as %s", shown, known[0])
 	}
