@@ -12,16 +12,16 @@ import (
 )
 
 // many is a repository with n artifacts of about two kilobytes, packed.
-func many(t testing.TB, n int) string {
-	t.Helper()
-	dir := newRepo(t)
+func many(tb testing.TB, n int) string {
+	tb.Helper()
+	dir := newRepo(tb)
 	var stream strings.Builder
 	stream.WriteString("commit refs/heads/main\ncommitter C <c@example.org> 1700000000 +0000\ndata 4\nmany\n")
 	for i := range n {
 		body := fmt.Sprintf("---\ngxp_id: REQ-%06d\ntitle: Requirement %d\n---\n%s", i, i, strings.Repeat(fmt.Sprintf("Line %d of the text.\n", i%97), 100))
 		fmt.Fprintf(&stream, "M 100644 inline .gxp/requirements/%02d/REQ-%06d.md\ndata %d\n%s\n", i%50, i, len(body), body)
 	}
-	gitInput(t, dir, stream.String(), "fast-import", "--quiet")
+	gitInput(tb, dir, stream.String(), "fast-import", "--quiet")
 	return dir
 }
 

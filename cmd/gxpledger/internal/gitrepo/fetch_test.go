@@ -267,8 +267,7 @@ func TestARemoteThatLiesIsAnError(t *testing.T) {
 		t.Cleanup(s.Close)
 		_, err := open(t, s.URL+"/repo.git", gitrepo.Options{HTTP: s.Client().Transport, TempDir: t.TempDir()})
 		t.Log(name, err)
-		var problem *gitrepo.Error
-		if !errors.As(err, &problem) {
+		if _, ok := errors.AsType[*gitrepo.Error](err); !ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -17,23 +17,23 @@ import (
 )
 
 // tree writes a tree object as it is given: "MODE NAME\x00ID".
-func tree(t testing.TB, dir string, entries ...string) string {
-	t.Helper()
-	return gitInput(t, dir, strings.Join(entries, ""), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+func tree(tb testing.TB, dir string, entries ...string) string {
+	tb.Helper()
+	return gitInput(tb, dir, strings.Join(entries, ""), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
 }
 
-func entry(t testing.TB, mode, name, id string) string {
-	t.Helper()
+func entry(tb testing.TB, mode, name, id string) string {
+	tb.Helper()
 	var raw []byte
 	if _, err := fmt.Sscanf(id, "%x", &raw); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return mode + " " + name + "\x00" + string(raw)
 }
 
-func commitTree(t testing.TB, dir, tree string) string {
-	t.Helper()
-	return git(t, dir, "commit-tree", tree, "-m", "made by hand")
+func commitTree(tb testing.TB, dir, tree string) string {
+	tb.Helper()
+	return git(tb, dir, "commit-tree", tree, "-m", "made by hand")
 }
 
 func TestLinksAndSubmodulesAreEntriesAndNothingMore(t *testing.T) {
@@ -113,22 +113,22 @@ func TestAnObjectThatIsNotItsIDIsRefused(t *testing.T) {
 }
 
 // forge replaces a loose object.
-func forge(t testing.TB, dir, id string, raw []byte) {
-	t.Helper()
+func forge(tb testing.TB, dir, id string, raw []byte) {
+	tb.Helper()
 	var deflated bytes.Buffer
 	w := zlib.NewWriter(&deflated)
 	if _, err := w.Write(raw); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	path := filepath.Join(dir, ".git", "objects", id[:2], id[2:])
 	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, deflated.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -181,13 +181,13 @@ func TestADamagedPackIsAnError(t *testing.T) {
 	}
 }
 
-func replace(t testing.TB, path string, data []byte) {
-	t.Helper()
+func replace(tb testing.TB, path string, data []byte) {
+	tb.Helper()
 	if err := os.Chmod(path, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -361,8 +361,8 @@ func TestNothingInARepositoryRuns(t *testing.T) {
 }
 
 // listing is every file below dir with its size and time.
-func listing(t testing.TB, dir string) string {
-	t.Helper()
+func listing(tb testing.TB, dir string) string {
+	tb.Helper()
 	var out strings.Builder
 	err := filepath.Walk(dir, func(path string, info fs.FileInfo, err error) error {
 		if err == nil {
@@ -371,7 +371,7 @@ func listing(t testing.TB, dir string) string {
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.String()
 }

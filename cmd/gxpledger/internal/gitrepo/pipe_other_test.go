@@ -8,9 +8,9 @@ import (
 )
 
 // makePipe makes a folder: as little a file as a pipe is.
-func makePipe(t testing.TB, path string) {
-	t.Helper()
+func makePipe(tb testing.TB, path string) {
+	tb.Helper()
 	if err := os.Mkdir(path, 0o700); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-func makePipe(t testing.TB, path string) {
-	t.Helper()
+func makePipe(tb testing.TB, path string) {
+	tb.Helper()
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

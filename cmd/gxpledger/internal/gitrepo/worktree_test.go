@@ -42,17 +42,17 @@ func TestAWorkTreeIsReadAsItLies(t *testing.T) {
 	}
 }
 
-func remove(t testing.TB, dir, path string) {
-	t.Helper()
+func remove(tb testing.TB, dir, path string) {
+	tb.Helper()
 	if err := os.RemoveAll(filepath.Join(dir, path)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func link(t testing.TB, dir, path, target string) {
-	t.Helper()
+func link(tb testing.TB, dir, path, target string) {
+	tb.Helper()
 	if err := os.Symlink(target, filepath.Join(dir, path)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
