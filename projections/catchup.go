@@ -159,8 +159,7 @@ func (r *Runner) settle(ctx context.Context, t *target) {
 	if t.state != BuildFilling {
 		return
 	}
-	var stopped *EventError
-	if errors.As(t.err, &stopped) {
+	if _, stopped := errors.AsType[*EventError](t.err); stopped {
 		old, err := r.active(ctx, t.projection.Name)
 		if err != nil || old != nil {
 			t.err = errors.Join(t.err, err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"time"
 )
 
 // compareValues orders two values of one column as a database orders them: NULL first, texts bytewise, false before true.
@@ -28,11 +27,7 @@ func compareValues(a, b any) int {
 		}
 	case bool:
 		if y, ok := b.(bool); ok {
-			return cmp.Compare(rank(x), rank(y))
-		}
-	case time.Time:
-		if y, ok := b.(time.Time); ok {
-			return x.Compare(y)
+			return compareBools(x, y)
 		}
 	case json.RawMessage:
 		if y, ok := b.(json.RawMessage); ok {
@@ -42,9 +37,13 @@ func compareValues(a, b any) int {
 	return 1 // of different types, which columns do not have
 }
 
-func rank(b bool) int {
-	if b {
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
 		return 1
 	}
-	return 0
 }

@@ -146,8 +146,9 @@ type Inspector interface {
 type Snapshot interface {
 	// Build returns the build with its checkpoint.
 	Build() Build
-	// Rows yields the rows of table in the order of its key, texts bytewise. Values are nil, string, int64, bool,
-	// time.Time in UTC or json.RawMessage, as the column's type says. A row is valid until the next.
+	// Rows yields the rows of table in the order of its key, texts bytewise. Values are nil, string, int64, bool or
+	// json.RawMessage, as the column's type says; a timestamp is text in [TimestampLayout]. A row is valid until the
+	// next, and one loop must end before another begins.
 	Rows(ctx context.Context, table Table) iter.Seq2[[]any, error]
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
-	"time"
 )
 
 // TimestampLayout is how a time is written where it is text: UTC, to the microsecond. Texts of it sort by time.
@@ -51,8 +50,6 @@ func appendValue(dst []byte, value any) ([]byte, error) {
 			return append(dst, 't'), nil
 		}
 		return append(dst, 'f'), nil
-	case time.Time:
-		return v.UTC().AppendFormat(append(dst, '@'), TimestampLayout), nil
 	default:
 		return dst, fmt.Errorf("type %T has no canonical form", value)
 	}

@@ -70,19 +70,15 @@ type cutter struct {
 func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		for record, err := range s.records {
+			flush, done := false, false
 			if err == nil {
-				err = c.add(record)
-			}
-			done, flush := false, false
-			if err == nil && record.EndsBatch() {
-				done = s.until > 0 && record.Position >= s.until
-				flush, err = c.full(ctx, s, record.Position)
+				flush, done, err = c.take(ctx, s, record)
 			}
 			if err != nil {
 				yield(page{}, err)
 				return
 			}
-			if (done || flush) && !yield(c.take(), nil) || done {
+			if flush && !yield(c.flush(), nil) || done {
 				return
 			}
 		}
@@ -90,9 +86,21 @@ func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 		case c.next > 0:
 			yield(page{}, fmt.Errorf("%w: it ends inside the batch that position %d belongs to", eventstore.ErrCorrupt, c.page.last().Position))
 		case len(c.page.records) > 0:
-			yield(c.take(), nil)
+			yield(c.flush(), nil)
 		}
 	}
+}
+
+// take adds a record and says whether the page should go out, and whether it is the last.
+func (c *cutter) take(ctx context.Context, s source, r eventstore.Record) (flush, done bool, err error) {
+	if err := c.add(r); err != nil || !r.EndsBatch() {
+		return false, false, err
+	}
+	if s.until > 0 && r.Position >= s.until {
+		return true, true, nil
+	}
+	flush, err = c.full(ctx, s, r.Position)
+	return flush, false, err
 }
 
 func (c *cutter) add(r eventstore.Record) error {
@@ -126,7 +134,7 @@ func (c *cutter) full(ctx context.Context, s source, at eventstore.Position) (bo
 	return at >= head, nil
 }
 
-func (c *cutter) take() page {
+func (c *cutter) flush() page {
 	p := c.page
 	c.page, c.bytes = page{records: make([]eventstore.Record, 0, len(p.records))}, 0
 	return p

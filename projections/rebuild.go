@@ -17,9 +17,9 @@ type RebuildOptions struct {
 
 // Report says what a rebuild did.
 type Report struct {
-	Ref               // the new build
-	Before   *Ref     // the build that was active before; nil when there was none
-	Events   uint64   // folded or skipped
+	Ref             // the new build
+	Before   *Ref   // the build that was active before; nil when there was none
+	Events   uint64 // folded or skipped
 	Duration time.Duration
 	// Checkpoint is where the digests were taken, before the build was put in front of readers.
 	Checkpoint Checkpoint

@@ -164,7 +164,7 @@ func history(t *rapid.T) []projectionstest.Batch {
 func TestRebuiltTablesEqualLiveOnes(t *testing.T) { // I6
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		projectionstest.CheckWith(rt, t, shelf(), projectionstest.NewLog(t, history(rt)...))
+		projectionstest.CheckWith(t, rt, shelf(), projectionstest.NewLog(t, history(rt)...))
 	})
 }
 

@@ -157,6 +157,6 @@ func (r *Runner) retry(ctx context.Context, try func(attempt int) error) error {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(r.config.Tries)), backoff.WithMaxElapsedTime(0)) //nolint:gosec // validated to be above 0
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(r.config.Tries)), backoff.WithMaxElapsedTime(0))
 	return err
 }

@@ -2,12 +2,12 @@ package projections
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Verification says whether the tables of a projection are what the log says.
@@ -50,12 +50,10 @@ func text(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return "NULL"
-	case time.Time:
-		return v.Format(TimestampLayout)
-	case []byte:
+	case json.RawMessage:
 		return string(v)
 	default:
-		return fmt.Sprintf("%s", v)
+		return fmt.Sprintf("%v", v)
 	}
 }
 

@@ -20,74 +20,90 @@ type TB interface {
 // Check folds log in every way that there is and fails the test unless all give the same rows, to the byte (I6): live,
 // with pages of one batch, of a few and of all; twice; rebuilt beside the live tables; as of the head. It also folds the
 // beginning of the log live and as-of, batch by batch for short logs. The tables' foreign keys and guards are in force.
-func Check(t *testing.T, p projections.Projection, log projections.Log) {
-	t.Helper()
-	CheckWith(t, t, p, log)
+func Check(tb testing.TB, p projections.Projection, log projections.Log) {
+	tb.Helper()
+	CheckWith(tb, tb, p, log)
 }
 
-// CheckWith is Check for a property: t gets the failures, owner the temporary databases.
-func CheckWith(t TB, owner testing.TB, p projections.Projection, log projections.Log) {
-	t.Helper()
-	ctx := context.Background()
-	head, err := log.Head(ctx)
-	if err != nil {
-		t.Fatalf("read head: %v", err)
-	}
-	want := asOf(ctx, t, owner, p, log, head)
+// CheckWith is Check for a property: failures go to t, a *rapid.T, and the temporary databases belong to tb.
+func CheckWith(tb testing.TB, t TB, p projections.Projection, log projections.Log) {
+	tb.Helper()
+	c := check{tb: tb, t: t, p: p, log: log}
+	head, err := log.Head(tb.Context())
+	c.must("read head", err)
+	want := c.asOf(head)
 	for _, size := range []int{1, 3, 17, 1 << 20} {
-		db := Open(owner)
-		part := &clipped{Log: log} // nothing is there yet, so that the tables are made and shown, and then filled live
-		runner := Runner(owner, part, db, p, PageEvents(size))
-		must(t, "make the tables", runner.CatchUp(ctx, 0))
-		part.head = head
-		must(t, "catch up", runner.CatchUp(ctx, 0))
-		equal(t, fmt.Sprintf("live in pages of %d events", size), Dump(ctx, t, db, p), want)
-		must(t, "catch up again", runner.CatchUp(ctx, 0))
-		equal(t, "caught up twice", Dump(ctx, t, db, p), want)
-		_, err := runner.Rebuild(ctx, p.Name, projections.RebuildOptions{})
-		must(t, "rebuild", err)
-		equal(t, fmt.Sprintf("rebuilt in pages of %d events", size), Dump(ctx, t, db, p), want)
-		verification, err := runner.Verify(ctx, p.Name, Open(owner))
-		must(t, "verify", err)
-		for _, d := range verification.Differences {
-			t.Errorf("verify: %s", d)
-		}
+		c.pages(size, head, want)
 	}
-	checkHistory(ctx, t, owner, p, log)
+	c.history()
 }
 
-// maxSteps bounds how many ends of batches checkHistory looks at.
+type check struct {
+	tb  testing.TB
+	t   TB
+	p   projections.Projection
+	log projections.Log
+}
+
+// pages folds the log live with pages of a size, again, beside, and verifies.
+func (c check) pages(size int, head eventstore.Position, want string) {
+	ctx := c.tb.Context()
+	db, scratch := open(c.tb), open(c.tb)
+	defer closing(c.tb, db)
+	defer closing(c.tb, scratch)
+	part := &clipped{Log: c.log} // nothing is there yet, so that the tables are made and shown, and then filled live
+	runner := Runner(c.tb, part, db, c.p, PageEvents(size))
+	c.must("make the tables", runner.CatchUp(ctx, 0))
+	part.head = head
+	c.must("catch up", runner.CatchUp(ctx, 0))
+	c.equal(fmt.Sprintf("live in pages of %d events", size), Dump(ctx, c.t, db, c.p), want)
+	c.must("catch up again", runner.CatchUp(ctx, 0))
+	c.equal("caught up twice", Dump(ctx, c.t, db, c.p), want)
+	_, err := runner.Rebuild(ctx, c.p.Name, projections.RebuildOptions{})
+	c.must("rebuild", err)
+	c.equal(fmt.Sprintf("rebuilt in pages of %d events", size), Dump(ctx, c.t, db, c.p), want)
+	verification, err := runner.Verify(ctx, c.p.Name, scratch)
+	c.must("verify", err)
+	for _, d := range verification.Differences {
+		c.t.Errorf("verify: %s", d)
+	}
+}
+
+// maxSteps bounds how many ends of batches history looks at.
 const maxSteps = 12
 
-// checkHistory compares live tables with as-of tables along the way.
-func checkHistory(ctx context.Context, t TB, owner testing.TB, p projections.Projection, log projections.Log) {
-	t.Helper()
+// history compares live tables with as-of tables along the way.
+func (c check) history() {
+	ctx := c.tb.Context()
 	var ends []eventstore.Position
-	for r, err := range log.Read(ctx, 0, eventstore.Filter{}) {
-		must(t, "read", err)
+	for r, err := range c.log.Read(ctx, 0, eventstore.Filter{}) {
+		c.must("read", err)
 		if r.EndsBatch() {
 			ends = append(ends, r.Position)
 		}
 	}
-	part := &clipped{Log: log}
-	db := Open(owner)
-	runner := Runner(owner, part, db, p)
-	must(t, "make the tables", runner.CatchUp(ctx, 0))
-	step := len(ends)/maxSteps + 1
-	for i := 0; i < len(ends); i += step {
+	part := &clipped{Log: c.log}
+	db := open(c.tb)
+	defer closing(c.tb, db)
+	runner := Runner(c.tb, part, db, c.p)
+	c.must("make the tables", runner.CatchUp(ctx, 0))
+	for i := 0; i < len(ends); i += len(ends)/maxSteps + 1 {
 		part.head = ends[i]
-		must(t, "catch up", runner.CatchUp(ctx, 0))
-		equal(t, fmt.Sprintf("live at position %d", ends[i]), Dump(ctx, t, db, p), asOf(ctx, t, owner, p, log, ends[i]))
+		c.must("catch up", runner.CatchUp(ctx, 0))
+		c.equal(fmt.Sprintf("live at position %d", ends[i]), Dump(ctx, c.t, db, c.p), c.asOf(ends[i]))
 	}
 }
 
-func asOf(ctx context.Context, t TB, owner testing.TB, p projections.Projection, log projections.Log, at eventstore.Position) string {
-	t.Helper()
-	into := Open(owner)
-	_, err := Runner(owner, log, Open(owner), p).AsOf(ctx, at, into)
-	must(t, "as of", err)
-	return Dump(ctx, t, into, p)
+func (c check) asOf(at eventstore.Position) string {
+	ctx := c.tb.Context()
+	into := open(c.tb)
+	defer closing(c.tb, into)
+	_, err := Runner(c.tb, c.log, into, c.p).AsOf(ctx, at, into)
+	c.must("as of", err)
+	return Dump(ctx, c.t, into, c.p)
 }
+
+func (c check) must(what string, err error) { must(c.t, what, err) }
 
 // Dump returns every row of the active build, readable, in the order of tables and keys.
 func Dump(ctx context.Context, t TB, db projections.Database, p projections.Projection) string {
@@ -128,13 +144,13 @@ func must(t TB, what string, err error) {
 }
 
 // equal reports the first line that differs.
-func equal(t TB, what, got, want string) {
-	t.Helper()
+func (c check) equal(what, got, want string) {
+	c.t.Helper()
 	if got == want {
 		return
 	}
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := 0; i < max(len(g), len(w)); i++ {
+	for i := range max(len(g), len(w)) {
 		a, b := "(nothing)", "(nothing)"
 		if i < len(g) {
 			a = g[i]
@@ -143,7 +159,7 @@ func equal(t TB, what, got, want string) {
 			b = w[i]
 		}
 		if a != b {
-			t.Fatalf("%s: row %d\n got: %s\nwant: %s", what, i+1, a, b)
+			c.t.Fatalf("%s: row %d\n got: %s\nwant: %s", what, i+1, a, b)
 		}
 	}
 }

@@ -35,25 +35,25 @@ type Log struct {
 }
 
 // NewLog returns a log that holds batches, in order.
-func NewLog(t testing.TB, batches ...Batch) *Log {
-	t.Helper()
+func NewLog(tb testing.TB, batches ...Batch) *Log {
+	tb.Helper()
 	log := &Log{}
 	log.Log = memory.New(func() time.Time { return Epoch().Add(time.Duration(log.ticks.Add(1)) * time.Second) })
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := log.Close(); err != nil {
-			t.Errorf("close log: %v", err)
+			tb.Errorf("close log: %v", err)
 		}
 	})
 	for _, b := range batches {
-		log.Add(t, b)
+		log.Add(tb, b)
 	}
 	return log
 }
 
 // Add appends a batch at the end of its stream and returns the position of its last event.
-func (l *Log) Add(t testing.TB, b Batch) eventstore.Position {
-	t.Helper()
-	ctx := context.Background()
+func (l *Log) Add(tb testing.TB, b Batch) eventstore.Position {
+	tb.Helper()
+	ctx := tb.Context()
 	if b.Stream == "" {
 		b.Stream = eventstore.RepositoryStream("00000000-0000-0000-0000-000000000001")
 	}
@@ -62,12 +62,12 @@ func (l *Log) Add(t testing.TB, b Batch) eventstore.Position {
 	}
 	scan, err := l.scanID(b)
 	if err != nil {
-		t.Fatalf("scan id %q: %v", b.Scan, err)
+		tb.Fatalf("scan id %q: %v", b.Scan, err)
 	}
 	expected := eventstore.NoStream()
 	for r, err := range l.ReadStreamBackwards(ctx, b.Stream) {
 		if err != nil {
-			t.Fatalf("read stream %s: %v", b.Stream, err)
+			tb.Fatalf("read stream %s: %v", b.Stream, err)
 		}
 		expected = eventstore.AtRevision(r.Revision)
 		break
@@ -79,13 +79,13 @@ func (l *Log) Add(t testing.TB, b Batch) eventstore.Position {
 	for i, e := range b.Events {
 		typ, data, err := eventstore.Encode(e)
 		if err != nil {
-			t.Fatalf("encode event %d: %v", i, err)
+			tb.Fatalf("encode event %d: %v", i, err)
 		}
 		batch.Events = append(batch.Events, eventstore.NewEvent{ID: eventstore.DeriveEventID(scan, i), Type: typ, Data: data})
 	}
 	appended, err := l.Append(ctx, batch)
 	if err != nil {
-		t.Fatalf("append: %v", err)
+		tb.Fatalf("append: %v", err)
 	}
 	return appended.Last
 }

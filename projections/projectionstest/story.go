@@ -1,7 +1,6 @@
 package projectionstest
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -109,31 +108,40 @@ func Fails(t *testing.T, p projections.Projection, log projections.Log) error {
 }
 
 // Open returns a new database that ends with the test.
-func Open(t testing.TB) *sqlite.DB {
-	t.Helper()
-	db, err := sqlite.OpenScratch(context.Background(), t.TempDir(), sqlite.Options{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Errorf("close database: %v", err)
-		}
-	})
+func Open(tb testing.TB) *sqlite.DB {
+	tb.Helper()
+	db := open(tb)
+	tb.Cleanup(func() { closing(tb, db) })
 	return db
 }
 
+func open(tb testing.TB) *sqlite.DB {
+	tb.Helper()
+	db, err := sqlite.OpenScratch(tb.Context(), tb.TempDir(), sqlite.Options{Now: time.Now})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return db
+}
+
+func closing(tb testing.TB, db *sqlite.DB) {
+	tb.Helper()
+	if err := db.Close(); err != nil {
+		tb.Errorf("close database: %v", err)
+	}
+}
+
 // Runner returns a runner with the decoder of the engine and short waits. Change its config with options.
-func Runner(t testing.TB, log projections.Log, db projections.Database, p projections.Projection, options ...func(*projections.Config)) *projections.Runner {
-	t.Helper()
-	config := projections.DefaultConfig(time.Now, eventstore.Decode, t.Name())
+func Runner(tb testing.TB, log projections.Log, db projections.Database, p projections.Projection, options ...func(*projections.Config)) *projections.Runner {
+	tb.Helper()
+	config := projections.DefaultConfig(time.Now, eventstore.Decode, tb.Name())
 	config.FirstWait, config.LongestWait, config.Poll = time.Millisecond, 10*time.Millisecond, time.Millisecond
 	for _, change := range options {
 		change(&config)
 	}
 	runner, err := projections.NewRunner(log, db, []projections.Projection{p}, config)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return runner
 }

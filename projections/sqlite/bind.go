@@ -53,7 +53,8 @@ func bind(c projections.Column, value any) (driver.Value, error) {
 	return nil, fmt.Errorf("%w: column %s: a %T is not a value of its type", projections.ErrRefused, c.Name, value)
 }
 
-func bit(v bool) int64 {
+// bit returns 1 for true, as SQLite does.
+func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itself, not a switch
 	if v {
 		return 1
 	}
@@ -69,29 +70,22 @@ func timestamp(c projections.Column, t time.Time) (driver.Value, error) {
 }
 
 // column turns what SQLite returned for column c back into a value of its type.
-func column(c projections.Column, stored any) (any, error) {
-	if stored == nil {
-		return nil, nil //nolint:nilnil // nil is the value, NULL
-	}
+func column(c projections.Column, stored driver.Value) (any, error) {
 	switch v := stored.(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // nil is the value, NULL
 	case string:
 		switch c.Type {
-		case projections.Text:
-			return v, nil
+		case projections.Text, projections.Timestamp:
+			return stored, nil // without boxing the text anew
 		case projections.JSON:
 			return json.RawMessage(v), nil
-		case projections.Timestamp:
-			t, err := time.Parse(projections.TimestampLayout, v)
-			if err != nil {
-				return nil, fmt.Errorf("column %s: %w", c.Name, err)
-			}
-			return t.UTC(), nil
 		case projections.Integer, projections.Boolean:
 		}
 	case int64:
 		switch c.Type {
 		case projections.Integer:
-			return v, nil
+			return stored, nil
 		case projections.Boolean:
 			return v != 0, nil
 		case projections.Text, projections.Timestamp, projections.JSON:

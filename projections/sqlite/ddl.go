@@ -111,11 +111,7 @@ func createGuards(t projections.Table, build int) []string {
 	return []string{refuse("UPDATE", ""), refuse("DELETE", ""), refuse("INSERT", held)}
 }
 
-// createView returns the view that readers use.
-func createView(t projections.Table, build int) string {
-	return view(t.Name, physical(t.Name, build), columnNames(t))
-}
-
+// view returns the statement that makes what readers use.
 func view(name, physical string, columns []string) string {
 	return fmt.Sprintf("CREATE VIEW %s AS SELECT %s FROM %s", quote(name), list(columns), quote(physical))
 }

@@ -3,8 +3,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 
 	"github.com/gxpledger/gxpledger/projections"
@@ -39,65 +41,86 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 }
 
 // Inspect implements [projections.Inspector].
-func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) (err error) {
-	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
+func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) error {
+	if err := db.inspect(ctx, ref, look); err != nil {
 		return fmt.Errorf("inspect %s build %d: %w", ref.Projection, ref.Number, translate(err))
 	}
-	// Nothing was written: how the transaction ends does not matter, but a fault of it should be seen.
-	defer func() {
-		if end := tx.Rollback(); end != nil && !errors.Is(end, sql.ErrTxDone) {
-			err = errors.Join(err, end)
-		}
-	}()
-	b, err := build(ctx, tx, ref)
-	if err != nil {
-		return fmt.Errorf("inspect: %w", translate(err))
-	}
-	return look(&snapshot{tx: tx, build: b})
+	return nil
 }
 
-// snapshot is a read transaction: its first query fixed what it sees.
+func (db *DB) inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) (err error) {
+	conn, err := db.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	// Nothing was written, but a transaction left open would hold the snapshot, and the file's growth, for ever.
+	defer func() {
+		_, end := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		err = errors.Join(err, end)
+	}()
+	b, err := build(ctx, conn, ref) // the first query decides what the transaction sees
+	if err != nil {
+		return err
+	}
+	return look(&snapshot{conn: conn, build: b})
+}
+
+// snapshot is a read transaction.
 type snapshot struct {
-	tx    *sql.Tx
+	conn  *sql.Conn
 	build projections.Build
 }
 
 // Build implements [projections.Snapshot].
 func (s *snapshot) Build() projections.Build { return s.build }
 
-// Rows implements [projections.Snapshot].
+// Rows implements [projections.Snapshot]. It reads below database/sql, whose conversions would take most of the time.
 func (s *snapshot) Rows(ctx context.Context, table projections.Table) iter.Seq2[[]any, error] {
 	return func(yield func([]any, error) bool) {
 		name := physical(table.Name, s.build.Number)
-		query := fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", list(columnNames(table)), quote(name), list(table.Key))
-		rows, err := s.tx.QueryContext(ctx, query)
-		if err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", name, translate(err)))
-			return
-		}
-		defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
-		stored := make([]any, len(table.Columns))
-		targets := make([]any, len(stored))
-		for i := range stored {
-			targets[i] = &stored[i]
-		}
-		row := make([]any, len(stored))
-		for rows.Next() {
-			err := rows.Scan(targets...)
-			for i := 0; err == nil && i < len(row); i++ {
-				row[i], err = column(table.Columns[i], stored[i])
+		query := "SELECT " + list(columnNames(table)) + " FROM " + quote(name) + " ORDER BY " + list(table.Key)
+		stopped := false
+		err := s.conn.Raw(func(c any) error {
+			queryer, ok := c.(driver.QueryerContext)
+			if !ok {
+				return fmt.Errorf("driver connection %T cannot query", c)
 			}
+			rows, err := queryer.QueryContext(ctx, query, nil)
 			if err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", name, err))
-				return
+				return err
 			}
-			if !yield(row, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
+			err = eachRow(rows, table, func(row []any) bool {
+				stopped = !yield(row, nil)
+				return !stopped
+			})
+			return errors.Join(err, rows.Close())
+		})
+		if err != nil && !stopped {
 			yield(nil, fmt.Errorf("read %s: %w", name, translate(err)))
+		}
+	}
+}
+
+func eachRow(rows driver.Rows, table projections.Table, use func(row []any) bool) error {
+	stored := make([]driver.Value, len(table.Columns))
+	row := make([]any, len(table.Columns))
+	for {
+		err := rows.Next(stored)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		for i := 0; err == nil && i < len(row); i++ {
+			row[i], err = column(table.Columns[i], stored[i])
+		}
+		if err != nil {
+			return err
+		}
+		if !use(row) {
+			return nil
 		}
 	}
 }

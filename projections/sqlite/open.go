@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -189,14 +190,7 @@ func readOnly() string {
 func pragma(name, value string) string { return "_pragma=" + name + "(" + value + ")" }
 
 func dsn(path string, settings ...string) string {
-	name := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?"
-	for i, s := range settings {
-		if i > 0 {
-			name += "&"
-		}
-		name += s
-	}
-	return name
+	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + strings.Join(settings, "&")
 }
 
 // translate turns what SQLite says into the errors of package projections. It leaves alone what it does not know.

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gxpledger/gxpledger/projections"
@@ -89,8 +90,6 @@ func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 }
 
 // writePage runs inside the transaction; outer is the context that may be cancelled.
-//
-//nolint:revive // context-as-argument: both are contexts, of different life
 func (db *DB) writePage(inside, outer context.Context, w *writer, page projections.Page) error {
 	row, err := leased(inside, w.conn, page.Lease)
 	if err != nil {
@@ -247,7 +246,7 @@ func (a *applier) update(t *tablePlan, op projections.Op) (string, error) {
 	columns := make([]projections.Column, len(op.Set))
 	for i, name := range op.Set {
 		c, ok := t.columns[name]
-		if !ok || isKey(t.table, name) {
+		if !ok || slices.Contains(t.table.Key, name) {
 			return "", fmt.Errorf("%w: column %q cannot be set", errShape, name)
 		}
 		columns[i] = c
@@ -265,15 +264,6 @@ func (a *applier) update(t *tablePlan, op projections.Op) (string, error) {
 		t.updates[set] = query
 	}
 	return query, nil
-}
-
-func isKey(t projections.Table, column string) bool {
-	for _, k := range t.Key {
-		if k == column {
-			return true
-		}
-	}
-	return false
 }
 
 func (a *applier) bind(columns []projections.Column, values []any) error {
