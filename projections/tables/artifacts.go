@@ -94,7 +94,7 @@ func (a *artifacts) apply(page []projections.Event, rows *projections.Rows) erro
 }
 
 func (a *artifacts) event(o *origin, e *projections.Event, rows *projections.Rows) error {
-	if err := o.move(e); err != nil {
+	if err := o.inRepository(e); err != nil {
 		return err
 	}
 	switch event := e.Event.(type) {

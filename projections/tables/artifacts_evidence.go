@@ -8,7 +8,7 @@ import (
 )
 
 // appendEvidence appends the values of the evidence table's own columns.
-func appendEvidence(row []any, parents []parent, e *domain.ArtifactParsed) ([]any, error) {
+func appendEvidence(row []any, o *origin, parents []parent, e *domain.ArtifactParsed) ([]any, error) {
 	ev := e.Evidence
 	if ev == nil { // nothing was read of it
 		ev = &domain.Evidence{Signature: domain.Signature{Verdict: domain.VerdictNotRun}}
@@ -17,15 +17,15 @@ func appendEvidence(row []any, parents []parent, e *domain.ArtifactParsed) ([]an
 		opt(ev.SpecID), parents[0].number(e.Links),
 		opt(ev.UserStory), parents[1].number(e.Links),
 	)
-	row = appendSignature(row, ev)
+	row = appendSignature(row, o, ev)
 	row = appendTests(row, ev)
-	return appendChecks(row, ev)
+	return appendChecks(row, o, ev)
 }
 
-func appendSignature(row []any, ev *domain.Evidence) []any {
+func appendSignature(row []any, o *origin, ev *domain.Evidence) []any {
 	s := &ev.Signature
 	return append(row,
-		string(overall(ev)), string(s.Verdict), opt(s.Reason), opt(s.Algorithm), opt(s.KeyID), opt(s.Fingerprint),
+		o.verdicts.of(string(overall(ev))), o.verdicts.of(string(s.Verdict)), opt(s.Reason), opt(s.Algorithm), opt(s.KeyID), opt(s.Fingerprint),
 		optTime(s.IssuedAt), optTime(s.ExpiresAt), s.Expired, opt(ev.SignerFile),
 	)
 }
@@ -74,19 +74,19 @@ type fault struct {
 	domain.Problem
 }
 
-func appendChecks(row []any, ev *domain.Evidence) ([]any, error) {
+func appendChecks(row []any, o *origin, ev *domain.Evidence) ([]any, error) {
 	var verdicts [4]any
 	var faults []fault
 	for _, c := range ev.Checks {
 		switch c.Name {
 		case domain.CheckPresence:
-			verdicts[0] = string(c.Verdict)
+			verdicts[0] = o.verdicts.of(string(c.Verdict))
 		case domain.CheckSignature:
-			verdicts[1] = string(c.Verdict)
+			verdicts[1] = o.verdicts.of(string(c.Verdict))
 		case domain.CheckIntegrity:
-			verdicts[2] = string(c.Verdict)
+			verdicts[2] = o.verdicts.of(string(c.Verdict))
 		case domain.CheckCompleteness:
-			verdicts[3] = string(c.Verdict)
+			verdicts[3] = o.verdicts.of(string(c.Verdict))
 		default:
 			return nil, fmt.Errorf("evidence check %q has no column", c.Name)
 		}

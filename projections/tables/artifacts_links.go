@@ -61,7 +61,7 @@ func declared(links []domain.Link, edge domain.Edge) any {
 }
 
 // linkState names how a link resolves.
-func linkState(l *domain.Link) string {
+func linkState(l *domain.Link) any {
 	if l.Broken == "" {
 		return "sound"
 	}
@@ -74,24 +74,23 @@ func linkTarget(l *domain.Link) [5]any {
 		return [5]any{}
 	}
 	number := any(l.To.Number)
-	out := [5]any{string(l.To.Kind), number}
 	switch l.To.Kind {
 	case domain.KindRequirement:
-		out[2] = number
+		return [5]any{"requirement", number, number, nil, nil}
 	case domain.KindUserStory:
-		out[3] = number
+		return [5]any{"user_story", number, nil, number, nil}
 	case domain.KindSpec:
-		out[4] = number
+		return [5]any{"spec", number, nil, nil, number}
 	case domain.KindSystemContext, domain.KindEvidenceJWS, domain.KindEvidencePackage, domain.KindADR,
 		domain.KindRiskLog, domain.KindRisk, domain.KindVendorAssessment: // no edge leads there
 	}
-	return out
+	return [5]any{string(l.To.Kind), number}
 }
 
 func insertLink(p *place, i int, l *domain.Link, rows *projections.Rows) {
 	to := linkTarget(l)
 	rows.Insert(tableLinks,
-		p.repository, p.number, i, p.kind, p.gxpID, p.path, p.ordinal, string(l.Edge), str(l.Target),
+		p.repository, p.number, i, p.kind, p.gxpID, p.path, p.ordinal, p.edges.of(string(l.Edge)), str(l.Target),
 		linkState(l), to[0], to[1], to[2], to[3], to[4], p.scan, p.position,
 	)
 }

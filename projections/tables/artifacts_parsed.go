@@ -17,7 +17,7 @@ func (a *artifacts) parsed(o *origin, e *domain.ArtifactParsed, rows *projection
 		ArtifactID(o.id, e.Key).String(), s.kind, str(e.Path), e.Ordinal, o.scan, o.at,
 	)
 	row = appendContent(row, o, e)
-	if row, err = appendOwn(row, s, e); err != nil {
+	if row, err = appendOwn(row, o, s, e); err != nil {
 		return err
 	}
 	if e.Version == 1 {
@@ -30,7 +30,7 @@ func (a *artifacts) parsed(o *origin, e *domain.ArtifactParsed, rows *projection
 			rows.Delete(tableEvidenceFiles, row[0], row[1])
 		}
 	}
-	place := place{origin: o, number: row[1], kind: s.kind, gxpID: opt(e.GxPID), path: row[4], ordinal: row[5]}
+	place := place{origin: o, number: row[1], kind: s.kind, gxpID: row[fixedColumns], path: row[4], ordinal: row[5]}
 	for i := range e.Links {
 		insertLink(&place, i, &e.Links[i], rows)
 	}
@@ -52,28 +52,50 @@ type place struct {
 // appendContent appends the values of contentColumns.
 func appendContent(row []any, o *origin, e *domain.ArtifactParsed) []any {
 	row = append(row, opt(e.GxPID), opt(e.Title))
-	for _, t := range [...]*domain.Term{e.Risk, e.Tier, e.Status, e.ValidationStatus, e.AssuranceStatus} {
-		if t == nil {
-			row = append(row, nil, nil)
-			continue
-		}
-		row = append(row, str(t.Raw), str(t.Normal))
+	for i, t := range terms(e) {
+		row = append(row, o.raw(i, t), o.normal(i, t))
+	}
+	sha := any(e.Content.SHA256)
+	digest := sha
+	if e.Digest != e.Content.SHA256 {
+		digest = e.Digest
 	}
 	return append(row,
 		optJSON(e.Fields), e.Version,
-		e.Content.SHA256, e.Content.Blob, e.Content.Size, e.Digest, str(e.Stamp),
+		sha, e.Content.Blob, e.Content.Size, digest, o.stamps.of(e.Stamp),
 		o.scan, o.at, o.position,
 	)
 }
 
+// terms are the words of an artifact, in the order of the columns.
+func terms(e *domain.ArtifactParsed) [5]*domain.Term {
+	return [5]*domain.Term{e.Risk, e.Tier, e.Status, e.ValidationStatus, e.AssuranceStatus}
+}
+
+// raw is the i-th term as the author wrote it.
+func (o *origin) raw(i int, t *domain.Term) any {
+	if t == nil {
+		return nil
+	}
+	return o.terms[2*i].of(t.Raw)
+}
+
+// normal is the i-th term as it is compared.
+func (o *origin) normal(i int, t *domain.Term) any {
+	if t == nil {
+		return nil
+	}
+	return o.terms[2*i+1].of(t.Normal)
+}
+
 // appendOwn appends the values of the columns that only the table of this kind has.
-func appendOwn(row []any, s shape, e *domain.ArtifactParsed) ([]any, error) {
+func appendOwn(row []any, o *origin, s shape, e *domain.ArtifactParsed) ([]any, error) {
 	switch e.Kind {
 	case domain.KindRequirement, domain.KindUserStory, domain.KindSpec, domain.KindRisk:
 		p := s.parents[0]
 		return append(row, declared(e.Links, p.edge), p.number(e.Links)), nil
 	case domain.KindEvidenceJWS, domain.KindEvidencePackage:
-		return appendEvidence(row, s.parents, e)
+		return appendEvidence(row, o, s.parents, e)
 	case domain.KindSystemContext, domain.KindADR, domain.KindRiskLog, domain.KindVendorAssessment:
 	}
 	return row, nil

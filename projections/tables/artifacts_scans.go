@@ -18,7 +18,7 @@ func retired(o *origin, e domain.RepositoryRetired, rows *projections.Rows) {
 
 // completed writes the scan, what concerns its tree as a whole, and that the repository's rows show it now.
 func (a *artifacts) completed(o *origin, attempt int, e *domain.ScanCompleted, rows *projections.Rows) error {
-	row := appendHead(make([]any, 0, 45), o, attempt, &e.Head, "completed", nil)
+	row := appendHead(o, attempt, &e.Head, "completed", nil)
 	total := domain.Count{}
 	for _, c := range e.Counts {
 		total = add(total, c)
@@ -52,7 +52,7 @@ func add(a, b domain.Count) domain.Count {
 
 // failed writes the scan and every reason why it failed (I2).
 func failed(o *origin, attempt int, e *domain.ScanFailed, rows *projections.Rows) {
-	row := appendHead(make([]any, 0, 45), o, attempt, &e.Head, "failed", str(e.Code))
+	row := appendHead(o, attempt, &e.Head, "failed", str(e.Code))
 	row = append(row,
 		nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, len(e.Violations), nil, o.position,
 	)
@@ -63,9 +63,12 @@ func failed(o *origin, attempt int, e *domain.ScanFailed, rows *projections.Rows
 	}
 }
 
-// appendHead appends the values of scanHeadColumns and scanSourceColumns.
-func appendHead(row []any, o *origin, attempt int, h *domain.Head, outcome string, code any) []any {
-	row = append(row,
+// scanColumns is how many columns scans has.
+const scanColumns = 45
+
+// appendHead begins a row with the values of scanHeadColumns and scanSourceColumns.
+func appendHead(o *origin, attempt int, h *domain.Head, outcome string, code any) []any {
+	row := append(make([]any, 0, scanColumns),
 		o.repository, h.Number, h.Scan, outcome, code, str(h.Repository.Name), opt(h.Repository.URL),
 		str(h.Actor), opt(h.Reason), string(h.Policy.Links), string(h.Policy.Duplicates), opt(h.Reader),
 		h.StartedAt, h.DecidedAt, o.at, attempt,

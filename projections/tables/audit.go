@@ -24,32 +24,28 @@ func audit(page []projections.Event, rows *projections.Rows) error {
 		e := &page[i]
 		s.reset()
 		a, err := describe(e.Event, &s)
+		if err == nil && a.resource != resourceEngine {
+			err = o.inRepository(e)
+		} else {
+			o.move(e)
+		}
 		if err != nil {
 			return poison("audit", e, err)
 		}
-		if err := insertAct(&o, e, &a, s.String(), rows); err != nil {
-			return poison("audit", e, err)
-		}
+		insertAct(&o, e, &a, s.String(), rows)
 	}
 	return nil
 }
 
-func insertAct(o *origin, e *projections.Event, a *act, summary string, rows *projections.Rows) error {
-	var repository any
-	if a.resource != resourceEngine {
-		if err := o.move(e); err != nil {
-			return err
-		}
-		repository = o.repository
-	}
-	at := position(e.Position)
+func insertAct(o *origin, e *projections.Event, a *act, summary string, rows *projections.Rows) {
+	var digits [2 * sha256.Size]byte
 	sum := sha256.Sum256(e.Data)
+	hex.Encode(digits[:], sum[:])
 	rows.Insert(tableAudit,
-		at, e.RecordedAt, str(e.Meta.Actor), a.action, a.resource, str(a.id), repository, opt(a.gxpID), a.outcome,
-		opt(e.Meta.Reason), summary, hex.EncodeToString(sum[:]), opt(e.Meta.Scan), e.ID.String(),
-		string(e.Stream), int64(e.Revision), at, //nolint:gosec // no stream has 2^63 events
+		o.position, o.at, o.actors.of(e.Meta.Actor), o.actions.of(a.action), o.resources.of(a.resource), str(a.id),
+		o.repository, opt(a.gxpID), o.outcomes.of(a.outcome), opt(e.Meta.Reason), summary, string(digits[:]), o.scan,
+		e.ID.String(), o.streams.of(string(e.Stream)), int64(e.Revision), o.position, //nolint:gosec // no stream has 2^63 events
 	)
-	return nil
 }
 
 // act is what an event did, and to what.
@@ -87,13 +83,13 @@ func describe(e domain.Event, s *sentence) (act, error) {
 		return act{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.ArtifactParsed:
 		action := sayParsed(&e, s)
-		return act{action, string(e.Kind), e.Key.String(), e.GxPID, outcomeSucceeded}, nil
+		return act{action, string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.ArtifactRejected:
 		sayRejected(&e, s)
 		return act{"ARTIFACT_REJECTED", resourceFile, e.Path, "", outcomeRejected}, nil
 	case domain.ArtifactRemoved:
 		sayRemoved(&e, s)
-		return act{"ARTIFACT_REMOVED", string(e.Kind), e.Key.String(), e.GxPID, outcomeSucceeded}, nil
+		return act{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.RejectionCleared:
 		s.text("File ").quote(e.Path).text(" is no longer rejected: it is gone or can be read.")
 		return act{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil

@@ -27,7 +27,7 @@ func history(page []projections.Event, rows *projections.Rows) error {
 }
 
 func historyEvent(o *origin, e *projections.Event, rows *projections.Rows) error {
-	if err := o.move(e); err != nil {
+	if err := o.inRepository(e); err != nil {
 		return err
 	}
 	switch event := e.Event.(type) {
@@ -38,7 +38,7 @@ func historyEvent(o *origin, e *projections.Event, rows *projections.Rows) error
 		if event.MovedTo != nil {
 			reason = "moved"
 		}
-		end(o, event.Number, event.Version, reason, optKey(event.MovedTo), rows)
+		end(o, version{event.Number, event.Version}, reason, optKey(event.MovedTo), rows)
 	case domain.ScanCompleted:
 		for i := range event.Relinked {
 			changed(o, i, &event.Relinked[i], rows)
@@ -52,9 +52,12 @@ func historyEvent(o *origin, e *projections.Event, rows *projections.Rows) error
 	return nil
 }
 
+// version names a version within its repository.
+type version struct{ number, version int }
+
 // end writes what ended a version.
-func end(o *origin, number, version int, reason string, movedTo any, rows *projections.Rows) {
-	rows.Update(tableVersions, []any{o.repository, number, version},
+func end(o *origin, v version, reason string, movedTo any, rows *projections.Rows) {
+	rows.Update(tableVersions, []any{o.repository, v.number, v.version},
 		[]string{"ended_scan_id", "ended_at", "ended_position", "end_reason", "moved_to"},
 		o.scan, o.at, o.position, reason, movedTo)
 }
@@ -62,33 +65,28 @@ func end(o *origin, number, version int, reason string, movedTo any, rows *proje
 // begin writes a version, and the end of the one before.
 func begin(o *origin, actor string, e *domain.ArtifactParsed, rows *projections.Rows) error {
 	if e.Version > 1 {
-		end(o, e.Number, e.Version-1, string(e.Change), nil, rows)
+		end(o, version{e.Number, e.Version - 1}, string(e.Change), nil, rows)
 	}
-	row := make([]any, 0, 40)
+	row := make([]any, 0, versionColumns)
 	row = append(row,
-		o.repository, e.Number, e.Version, ArtifactID(o.id, e.Key).String(), string(e.Kind), str(e.Path), e.Ordinal,
-		string(e.Change), optKey(e.MovedFrom), opt(e.Previous), str(actor), o.scan, o.at, o.position,
-		opt(e.GxPID), opt(e.Title), raw(e.Risk), raw(e.Tier), raw(e.Status), raw(e.ValidationStatus), raw(e.AssuranceStatus),
-		optJSON(e.Fields), optJSON(linksJSON(e.Links)),
+		o.repository, e.Number, e.Version, ArtifactID(o.id, e.Key).String(), o.kinds.of(string(e.Kind)), str(e.Path), e.Ordinal,
+		o.actions.of(string(e.Change)), optKey(e.MovedFrom), opt(e.Previous), o.actors.of(actor), o.scan, o.at, o.position,
+		opt(e.GxPID), opt(e.Title),
 	)
+	for i, t := range terms(e) {
+		row = append(row, o.raw(i, t))
+	}
+	row = append(row, optJSON(e.Fields), optJSON(linksJSON(e.Links)))
 	row, err := appendNested(row, e)
 	if err != nil {
 		return err
 	}
 	row = append(row,
-		e.Content.SHA256, e.Content.Blob, e.Content.Size, e.Digest, str(e.Stamp),
+		e.Content.SHA256, e.Content.Blob, e.Content.Size, e.Digest, o.stamps.of(e.Stamp),
 		nil, nil, nil, nil, nil,
 	)
 	rows.Insert(tableVersions, row...)
 	return nil
-}
-
-// raw is a term as the author wrote it.
-func raw(t *domain.Term) any {
-	if t == nil {
-		return nil
-	}
-	return str(t.Raw)
 }
 
 // changed writes a link of an unchanged artifact that resolves differently now.

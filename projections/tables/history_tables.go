@@ -8,6 +8,9 @@ const (
 	tableLinkChanges = "link_changes"
 )
 
+// versionColumns is how many columns artifact_versions has.
+const versionColumns = 36
+
 func versionsTable() projections.Table {
 	return projections.Table{
 		Name: tableVersions, Doc: "Every version of every artifact that was ever recorded, with the scan that made it and the scan that ended it.",

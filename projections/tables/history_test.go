@@ -53,7 +53,7 @@ func TestLinksOfAVersionAreTheStoredFormOfLinks(t *testing.T) {
 		m := newModel(tables.History())
 		s.pages(m, tables.History(), wholeBatches)
 
-		stored, err := json.Marshal(s.log[0].Event.(domain.ArtifactParsed).Links)
+		stored, err := json.Marshal(links)
 		if err != nil {
 			t.Fatal(err)
 		}

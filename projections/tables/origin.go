@@ -10,34 +10,58 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// origin is where an event comes from, as values of rows. The events of a batch share it, so it is made once for them.
+// origin is where an event comes from, as values of rows. Neighbours in a log share most of them, so each is made once for
+// all the neighbours.
 type origin struct {
-	repository any // id, text
-	scan       any // id, text
+	repository any // id, text; NULL outside the streams of repositories
+	scan       any // id, text; NULL when there is none
 	at         any // time of recording
 	position   any
 
-	id     domain.RepositoryID
-	stream eventstore.StreamID
-	scanID string
-	time   time.Time
+	id                                     domain.RepositoryID
+	stream                                 eventstore.StreamID
+	scanID                                 string
+	time                                   time.Time
+	streams, actors, stamps, edges, kinds  memo
+	verdicts, actions, resources, outcomes memo
+	terms                                  [10]memo
 }
 
-// move makes o the origin of e, an event of a repository's stream.
-func (o *origin) move(e *projections.Event) error {
-	o.position = position(e.Position)
-	if o.repository == nil || e.Stream != o.stream {
-		id, ok := strings.CutPrefix(string(e.Stream), eventstore.RepositoryPrefix)
-		if !ok {
-			return fmt.Errorf("event %s of stream %q: want the stream of a repository", e.Type, e.Stream)
-		}
-		o.stream, o.id, o.repository = e.Stream, domain.RepositoryID(id), id
+// memo makes a value of the same text once in a row.
+type memo struct {
+	text  string
+	value any
+}
+
+func (m *memo) of(text string) any {
+	if m.value == nil || m.text != text {
+		m.text, m.value = text, str(text)
 	}
-	if o.scan == nil || e.Meta.Scan != o.scanID {
-		o.scanID, o.scan = e.Meta.Scan, e.Meta.Scan
+	return m.value
+}
+
+// move makes o the origin of e.
+func (o *origin) move(e *projections.Event) {
+	o.position = position(e.Position)
+	if e.Stream != o.stream {
+		o.stream, o.id, o.repository = e.Stream, "", nil
+		if id, ok := strings.CutPrefix(string(e.Stream), eventstore.RepositoryPrefix); ok {
+			o.id, o.repository = domain.RepositoryID(id), id
+		}
+	}
+	if e.Meta.Scan != o.scanID {
+		o.scanID, o.scan = e.Meta.Scan, opt(e.Meta.Scan)
 	}
 	if o.at == nil || e.RecordedAt != o.time {
 		o.time, o.at = e.RecordedAt, e.RecordedAt
+	}
+}
+
+// inRepository moves o to e, which must be an event of a repository.
+func (o *origin) inRepository(e *projections.Event) error {
+	o.move(e)
+	if o.repository == nil {
+		return fmt.Errorf("event %s of stream %q: want the stream of a repository", e.Type, e.Stream)
 	}
 	return nil
 }

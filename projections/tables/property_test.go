@@ -24,12 +24,17 @@ type place struct {
 func places() []place {
 	return []place{
 		{".gxp/system_context.md", domain.KindSystemContext},
-		{".gxp/requirements/1.md", domain.KindRequirement}, {".gxp/requirements/2.md", domain.KindRequirement},
-		{".gxp/user_stories/1.md", domain.KindUserStory}, {".gxp/user_stories/2.md", domain.KindUserStory},
-		{".gxp/specs/1.md", domain.KindSpec}, {".gxp/specs/2.md", domain.KindSpec},
-		{".gxp/evidence/1", domain.KindEvidenceJWS}, {".gxp/evidence/2", domain.KindEvidencePackage},
+		{".gxp/requirements/1.md", domain.KindRequirement},
+		{".gxp/requirements/2.md", domain.KindRequirement},
+		{".gxp/user_stories/1.md", domain.KindUserStory},
+		{".gxp/user_stories/2.md", domain.KindUserStory},
+		{".gxp/specs/1.md", domain.KindSpec},
+		{".gxp/specs/2.md", domain.KindSpec},
+		{".gxp/evidence/1", domain.KindEvidenceJWS},
+		{".gxp/evidence/2", domain.KindEvidencePackage},
 		{".gxp/evidence/3", domain.KindEvidenceJWS},
-		{".gxp/adr/1.md", domain.KindADR}, {".gxp/vendor_assessments/1.md", domain.KindVendorAssessment},
+		{".gxp/adr/1.md", domain.KindADR},
+		{".gxp/vendor_assessments/1.md", domain.KindVendorAssessment},
 	}
 }
 
@@ -126,13 +131,12 @@ func (h *history) scanned(t *rapid.T, scan domain.Scan) {
 		}
 	}
 	h.scan(scan)
-	switch h.log[len(h.log)-1].Event.(type) {
-	case domain.ScanCompleted:
+	if _, completed := h.log[len(h.log)-1].Event.(domain.ScanCompleted); completed {
 		h.trees[scan.Repository.ID] = whole
 		h.ends = append(h.ends, "completed")
-	case domain.ScanFailed:
-		h.ends = append(h.ends, "failed")
+		return
 	}
+	h.ends = append(h.ends, "failed")
 }
 
 // TestPropertyPagesDoNotMatter: the same log gives the same tables however it is cut, and whenever it is folded again.
@@ -342,8 +346,8 @@ func (x *expectation) shown(m *model) map[string][]string {
 		t := m.tables[name]
 		for _, row := range t.sorted() {
 			v := t.pick(row, []string{"repository_id", "number", "path", "ordinal"})
-			path, ordinal := show(v[2]), v[3].(int)
-			keys[keyOf(v[:2])] = domain.Key{Path: path, Ordinal: ordinal}.String()
+			ordinal, _ := number(v[3])
+			keys[keyOf(v[:2])] = domain.Key{Path: show(v[2]), Ordinal: int(ordinal)}.String()
 		}
 		got["artifacts"] = append(got["artifacts"], m.show(name, "repository_id | path | ordinal | kind | gxp_id | title | risk | digest")...)
 		for _, row := range m.show(name, "ordinal | repository_id | path | content_sha256 | size") {

@@ -53,7 +53,7 @@ func (s *sentence) quote(foreign string) *sentence {
 
 // tell appends a sentence that the engine made around foreign text, without its full stop: cut, and whatever is not
 // plainly visible escaped.
-func (s *sentence) tell(sentence string) *sentence {
+func (s *sentence) tell(sentence string) {
 	sentence = strings.TrimSuffix(sentence, ".")
 	kept := cut(sentence, tellLimit)
 	for _, r := range kept {
@@ -64,7 +64,7 @@ func (s *sentence) tell(sentence string) *sentence {
 		quoted := strconv.AppendQuoteRune(s.buf, r)
 		s.buf = append(quoted[:len(s.buf)], quoted[len(s.buf)+1:len(quoted)-1]...)
 	}
-	return s.ellipsis(kept, sentence)
+	s.ellipsis(kept, sentence)
 }
 
 // ellipsis shows that not the whole text was kept.

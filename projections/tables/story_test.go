@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,16 +117,10 @@ func (s *story) record(stream eventstore.StreamID, meta eventstore.Meta, events 
 // pages folds the log by p into m, in pages that end where ends says so.
 func (s *story) pages(m *model, p projections.Projection, ends func(e projections.Event) bool) {
 	s.t.Helper()
-	handled := map[string]bool{}
-	for _, typ := range p.Handles {
-		handled[typ] = true
-	}
 	var page []projections.Event
 	var rows projections.Rows
 	for i, e := range s.log {
-		if handled[e.Type] {
-			page = append(page, e)
-		}
+		page = append(page, handled(p, s.log[i:i+1])...)
 		if i < len(s.log)-1 && !ends(e) {
 			continue
 		}
@@ -143,6 +138,17 @@ func (s *story) pages(m *model, p projections.Projection, ends func(e projection
 		}
 		page = page[:0]
 	}
+}
+
+// handled returns the events that p asks for.
+func handled(p projections.Projection, log []projections.Event) []projections.Event {
+	var out []projections.Event
+	for _, e := range log {
+		if slices.Contains(p.Handles, e.Type) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // wholeBatches ends a page with each batch.
