@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type model struct {
 
 type modelTable struct {
 	projections.Table
+	at   map[string]int   // place of a column
 	rows map[string][]any // by the text of the key
 }
 
@@ -26,7 +28,10 @@ func newModel(all ...projections.Projection) *model {
 	m := &model{tables: map[string]*modelTable{}}
 	for _, p := range all {
 		for _, t := range p.Tables {
-			m.tables[t.Name] = &modelTable{Table: t, rows: map[string][]any{}}
+			m.tables[t.Name] = &modelTable{Table: t, at: map[string]int{}, rows: map[string][]any{}}
+			for i, c := range t.Columns {
+				m.tables[t.Name].at[c.Name] = i
+			}
 			m.order = append(m.order, t.Name)
 		}
 	}
@@ -53,7 +58,7 @@ func (t *modelTable) apply(op projections.Op) error {
 	}
 	switch op.Kind {
 	case projections.OpInsert, projections.OpUpsert:
-		if err := t.check(names(t.Columns), op.Row); err != nil {
+		if err := t.checkRow(op.Row); err != nil {
 			return err
 		}
 		key := keyOf(op.Row[:len(t.Key)])
@@ -87,11 +92,23 @@ func (t *modelTable) update(op projections.Op) error {
 		return err
 	}
 	for i, name := range op.Set {
-		at := slices.Index(names(t.Columns), name)
-		if at < len(t.Key) {
+		if t.at[name] < len(t.Key) {
 			return fmt.Errorf("update sets %q", name)
 		}
-		row[at] = op.To[i]
+		row[t.at[name]] = op.To[i]
+	}
+	return nil
+}
+
+// checkRow reports the first value that its column does not hold.
+func (t *modelTable) checkRow(row []any) error {
+	if len(row) != len(t.Columns) {
+		return fmt.Errorf("%d values for %d columns", len(row), len(t.Columns))
+	}
+	for i, c := range t.Columns {
+		if err := holds(c, row[i]); err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
+		}
 	}
 	return nil
 }
@@ -102,8 +119,8 @@ func (t *modelTable) check(columns []string, values []any) error {
 		return fmt.Errorf("%d values for %d columns", len(values), len(columns))
 	}
 	for i, name := range columns {
-		at := slices.Index(names(t.Columns), name)
-		if at < 0 {
+		at, known := t.at[name]
+		if !known {
 			return fmt.Errorf("no column %q", name)
 		}
 		if err := holds(t.Columns[at], values[i]); err != nil {
@@ -143,10 +160,10 @@ func holds(c projections.Column, value any) error {
 	return nil
 }
 
-// endPage reports every foreign key that leads nowhere.
-func (m *model) endPage() error {
-	for _, name := range m.order {
-		t := m.tables[name]
+// endPage reports the first foreign key of a projection that leads nowhere.
+func (m *model) endPage(p projections.Projection) error {
+	for _, table := range p.Tables {
+		name, t := table.Name, m.tables[table.Name]
 		for _, f := range t.Foreign {
 			for _, row := range t.rows {
 				key := t.pick(row, f.Columns)
@@ -170,8 +187,8 @@ func (m *model) endPage() error {
 func (t *modelTable) pick(row []any, columns []string) []any {
 	out := make([]any, len(columns))
 	for i, c := range columns {
-		at := slices.Index(names(t.Columns), c)
-		if at < 0 {
+		at, known := t.at[c]
+		if !known {
 			panic(fmt.Sprintf("test asks for column %q, which %s lacks", c, t.Name))
 		}
 		out[i] = row[at]
@@ -244,6 +261,10 @@ func show(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
+	case string:
+		return v
+	case int:
+		return strconv.Itoa(v)
 	case time.Time:
 		return v.UTC().Format("2006-01-02T15:04:05.000000Z")
 	case []byte:
@@ -252,12 +273,4 @@ func show(v any) string {
 		return string(v)
 	}
 	return fmt.Sprint(v)
-}
-
-func names(columns []projections.Column) []string {
-	out := make([]string, len(columns))
-	for i, c := range columns {
-		out[i] = c.Name
-	}
-	return out
 }

@@ -364,7 +364,7 @@ func (x *expectation) shown(m *model) map[string][]string {
 	for _, name := range artifactTables() {
 		t := m.tables[name]
 		for _, column := range []string{"requirement_number", "user_story_number", "spec_number", "traced_user_story_number"} {
-			if !slices.Contains(names(t.Columns), column) {
+			if _, has := t.at[column]; !has {
 				continue
 			}
 			for _, row := range t.sorted() {

@@ -132,7 +132,7 @@ func (s *story) pages(m *model, p projections.Projection, ends func(e projection
 			s.t.Fatalf("page that ends at position %d: %v", e.Position, err)
 		}
 		if e.EndsBatch() {
-			if err := m.endPage(); err != nil {
+			if err := m.endPage(p); err != nil {
 				s.t.Fatalf("page that ends at position %d: %v", e.Position, err)
 			}
 		}
