@@ -19,6 +19,9 @@ type Blob struct{ id string }
 // BlobID returns the id, 40 hexadecimal digits.
 func (b Blob) BlobID() string { return b.id }
 
+// submodule is the type of a submodule: a folder that is not one of ours, and lists nothing.
+const submodule = fs.ModeDir | fs.ModeIrregular
+
 // node is an entry of a folder.
 type node struct {
 	name string
@@ -39,7 +42,7 @@ type source interface {
 
 // files is a read-only [fs.FS] over a source. Folders are listed when they are first asked for, and kept. It is safe for
 // concurrent use. Symbolic links and submodules are entries, and nothing more: they can be neither opened nor passed
-// through.
+// through, and a submodule lists nothing.
 type files struct {
 	source source
 	root   node
@@ -62,7 +65,7 @@ func (f *files) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at.mode.IsDir() {
+	if at.mode == fs.ModeDir {
 		entries, err := f.ReadDir(name)
 		return &folder{entry: &entry{files: f, node: at, path: name}, entries: entries}, err
 	}
@@ -137,6 +140,9 @@ func (f *files) find(op, name string) (node, error) {
 }
 
 func (f *files) list(dir string, at node) ([]node, error) {
+	if at.mode == submodule {
+		return nil, nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if entries, ok := f.dirs[dir]; ok {

@@ -42,8 +42,8 @@ type Revision struct {
 	closes []func() error
 }
 
-// Files returns the tree. The Sys of its [fs.FileInfo] is a [Blob]; symbolic links are [fs.ModeSymlink], and submodules,
-// like everything that can be neither file nor folder, [fs.ModeIrregular]: neither can be opened. A work tree shows
+// Files returns the tree. The Sys of its [fs.FileInfo] is a [Blob]; symbolic links are [fs.ModeSymlink], submodules
+// [fs.ModeDir] and [fs.ModeIrregular], and what is neither file nor folder [fs.ModeIrregular]: none can be opened. A work tree shows
 // nothing but .gxp. It is safe for concurrent use, until Close.
 func (r *Revision) Files() fs.FS { return r.files }
 

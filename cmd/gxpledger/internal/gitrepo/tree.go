@@ -38,7 +38,9 @@ func entryMode(mode filemode.FileMode) fs.FileMode {
 		return 0
 	case filemode.Symlink:
 		return fs.ModeSymlink
-	case filemode.Submodule, filemode.Empty:
+	case filemode.Submodule:
+		return submodule
+	case filemode.Empty:
 		return fs.ModeIrregular
 	}
 	return fs.ModeIrregular

@@ -57,7 +57,7 @@ func (w *workTree) walk(ctx context.Context) error {
 		}
 		w.lists[dir] = nodes
 		for _, n := range nodes {
-			if n.mode.IsDir() {
+			if n.mode == fs.ModeDir {
 				dirs = append(dirs, path.Join(dir, n.name))
 			}
 		}
@@ -98,7 +98,7 @@ func (w *workTree) fill(n *node, name string) error {
 	}
 	if n.mode.IsDir() {
 		if _, err := w.root.Lstat(path.Join(name, ".git")); err == nil {
-			n.mode = fs.ModeIrregular
+			n.mode = submodule
 		}
 	}
 	if n.mode == fs.ModeSymlink {
@@ -196,7 +196,7 @@ func (w *workTree) differs(ctx context.Context, commit *files) (bool, error) {
 	}
 	for name, n := range have {
 		w, ok := want[name]
-		if !ok || w.mode != n.mode || w.mode != fs.ModeIrregular && w.id != n.id {
+		if !ok || w.mode != n.mode || w.mode != submodule && w.id != n.id {
 			return true, nil
 		}
 	}
@@ -213,7 +213,7 @@ func flatten(ctx context.Context, tree *files) (map[string]node, error) {
 		if err != nil {
 			return err
 		}
-		if known, ok := e.(*entry); ok && !e.IsDir() {
+		if known, ok := e.(*entry); ok && e.Type() != fs.ModeDir {
 			out[name] = known.node
 		}
 		return ctx.Err()

@@ -69,7 +69,7 @@ func TestAWorkTreeNeverLeadsOutside(t *testing.T) {
 	write(t, dir, ".gxp/module/file", "x")
 	files := mustOpen(t, dir, gitrepo.Options{Worktree: true}).Files()
 	for name, want := range map[string]fs.FileMode{
-		".gxp/out": fs.ModeSymlink, ".gxp/out.md": fs.ModeSymlink, ".gxp/inside.md": fs.ModeSymlink, ".gxp/module": fs.ModeIrregular,
+		".gxp/out": fs.ModeSymlink, ".gxp/out.md": fs.ModeSymlink, ".gxp/inside.md": fs.ModeSymlink, ".gxp/module": fs.ModeDir | fs.ModeIrregular,
 	} {
 		info, err := fs.Stat(files, name)
 		if err != nil || info.Mode().Type() != want {
