@@ -15,15 +15,22 @@ func parseEvidence(src source, opts *Options) (domain.Artifact, error) {
 		return domain.Artifact{}, err
 	}
 	d := newDraft(src, &opts.Limits)
-	results := t.payload.field("test_results")
-	d.setFields(t.payload.with("test_results", results.without("test_cases")).with("testResults", results.without("test_cases")))
+	d.setFields(withoutCases(t.payload))
 	d.GxPID = d.bounded(fieldID, t.payload.fieldText(fieldID), maxID)
 	if d.GxPID == "" {
 		d.note(domain.FindingMissingID, 0, "the payload gives no gxp_id: nothing can refer to it")
 	}
-	d.Evidence = &domain.Evidence{Signature: t.verify(d, opts), Tests: d.testTotals(results)}
+	d.Evidence = &domain.Evidence{Signature: t.verify(d, opts), Tests: d.testTotals(t.payload.field("test_results"))}
 	d.readClaims(t.payload)
 	return d.finish(), nil
+}
+
+// withoutCases is a payload less the list of single tests, which only a look at the file needs.
+func withoutCases(payload value) value {
+	for _, key := range []string{"test_results", "testResults"} {
+		payload = payload.with(key, payload.at(key).without("test_cases").without("testCases"))
+	}
+	return payload
 }
 
 // readClaims takes from a payload, or the metadata of a package, what the evidence says it is about.

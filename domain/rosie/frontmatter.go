@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -49,36 +50,66 @@ const matterLine = 2
 
 // parseMatter parses a front matter to a map. It refuses whatever makes YAML mean something else than it shows: anchors,
 // aliases, merge keys, tags, repeated keys, a second document.
-func parseMatter(matter []byte, limits *Limits) (root value, err error) {
-	defer func() {
-		// The parser gives up with a panic on some inputs that it does not expect itself. They are malformed, no more.
-		if recover() != nil {
-			root, err = value{}, malformedAt(matterLine, 1, "the front matter is not YAML that can be read")
-		}
-	}()
+func parseMatter(matter []byte, limits *Limits) (value, error) {
+	if err := checkMatter(matter); err != nil {
+		return value{}, err
+	}
 	loader, err := yaml.NewLoader(bytes.NewReader(matter), yaml.WithPlugin(depthGuard(limits.Depth)))
 	if err != nil {
 		return value{}, malformedAt(matterLine, 1, "the front matter cannot be read: %v", err)
 	}
-	var document yaml.Node
-	switch err := loader.Load(&document); {
-	case errors.Is(err, io.EOF):
-		return value{form: formMap, line: matterLine}, nil // nothing but blanks and comments
-	case err != nil:
-		return value{}, yamlFault(err)
+	document, err := nextDocument(loader)
+	if err != nil || document == nil {
+		return value{form: formMap, line: matterLine}, err // without an error: nothing but blanks and comments
 	}
-	root, err = (&yamlReader{limits: limits}).root(&document)
+	top, err := (&yamlReader{limits: limits}).top(document)
 	if err != nil {
 		return value{}, err
 	}
-	var second yaml.Node
-	switch err := loader.Load(&second); {
-	case errors.Is(err, io.EOF):
-		return root, nil
-	case err != nil:
-		return value{}, yamlFault(err)
+	second, err := nextDocument(loader)
+	if err != nil {
+		return value{}, err
 	}
-	return value{}, nodeFault(&second, "a second YAML document starts here: expected one")
+	if second != nil {
+		return value{}, nodeFault(second, "a second YAML document starts here: expected one")
+	}
+	return top, nil
+}
+
+// checkMatter refuses characters that YAML takes for the end of a line and editors do not, and those that do not show:
+// a front matter must mean what it shows, and its lines must be those of the file.
+func checkMatter(matter []byte) error {
+	text := string(matter)
+	for i, r := range text {
+		bad := r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r == '\ufeff'
+		if r == '\r' && !strings.HasPrefix(text[i:], "\r\n") {
+			bad = true
+		}
+		if bad {
+			line, column := position(matter, i)
+			return malformedAt(line+matterLine-1, column, "the character %U is not accepted in a front matter: use plain line ends and visible text", r)
+		}
+	}
+	return nil
+}
+
+// nextDocument parses one document to nodes; nil at the end. The parser gives up with a panic on some inputs that it
+// does not expect itself: they are malformed, no more.
+func nextDocument(loader *yaml.Loader) (document *yaml.Node, err error) {
+	defer func() {
+		if recover() != nil {
+			document, err = nil, malformedAt(matterLine, 1, "the front matter is not YAML that can be read")
+		}
+	}()
+	var node yaml.Node
+	err = loader.Load(&node)
+	if errors.Is(err, io.EOF) {
+		return nil, nil //nolint:nilnil // the end of the stream is no document and no fault
+	}
+	if err != nil {
+		return nil, yamlFault(err)
+	}
+	return &node, nil
 }
 
 // depthGuard stops the parser itself at a depth, before anything is built.
@@ -103,7 +134,7 @@ type yamlReader struct {
 	nodes  int
 }
 
-func (y *yamlReader) root(document *yaml.Node) (value, error) {
+func (y *yamlReader) top(document *yaml.Node) (value, error) {
 	node := document
 	if node.Kind == yaml.DocumentNode && len(node.Content) == 1 {
 		node = node.Content[0]
@@ -200,8 +231,8 @@ func nodeFault(node *yaml.Node, format string, args ...any) error {
 }
 
 func yamlFault(err error) error {
-	var load *yaml.LoadError
-	if !errors.As(err, &load) {
+	load, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
 		return malformedAt(matterLine, 1, "the front matter is not YAML: %v", err)
 	}
 	mark := load.Mark
@@ -215,5 +246,6 @@ func yamlFault(err error) error {
 	if load.ContextMsg != "" {
 		text = load.ContextMsg + ", " + text
 	}
-	return malformedAt(mark.Line+matterLine-1, mark.Column, "the front matter is not YAML: %s", text)
+	return malformedAt(mark.Line+matterLine-1, mark.Column,
+		"the front matter is not YAML: %s (a text with a colon, a # or a bracket in it needs quotes)", text)
 }

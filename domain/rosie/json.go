@@ -3,24 +3,25 @@ package rosie
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
+	"strings"
 )
 
-// parseJSON parses one JSON document. It keeps numbers as their text and the order of keys, and refuses a repeated
-// key, since two readers would disagree on what it says, and anything behind the document.
+// parseJSON parses one JSON document. It keeps numbers as their text and the order of keys, refuses a repeated key,
+// since two readers would disagree on what it says, and stops at the limits while it parses. The standard library
+// keeps neither order nor repetitions; it is the oracle of the fuzz test.
 func parseJSON(data []byte, limits *Limits) (value, error) {
 	if err := checkUTF8(data); err != nil {
 		return value{}, err
 	}
-	data = withoutBOM(data)
-	var whole json.RawMessage
-	if err := json.Unmarshal(data, &whole); err != nil {
-		return value{}, jsonFault(data, err)
+	p := &jsonParser{data: withoutBOM(data), limits: limits}
+	v, err := p.value(0)
+	if err != nil {
+		return value{}, err
 	}
-	r := &jsonReader{data: data, dec: json.NewDecoder(bytes.NewReader(data)), limits: limits}
-	r.dec.UseNumber()
-	return r.value(0)
+	if p.space(); p.at < len(p.data) {
+		return value{}, p.fault(p.at, "there is more behind the JSON document: expected its end")
+	}
+	return v, nil
 }
 
 // parseObject is parseJSON for a document that must be an object.
@@ -32,106 +33,215 @@ func parseObject(data []byte, limits *Limits) (value, error) {
 	return v, err
 }
 
-func jsonFault(data []byte, err error) error {
-	var syntax *json.SyntaxError
-	offset := int64(len(data))
-	if errors.As(err, &syntax) {
-		offset = syntax.Offset - 1
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return malformedAt(1, 1, "the document is empty: expected JSON")
-	}
-	line, column := position(data, int(offset))
-	return malformedAt(line, column, "this is not JSON: %v", err)
-}
-
-// jsonReader builds values from the tokens of a document that is known to be valid.
-type jsonReader struct {
+// jsonParser reads the grammar of RFC 8259, and nothing else.
+type jsonParser struct {
 	data   []byte
-	dec    *json.Decoder
+	at     int // the next byte
 	limits *Limits
 	nodes  int
 }
 
-func (r *jsonReader) value(depth int) (value, error) {
-	start := r.dec.InputOffset()
-	token, err := r.dec.Token()
-	if err != nil {
-		return value{}, r.fault(start, "this is not JSON: %v", err)
-	}
-	r.nodes++
-	switch {
-	case r.nodes > r.limits.JSONNodes:
-		return value{}, r.fault(start, "the document holds more than %d values", r.limits.JSONNodes)
-	case depth > r.limits.Depth:
-		return value{}, r.fault(start, "lists and objects nest more than %d deep", r.limits.Depth)
-	}
-	switch token := token.(type) {
-	case json.Delim:
-		if token == '{' {
-			return r.object(depth)
-		}
-		return r.list(depth)
-	case json.Number:
-		return value{form: formNumber, text: token.String()}, nil
-	case string:
-		return value{form: formText, text: token}, nil
-	case bool:
-		if token {
-			return value{form: formBool, text: "true"}, nil
-		}
-		return value{form: formBool, text: "false"}, nil
-	}
-	return value{}, nil
+func (p *jsonParser) fault(at int, format string, args ...any) error {
+	line, column := position(p.data, at)
+	return malformedAt(line, column, format, args...)
 }
 
-func (r *jsonReader) list(depth int) (value, error) {
+func (p *jsonParser) space() {
+	for p.at < len(p.data) && strings.IndexByte(" \t\r\n", p.data[p.at]) >= 0 {
+		p.at++
+	}
+}
+
+// next returns the next byte that is no space, without taking it; 0 at the end.
+func (p *jsonParser) next() byte {
+	p.space()
+	if p.at == len(p.data) {
+		return 0
+	}
+	return p.data[p.at]
+}
+
+func (p *jsonParser) value(depth int) (value, error) {
+	first := p.next()
+	p.nodes++
+	switch {
+	case p.nodes > p.limits.JSONNodes:
+		return value{}, p.fault(p.at, "the document holds more than %d values", p.limits.JSONNodes)
+	case depth > p.limits.Depth:
+		return value{}, p.fault(p.at, "lists and objects nest more than %d deep", p.limits.Depth)
+	}
+	switch first {
+	case '{':
+		return p.object(depth)
+	case '[':
+		return p.list(depth)
+	case '"':
+		text, err := p.text()
+		return value{form: formText, text: text}, err
+	case 'n':
+		return value{}, p.word("null")
+	case 't':
+		return value{form: formBool, text: "true"}, p.word("true")
+	case 'f':
+		return value{form: formBool, text: "false"}, p.word("false")
+	}
+	return p.number()
+}
+
+func (p *jsonParser) word(word string) error {
+	if !bytes.HasPrefix(p.data[p.at:], []byte(word)) {
+		return p.unexpected("a value")
+	}
+	p.at += len(word)
+	return nil
+}
+
+func (p *jsonParser) unexpected(wanted string) error {
+	if p.at == len(p.data) {
+		return p.fault(p.at, "the JSON document ends too early: expected %s", wanted)
+	}
+	r := []rune(string(p.data[p.at:min(p.at+4, len(p.data))]))[0]
+	return p.fault(p.at, "this is not JSON: %q stands where %s was expected", r, wanted)
+}
+
+func (p *jsonParser) list(depth int) (value, error) {
 	v := value{form: formList}
-	for r.dec.More() {
-		item, err := r.value(depth + 1)
+	p.at++
+	if p.next() == ']' {
+		p.at++
+		return v, nil
+	}
+	for {
+		item, err := p.value(depth + 1)
 		if err != nil {
 			return value{}, err
 		}
 		v.items = append(v.items, item)
+		if more, err := p.more(']'); err != nil || !more {
+			return v, err
+		}
 	}
-	return v, r.close()
 }
 
-func (r *jsonReader) object(depth int) (value, error) {
+func (p *jsonParser) object(depth int) (value, error) {
 	v := value{form: formMap}
-	seen := make(map[string]bool)
-	for r.dec.More() {
-		start := r.dec.InputOffset()
-		token, err := r.dec.Token()
+	p.at++
+	if p.next() == '}' {
+		p.at++
+		return v, nil
+	}
+	seen := make(map[string]struct{})
+	for {
+		key, err := p.key(seen)
 		if err != nil {
-			return value{}, r.fault(start, "this is not JSON: %v", err)
+			return value{}, err
 		}
-		key, ok := token.(string)
-		if !ok || seen[key] {
-			return value{}, r.fault(start, "the key %q is repeated: expected each key once", key)
-		}
-		seen[key] = true
-		item, err := r.value(depth + 1)
+		item, err := p.value(depth + 1)
 		if err != nil {
 			return value{}, err
 		}
 		v.keys, v.items = append(v.keys, key), append(v.items, item)
+		if more, err := p.more('}'); err != nil || !more {
+			return v, err
+		}
 	}
-	return v, r.close()
 }
 
-// close reads the end of a list or object.
-func (r *jsonReader) close() error {
-	if _, err := r.dec.Token(); err != nil && !errors.Is(err, io.EOF) {
-		return r.fault(r.dec.InputOffset(), "this is not JSON: %v", err)
+// more takes the comma before another item, or the end of a list or object.
+func (p *jsonParser) more(end byte) (bool, error) {
+	switch p.next() {
+	case ',':
+		p.at++
+		return true, nil
+	case end:
+		p.at++
+		return false, nil
 	}
-	return nil
+	return false, p.unexpected("a comma or " + string(end))
 }
 
-// fault reports at the token that starts at or after offset.
-func (r *jsonReader) fault(offset int64, format string, args ...any) error {
-	rest := r.data[offset:]
-	offset += int64(len(rest) - len(bytes.TrimLeft(rest, " \t\r\n,:")))
-	line, column := position(r.data, int(offset))
-	return malformedAt(line, column, format, args...)
+// key takes a key and the colon behind it.
+func (p *jsonParser) key(seen map[string]struct{}) (string, error) {
+	if p.next() != '"' {
+		return "", p.unexpected("a key in quotes")
+	}
+	start := p.at
+	key, err := p.text()
+	if err != nil {
+		return "", err
+	}
+	if _, repeated := seen[key]; repeated {
+		short, _ := cut(key, maxTerm)
+		return "", p.fault(start, "the key %q is repeated: expected each key once", short)
+	}
+	seen[key] = struct{}{}
+	if p.next() != ':' {
+		return "", p.unexpected("a colon")
+	}
+	p.at++
+	return key, nil
+}
+
+// text takes a string in quotes. Escapes are left to the standard library.
+func (p *jsonParser) text() (string, error) {
+	start := p.at
+	escaped := false
+	for p.at++; p.at < len(p.data); p.at++ {
+		switch c := p.data[p.at]; {
+		case c == '"':
+			p.at++
+			quoted := p.data[start:p.at]
+			if !escaped {
+				return string(quoted[1 : len(quoted)-1]), nil
+			}
+			var text string
+			if err := json.Unmarshal(quoted, &text); err != nil {
+				return "", p.fault(start, "this is no JSON string: %v", err)
+			}
+			return text, nil
+		case c == '\\':
+			escaped = true
+			p.at++
+		case c < ' ':
+			return "", p.unexpected("visible text, or an escape,")
+		}
+	}
+	p.at = len(p.data)
+	return "", p.fault(start, "the JSON string is not closed: expected a quote at its end")
+}
+
+// number takes a number and keeps its text.
+func (p *jsonParser) number() (value, error) {
+	start := p.at
+	p.take("-")
+	if whole := p.digits(); whole == 0 || whole > 1 && p.data[p.at-whole] == '0' {
+		p.at = start
+		return value{}, p.unexpected("a value")
+	}
+	if p.take(".") && p.digits() == 0 {
+		return value{}, p.unexpected("a digit")
+	}
+	if p.take("eE") {
+		p.take("+-")
+		if p.digits() == 0 {
+			return value{}, p.unexpected("a digit")
+		}
+	}
+	return value{form: formNumber, text: string(p.data[start:p.at])}, nil
+}
+
+// take takes one of these bytes, if it is next.
+func (p *jsonParser) take(set string) bool {
+	if p.at < len(p.data) && strings.IndexByte(set, p.data[p.at]) >= 0 {
+		p.at++
+		return true
+	}
+	return false
+}
+
+func (p *jsonParser) digits() int {
+	start := p.at
+	for p.take("0123456789") { //nolint:revive // taking is all there is to do
+	}
+	return p.at - start
 }

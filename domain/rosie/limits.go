@@ -93,19 +93,19 @@ const (
 	maxMessage = 400
 )
 
-// exceeded is the error of a limit of the whole scan.
-type exceeded struct {
+// limitError is the error of a limit of the whole scan.
+type limitError struct {
 	what    string // "files and directories", "bytes"
 	setting string
 	limit   int64
 	found   int64
 }
 
-func (e *exceeded) Error() string {
+func (e *limitError) Error() string {
 	return fmt.Sprintf("the .gxp/ directory holds at least %d %s, and a scan may read %d: raise %s, or take out what does not belong there",
 		e.found, e.what, e.limit, e.setting)
 }
 
-func (e *exceeded) violation() domain.Violation {
+func (e *limitError) violation() domain.Violation {
 	return domain.Violation{Code: domain.ViolationLimit, Path: gxpDir, Text: e.Error()}
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/sha1" //nolint:gosec // it is what git names blobs by; nothing rests on it
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,13 +36,16 @@ func (f *loaded) name() string {
 	return f.blob
 }
 
+// ErrDamaged says that the bytes of a file are not those that git names: its object store cannot be trusted.
+var ErrDamaged = errors.New("the object store is damaged")
+
 var blobID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
 
 // stat asks for size and blob id, and reads nothing.
-func (r *reader) stat(e entry) (*loaded, error) {
+func stat(e entry) (*loaded, error) {
 	info, err := e.Info()
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", e.path, err)
+		return nil, fmt.Errorf("stat: %w", err)
 	}
 	f := &loaded{entry: e, size: info.Size()}
 	if told, ok := info.Sys().(interface{ BlobID() string }); ok && blobID.MatchString(told.BlobID()) {
@@ -55,16 +58,16 @@ func (r *reader) stat(e entry) (*loaded, error) {
 func (r *reader) load(f *loaded) error {
 	limit := r.opts.Limits.File
 	if total := r.progress.Bytes + f.size; total > r.opts.Limits.Bytes {
-		return &exceeded{what: "bytes", setting: "limits.bytes", limit: r.opts.Limits.Bytes, found: total}
+		return &limitError{what: "bytes", setting: "limits.bytes", limit: r.opts.Limits.Bytes, found: total}
 	}
 	opened, err := r.fsys.Open(f.entry.path)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", f.entry.path, err)
+		return err
 	}
 	defer opened.Close() //nolint:errcheck // nothing was written
 	buffer := bytes.NewBuffer(make([]byte, 0, max(f.size, 0)+bytes.MinRead))
 	if _, err := buffer.ReadFrom(io.LimitReader(opened, limit+1)); err != nil {
-		return fmt.Errorf("read %s: %w", f.entry.path, err)
+		return err
 	}
 	data := buffer.Bytes()
 	r.progress.Bytes += int64(len(data))
@@ -74,8 +77,7 @@ func (r *reader) load(f *loaded) error {
 	}
 	blob := gitBlob(data)
 	if f.blob != "" && f.blob != blob {
-		return fmt.Errorf("read %s: git names the blob %s and its bytes are %s: the object store is damaged: %w",
-			f.entry.path, f.blob, blob, fs.ErrInvalid)
+		return fmt.Errorf("%s: %w: git names the blob %s and its bytes are %s", f.entry.path, ErrDamaged, f.blob, blob)
 	}
 	sum := sha256.Sum256(data)
 	f.data, f.size, f.blob, f.sha256 = data, int64(len(data)), blob, hex.EncodeToString(sum[:])
@@ -99,49 +101,54 @@ func (r *reader) keep(f *loaded) {
 	r.tree.Contents = append(r.tree.Contents, Content{SHA256: f.sha256, Bytes: f.data})
 }
 
-// pack reads a package directory, unless it is known.
-func (r *reader) pack(u *unit, file domain.File) (domain.File, error) {
+// pack loads a package directory, unless it is known.
+func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 	slices.SortFunc(u.files, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	files, named, err := r.statAll(u)
+	files, named, err := statAll(u)
 	if err != nil {
-		return file, err
+		return file, nil, err
 	}
-	file.Blob = packageBlob(u, files)
-	if named && r.known(file) {
+	if file.Blob = packageBlob(u, files); named && r.known(file) {
 		file.Unchanged = true
-		return file, nil
+		return file, nil, nil
 	}
 	if len(files) > r.opts.Limits.Members {
 		file.Rejected = &domain.Rejection{Kind: u.kind, Message: fmt.Sprintf(
 			"the package holds %d files, and at most %d are read: pack them into fewer, or raise limits.members", len(files), r.opts.Limits.Members)}
-		return file, nil
+		return file, nil, nil
 	}
 	for _, f := range files {
 		if f.size > r.opts.Limits.File {
 			continue
 		}
 		if err := r.load(f); err != nil {
-			return file, err
+			return file, nil, err
 		}
 	}
-	file.Blob = packageBlob(u, files)
-	if !named && r.known(file) {
+	if file.Blob = packageBlob(u, files); !named && r.known(file) {
 		file.Unchanged = true
-		return file, nil
+		return file, nil, nil
 	}
-	artifact, err := parsePackage(u.path, r.members(u, files), r.opts)
-	if file.Rejected, err = rejection(source{kind: u.kind}, err); err != nil || file.Rejected != nil {
-		return file, err
+	return file, parseDirectory(u, r.members(u, files), r.opts), nil
+}
+
+func parseDirectory(u *unit, members []*member, opts *Options) parsing {
+	return func(file *domain.File) error {
+		artifact, err := parsePackage(u.path, members, opts)
+		if err != nil {
+			file.Rejected, err = rejection(source{kind: u.kind}, err)
+			return err
+		}
+		file.Artifacts = []domain.Artifact{artifact}
+		return nil
 	}
-	file.Artifacts = []domain.Artifact{artifact}
-	return file, nil
 }
 
 // statAll asks for all files of a package, and whether each told its blob id.
-func (r *reader) statAll(u *unit) (files []*loaded, named bool, err error) {
+func statAll(u *unit) (files []*loaded, named bool, err error) {
 	named = true
 	for _, e := range u.files {
-		f, err := r.stat(e)
+		f, err := stat(e)
 		if err != nil {
 			return nil, false, err
 		}

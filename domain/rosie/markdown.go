@@ -216,8 +216,7 @@ func parseDecision(src source, limits *Limits) (domain.Artifact, error) {
 		return domain.Artifact{}, err
 	}
 	page, err := splitPage(src.data, limits)
-	var fault *malformed
-	if errors.As(err, &fault) && fault.line == 1 {
+	if fault, ok := errors.AsType[*malformedError](err); ok && fault.line == 1 {
 		page.body, err = src.data, nil // a ruler on the first line, not a front matter
 	}
 	if err != nil {

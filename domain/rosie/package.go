@@ -98,21 +98,20 @@ func (b *bundle) json(name string) (value, error) {
 		return value{}, nil
 	}
 	if m.unread() {
-		return value{}, &badMember{member: m, malformed: malformed{
+		return value{}, &memberError{member: m, malformedError: malformedError{
 			text: fmt.Sprintf("%s is %d bytes long, and at most %d are read", name, m.Size, b.limits.File),
 		}}
 	}
 	v, err := parseObject(m.data, b.limits)
-	var fault *malformed
-	if errors.As(err, &fault) {
-		return value{}, &badMember{member: m, malformed: malformed{line: fault.line, column: fault.column, text: name + ": " + fault.text}}
+	if fault, ok := errors.AsType[*malformedError](err); ok {
+		return value{}, &memberError{member: m, malformedError: malformedError{line: fault.line, column: fault.column, text: name + ": " + fault.text}}
 	}
 	return v, err
 }
 
-// badMember is why a package is rejected: one of its files.
-type badMember struct {
-	malformed
+// memberError is why a package is rejected: one of its files.
+type memberError struct {
+	malformedError
 
 	member *member
 }

@@ -1,6 +1,7 @@
 package rosie
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,12 +73,8 @@ func marked(name string) bool {
 func collisions(names []string) map[string]string {
 	taken := make(map[string]string)
 	folded, blurred := make(map[string]string), make(map[string]string)
-	anyMarked := false
-	for _, name := range names {
-		anyMarked = anyMarked || marked(name)
-	}
-	for i := len(names) - 1; i >= 0; i-- {
-		name := names[i]
+	anyMarked := slices.ContainsFunc(names, marked)
+	for _, name := range slices.Backward(names) {
 		if other, ok := folded[foldName(name)]; ok {
 			taken[name] = other
 			continue

@@ -68,8 +68,7 @@ func Read(ctx context.Context, fsys fs.FS, options Options) (Tree, error) {
 		notes: notes{limit: options.Limits.Findings},
 	}
 	err := r.read(ctx)
-	var limit *exceeded
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*limitError](err); ok {
 		r.tree = Tree{Faults: []domain.Violation{limit.violation()}, Ignored: r.tree.Ignored}
 		err = nil
 	}
@@ -103,18 +102,35 @@ func (r *reader) read(ctx context.Context) error {
 	r.tree.Ignored = w.ignored
 	slices.SortFunc(w.units, func(a, b *unit) int { return strings.Compare(a.path, b.path) })
 	r.expect(w)
-	r.progress.Total = len(w.units)
-	for _, u := range w.units {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("read %s: %w", u.path, err)
+	return r.readAll(ctx, w.units)
+}
+
+// readAll reads unit after unit; those that must be parsed are parsed meanwhile.
+func (r *reader) readAll(ctx context.Context, units []*unit) error {
+	r.progress.Total = len(units)
+	r.tree.Files = make([]domain.File, len(units))
+	failed := make([]error, len(units))
+	parsers := newPool()
+	for i, u := range units {
+		if failed[i] = ctx.Err(); failed[i] != nil {
+			break
 		}
-		file, err := r.unit(u)
+		file, parse, err := r.unit(u)
+		r.tree.Files[i], failed[i] = file, err
 		if err != nil {
-			return err
+			break
 		}
-		r.tree.Files = append(r.tree.Files, file)
+		if parse != nil {
+			parsers.do(func() { failed[i] = parse(&r.tree.Files[i]) })
+		}
 		r.progress.Units++
 		r.report()
+	}
+	parsers.wait()
+	for i, err := range failed {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", units[i].path, err)
+		}
 	}
 	return nil
 }
@@ -189,39 +205,50 @@ func (r *reader) stamp(kind domain.Kind) string {
 	return Stamp(keys) + r.opts.Limits.suffix()
 }
 
-// unit reads one unit, unless it is known.
-func (r *reader) unit(u *unit) (domain.File, error) {
+// parsing is the rest of the work on a unit, once its bytes are there. It may run on another goroutine.
+type parsing func(file *domain.File) error
+
+// unit loads one unit, unless it is known. Without a parsing there is nothing left to do.
+func (r *reader) unit(u *unit) (domain.File, parsing, error) {
 	file := domain.File{Path: u.path, Stamp: r.stamp(u.kind)}
 	if u.kind == domain.KindEvidencePackage {
 		return r.pack(u, file)
 	}
-	f, err := r.stat(u.files[0])
+	f, err := stat(u.files[0])
 	if err != nil {
-		return file, err
+		return file, nil, err
 	}
-	file.Blob = f.name()
-	if f.blob != "" && r.known(file) {
-		return domain.File{Path: file.Path, Blob: file.Blob, Stamp: file.Stamp, Unchanged: true}, nil
+	if file.Blob = f.name(); f.blob != "" && r.known(file) {
+		file.Unchanged = true
+		return file, nil, nil
 	}
 	if f.size <= r.opts.Limits.File {
 		if err := r.load(f); err != nil {
-			return file, err
+			return file, nil, err
 		}
-		file.Blob = f.name()
 	}
-	if r.known(file) {
+	if file.Blob = f.name(); r.known(file) {
 		file.Unchanged = true
-		return file, nil
+		return file, nil, nil
 	}
 	if f.data == nil {
 		file.Rejected = r.tooLarge(u, f)
-		return file, nil
+		return file, nil, nil
 	}
 	r.keep(f)
-	src := source{path: u.path, kind: u.kind, content: f.content(), data: f.data}
-	file.Artifacts, err = parse(src, r.opts)
-	file.Rejected, err = rejection(src, err)
-	return file, err
+	return file, parseFile(source{path: u.path, kind: u.kind, content: f.content(), data: f.data}, r.opts), nil
+}
+
+func parseFile(src source, opts *Options) parsing {
+	return func(file *domain.File) error {
+		artifacts, err := parse(src, opts)
+		if err != nil {
+			file.Rejected, err = rejection(src, err)
+			return err
+		}
+		file.Artifacts = artifacts
+		return nil
+	}
 }
 
 func (r *reader) tooLarge(u *unit, f *loaded) *domain.Rejection {
@@ -262,12 +289,11 @@ func parse(src source, opts *Options) ([]domain.Artifact, error) {
 
 // rejection turns a parse error into the record of it. Any other error goes on.
 func rejection(src source, err error) (*domain.Rejection, error) {
-	var member *badMember
-	var fault *malformed
-	switch {
-	case errors.As(err, &member):
-		fault, src.content = &member.malformed, member.member.Content
-	case !errors.As(err, &fault):
+	fault, ok := errors.AsType[*malformedError](err)
+	if member, inPackage := errors.AsType[*memberError](err); inPackage {
+		fault, ok, src.content = &member.malformedError, true, member.member.Content
+	}
+	if !ok {
 		return nil, err
 	}
 	return &domain.Rejection{

@@ -18,12 +18,19 @@ var (
 	specToken  = regexp.MustCompile(`\bSPEC-[A-Za-z0-9-]*[A-Za-z0-9]`)
 )
 
+// What is kept of one entry. Beyond it only the bytes of the file tell.
+const (
+	maxColumn  = 16 << 10 // bytes
+	maxColumns = 50
+)
+
 // riskEntry is one entry of a risk log in the making.
 type riskEntry struct {
-	line    int             // where it starts
-	text    strings.Builder // its own text, which its digest covers
-	heading string          // of the markdown format
-	columns value           // a map, in the order of the file
+	line     int             // where it starts
+	text     strings.Builder // its own text, which its digest covers
+	heading  string          // of the markdown format
+	columns  value           // a map, in the order of the file
+	overfull bool            // some of it is not kept
 }
 
 func newRiskEntry(line int, text string) *riskEntry {
@@ -53,13 +60,17 @@ func (e *riskEntry) take(text string) {
 // set gives a column its text; a label that comes again adds to it.
 func (e *riskEntry) set(label, text string) {
 	key := strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(strings.TrimSpace(label)))
-	item := value{form: formText, text: strings.TrimSpace(text)}
-	if i := slices.Index(e.columns.keys, key); i >= 0 {
-		e.columns.items[i].text += "\n" + item.text
-		return
+	i := slices.Index(e.columns.keys, key)
+	switch {
+	case i >= 0:
+		e.append(i, "\n", text)
+	case len(e.columns.keys) == maxColumns:
+		e.overfull = true
+	default:
+		e.columns.keys = append(e.columns.keys, key)
+		e.columns.items = append(e.columns.items, value{form: formText})
+		e.append(len(e.columns.items)-1, "", text)
 	}
-	e.columns.keys = append(e.columns.keys, key)
-	e.columns.items = append(e.columns.items, item)
 }
 
 // extend adds to the last column. Text before any column is a note.
@@ -69,7 +80,18 @@ func (e *riskEntry) extend(separator, text string) {
 		e.set("note", text)
 		return
 	}
-	e.columns.items[last].text += separator + strings.TrimSpace(text)
+	e.append(last, separator, text)
+}
+
+// append adds to a column, unless that would make it too long.
+func (e *riskEntry) append(column int, separator, text string) {
+	item := &e.columns.items[column]
+	text = strings.TrimSpace(text)
+	if len(item.text)+len(separator)+len(text) > maxColumn {
+		e.overfull = true
+		return
+	}
+	item.text += separator + text
 }
 
 func (e *riskEntry) risk() value {

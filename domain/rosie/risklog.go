@@ -9,7 +9,8 @@ import (
 )
 
 var (
-	riskHeading = regexp.MustCompile(`\A##\s+(RISK-[A-Za-z0-9-]*[A-Za-z0-9])\s*(?:[:\x{2013}\x{2014}-]\s*(.*))?\z`)
+	riskHeading = regexp.MustCompile(`\A##\s+(RISK-[A-Za-z0-9-]*[A-Za-z0-9])(?:\s*[:\x{2013}\x{2014}-]\s*|\s+|\z)(.*)\z`)
+	riskSection = regexp.MustCompile(`(?m)^##\s+RISK(?:-|[_ ]?[0-9])`)
 	riskStart   = regexp.MustCompile(`\A\[([^\[\]]*)\]\s*(.*\|.*)\z`)
 	riskID      = regexp.MustCompile(`\ARISK-[A-Za-z0-9-]*[A-Za-z0-9]\z`)
 )
@@ -21,11 +22,14 @@ var (
 //	## RISK-001: title
 //	- **Risk Level:** HIGH
 //
-// A line that is neither is a finding, with its number.
+// In a log that has no such heading, a line that is neither an entry nor a comment is a finding, with its number. In one
+// that has, text between the entries is prose.
 type riskLog struct {
 	file    *draft
 	entries []*riskEntry
 	block   *riskEntry // the markdown entry that the next lines belong to
+	prose   bool       // the log has markdown entries
+	fence   string     // what closes the code block that the next lines are in
 	dropped int        // entries above the limit
 	badLine int        // the first line that could not be read
 }
@@ -35,7 +39,7 @@ func parseRiskLog(src source, limits *Limits) ([]domain.Artifact, error) {
 	if err := checkUTF8(src.data); err != nil {
 		return nil, err
 	}
-	log := &riskLog{file: newDraft(src, limits)}
+	log := &riskLog{file: newDraft(src, limits), prose: riskSection.Match(src.data)}
 	number := 0
 	for raw := range bytes.Lines(withoutBOM(src.data)) {
 		number++
@@ -50,6 +54,10 @@ func parseRiskLog(src source, limits *Limits) ([]domain.Artifact, error) {
 
 // line takes one line of the file, without the blanks around it.
 func (l *riskLog) line(number int, text string) {
+	if l.fenced(text) {
+		l.text(number, text)
+		return
+	}
 	heading := riskHeading.FindStringSubmatch(text)
 	pipe := riskStart.FindStringSubmatch(text)
 	switch {
@@ -60,11 +68,37 @@ func (l *riskLog) line(number int, text string) {
 	case pipe != nil:
 		l.block = nil
 		l.pipe(number, text, pipe)
-	case strings.HasPrefix(text, "#"):
+	case riskSection.MatchString(text):
+		l.block = nil
+		l.malformed(number, "the heading gives no risk id")
+	case strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "###"):
 		l.block = nil // a comment, or another section
+	default:
+		l.text(number, text)
+	}
+}
+
+// fenced reports whether a line belongs to a code block, in which nothing is an entry.
+func (l *riskLog) fenced(text string) bool {
+	if l.fence != "" {
+		if strings.HasPrefix(text, l.fence) {
+			l.fence = ""
+		}
+		return true
+	}
+	if l.prose && (strings.HasPrefix(text, "```") || strings.HasPrefix(text, "~~~")) {
+		l.fence = text[:3]
+		return true
+	}
+	return false
+}
+
+// text takes a line that is no entry of its own.
+func (l *riskLog) text(number int, text string) {
+	switch {
 	case l.block != nil:
 		l.block.take(text)
-	case text != "":
+	case text != "" && !l.prose && !strings.HasPrefix(text, "#"):
 		l.malformed(number, "the line is neither an entry nor a comment")
 	}
 }
@@ -119,6 +153,9 @@ func (l *riskLog) artifacts(src source) []domain.Artifact {
 			l.file.note(domain.FindingRepeated, e.line, "the id %s is already given on line %d: expected each id once", id, line)
 		} else {
 			seen[id] = e.line
+		}
+		if e.overfull {
+			l.file.note(domain.FindingCut, e.line, "the entry %s is too long: a column is kept up to %d bytes, and %d columns are", id, maxColumn, maxColumns)
 		}
 		if e.risk().form == formNull {
 			l.file.note(domain.FindingMissingField, e.line, "the entry %s states no risk level", id)

@@ -9,17 +9,17 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// malformed says where and why a file could not be parsed.
-type malformed struct {
+// malformedError says where and why a file could not be parsed.
+type malformedError struct {
 	line, column int // from 1, in characters; 0 when unknown
 	text         string
 }
 
-func (m *malformed) Error() string { return m.text }
+func (m *malformedError) Error() string { return m.text }
 
 func malformedAt(line, column int, format string, args ...any) error {
 	text, _ := cut(fmt.Sprintf(format, args...), maxMessage)
-	return &malformed{line: line, column: column, text: text}
+	return &malformedError{line: line, column: column, text: text}
 }
 
 // cut returns the first runes of s, and whether anything was left off. The text left is a copy: a short piece must not
