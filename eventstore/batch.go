@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // Expected is the revision at which an append expects its stream. The zero value is refused: there is no "any".
@@ -19,7 +20,10 @@ type Expected struct {
 func NoStream() Expected { return Expected{set: true} }
 
 // AtRevision expects that r is the last revision of the stream.
-func AtRevision(r Revision) Expected { return Expected{next: uint64(r) + 1, set: true} }
+func AtRevision(r Revision) Expected { return Expected{next: min(uint64(r), maxRevision) + 1, set: true} }
+
+// maxRevision is beyond what any log can hold, and yet a number in every database.
+const maxRevision = 1 << 62
 
 // Next is the revision that the first event of the batch gets. It is meaningless for the zero value.
 func (e Expected) Next() Revision { return Revision(e.next) }
@@ -42,7 +46,7 @@ func (e Expected) String() string {
 // NewEvent is one event of a batch, encoded.
 type NewEvent struct {
 	ID   EventID
-	Type string
+	Type string // versioned name: 1 to 200 bytes of printable ASCII without blanks
 	Data []byte // JSON
 }
 
@@ -90,10 +94,17 @@ func (b Batch) Validate() error {
 	if b.Meta.Attempt < 1 {
 		fault("attempt %d: counts from 1", b.Meta.Attempt)
 	}
+	m := b.Meta
+	if !utf8.ValidString(m.Actor + m.Reason + m.Scan + m.Correlation + m.Causation + m.TraceParent + m.TraceState) {
+		fault("metadata: %w", errNotUTF8)
+	}
 	seen := make(map[EventID]bool, len(b.Events))
 	for i, e := range b.Events {
-		if e.ID == (EventID{}) || e.Type == "" || len(e.Data) == 0 {
-			fault("event %d: id, type and data are required", i)
+		if e.ID == (EventID{}) || len(e.Data) == 0 {
+			fault("event %d: id and data are required", i)
+		}
+		if err := checkName(e.Type); err != nil {
+			fault("event %d: type %w", i, err)
 		}
 		if seen[e.ID] {
 			fault("event %d: id %s repeats", i, e.ID)
@@ -112,12 +123,20 @@ func (b Batch) Validate() error {
 }
 
 func (s StreamID) validate() error {
-	if len(s) == 0 || len(s) > 200 {
-		return fmt.Errorf("stream name of %d bytes: want 1 to 200", len(s))
+	if err := checkName(string(s)); err != nil {
+		return fmt.Errorf("stream name %w", err)
 	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return fmt.Errorf("stream name %q: want printable ASCII without blanks", string(s))
+	return nil
+}
+
+// checkName refuses what cannot be the name of a stream or a type.
+func checkName(name string) error {
+	if len(name) == 0 || len(name) > 200 {
+		return fmt.Errorf("of %d bytes: want 1 to 200", len(name))
+	}
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] > '~' {
+			return fmt.Errorf("%q: want printable ASCII without blanks", name)
 		}
 	}
 	return nil

@@ -1,0 +1,129 @@
+package migrations
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed postgres
+var postgresFiles embed.FS
+
+// PostgresTarget says where in a PostgreSQL database a set lives and whose it is. Names are letters, digits, _ and -,
+// begin with a letter or _, and are at most 63 long.
+type PostgresTarget struct {
+	// Schema holds every object. Up makes it when it is missing.
+	Schema string
+	// Owner is the role without login that owns what Up makes. Up creates it when the connected user may; when it is
+	// missing and the user may not, the user owns all. An existing schema stays whose it is. "" for the user.
+	Owner string
+	// Writer is the role without login that gets the rights to run the engine, and no other: grant it to the user that
+	// the engine connects as. Up creates it when the connected user may, and goes without when not. "" for none.
+	Writer string
+}
+
+// Postgres is a set of migrations bound to its place in a PostgreSQL database. It is safe for concurrent use.
+type Postgres struct {
+	set    Set
+	target PostgresTarget
+	grants string // SQL that gives Writer its rights, any number of times
+}
+
+// PostgresLog returns the migrations of the log on PostgreSQL.
+func PostgresLog(target PostgresTarget) (*Postgres, error) {
+	set, err := Load(postgresFiles, "postgres/log")
+	if err != nil {
+		return nil, err
+	}
+	grants, err := postgresFiles.ReadFile("postgres/log.grants.sql")
+	if err != nil {
+		return nil, fmt.Errorf("load grants: %w", err)
+	}
+	return NewPostgres(set, target, string(grants))
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
+
+// NewPostgres binds set to target. In its SQL and in grants, :"schema", :"owner" and :"writer" stand for the names,
+// quoted; grants is run at the end of each Up that has something to do. Names that do not fit are errors.
+func NewPostgres(set Set, target PostgresTarget, grants string) (*Postgres, error) {
+	var faults []error
+	for _, name := range []struct{ what, name string }{{"schema", target.Schema}, {"owner role", target.Owner}, {"writer role", target.Writer}} {
+		switch {
+		case name.name == "" && name.what != "schema":
+		case !identifier.MatchString(name.name), strings.HasPrefix(name.name, "pg_"):
+			faults = append(faults, fmt.Errorf("%s %q: want at most 63 letters, digits, _ and -, not beginning with pg_", name.what, name.name))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("bind migrations of %s: %w", set.name, errors.Join(faults...))
+	}
+	return &Postgres{set: set, target: target, grants: grants}, nil
+}
+
+// PostgresStatus is how far a database is.
+type PostgresStatus struct {
+	Applied []Migration // in order; without SQL
+	Missing []Migration // in order
+	Owner   string      // of the schema; "" when there is no schema
+	Granted bool        // the writer role exists and has its rights
+}
+
+// Status reads how far the database is and changes nothing. Its errors are those of Up.
+func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (PostgresStatus, error) {
+	state, err := p.look(ctx, conn)
+	if err != nil {
+		return PostgresStatus{}, fmt.Errorf("check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
+	}
+	return PostgresStatus{
+		Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner, Granted: state.granted,
+	}, nil
+}
+
+// Plan returns the SQL that Up would run now, whole, for psql or a reviewer. It is "" when there is nothing to do. Its
+// errors are those of Up.
+func (p *Postgres) Plan(ctx context.Context, conn *pgx.Conn) (string, error) {
+	state, err := p.look(ctx, conn)
+	if err != nil {
+		return "", fmt.Errorf("plan migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
+	}
+	body := p.script(state)
+	if body == "" {
+		return "", nil
+	}
+	return "BEGIN;\n" + p.lock() + body + "COMMIT;\n", nil
+}
+
+// Up brings the schema to the version of the set: it applies what is missing in one transaction, under an advisory lock,
+// so that several processes may call it at once. A schema that lacks nothing is only read.
+//
+// Errors: *[NewerError], *[ChangedError], *[ForeignError], or what the database said. On any error nothing was changed.
+func (p *Postgres) Up(ctx context.Context, conn *pgx.Conn) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := conn.PgConn().Exec(ctx, p.lock()).ReadAll(); err != nil {
+			return err
+		}
+		state, err := p.look(ctx, conn)
+		if err != nil {
+			return err
+		}
+		_, err = conn.PgConn().Exec(ctx, p.script(state)).ReadAll() // as text, as Plan shows it
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("migrate %s in schema %s: %w", p.set.name, p.target.Schema, err)
+	}
+	return nil
+}
+
+// lock keeps two migrations of one schema apart, and unqualified names from meaning anything.
+func (p *Postgres) lock() string {
+	return fmt.Sprintf(`SELECT pg_advisory_xact_lock(hashtextextended('gxpledger migrations of %s', 0));
+SET LOCAL search_path = '';
+`, p.target.Schema)
+}
