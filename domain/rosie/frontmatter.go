@@ -126,7 +126,7 @@ func (g depthGuard) CheckDepth(depth int, _ *yaml.DepthContext) error {
 // CheckAlias implements [yaml.LoaderLimitsPlugin]. Aliases are refused later, unexpanded.
 func (g depthGuard) CheckAlias(int, int) error { return nil }
 
-var errTooDeep = errors.New("lists and maps nest too deeply")
+var errTooDeep = errors.New("lists and maps nest deeper than is accepted")
 
 // yamlReader turns nodes into values.
 type yamlReader struct {
@@ -139,7 +139,7 @@ func (y *yamlReader) top(document *yaml.Node) (value, error) {
 	if node.Kind == yaml.DocumentNode && len(node.Content) == 1 {
 		node = node.Content[0]
 	}
-	v, err := y.value(node)
+	v, err := y.value(node, 0)
 	if err != nil {
 		return value{}, err
 	}
@@ -152,10 +152,13 @@ func (y *yamlReader) top(document *yaml.Node) (value, error) {
 	return v, nil
 }
 
-func (y *yamlReader) value(node *yaml.Node) (value, error) {
+func (y *yamlReader) value(node *yaml.Node, depth int) (value, error) {
 	y.nodes++
-	if y.nodes > y.limits.Nodes {
+	switch {
+	case y.nodes > y.limits.Nodes:
 		return value{}, nodeFault(node, "the front matter holds more than %d values: move data into the body", y.limits.Nodes)
+	case depth > y.limits.Depth:
+		return value{}, nodeFault(node, "lists and maps nest more than %d deep", y.limits.Depth)
 	}
 	if err := refuse(node); err != nil {
 		return value{}, err
@@ -171,7 +174,7 @@ func (y *yamlReader) value(node *yaml.Node) (value, error) {
 	case yaml.SequenceNode:
 		v.form = formList
 		for _, item := range node.Content {
-			child, err := y.value(item)
+			child, err := y.value(item, depth+1)
 			if err != nil {
 				return value{}, err
 			}
@@ -179,13 +182,13 @@ func (y *yamlReader) value(node *yaml.Node) (value, error) {
 		}
 		return v, nil
 	case yaml.MappingNode:
-		return y.mapping(v, node)
+		return y.mapping(v, node, depth)
 	case yaml.DocumentNode, yaml.AliasNode, yaml.StreamNode:
 	}
 	return value{}, nodeFault(node, "this is no text, list or map")
 }
 
-func (y *yamlReader) mapping(v value, node *yaml.Node) (value, error) {
+func (y *yamlReader) mapping(v value, node *yaml.Node, depth int) (value, error) {
 	v.form = formMap
 	first := make(map[string]int, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -204,7 +207,7 @@ func (y *yamlReader) mapping(v value, node *yaml.Node) (value, error) {
 			return value{}, nodeFault(key, "the key %q is already on line %d: expected each key once", key.Value, line)
 		}
 		first[key.Value] = key.Line + matterLine - 1
-		item, err := y.value(node.Content[i+1])
+		item, err := y.value(node.Content[i+1], depth+1)
 		if err != nil {
 			return value{}, err
 		}

@@ -162,14 +162,16 @@ func (b *bundle) checkSignature() domain.Check {
 		return check
 	}
 	b.Evidence.SignerFile = signer.Path
-	t, err := parseToken(signer.data, b.limits)
-	switch {
-	case signer.unread():
+	if signer.unread() {
 		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictUnverifiable, Reason: "The signature file is too large to read."}
+		check.Verdict = domain.VerdictUnverifiable
+		check.Problems = []domain.Problem{newProblem("oversized_file", signer.Path, b.Evidence.Signature.Reason)}
 		return check
-	case err != nil:
+	}
+	t, err := parseToken(signer.data, b.limits)
+	if err != nil {
 		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictInvalid, Reason: "The signature file is no JWS: " + err.Error() + "."}
-	default:
+	} else {
 		b.Evidence.Signature = t.verify(b.draft, b.opts)
 	}
 	check.Verdict = b.Evidence.Signature.Verdict

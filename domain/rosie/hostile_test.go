@@ -1,0 +1,305 @@
+package rosie_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/rosie"
+)
+
+// sound is the text of a requirement that would be read.
+const sound = "---\ngxp_id: REQ-666\ntitle: T\nrisk: LOW\n---\n"
+
+// skippedAll reads a tree in which every entry but the context must be left out, with one finding of this code.
+func skippedAll(t *testing.T, fsys fstest.MapFS, code string) domain.Finding {
+	t.Helper()
+	fsys[contextPath] = &fstest.MapFile{Data: []byte(contextText)}
+	for _, dir := range []string{"requirements", "user_stories", "specs"} {
+		fsys[".gxp/"+dir+"/.gitkeep"] = &fstest.MapFile{}
+	}
+	tree := read(t, fsys, rosie.Options{})
+	equal(t, "units", len(tree.Files), 1)
+	equal(t, "findings", codes(tree.Findings), []string{code})
+	if len(tree.Findings) == 0 {
+		return domain.Finding{}
+	}
+	return tree.Findings[0]
+}
+
+// Entries that must not be followed, or that cannot be named everywhere, are left out with a finding.
+func TestHostileEntries(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 256) + ".md"
+	tests := map[string]struct {
+		path string
+		mode fs.FileMode
+		code string
+	}{
+		"a link to a file":        {reqPath, fs.ModeSymlink, "symlink"},
+		"a link to a directory":   {".gxp/requirements/all", fs.ModeSymlink, "symlink"},
+		"a link in a package":     {packagePath, fs.ModeSymlink, "symlink"},
+		"a submodule":             {".gxp/requirements/module", fs.ModeDir | fs.ModeIrregular, "submodule"},
+		"a pipe":                  {reqPath, fs.ModeNamedPipe, "odd_path"},
+		"a device":                {reqPath, fs.ModeDevice, "odd_path"},
+		"a newline":               {".gxp/requirements/a\nb.md", 0, "odd_path"},
+		"an escape":               {".gxp/requirements/a\x1b[31m.md", 0, "odd_path"},
+		"a NUL":                   {".gxp/requirements/a\x00.md", 0, "odd_path"},
+		"a C1 control":            {".gxp/requirements/a\u009b.md", 0, "odd_path"},
+		"text that turns around":  {".gxp/requirements/a\u202edm.exe.md", 0, "odd_path"},
+		"an invisible character":  {".gxp/requirements/a\u200b.md", 0, "odd_path"},
+		"a backslash":             {`.gxp/requirements/..\..\x.md`, 0, "odd_path"},
+		"not UTF-8":               {".gxp/requirements/a\xff.md", 0, "odd_path"},
+		"a step up":               {".gxp/requirements/../requirements/x.md", 0, "odd_path"},
+		"a git directory":         {".gxp/requirements/.git/x.md", 0, "odd_path"},
+		"a git directory in case": {".gxp/requirements/.GIT/x.md", 0, "odd_path"},
+		"a git directory of DOS":  {".gxp/requirements/GIT~1/x.md", 0, "odd_path"},
+		"a name too long":         {".gxp/requirements/" + long, 0, "odd_path"},
+		"a path too long":         {".gxp/requirements/" + strings.Repeat(strings.Repeat("d", 200)+"/", 6) + "x.md", 0, "odd_path"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			finding := skippedAll(t, fstest.MapFS{test.path: {Data: []byte(sound), Mode: test.mode}}, test.code)
+			if !strings.HasPrefix(finding.Text, "not read: ") || len(finding.Path) > 2000 {
+				t.Errorf("finding %+v", finding)
+			}
+		})
+	}
+}
+
+// Of names that some systems hold for one, one is read; the others are left out, and the finding names the one.
+func TestCollidingNames(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		names []string
+		stays []string
+	}{
+		"case":                    {[]string{"REQ-A.md", "REQ-a.md"}, []string{"REQ-a.md"}},
+		"case beyond ASCII":       {[]string{"REQ-Ä.md", "REQ-ä.md"}, []string{"REQ-ä.md"}},
+		"the Kelvin sign":         {[]string{"k.md", "\u212a.md"}, []string{"\u212a.md"}},
+		"composed and decomposed": {[]string{"e\u0301.md", "\u00e9.md"}, []string{"\u00e9.md"}},
+		"three":                   {[]string{"A.md", "a.md", "b.md"}, []string{"a.md", "b.md"}},
+		"other letters":           {[]string{"é.md", "è.md", "e.md"}, []string{"e.md", "è.md", "é.md"}},
+		"directories":             {[]string{"Sub/x.md", "sub/x.md"}, []string{"sub/x.md"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repository := make(files)
+			for _, n := range test.names {
+				repository[".gxp/requirements/"+n] = sound
+			}
+			tree := read(t, repository.fs(), rosie.Options{})
+			var got []string
+			for _, f := range tree.Files {
+				if rest, ok := strings.CutPrefix(f.Path, ".gxp/requirements/"); ok {
+					got = append(got, rest)
+				}
+			}
+			equal(t, "read", got, test.stays)
+			odd := 0
+			for _, f := range tree.Findings {
+				if f.Code == domain.FindingOddPath {
+					odd++
+				}
+			}
+			equal(t, "findings", odd, len(test.names)-len(test.stays))
+		})
+	}
+}
+
+// A link on disk, wherever it points, is neither followed nor opened, even when it was a file while it was listed.
+func TestLinksOnDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "secret.md")
+	for path, text := range map[string]string{
+		outside: sound, filepath.Join(dir, contextPath): contextText, filepath.Join(dir, specPath): sound,
+		filepath.Join(dir, ".gxp/user_stories/US-1.md"): sound, filepath.Join(dir, packagePath, "metadata.json"): `{}`,
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{
+		".gxp/requirements":            filepath.Dir(outside),
+		".gxp/user_stories/passwd.md":  "/etc/passwd",
+		".gxp/specs/secret.md":         outside,
+		packagePath + "/manifest.json": outside,
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Skipf("symbolic links cannot be made here: %v", err)
+		}
+	}
+	for name, fsys := range map[string]fs.FS{"DirFS": os.DirFS(dir), "Root": openDir(t, dir).FS()} {
+		tree, err := rosie.Read(t.Context(), fsys, rosie.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, name+": findings", codes(tree.Findings), []string{"symlink", "symlink", "symlink", "symlink", "missing_dir"})
+		equal(t, name+": checks", verdicts(artifact(t, tree, packagePath))[0], "invalid missing_file:manifest.json missing_file:signature.jws")
+		equal(t, name+": units", len(tree.Files), 4)
+	}
+}
+
+// A file that is huge by its size alone is never read.
+func TestSparseFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, reqPath)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 10<<30); err != nil {
+		t.Skipf("sparse files cannot be made here: %v", err)
+	}
+	tree, err := rosie.Read(t.Context(), os.DirFS(dir), rosie.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := unit(t, tree, reqPath)
+	if f.Rejected == nil || !strings.Contains(f.Rejected.Message, "10737418240 bytes") || f.Rejected.Content.SHA256 != "" {
+		t.Errorf("rejection %+v", f.Rejected)
+	}
+}
+
+// growing is a file system whose files hold more than their size says.
+type growing struct{ fstest.MapFS }
+
+func (g growing) Open(name string) (fs.File, error) {
+	opened, err := g.MapFS.Open(name)
+	if file, ok := g.MapFS[name]; ok && err == nil && file.Mode.IsRegular() && strings.HasSuffix(name, "REQ-001-sample.md") {
+		return endless{opened}, nil
+	}
+	return opened, err
+}
+
+type endless struct{ fs.File }
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+// A file that never ends is read up to the limit and no further.
+func TestEndlessFile(t *testing.T) {
+	t.Parallel()
+	tree, err := rosie.Read(t.Context(), growing{files{reqPath: sound}.fs()}, rosie.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := unit(t, tree, reqPath)
+	equal(t, "rejected as too large", f.Rejected != nil && f.Rejected.Content.SHA256 == "", true)
+}
+
+// Bombs of every kind cost no more than their own size would suggest.
+func TestBombs(t *testing.T) { //nolint:paralleltest // it measures what the process allocates
+	s := newSigner(t)
+	var laughs strings.Builder
+	laughs.WriteString("a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n")
+	for c := 'b'; c <= 'z'; c++ {
+		fmt.Fprintf(&laughs, "%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 9), ", "))
+	}
+	const most = 60 << 10
+	matter := func(text string) files { return files{reqPath: "---\n" + text + "\n---\n"} }
+	token := func(payload string) files { return files{jwsPath: s.sign(t, payload)} }
+	tests := map[string]files{
+		"billion laughs":           matter(laughs.String()),
+		"an alias of itself":       matter("a: &a [*a]"),
+		"40 KB of brackets":        matter("a: " + strings.Repeat("[", 40<<10)),
+		"braces":                   matter("a: " + strings.Repeat("{", most)),
+		"dashes":                   matter(strings.Repeat("- ", most/2)),
+		"questions":                matter(strings.Repeat("? ", most/2)),
+		"deep blocks":              matter(steps(300)),
+		"commas":                   matter("a: [" + strings.Repeat(",", most) + "]"),
+		"many values":              matter("a: [" + strings.Repeat("a,", most/2) + "]"),
+		"many keys":                matter(numbered("k%d: 1\n", most)),
+		"many comments":            matter(strings.Repeat("#\n", most/2)),
+		"a huge front matter":      matter("a: " + strings.Repeat("x", 900<<10)),
+		"deep JSON":                token(strings.Repeat("[", 500<<10)),
+		"deep objects":             token(strings.Repeat(`{"a":`, 100<<10)),
+		"a long list":              token(`{"a":[` + strings.TrimSuffix(strings.Repeat("0,", 300<<10), ",") + `]}`),
+		"a long number":            token(`{"exp":` + strings.Repeat("9", 500<<10) + `}`),
+		"many keys in JSON":        token("{" + strings.TrimSuffix(numbered(`"k%d":0,`, 600<<10), ",") + "}"),
+		"dots":                     {jwsPath: strings.Repeat(".", 1<<20)},
+		"a risk that goes on":      {logPath: "## RISK-001: x\n" + strings.Repeat("- a: b\n", 140_000)},
+		"a risk of many labels":    {logPath: "## RISK-001: x\n" + labels(80_000)},
+		"many risks":               {logPath: numbered("## RISK-%d: x\n", 900<<10)},
+		"many bars":                {logPath: "[d] RISK-001 " + strings.Repeat("|", 1<<19)},
+		"many bad lines":           {logPath: goodLine + strings.Repeat("x\n", 400_000)},
+		"a manifest of many files": placed(map[string]string{"manifest.json": `{"files":[` + strings.TrimSuffix(numbered(`{"path":"../%d"},`, 900<<10), ",") + `]}`}),
+	}
+	for name, repository := range tests {
+		fsys := repository.fs()
+		before := allocated()
+		tree := read(t, fsys, s.options())
+		used := allocated() - before
+		if used > 200<<20 {
+			t.Errorf("%s: reading allocated %d MiB", name, used>>20)
+		}
+		for _, f := range tree.Files {
+			for _, a := range f.Artifacts {
+				if size := len(fmt.Sprintf("%+v", a)); size > 1<<20 {
+					t.Errorf("%s: an artifact of %d bytes", name, size)
+				}
+			}
+		}
+	}
+}
+
+func allocated() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.TotalAlloc
+}
+
+func numbered(format string, size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+func steps(deep int) string {
+	var b strings.Builder
+	for i := range deep {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
+}
+
+// labels are so many different labels, in letters alone.
+func labels(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "- %s: b\n", strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i)))
+	}
+	return b.String()
+}
+
+// Control characters in values stay what they are: data, in JSON that is valid.
+func TestHostileTextStaysData(t *testing.T) {
+	t.Parallel()
+	a := readOne(t, reqPath, "---\ngxp_id: R\ntitle: \"a\\e]0;x\\a\\u202Eb\\r\\nc\\0\"\nrisk: LOW\n---\n")
+	equal(t, "title", a.Title, "a\x1b]0;x\a\u202eb\r\nc\x00")
+	equal(t, "field", fields(t, a)["title"], any(a.Title))
+	for _, bad := range []string{"a: \"\\xff", "a: \"\\ud800\""} {
+		equal(t, bad, rejected(t, reqPath, "---\n"+bad+"\n---\n").Kind, domain.KindRequirement)
+	}
+}

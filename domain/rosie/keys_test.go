@@ -1,0 +1,95 @@
+package rosie_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"github.com/gxpledger/gxpledger/domain/rosie"
+)
+
+func TestParseKey(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	text := string(publicPEM(t, &s.private.PublicKey))
+	block, _ := pem.Decode([]byte(text))
+	raw := base64.StdEncoding.EncodeToString(block.Bytes)
+	for name, given := range map[string]string{
+		"PEM":                  text,
+		"PEM with blanks":      "\n  " + text + "\n\n",
+		"PEM with CRLF":        strings.ReplaceAll(text, "\n", "\r\n"),
+		"base64":               raw,
+		"base64 in lines":      raw[:40] + "\n" + raw[40:] + "\n",
+		"with byte order mark": "\ufeff" + text,
+	} {
+		key, err := rosie.ParseKey([]byte(given))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		equal(t, name, key.Fingerprint(), hash(string(block.Bytes)))
+	}
+}
+
+// What is no such key is refused by what it is, and never repeated.
+func TestParseKeyRefusals(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	text := string(publicPEM(t, &s.private.PublicKey))
+	private, err := x509.MarshalECPrivateKey(s.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edKey, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	for name, test := range map[string]struct{ given, says string }{
+		"nothing":        {" \n", "empty"},
+		"words":          {"my secret words!", "neither PEM nor base64"},
+		"base64 of else": {"aGVsbG8=", "no public key in SPKI form"},
+		"broken PEM":     {"-----BEGIN PUBLIC KEY-----\n!!\n", "PEM block is broken"},
+		"a private key":  {block("EC PRIVATE KEY", private), "private key"},
+		"a certificate":  {block("CERTIFICATE", []byte("x")), `"CERTIFICATE"`},
+		"two keys":       {text + text, "one file for each key"},
+		"P-384":          {string(publicPEM(t, &p384.PublicKey)), "P-384"},
+		"RSA":            {string(publicPEM(t, &rsaKey.PublicKey)), "rsa"},
+		"Ed25519":        {string(publicPEM(t, edKey)), "ed25519"},
+	} {
+		key, err := rosie.ParseKey([]byte(test.given))
+		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error %v, want one that says %q", name, err, test.says)
+		}
+		equal(t, name+": key", key.Fingerprint(), "")
+	}
+}
+
+// A stamp follows the set of keys, whatever their order, and nothing else.
+func TestStamp(t *testing.T) {
+	t.Parallel()
+	a, b := newSigner(t).public, newSigner(t).public
+	equal(t, "without keys", rosie.Stamp(nil), "rosie/1")
+	equal(t, "with the zero key", rosie.Stamp([]rosie.Key{{}}), "rosie/1")
+	both := rosie.Stamp([]rosie.Key{a, b})
+	equal(t, "in another order, one twice", rosie.Stamp([]rosie.Key{b, a, b}), both)
+	if !strings.HasPrefix(both, "rosie/1+keys:") || both == rosie.Stamp([]rosie.Key{a}) || rosie.Stamp([]rosie.Key{a}) == rosie.Stamp([]rosie.Key{b}) {
+		t.Errorf("stamps do not tell keys apart: %s", both)
+	}
+}
