@@ -262,7 +262,7 @@ func (f *fetch) store(pack io.Reader) error {
 		return err
 	}
 	if n > limit {
-		return problem(ErrTooLarge, nil, "%s sends more than %d bytes: raise --max-fetch, or clone it with git and scan the clone", f.repository.shown, limit)
+		return problem(ErrTooLarge, nil, "%s sends more than %d bytes: raise it with --limit fetch=N, or clone it with git and scan the clone", f.repository.shown, limit)
 	}
 	return nil
 }

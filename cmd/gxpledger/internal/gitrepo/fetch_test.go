@@ -244,7 +244,7 @@ func TestAFetchHasLimits(t *testing.T) {
 	options := s.options(t, "")
 	options.MaxFetch = 100
 	_, err := open(t, s.URL+"/repo.git", options)
-	assertProblem(t, err, gitrepo.ErrTooLarge, "100 bytes", "--max-fetch")
+	assertProblem(t, err, gitrepo.ErrTooLarge, "100 bytes", "--limit fetch")
 
 	bomb := newRepo(t)
 	if err := os.WriteFile(filepath.Join(bomb, "zeros"), make([]byte, 65<<20), 0o600); err != nil {

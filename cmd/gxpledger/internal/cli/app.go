@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/eventstore"
+	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
+	"github.com/gxpledger/gxpledger/projections"
+	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
+	"github.com/gxpledger/gxpledger/projections/tables"
+)
+
+// app is what all commands share: the global flags, and how to open the log and the tables.
+//
+//	writing   prepareHome, openLog, openTables, newRecorder, newRunner
+//	reading   openView: the log, and the tables brought up to date
+//	showing   screen for people, document and line for programs (when json is set), progress while it takes long
+type app struct {
+	system  System
+	home    string
+	json    bool
+	colour  render.ColourMode
+	verbose bool
+}
+
+func newApp(s System) *app {
+	a := &app{system: s, home: ".gxpledger", colour: render.ColourAuto}
+	if home, ok := s.Env("GXPLEDGER_HOME"); ok && home != "" {
+		a.home = home
+	}
+	return a
+}
+
+// screen is where a command shows its result to a person.
+func (a *app) screen() *render.Screen {
+	return render.NewScreen(a.system.Stdout, render.Detect(a.system.Stdout, a.colour, a.system.Env))
+}
+
+// notes is where a command says what is not its result.
+func (a *app) notes() *render.Screen {
+	return render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
+}
+
+// progress tells a person at a terminal what takes so long.
+func (a *app) progress() *render.Progress {
+	return render.NewProgress(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env), a.system.Now)
+}
+
+// logger logs to standard error when --verbose is given. Its text form quotes whatever could act on a terminal.
+func (a *app) logger() *logrus.Logger {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
+	if a.verbose {
+		logger.SetOutput(a.system.Stderr)
+		logger.SetLevel(logrus.DebugLevel)
+	}
+	return logger
+}
+
+// path returns the path of a file of the home.
+func (a *app) path(name string) string { return filepath.Join(a.home, name) }
+
+// The files of a home.
+const (
+	logFile    = "log.db"
+	tablesFile = "tables.db"
+	spoolDir   = "spool"
+)
+
+// prepareHome makes the home, for its owner alone, and keeps git from adding it to a repository.
+func (a *app) prepareHome() error {
+	const ownerOnly = 0o700
+	if err := os.MkdirAll(a.home, ownerOnly); err != nil {
+		return failed(err, "the folder %s cannot be made (%v): choose another with --home", a.home, err)
+	}
+	ignore, err := os.OpenFile(a.path(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = ignore.WriteString("*\n")
+		err = errors.Join(err, ignore.Close())
+	}
+	if err != nil {
+		return failed(err, "the folder %s cannot be written (%v): choose another with --home", a.home, err)
+	}
+	return nil
+}
+
+// openLog opens the log for appending and makes it when there is none. The caller closes it.
+func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
+	log, err := logsqlite.Open(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
+}
+
+// openTables opens the tables for writing and makes them when there are none. The caller closes them.
+func (a *app) openTables(ctx context.Context) (*tablesqlite.DB, error) {
+	return tablesqlite.Open(ctx, a.path(tablesFile), tablesqlite.Options{Now: a.system.Now})
+}
+
+// newRecorder returns a recorder on log that keeps in the spool what the log does not take.
+func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, error) {
+	logger := a.logger()
+	config := eventstore.DefaultRecorderConfig(a.system.Now, a.path(spoolDir))
+	config.Observe = func(t eventstore.Trouble) {
+		logger.WithFields(logrus.Fields{"attempt": t.Attempt, "round": t.Round, "wait": t.Wait}).Warn(t.Err)
+	}
+	return eventstore.NewRecorder(log, config)
+}
+
+// newRunner returns a runner of all projections from log to db.
+func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projections.Runner, error) {
+	logger := a.logger()
+	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
+	config.Observe = func(p projections.Progress) {
+		logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
+	}
+	return projections.NewRunner(log, db, tables.All(), config)
+}
+
+// view is what a reading command looks at: the log, and the tables brought up to its head. Close it.
+//
+// A command that shows another point in time differs in nothing but this: openView is the place for it.
+type view struct {
+	log    eventstore.Log
+	tables *tablesqlite.DB
+	runner *projections.Runner
+	query  *query.Reader
+}
+
+// openView opens what a scan has made. It brings the tables up to date, since a scan may have been killed before it did.
+func (a *app) openView(ctx context.Context) (_ *view, err error) {
+	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, failed(err, "there is no log in %s: record something with gxpledger scan, or name another folder with --home", a.home)
+	}
+	v := &view{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.close())
+		}
+	}()
+	if v.log, err = a.openLog(ctx); err != nil {
+		return nil, err
+	}
+	if v.tables, err = a.openTables(ctx); err != nil {
+		return nil, err
+	}
+	if v.runner, err = a.newRunner(v.log, v.tables); err != nil {
+		return nil, err
+	}
+	if err = v.runner.CatchUp(ctx, 0); err != nil {
+		return nil, err
+	}
+	v.query = query.NewReader(v.tables.Query(), query.SQLite)
+	return v, nil
+}
+
+func (v *view) close() error {
+	var errs []error
+	if v.tables != nil {
+		errs = append(errs, v.tables.Close())
+	}
+	if v.log != nil {
+		errs = append(errs, v.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// processName names this process to others that wait for it.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+// defaultActor is who runs this process, as the operating system knows: user@host.
+func defaultActor() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}

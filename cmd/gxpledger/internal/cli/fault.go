@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/gitrepo"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// faultError is an error with the sentence that a user reads: what is wrong, where, what was expected, what to do.
+type faultError struct {
+	code int
+	text string // "" when everything was said already
+	err  error  // the cause, or nil
+}
+
+// Error returns the sentence.
+func (f *faultError) Error() string { return f.text }
+
+// Unwrap returns the cause.
+func (f *faultError) Unwrap() error { return f.err }
+
+// usage is the error of a command that was called wrongly.
+func usage(format string, args ...any) error {
+	return &faultError{code: exitUsage, text: fmt.Sprintf(format, args...)}
+}
+
+// failed is the error of a command that could not do its work. The sentence says all that a user needs of the cause.
+func failed(cause error, format string, args ...any) error {
+	return &faultError{code: exitFailed, text: fmt.Sprintf(format, args...), err: cause}
+}
+
+// found is the error of a command that did its work and found what should not be. The findings are on the screen.
+func found() error { return &faultError{code: exitFindings} }
+
+// explain returns the exit code and the sentence of an error.
+func explain(ctx context.Context, err error) (code int, text string) {
+	if fault, ok := errors.AsType[*faultError](err); ok {
+		return fault.code, oneLine(fault.text)
+	}
+	if ctx.Err() != nil {
+		return exitFailed, "stopped: nothing of this command was recorded"
+	}
+	if problem, ok := errors.AsType[*gitrepo.Error](err); ok {
+		return exitFailed, oneLine(problem.Text)
+	}
+	return exitFailed, oneLine(err.Error()) + remedy(err)
+}
+
+// oneLine joins the lines of joined errors.
+func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
+
+// remedy says what to do about errors whose texts do not.
+func remedy(err error) string {
+	for _, known := range []struct {
+		err  error
+		text string
+	}{
+		{eventstore.ErrCorrupt, ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
+		{eventstore.ErrUnknownType, ": a newer gxpledger wrote this log, use that one"},
+		{eventstore.ErrTransient, ": another process keeps the log busy, try again"},
+		{projections.ErrTransient, ": another process keeps the tables busy, try again"},
+		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},
+		{fs.ErrPermission, ": give this user the right to it, or choose another folder with --home"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.text
+		}
+	}
+	return ""
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+)
+
+// versionDocument is the output of version --json.
+type versionDocument struct {
+	Version  string `json:"version"`            // of the module, "(devel)" for a build from a work tree
+	Commit   string `json:"commit,omitempty"`   // that it was built from
+	Time     string `json:"time,omitempty"`     // of that commit, RFC 3339
+	Modified bool   `json:"modified,omitempty"` // the work tree held other changes
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+type versionOptions struct{ app *app }
+
+func newVersion(a *app) *cobra.Command {
+	o := &versionOptions{app: a}
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Show which gxpledger this is",
+		Long:    "Shows the version, the commit it was built from and the platform.",
+		Example: "  gxpledger version\n  gxpledger version --json",
+		Args:    none,
+		RunE:    func(*cobra.Command, []string) error { return o.run() },
+	}
+}
+
+func (o *versionOptions) run() error {
+	info := buildInfo()
+	if o.app.json {
+		return render.Document(o.app.system.Stdout, info)
+	}
+	screen := o.app.screen()
+	screen.Line("gxpledger %s", info.Version)
+	if info.Commit != "" {
+		note := ""
+		if info.Modified {
+			note = ", with changes"
+		}
+		screen.Line("commit %s of %s%s", info.Commit, info.Time, note)
+	}
+	screen.Line("%s %s", info.Go, info.Platform)
+	return screen.Err()
+}
+
+func buildInfo() versionDocument {
+	out := versionDocument{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return out
+	}
+	if info.Main.Version != "" {
+		out.Version = info.Main.Version
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			out.Commit = setting.Value
+		case "vcs.time":
+			out.Time = setting.Value
+		case "vcs.modified":
+			out.Modified = setting.Value == "true"
+		}
+	}
+	return out
+}
