@@ -82,12 +82,21 @@ func TestANULNeverReachesADatabase(t *testing.T) {
 
 func TestBrokenLinksStayWithTheirReason(t *testing.T) {
 	t.Parallel()
-	given(t, tree(Requirement("REQ-001", "first"), UserStory("US-001", "REQ-999"), Spec("SPEC-001", "REQ-001"))).
+	given(t, tree(
+		Requirement("REQ-001", "first"), Spec("SPEC-001", "REQ-001"),
+		UserStory("US-001", "REQ-999"), UserStory("US-002", "REQ-998"), UserStory("US-003", "REQ-001"),
+		UserStory("US-004", "REQ-001"), UserStory("US-005", "REQ-001"),
+	)).
 		thenRows("traceability_links", "gxp_id | target | state | to_kind | to_number",
 			"SPEC-001 | REQ-001 | wrong_kind | - | -",
-			"US-001 | REQ-999 | missing | - | -").
-		thenRows("user_stories", "parent_id | requirement_number", "REQ-999 | -").
-		thenRows("scans", "links_sound | links_missing | links_wrong_kind", "0 | 1 | 1")
+			"US-001 | REQ-999 | missing | - | -",
+			"US-002 | REQ-998 | missing | - | -",
+			"US-003 | REQ-001 | sound | requirement | 1",
+			"US-004 | REQ-001 | sound | requirement | 1",
+			"US-005 | REQ-001 | sound | requirement | 1").
+		thenRows("user_stories", "parent_id | requirement_number",
+			"REQ-999 | -", "REQ-998 | -", "REQ-001 | 1", "REQ-001 | 1", "REQ-001 | 1").
+		thenRows("scans", "links_sound | links_missing | links_wrong_kind", "3 | 2 | 1")
 }
 
 func TestALinkOfAnUnchangedArtifactBreaksAndHeals(t *testing.T) {
@@ -105,6 +114,14 @@ func TestALinkOfAnUnchangedArtifactBreaksAndHeals(t *testing.T) {
 		thenRows("user_stories", "number | requirement_number", "2 | 3").
 		thenRows("traceability_links", "state | to_number | to_requirement | scan_id", "sound | 3 | 3 | "+scanID(3)).
 		thenRows("link_changes", "change_index | number | state | to_kind | to_number", "0 | 2 | missing | - | -", "0 | 2 | sound | requirement | 3")
+}
+
+func TestEveryArtifactThatIsRelinkedLosesItsParent(t *testing.T) {
+	t.Parallel()
+	one, two := UserStory("US-001", "REQ-001"), UserStory("US-002", "REQ-001")
+	given(t, tree(Requirement("REQ-001", "first"), one, two), tree(Unchanged(one), Unchanged(two))).
+		thenRows("user_stories", "gxp_id | requirement_number", "US-001 | -", "US-002 | -").
+		thenRows("scans", "number | relinked", "1 | 0", "2 | 2")
 }
 
 func TestTheParentIsTheFirstSoundLinkAndParentIDComesFirst(t *testing.T) {
@@ -240,6 +257,28 @@ func TestARejectedFileIsListedUntilItIsCleared(t *testing.T) {
 			Kind: domain.KindRequirement, Message: "too large", Content: domain.Content{Size: 1 << 40},
 		}})).thenRows("rejected_files", "line | col | content_sha256 | blob | size", "- | - | - | - | 1099511627776")
 	})
+}
+
+func TestAScanIsCountedByKindAndInAll(t *testing.T) {
+	t.Parallel()
+	reqs := Tree(
+		Requirement("A", "same"), Requirement("B", "same"), Requirement("C", "same"), Requirement("D", "same"), Requirement("E", "same"),
+		Requirement("F", "old"), Requirement("G", "old"), Requirement("H", "old"), ReadBy("rosie/0", Requirement("I", "reread")),
+		Requirement("J", "gone"), Requirement("K", "gone"), UserStory("US-001", "A"),
+	)
+	given(t, tree(reqs...), tree(append(
+		reqs[:5:5], Requirement("F", "new"), Requirement("G", "new"), Requirement("H", "new"), Requirement("I", "reread"),
+		Requirement("L", "new"), Requirement("M", "new"), Requirement("N", "new"), Requirement("O", "new"), Requirement("P", "new"), Requirement("Q", "new"),
+		Malformed(domain.KindRequirement, "1", "x"), Malformed(domain.KindRequirement, "2", "x"), Malformed(domain.KindRequirement, "3", "x"),
+		Malformed(domain.KindRequirement, "4", "x"), UserStory("US-001", "A"),
+	)...)).
+		thenRows("scan_counts", "number | kind | found | added | changed | reread | unchanged | removed | rejected",
+			"1 | requirement | 11 | 11 | 0 | 0 | 0 | 0 | 0",
+			"1 | user_story | 1 | 1 | 0 | 0 | 0 | 0 | 0",
+			"2 | requirement | 15 | 6 | 3 | 1 | 5 | 2 | 4",
+			"2 | user_story | 1 | 0 | 0 | 0 | 1 | 0 | 0").
+		thenRows("scans", "number | found | added | changed | reread | unchanged | removed | rejected",
+			"1 | 12 | 12 | 0 | 0 | 0 | 0 | 0", "2 | 16 | 6 | 3 | 1 | 6 | 2 | 4")
 }
 
 func failing() domain.Scan {

@@ -136,13 +136,16 @@ func TestActsOfAnAdministratorAreInTheAuditTrail(t *testing.T) {
 		Action: "projection.rebuild", Target: "artifacts", Arguments: map[string]string{"from": "1", "all": "no"},
 		Actor: "ada", Reason: "new column", Outcome: "failed", Detail: "disk full", At: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 	}
-	given(t, acted(rebuild), acted(domain.AdminActed{Action: "Pause-2", Actor: "bob", Outcome: "succeeded"})).
+	given(t, tree(), acted(rebuild), tree()).
+		thenRows("audit_log", "action | repository_id",
+			"REPOSITORY_REGISTERED | "+repository, "SCAN_COMPLETED | "+repository, "ADMIN_PROJECTION_REBUILD | -", "SCAN_COMPLETED | "+repository)
+	given(t, acted(rebuild), acted(domain.AdminActed{Action: "Pause-A2Z", Actor: "bob", Outcome: "succeeded"})).
 		thenRows("audit_log", "action | resource_type | resource_id | repository_id | actor | reason | outcome | stream | scan_id",
 			"ADMIN_PROJECTION_REBUILD | engine | artifacts | - | ada | new column | failed | engine | "+scanID(1),
-			"ADMIN_PAUSE_2 | engine | engine | - | bob | - | succeeded | engine | "+scanID(2)).
+			"ADMIN_PAUSE_A2Z | engine | engine | - | bob | - | succeeded | engine | "+scanID(2)).
 		thenRows("audit_log", "summary",
 			`Administrator "ada" ran "projection.rebuild" on "artifacts" with "all" = "no", "from" = "1": failed, disk full.`,
-			`Administrator "bob" ran "Pause-2": succeeded.`)
+			`Administrator "bob" ran "Pause-A2Z": succeeded.`)
 }
 
 func TestASummaryIsSafeToPrint(t *testing.T) {
@@ -150,18 +153,23 @@ func TestASummaryIsSafeToPrint(t *testing.T) {
 	hostile := "a\x1b]0;owned\x07\r\nSCAN_COMPLETED \u202egnp.exe \u2066\x00 \" . Removed everything." + strings.Repeat("é", 300)
 	s := given(t, happened(registered(), parsed(1, domain.KindRequirement, hostile, func(e *domain.ArtifactParsed) {
 		e.GxPID, e.Title = hostile, hostile
-	})))
+	}), domain.ArtifactRejected{Path: hostile, Rejection: domain.Rejection{Kind: domain.KindADR, Message: hostile + hostile}}))
+	cut := 0
 	for _, summary := range s.tables(wholeBatches).show("audit_log", "summary") {
 		for _, r := range summary {
 			if !unicode.IsPrint(r) {
 				t.Errorf("summary %q holds %q", summary, r)
 			}
 		}
+		cut += strings.Count(summary, `...`)
 		if len(summary) > 1500 {
 			t.Errorf("summary of %d bytes", len(summary))
 		}
 		if strings.Contains(summary, `" . Removed everything`) && !strings.Contains(summary, `\" . Removed everything`) {
 			t.Errorf("summary %q lets text out of its quotes", summary)
 		}
+	}
+	if cut != 5 {
+		t.Errorf("%d texts are shown as cut, want 5", cut)
 	}
 }

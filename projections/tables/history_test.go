@@ -35,6 +35,16 @@ func TestAnEntryThatMovesIsNamedByItsPlace(t *testing.T) {
 			"4 | risk | .gxp/risk_assessment.log#2 | - | -")
 }
 
+func TestWhatAVersionLacksIsNULL(t *testing.T) {
+	t.Parallel()
+	bare := File(domain.KindADR, ".gxp/adr/1.md", "", "text")
+	bare.Artifacts[0].Title = ""
+	given(t, tree(bare)).
+		thenRows("artifact_versions", "gxp_id | title | risk | tier | status | validation_status | assurance_status | fields | links | members | evidence | findings",
+			"- | - | - | - | - | - | - | - | - | - | - | -").
+		thenRows("documents", "gxp_id | title | risk | risk_normal | tier | tier_normal | status | status_normal | fields", "- | - | - | - | - | - | - | - | -")
+}
+
 func TestLinksOfAVersionAreTheStoredFormOfLinks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -38,12 +38,17 @@ func places() []place {
 	}
 }
 
-func drawTree(t *rapid.T) []domain.File {
+// drawTree draws a tree that has much in common with the one before.
+func drawTree(t *rapid.T, before []domain.File) []domain.File {
 	var files []domain.File
 	for _, p := range places() {
-		switch rapid.IntRange(0, 5).Draw(t, "fate of "+p.path) {
+		switch rapid.IntRange(0, 9).Draw(t, "fate of "+p.path) {
 		case 0: // absent
-		case 1:
+		case 1, 2, 3, 4, 5:
+			if i := slices.IndexFunc(before, func(f domain.File) bool { return f.Path == p.path }); i >= 0 {
+				files = append(files, before[i])
+			}
+		case 6:
 			files = append(files, Malformed(p.kind, p.path, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "bytes")))
 		default:
 			files = append(files, drawFile(t, p))
@@ -96,11 +101,12 @@ func drawFile(t *rapid.T, p place) domain.File {
 // drawStory draws scans of two repositories, some strict and so likely to fail, some skipping what they need not read.
 func drawStory(t *rapid.T) *history {
 	h := &history{story: given(t), trees: map[domain.RepositoryID][]domain.File{}}
-	for range rapid.IntRange(1, 7).Draw(t, "scans") {
-		scan := Scan(Flag(), drawTree(t)...)
-		if rapid.Bool().Draw(t, "other repository") {
+	for range rapid.IntRange(1, 8).Draw(t, "scans") {
+		scan := Scan(Flag())
+		if rapid.IntRange(0, 3).Draw(t, "other repository") == 0 {
 			scan.Repository = domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000002", Name: "other"}
 		}
+		scan.Files = drawTree(t, h.trees[scan.Repository.ID])
 		if rapid.IntRange(0, 4).Draw(t, "strict") == 0 {
 			scan.Policy = domain.DefaultPolicy()
 		}
