@@ -21,12 +21,8 @@ func fuzzed(t *testing.T, repository files, path string, options rosie.Options) 
 	tree := read(t, repository.fs(), options)
 	f := unit(t, tree, path)
 	again := unit(t, read(t, repository.fs(), options), path)
-	first, err := json.Marshal(f)
-	if err != nil {
-		t.Fatalf("the file cannot be stored: %v", err)
-	}
-	second, err := json.Marshal(again)
-	if err != nil || !bytes.Equal(first, second) {
+	first, second := stored(t, f), stored(t, again)
+	if !bytes.Equal(first, second) {
 		t.Fatalf("two readings differ:\n%s\n%s", first, second)
 	}
 	size := len(path)
@@ -46,6 +42,20 @@ func fuzzed(t *testing.T, repository files, path string, options rosie.Options) 
 		t.Fatalf("message %q", r.Message)
 	}
 	return f
+}
+
+// stored is what an event keeps of a file.
+func stored(t *testing.T, f domain.File) []byte {
+	t.Helper()
+	artifacts, err := json.Marshal(f.Artifacts)
+	if err != nil {
+		t.Fatalf("the artifacts cannot be stored: %v", err)
+	}
+	rejection, err := json.Marshal(f.Rejected)
+	if err != nil {
+		t.Fatalf("the rejection cannot be stored: %v", err)
+	}
+	return append(artifacts, rejection...)
 }
 
 func checkArtifact(t *testing.T, ordinal int, a domain.Artifact) {

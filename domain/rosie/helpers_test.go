@@ -119,24 +119,24 @@ type signer struct {
 	public  rosie.Key
 }
 
-func newSigner(t testing.TB) signer {
-	t.Helper()
+func newSigner(tb testing.TB) signer {
+	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	public, err := rosie.ParseKey(publicPEM(t, &private.PublicKey))
+	public, err := rosie.ParseKey(publicPEM(tb, &private.PublicKey))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signer{private: private, public: public}
 }
 
-func publicPEM(t testing.TB, public any) []byte {
-	t.Helper()
+func publicPEM(tb testing.TB, public any) []byte {
+	tb.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
@@ -144,25 +144,25 @@ func publicPEM(t testing.TB, public any) []byte {
 func (s signer) options() rosie.Options { return rosie.Options{Keys: []rosie.Key{s.public}} }
 
 // sign returns the compact JWS of a payload.
-func (s signer) sign(t testing.TB, payload string) string {
-	t.Helper()
-	return sign(t, jose.SigningKey{Algorithm: jose.ES256, Key: s.private}, payload)
+func (s signer) sign(tb testing.TB, payload string) string {
+	tb.Helper()
+	return sign(tb, jose.SigningKey{Algorithm: jose.ES256, Key: s.private}, payload)
 }
 
-func sign(t testing.TB, key jose.SigningKey, payload string) string {
-	t.Helper()
+func sign(tb testing.TB, key jose.SigningKey, payload string) string {
+	tb.Helper()
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", "sample-key")
 	made, err := jose.NewSigner(key, options)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signed, err := made.Sign([]byte(payload))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	compact, err := signed.CompactSerialize()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return compact
 }

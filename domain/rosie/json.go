@@ -241,7 +241,7 @@ func (p *jsonParser) take(set string) bool {
 
 func (p *jsonParser) digits() int {
 	start := p.at
-	for p.take("0123456789") { //nolint:revive // taking is all there is to do
+	for p.take("0123456789") { // taking is all there is to do
 	}
 	return p.at - start
 }

@@ -54,7 +54,11 @@ func tokenFault(compact string) error {
 
 // outsideJWS reports characters that a compact JWS cannot hold. The JOSE library lets a newline pass inside a token.
 func outsideJWS(r rune) bool {
-	return !('A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
+	switch {
+	case 'A' <= r && r <= 'Z', 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		return false
+	}
+	return true
 }
 
 func decodePart(name, part string, limits *Limits) (value, error) {

@@ -72,63 +72,103 @@ func TestPackageChecks(t *testing.T) {
 		change func(all map[string]string)
 		want   []string
 	}{
-		"signature.jws instead": {func(all map[string]string) { all["signature.jws"] = all["manifest.jws"]; delete(all, "manifest.jws") },
-			[]string{"valid", "valid", "valid", "valid"}},
-		"no signature file": {func(all map[string]string) { delete(all, "manifest.jws") },
-			[]string{"invalid missing_file:signature.jws", "not_run", "valid", "valid"}},
-		"no manifest": {func(all map[string]string) { delete(all, "manifest.json") },
-			[]string{"invalid missing_file:manifest.json", "not_run", "not_run", "not_run"}},
-		"no metadata": {func(all map[string]string) { delete(all, "metadata.json") },
-			[]string{"invalid missing_file:metadata.json", "valid", "invalid missing_file:metadata.json", "valid"}},
-		"signed by a stranger": {func(all map[string]string) { all["manifest.jws"] = stranger.sign(t, claims(sound)) },
-			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"}},
-		"no JWS at all": {func(all map[string]string) { all["manifest.jws"] = "signed, honestly" },
-			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"}},
-		"a signed payload that is no JSON": {func(all map[string]string) { all["manifest.jws"] = s.sign(t, "sound") },
-			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"}},
-		"another manifest signed": {func(all map[string]string) {
-			all["manifest.jws"] = s.sign(t, claims(strings.Replace(sound, "OQ", "PQ", 1)))
+		"signature.jws instead": {
+			func(all map[string]string) { all["signature.jws"] = all["manifest.jws"]; delete(all, "manifest.jws") },
+			[]string{"valid", "valid", "valid", "valid"},
 		},
-			[]string{"valid", "invalid payload_mismatch:manifest.jws", "valid", "valid"}},
-		"the manifest written otherwise": {func(all map[string]string) { all["manifest.json"] = strings.ReplaceAll(sound, ",", ",\n ") },
-			[]string{"valid", "valid", "valid", "valid"}},
+		"no signature file": {
+			func(all map[string]string) { delete(all, "manifest.jws") },
+			[]string{"invalid missing_file:signature.jws", "not_run", "valid", "valid"},
+		},
+		"no manifest": {
+			func(all map[string]string) { delete(all, "manifest.json") },
+			[]string{"invalid missing_file:manifest.json", "not_run", "not_run", "not_run"},
+		},
+		"no metadata": {
+			func(all map[string]string) { delete(all, "metadata.json") },
+			[]string{"invalid missing_file:metadata.json", "valid", "invalid missing_file:metadata.json", "valid"},
+		},
+		"signed by a stranger": {
+			func(all map[string]string) { all["manifest.jws"] = stranger.sign(t, claims(sound)) },
+			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"},
+		},
+		"no JWS at all": {
+			func(all map[string]string) { all["manifest.jws"] = "signed, honestly" },
+			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"},
+		},
+		"a signed payload that is no JSON": {
+			func(all map[string]string) { all["manifest.jws"] = s.sign(t, "sound") },
+			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"},
+		},
+		"another manifest signed": {
+			func(all map[string]string) {
+				all["manifest.jws"] = s.sign(t, claims(strings.Replace(sound, "OQ", "PQ", 1)))
+			},
+			[]string{"valid", "invalid payload_mismatch:manifest.jws", "valid", "valid"},
+		},
+		"the manifest written otherwise": {
+			func(all map[string]string) { all["manifest.json"] = strings.ReplaceAll(sound, ",", ",\n ") },
+			[]string{"valid", "valid", "valid", "valid"},
+		},
 		"a number signed as text": {func(all map[string]string) {
 			all["manifest.jws"] = s.sign(t, claims(strings.Replace(sound, `"file_count":4`, `"file_count":"4"`, 1)))
 		}, []string{"valid", "invalid payload_mismatch:manifest.jws", "valid", "valid"}},
-		"a file left out": {func(all map[string]string) { delete(all, "test-output.log") },
-			[]string{"valid", "valid", "invalid missing_file:test-output.log", "valid"}},
-		"a file changed": {func(all map[string]string) { all["test-output.log"] = "no\n" },
-			[]string{"valid", "valid", "invalid hash_mismatch:test-output.log", "valid"}},
-		"a file grown": {func(all map[string]string) { all["test-output.log"] = "ok\n\n" },
-			[]string{"valid", "valid", "invalid hash_mismatch:test-output.log size_mismatch:test-output.log", "valid"}},
-		"a file more": {func(all map[string]string) { all["traces/extra.bin"] = "\xff" },
-			[]string{"valid", "valid", "valid", "invalid unlisted_file:traces/extra.bin"}},
-		"a size that lies": {func(all map[string]string) {
-			resign(all, strings.Replace(sound, `"size_bytes":3}`, `"size_bytes":4}`, 1))
+		"a file left out": {
+			func(all map[string]string) { delete(all, "test-output.log") },
+			[]string{"valid", "valid", "invalid missing_file:test-output.log", "valid"},
 		},
-			[]string{"valid", "valid", "invalid size_mismatch:test-output.log", "valid"}},
-		"a path out of the package": {func(all map[string]string) {
-			resign(all, strings.Replace(sound, `"test-output.log"`, `"../../../etc/passwd"`, 1))
+		"a file changed": {
+			func(all map[string]string) { all["test-output.log"] = "no\n" },
+			[]string{"valid", "valid", "invalid hash_mismatch:test-output.log", "valid"},
 		},
-			[]string{"valid", "valid", "invalid bad_path:../../../etc/passwd", "invalid unlisted_file:test-output.log"}},
-		"an absolute path": {func(all map[string]string) {
-			resign(all, strings.Replace(sound, `"test-output.log"`, `"/etc/passwd"`, 1))
+		"a file grown": {
+			func(all map[string]string) { all["test-output.log"] = "ok\n\n" },
+			[]string{"valid", "valid", "invalid hash_mismatch:test-output.log size_mismatch:test-output.log", "valid"},
 		},
-			[]string{"valid", "valid", "invalid bad_path:/etc/passwd", "invalid unlisted_file:test-output.log"}},
-		"a path with a backslash": {func(all map[string]string) { resign(all, strings.Replace(sound, `"test-output.log"`, `"..\\x"`, 1)) },
-			[]string{"valid", "valid", `invalid bad_path:..\x`, "invalid unlisted_file:test-output.log"}},
+		"a file more": {
+			func(all map[string]string) { all["traces/extra.bin"] = "\xff" },
+			[]string{"valid", "valid", "valid", "invalid unlisted_file:traces/extra.bin"},
+		},
+		"a size that lies": {
+			func(all map[string]string) {
+				resign(all, strings.Replace(sound, `"size_bytes":3}`, `"size_bytes":4}`, 1))
+			},
+			[]string{"valid", "valid", "invalid size_mismatch:test-output.log", "valid"},
+		},
+		"a path out of the package": {
+			func(all map[string]string) {
+				resign(all, strings.Replace(sound, `"test-output.log"`, `"../../../etc/passwd"`, 1))
+			},
+			[]string{"valid", "valid", "invalid bad_path:../../../etc/passwd", "invalid unlisted_file:test-output.log"},
+		},
+		"an absolute path": {
+			func(all map[string]string) {
+				resign(all, strings.Replace(sound, `"test-output.log"`, `"/etc/passwd"`, 1))
+			},
+			[]string{"valid", "valid", "invalid bad_path:/etc/passwd", "invalid unlisted_file:test-output.log"},
+		},
+		"a path with a backslash": {
+			func(all map[string]string) { resign(all, strings.Replace(sound, `"test-output.log"`, `"..\\x"`, 1)) },
+			[]string{"valid", "valid", `invalid bad_path:..\x`, "invalid unlisted_file:test-output.log"},
+		},
 		"a path twice": {func(all map[string]string) {
 			resign(all, strings.Replace(sound, `"files":[`, `"files":[{"path":"test-output.log","sha256":"`+hash("ok\n")+`"},`, 1))
 		}, []string{"valid", "valid", "invalid duplicate_path:test-output.log", "valid"}},
 		"a path twice in other case": {func(all map[string]string) {
 			resign(all, strings.Replace(sound, `"files":[`, `"files":[{"path":"Test-Output.log","sha256":"`+hash("ok\n")+`"},`, 1))
 		}, []string{"valid", "valid", "invalid duplicate_path:test-output.log missing_file:Test-Output.log", "valid"}},
-		"a hash that is none": {func(all map[string]string) { resign(all, strings.Replace(sound, hash("ok\n"), "sha512:00", 1)) },
-			[]string{"valid", "valid", "invalid bad_hash:test-output.log", "valid"}},
-		"no list of files": {func(all map[string]string) { resign(all, `{"package_id":"P"}`) },
-			[]string{"valid", "valid", "invalid no_file_list:", "invalid unlisted_file:artifacts/test-results.json unlisted_file:environment.json unlisted_file:metadata.json unlisted_file:test-output.log"}},
-		"an entry that is no object": {func(all map[string]string) { resign(all, strings.Replace(sound, `"files":[`, `"files":["x",`, 1)) },
-			[]string{"valid", "valid", "invalid bad_path:", "valid"}},
+		"a hash that is none": {
+			func(all map[string]string) { resign(all, strings.Replace(sound, hash("ok\n"), "sha512:00", 1)) },
+			[]string{"valid", "valid", "invalid bad_hash:test-output.log", "valid"},
+		},
+		"no list of files": {
+			func(all map[string]string) { resign(all, `{"package_id":"P"}`) },
+			[]string{"valid", "valid", "invalid no_file_list:", "invalid unlisted_file:artifacts/test-results.json unlisted_file:environment.json unlisted_file:metadata.json unlisted_file:test-output.log"},
+		},
+		"an entry that is no object": {
+			func(all map[string]string) { resign(all, strings.Replace(sound, `"files":[`, `"files":["x",`, 1)) },
+			[]string{"valid", "valid", "invalid bad_path:", "valid"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -265,14 +305,13 @@ func TestWhereAPackageIs(t *testing.T) {
 	}.fs(), rosie.Options{})
 	var got []string
 	for _, f := range tree.Files {
-		kind := ""
-		switch {
-		case f.Rejected != nil:
-			kind = string(f.Rejected.Kind)
-		default:
-			kind = string(f.Artifacts[0].Kind)
+		var kind domain.Kind
+		if f.Rejected != nil {
+			kind = f.Rejected.Kind
+		} else {
+			kind = f.Artifacts[0].Kind
 		}
-		got = append(got, strings.TrimPrefix(f.Path, ".gxp/")+" "+kind)
+		got = append(got, strings.TrimPrefix(f.Path, ".gxp/")+" "+string(kind))
 	}
 	equal(t, "units", strings.Join(got, "\n"), strings.Join([]string{
 		"evidence/a/b/c evidence_package",

@@ -34,8 +34,10 @@ func TestMissingParts(t *testing.T) {
 		"in other case":  {fstest.MapFS{".GXP/system_context.md": {}}, []string{"no_gxp_directory .gxp"}, []string{"odd_path .GXP"}},
 		"no context":     {fstest.MapFS{reqPath: {Data: []byte(sound)}, specPath: {Data: []byte(sound)}, ".gxp/user_stories/a": {}}, []string{"no_system_context .gxp/system_context.md"}, nil},
 		"no directories": {files{}.fs(), nil, []string{"missing_dir .gxp/requirements", "missing_dir .gxp/user_stories", "missing_dir .gxp/specs"}},
-		"a context that is malformed": {fstest.MapFS{contextPath: {Data: []byte("---\n- x\n---\n")}, ".gxp/requirements/a": {}, ".gxp/user_stories/a": {}, ".gxp/specs/a": {}},
-			nil, nil},
+		"a context that is malformed": {
+			fstest.MapFS{contextPath: {Data: []byte("---\n- x\n---\n")}, ".gxp/requirements/a": {}, ".gxp/user_stories/a": {}, ".gxp/specs/a": {}},
+			nil, nil,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -30,8 +30,8 @@ func packageFiles(spec string) map[string]string {
 }
 
 // manifestOf lists files as RFC-001 says.
-func manifestOf(t testing.TB, spec string, listed map[string]string) string {
-	t.Helper()
+func manifestOf(tb testing.TB, spec string, listed map[string]string) string {
+	tb.Helper()
 	type entry struct {
 		Path   string `json:"path"`
 		SHA256 string `json:"sha256"`
@@ -43,7 +43,7 @@ func manifestOf(t testing.TB, spec string, listed map[string]string) string {
 	}
 	list, err := json.Marshal(entries)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return `{"package_id":"PKG-` + spec + `","spec_id":"` + spec + `","tier":"OQ","files":` + string(list) +
 		`,"file_count":` + strconv.Itoa(len(entries)) + `}`
@@ -55,12 +55,12 @@ func claims(object string) string {
 }
 
 // pack makes a sound package: paths within it to texts.
-func (s signer) pack(t testing.TB, spec string) map[string]string {
-	t.Helper()
+func (s signer) pack(tb testing.TB, spec string) map[string]string {
+	tb.Helper()
 	all := packageFiles(spec)
-	manifest := manifestOf(t, spec, all)
+	manifest := manifestOf(tb, spec, all)
 	all["manifest.json"] = manifest
-	all["manifest.jws"] = s.sign(t, claims(manifest))
+	all["manifest.jws"] = s.sign(tb, claims(manifest))
 	return all
 }
 
