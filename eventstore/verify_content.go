@@ -1,0 +1,80 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gxpledger/gxpledger/domain"
+)
+
+// nameContents notes which contents an event names.
+func (v *verifier) nameContents(at Position, event domain.Event) {
+	switch e := event.(type) {
+	case domain.ArtifactParsed:
+		v.name(at, e.Content.SHA256)
+		for _, m := range e.Members {
+			v.name(at, m.SHA256)
+		}
+	case domain.ArtifactRejected:
+		v.name(at, e.Content.SHA256)
+	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
+		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
+	}
+}
+
+// name notes one content. A file that was too large to read has none.
+func (v *verifier) name(at Position, hash string) {
+	if _, known := v.contents[hash]; !known && hash != "" {
+		v.contents[hash] = at
+	}
+}
+
+// checkContents reads every stored content, and reports those that events name and that are not stored.
+func (v *verifier) checkContents(ctx context.Context) error {
+	for hash, err := range v.log.ContentHashes(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := v.checkContent(ctx, hash); err != nil {
+			return err
+		}
+		delete(v.contents, hash)
+		v.done.Contents++
+		if v.watch.Contents != nil {
+			v.watch.Contents(v.done.Contents)
+		}
+	}
+	for _, hash := range slices.Sorted(maps.Keys(v.contents)) {
+		v.report(Fault{
+			Code: FaultContentLost, Position: v.contents[hash], Where: "content " + hash,
+			Text:   fmt.Sprintf("the event at position %d names it, and it is not stored", v.contents[hash]),
+			Remedy: "restore it from a backup of the log, or from the repository that was scanned, where git knows it by its blob id",
+		})
+	}
+	return nil
+}
+
+// checkContent reads one content and hashes it again. The error is not one of the content.
+func (v *verifier) checkContent(ctx context.Context, hash string) error {
+	data, err := v.log.Content(ctx, hash)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		v.report(Fault{Code: FaultContentBroken, Where: "content " + hash, Text: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != hash {
+		v.report(Fault{Code: FaultContentBroken, Where: "content " + hash, Text: "its bytes have the hash " + hex.EncodeToString(sum[:])})
+	}
+	return nil
+}
+
+func sortedStreams(streams map[StreamID]*streamCheck) []StreamID {
+	return slices.Sorted(maps.Keys(streams))
+}
