@@ -147,6 +147,9 @@ func (l *Log) decode(c content) ([]byte, error) {
 	data := c.bytes
 	switch c.encoding {
 	case encodingNone:
+		if data == nil {
+			data = []byte{} // an empty file is no missing one
+		}
 	case encodingZstd:
 		var err error
 		if data, err = l.unpack(c); err != nil {

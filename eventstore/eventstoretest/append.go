@@ -1,0 +1,292 @@
+//nolint:thelper // these are the tests: a failure is told where it is
+package eventstoretest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+func testComesBack(t *testing.T, log eventstore.Log) {
+	mustAppend(t, log, start("other", 3))
+	b := eventstore.Batch{
+		Stream: "repository-1", Expected: eventstore.NoStream(),
+		Meta: eventstore.Meta{
+			Actor: "Ada <é\u2028\n\">", Reason: "why", Scan: "s", Attempt: 3, Index: 77, Size: 99,
+			Correlation: "c", Causation: "d", TraceParent: "00-1-2-01", TraceState: "x=y",
+		},
+		Events: []eventstore.NewEvent{
+			{ID: uuid.New(), Type: "artifact.parsed.v1", Data: []byte(`{"a":"é<>&\u2028` + "\u2028" + `","n":1e400}`)},
+			{ID: uuid.New(), Type: "scan.completed.v1", Data: []byte("{ \"b\" : [1,\n\t2] }")},
+			{ID: uuid.New(), Type: "empty.v1", Data: []byte(`{}`)},
+		},
+	}
+	appended := mustAppend(t, log, b)
+	if want := (eventstore.Appended{First: 4, Last: 6, LastRevision: 2}); log.Features().DensePositions && appended != want {
+		t.Errorf("appended at %+v, want %+v", appended, want)
+	}
+	records := all(t, log.Read(within(t), appended.First-1, eventstore.Filter{}))
+	if len(records) != 3 {
+		t.Fatalf("%d records, want 3", len(records))
+	}
+	at := records[0].RecordedAt
+	if at.Location() != time.UTC || at.Nanosecond()%1000 != 0 || at.IsZero() {
+		t.Errorf("recorded at %s, want a time in UTC, to the microsecond", at)
+	}
+	for i, r := range records {
+		want := eventstore.Record{
+			Position: appended.First + eventstore.Position(i), Stream: "repository-1", Revision: eventstore.Revision(i),
+			ID: b.Events[i].ID, Type: b.Events[i].Type, RecordedAt: at, Meta: b.Meta, Data: b.Events[i].Data,
+		}
+		want.Meta.Index, want.Meta.Size = i, 3
+		if !log.Features().DensePositions {
+			want.Position = r.Position
+		}
+		if !reflect.DeepEqual(r, want) {
+			t.Errorf("record %d is\n %+v\nwant\n %+v", i, r, want)
+		}
+	}
+}
+
+func testKeepsNoReference(t *testing.T, log eventstore.Log) {
+	b := start("s", 2)
+	want := string(b.Events[0].Data)
+	mustAppend(t, log, b)
+	for i := range b.Events {
+		clear(b.Events[i].Data)
+		b.Events[i].Type = "changed"
+	}
+	for range 2 { // what a reader does to its record is no other reader's matter either
+		r := all(t, log.Read(within(t), 0, eventstore.Filter{}))[0]
+		if string(r.Data) != want {
+			t.Fatalf("data is %q, want %q", r.Data, want)
+		}
+		clear(r.Data)
+		_ = append(r.Data, "beyond its end"...)
+	}
+	readAll(t, log)
+}
+
+func testRefusesInvalid(t *testing.T, log eventstore.Log) {
+	for name, spoil := range map[string]func(b *eventstore.Batch){
+		"no stream":             func(b *eventstore.Batch) { b.Stream = "" },
+		"a stream with a blank": func(b *eventstore.Batch) { b.Stream = "a b" },
+		"a stream with a line":  func(b *eventstore.Batch) { b.Stream = "a\nb" },
+		"a stream beyond ASCII": func(b *eventstore.Batch) { b.Stream = "é" },
+		"a long stream":         func(b *eventstore.Batch) { b.Stream = eventstore.StreamID(strings.Repeat("s", 201)) },
+		"no expectation":        func(b *eventstore.Batch) { b.Expected = eventstore.Expected{} },
+		"no events":             func(b *eventstore.Batch) { b.Events = nil },
+		"no id":                 func(b *eventstore.Batch) { b.Events[1].ID = eventstore.EventID{} },
+		"an id twice":           func(b *eventstore.Batch) { b.Events[1].ID = b.Events[0].ID },
+		"no type":               func(b *eventstore.Batch) { b.Events[1].Type = "" },
+		"a type with a blank":   func(b *eventstore.Batch) { b.Events[1].Type = "a b" },
+		"no data":               func(b *eventstore.Batch) { b.Events[1].Data = nil },
+		"no attempt":            func(b *eventstore.Batch) { b.Meta.Attempt = 0 },
+		"an actor not in UTF-8": func(b *eventstore.Batch) { b.Meta.Actor = "\xff" },
+		"a content with another hash": func(b *eventstore.Batch) {
+			b.Contents = []eventstore.Blob{blob("a"), {SHA256: blob("b").SHA256, Bytes: []byte("c")}}
+		},
+		"a content with an odd hash": func(b *eventstore.Batch) {
+			b.Contents = []eventstore.Blob{{SHA256: strings.ToUpper(blob("b").SHA256), Bytes: []byte("b")}}
+		},
+		"everything zero": func(b *eventstore.Batch) { *b = eventstore.Batch{} },
+	} {
+		b := start("s", 2)
+		spoil(&b)
+		if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("%s: error is %v, want ErrInvalid", name, err)
+		}
+	}
+	if head := mustHead(t, log); head != 0 {
+		t.Errorf("head is %d, refused batches left something", head)
+	}
+	longest := start(eventstore.StreamID(strings.Repeat("~", 200)), 1)
+	mustAppend(t, log, longest)
+}
+
+func testConflict(t *testing.T, log eventstore.Log) {
+	refused := func(name string, b eventstore.Batch) {
+		t.Helper()
+		head := mustHead(t, log)
+		if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrConflict) {
+			t.Errorf("%s: error is %v, want ErrConflict", name, err)
+		}
+		if mustHead(t, log) != head {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+	refused("a revision of no stream", NewBatch("s", eventstore.AtRevision(0), "w", 0, 1))
+	first := mustAppend(t, log, start("s", 2))
+	refused("a stream that is there", start("s", 1))
+	refused("a stream that is there, from two sides", start("s", 5))
+	refused("a revision behind", NewBatch("s", eventstore.AtRevision(0), "w", 0, 1))
+	refused("a revision ahead", NewBatch("s", eventstore.AtRevision(2), "w", 0, 1))
+	refused("the last revision there could be", NewBatch("s", eventstore.AtRevision(1<<64-1), "w", 0, 1))
+	mustAppend(t, log, after("s", first, 1))
+	mustAppend(t, log, start("t", 1)) // another stream is no matter
+	readAll(t, log)
+}
+
+func testRepeated(t *testing.T, log eventstore.Log) {
+	b := start("s", 3)
+	b.Contents = []eventstore.Blob{blob("a")}
+	first := mustAppend(t, log, b)
+	second := after("s", first, 2)
+	last := mustAppend(t, log, second)
+	mustAppend(t, log, start("t", 1))
+	head := mustHead(t, log)
+	for attempt := 2; attempt < 5; attempt++ {
+		b.Meta.Attempt, b.Meta.Actor = attempt, "somebody else" // neither makes another batch
+		for again, want := range map[*eventstore.Batch]eventstore.Appended{&b: first, &second: last} {
+			want.Repeated = true
+			if got := mustAppend(t, log, *again); got != want {
+				t.Errorf("attempt %d is answered %+v, want %+v", attempt, got, want)
+			}
+		}
+	}
+	if mustHead(t, log) != head {
+		t.Error("a repeated batch was written again")
+	}
+	if r := readAll(t, log)[0]; r.Meta.Attempt != 1 || r.Meta.Actor != "w" {
+		t.Errorf("a repeated batch changed the record: %+v", r.Meta)
+	}
+}
+
+func testReusedIDs(t *testing.T, log eventstore.Log) {
+	held := start("s", 3)
+	last := mustAppend(t, log, held)
+	change := func(of eventstore.Batch, spoil func(b *eventstore.Batch)) eventstore.Batch {
+		of.Events = append([]eventstore.NewEvent(nil), of.Events...)
+		spoil(&of)
+		return of
+	}
+	fresh := after("s", last, 3)
+	for name, b := range map[string]eventstore.Batch{
+		"other data":   change(held, func(b *eventstore.Batch) { b.Events[2].Data = []byte(`{"x":1}`) }),
+		"another type": change(held, func(b *eventstore.Batch) { b.Events[2].Type = "other.v1" }),
+		"another order": change(held, func(b *eventstore.Batch) {
+			b.Events[0], b.Events[1] = b.Events[1], b.Events[0]
+		}),
+		"fewer events":   change(held, func(b *eventstore.Batch) { b.Events = b.Events[:2] }),
+		"the last alone": change(held, func(b *eventstore.Batch) { b.Events = b.Events[2:]; b.Expected = eventstore.AtRevision(1) }),
+		"more events":    change(held, func(b *eventstore.Batch) { b.Events = append(b.Events, fresh.Events[0]) }),
+		"a later place":  change(held, func(b *eventstore.Batch) { b.Expected = eventstore.AtRevision(last.LastRevision) }),
+		"another stream": change(held, func(b *eventstore.Batch) { b.Stream = "t" }),
+		"one id among new ones": change(fresh, func(b *eventstore.Batch) {
+			b.Events[1].ID = held.Events[0].ID
+		}),
+		"one id among new ones, in another stream": change(fresh, func(b *eventstore.Batch) {
+			b.Stream, b.Expected, b.Events[2].ID = "u", eventstore.NoStream(), held.Events[2].ID
+		}),
+	} {
+		if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrIDReused) {
+			t.Errorf("%s: error is %v, want ErrIDReused", name, err)
+		}
+		if mustHead(t, log) != last.Last {
+			t.Fatalf("%s: something was written", name)
+		}
+	}
+	mustAppend(t, log, fresh)
+	readAll(t, log)
+}
+
+func testLostAnswer(t *testing.T, log eventstore.Log) {
+	faulty := &Faulty{Log: log}
+	faulty.Next(LoseAnswer(nil), LoseAnswer(context.DeadlineExceeded), FailBefore(eventstore.ErrTransient))
+	b := start("s", 4)
+	var appended eventstore.Appended
+	for attempt := 1; ; attempt++ {
+		b.Meta.Attempt = attempt
+		var err error
+		if appended, err = faulty.Append(within(t), b); err == nil {
+			break
+		}
+	}
+	if !appended.Repeated || len(faulty.Tried()) != 4 {
+		t.Errorf("answered %+v after %d attempts, want repeated after 4", appended, len(faulty.Tried()))
+	}
+	if n := len(readAll(t, log)); n != 4 {
+		t.Errorf("the log holds %d events, want 4", n)
+	}
+}
+
+func testHugeBatch(t *testing.T, log eventstore.Log) {
+	const size = 10_000
+	b := start("s", size)
+	b.Events[17].Data = []byte(fmt.Sprintf(`{"writer":"w","batch":0,"index":17,"size":%d,"x":"%s"}`, size, strings.Repeat("x", 300_000)))
+	appended := mustAppend(t, log, b)
+	if appended.LastRevision != size-1 {
+		t.Errorf("last revision %d, want %d", appended.LastRevision, size-1)
+	}
+	records := readAll(t, log)
+	if len(records) != size {
+		t.Fatalf("%d records, want %d", len(records), size)
+	}
+	if len(records[17].Data) != len(b.Events[17].Data) || !json.Valid(records[17].Data) {
+		t.Errorf("the large event has %d bytes, want %d", len(records[17].Data), len(b.Events[17].Data))
+	}
+	if again := mustAppend(t, log, b); !again.Repeated {
+		t.Error("the same batch is not repeated")
+	}
+	tail := all(t, log.ReadStream(within(t), "s", size-2))
+	if len(tail) != 2 || tail[0].ID != b.Events[size-2].ID {
+		t.Errorf("the end of the stream has %d records", len(tail))
+	}
+}
+
+func testCancelledAppend(t *testing.T, log eventstore.Log) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b := start("s", 2)
+	if _, err := log.Append(ctx, b); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v, want a cancelled context", err)
+	}
+	mustAppend(t, log, b)
+	if n := len(readAll(t, log)); n != 2 {
+		t.Errorf("the log holds %d events, want 2", n)
+	}
+}
+
+// A context that ends somewhere in an append leaves an unknown outcome; calling again settles it, once.
+func testCancelledAnywhere(t *testing.T, log eventstore.Log) {
+	last := mustAppend(t, log, start("s", 1))
+	written := 1
+	for i := range 40 {
+		b := after("s", last, 50)
+		ctx, cancel := context.WithTimeout(within(t), time.Duration(i)*50*time.Microsecond)
+		_, err := log.Append(ctx, b)
+		cancel()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("error is %v, want one of the context", err)
+		}
+		last = mustAppend(t, log, b)
+		if err == nil && !last.Repeated {
+			t.Fatal("an acknowledged batch was written again")
+		}
+		written += 50
+	}
+	if n := len(readAll(t, log)); n != written {
+		t.Errorf("the log holds %d events, want %d", n, written)
+	}
+}
+
+// TimesNeverFall appends a batch for each of want and checks the times at which they are recorded. The log must be empty
+// and have a clock that the caller set up.
+func TimesNeverFall(t *testing.T, log eventstore.Log, want []time.Time) {
+	t.Helper()
+	for i, at := range want {
+		mustAppend(t, log, start(eventstore.StreamID(fmt.Sprintf("s-%d", i)), 1))
+		if r := readAll(t, log)[i]; !r.RecordedAt.Equal(at) {
+			t.Errorf("batch %d is recorded at %s, want %s", i, r.RecordedAt, at)
+		}
+	}
+}
