@@ -49,7 +49,8 @@ func (p page) batches() iter.Seq[page] {
 
 // source is a part of the log to be folded.
 type source struct {
-	records iter.Seq2[eventstore.Record, error]
+	// open begins to read. The context ends it, so it must be that of the reader.
+	open func(context.Context) iter.Seq2[eventstore.Record, error]
 	// until ends the source with the first batch that reaches it; 0 for a source without an end.
 	until eventstore.Position
 	// head says how far the log reaches. A live source asks it whether more is coming or the page should go out.
@@ -69,7 +70,7 @@ type cutter struct {
 // of a batch, so that a batch above the limit is a page of its own. The last error ends the sequence.
 func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
-		for record, err := range s.records {
+		for record, err := range s.open(ctx) {
 			flush, done := false, false
 			if err == nil {
 				flush, done, err = c.take(ctx, s, record)

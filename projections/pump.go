@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -103,13 +104,17 @@ func (r *Runner) prepareAll(pg page, targets []*target, from []eventstore.Positi
 }
 
 // between returns the part of the log behind after that reaches until, with the whole batch that until belongs to.
-func (r *Runner) between(ctx context.Context, after, until eventstore.Position) source {
-	return source{records: r.log.Read(ctx, after, eventstore.Filter{}), until: until, head: r.log.Head}
+func (r *Runner) between(after, until eventstore.Position) source {
+	return source{until: until, head: r.log.Head, open: func(ctx context.Context) iter.Seq2[eventstore.Record, error] {
+		return r.log.Read(ctx, after, eventstore.Filter{})
+	}}
 }
 
 // following returns the log behind after, without an end.
-func (r *Runner) following(ctx context.Context, after eventstore.Position) source {
-	return source{records: r.log.Subscribe(ctx, after, eventstore.Filter{}), head: r.log.Head}
+func (r *Runner) following(after eventstore.Position) source {
+	return source{head: r.log.Head, open: func(ctx context.Context) iter.Seq2[eventstore.Record, error] {
+		return r.log.Subscribe(ctx, after, eventstore.Filter{})
+	}}
 }
 
 // bring pumps what targets lack up to until. It fails when the log ends before.
@@ -123,7 +128,7 @@ func (r *Runner) bring(ctx context.Context, targets []*target, until eventstore.
 	if after >= until {
 		return nil
 	}
-	if err := r.pump(ctx, r.between(ctx, after, until), targets); err != nil {
+	if err := r.pump(ctx, r.between(after, until), targets); err != nil {
 		return err
 	}
 	for _, t := range targets {

@@ -87,7 +87,7 @@ func (r *Runner) followOnce(ctx context.Context, p Projection) (moved bool, err 
 			return false, t.err
 		}
 	}
-	err = r.pump(ctx, r.following(ctx, t.checkpoint.Position), []*target{t})
+	err = r.pump(ctx, r.following(t.checkpoint.Position), []*target{t})
 	return t.events > 0, errors.Join(err, t.err)
 }
 

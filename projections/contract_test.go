@@ -1,0 +1,337 @@
+package projections_test
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+)
+
+func TestRowsAndCheckpointCommitTogether(t *testing.T) { // I5
+	t.Parallel()
+	log := newCounted(countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, runner)
+	log.grow()
+	// The rows are written first; then the checkpoint fails.
+	tamper(t, db, "CREATE TRIGGER broken BEFORE UPDATE OF position ON projection_builds BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
+	if err := runner.CatchUp(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+		t.Fatalf("error is %v, want that of the checkpoint", err)
+	}
+	tamper(t, db, "DROP TRIGGER broken")
+	var rows int
+	must(t, db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&rows))
+	if rows != countedBatch {
+		t.Errorf("%d rows without their checkpoint, want the %d of before", rows, countedBatch)
+	}
+	catchUp(t, runner)
+	whole(t, db, log)
+}
+
+// clock stands still until it is moved.
+type clock struct{ nanoseconds atomic.Int64 }
+
+func (c *clock) now() time.Time {
+	return projectionstest.Epoch().Add(time.Duration(c.nanoseconds.Load()))
+}
+func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
+
+func TestTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
+	t.Parallel()
+	var c clock
+	path := file(t)
+	sleeper, other := openAt(t, path, c.now), openAt(t, path, c.now)
+	claim := projections.Claim{Holder: "sleeper", TTL: time.Minute}
+	lease, err := sleeper.CreateBuild(t.Context(), shelf(), claim)
+	must(t, err)
+	page := func(l projections.Lease, from projections.Checkpoint, to eventstore.Position) projections.Page {
+		return projections.Page{Lease: l, From: from, Tables: shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
+	}
+	start := projections.Checkpoint{Version: 1}
+	must(t, sleeper.WritePage(t.Context(), page(lease, start, 1)))
+	one := page(lease, start, 1).To
+	must(t, sleeper.FinishBuild(t.Context(), lease, shelf()))
+	must(t, sleeper.ActivateBuild(t.Context(), lease, projections.Activation{}))
+
+	if _, err := other.Acquire(t.Context(), lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
+		t.Fatalf("a live lease was given again: %v", err)
+	}
+	c.advance(59 * time.Second)
+	must(t, sleeper.WritePage(t.Context(), page(lease, one, 2))) // a sign of life
+	two := page(lease, one, 2).To
+	c.advance(59 * time.Second)
+	if _, err := other.Acquire(t.Context(), lease.Ref, claim); !errors.Is(err, projections.ErrLeaseHeld) {
+		t.Fatalf("a lease that was prolonged by a write was given again: %v", err)
+	}
+	c.advance(2 * time.Second) // the sleeper sleeps for too long
+	taken, err := other.Acquire(t.Context(), lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute})
+	must(t, err)
+	if taken.Lease.Token <= lease.Token || taken.Checkpoint != two {
+		t.Errorf("lease is %+v at %+v, want a higher token than %d", taken.Lease, taken.Checkpoint, lease.Token)
+	}
+	for what, err := range map[string]error{
+		"write":  sleeper.WritePage(t.Context(), page(lease, two, 3)),
+		"renew":  func() error { _, err := sleeper.Renew(t.Context(), lease); return err }(),
+		"drop":   sleeper.DropBuild(t.Context(), lease),
+		"fault":  sleeper.SaveFault(t.Context(), lease, projections.Fault{}),
+		"finish": sleeper.FinishBuild(t.Context(), lease, shelf()),
+	} {
+		if !errors.Is(err, projections.ErrLeaseLost) {
+			t.Errorf("%s with a stale token answers %v, want ErrLeaseLost", what, err)
+		}
+	}
+	must(t, sleeper.Release(t.Context(), lease)) // does not end the other's lease
+	must(t, other.WritePage(t.Context(), page(taken.Lease, two, 3)))
+	if err := other.WritePage(t.Context(), page(taken.Lease, two, 4)); !errors.Is(err, projections.ErrMoved) {
+		t.Errorf("a page from an old checkpoint answers %v, want ErrMoved", err)
+	}
+	if _, err := raw(t, path).ExecContext(t.Context(), "UPDATE projection_builds SET token = token - 1"); err == nil {
+		t.Error("the database lets a token fall")
+	}
+}
+
+func TestARetiredBuildIsNotWritten(t *testing.T) { // I8
+	t.Parallel()
+	log := newCounted(countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, runner)
+	old, err := db.Acquire(t.Context(), projections.Ref{Projection: "shelf", Number: 1}, projections.Claim{Holder: "old", TTL: time.Minute})
+	must(t, err)
+	_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: shelf().Tables}
+	if err := db.WritePage(t.Context(), page); !errors.Is(err, projections.ErrSuperseded) {
+		t.Errorf("writing a retired build answers %v, want ErrSuperseded", err)
+	}
+	if _, err := db.Acquire(t.Context(), old.Ref, old.Lease.Claim); !errors.Is(err, projections.ErrSuperseded) {
+		t.Errorf("leasing a retired build answers %v, want ErrSuperseded", err)
+	}
+}
+
+func TestAnotherLogIsRefused(t *testing.T) { // I14
+	t.Parallel()
+	swapped := newCounted(4 * countedBatch)
+	swapped.id = uuid.New()
+	rewritten := &forged{counted: newCounted(4 * countedBatch)}
+	for name, test := range map[string]struct {
+		log  projections.Log
+		want string
+	}{
+		"swapped":   {swapped, "this is log " + swapped.id.String()},
+		"truncated": {newCounted(countedBatch), "reach position 8, the log ends at 4"},
+		"rewritten": {rewritten, "event " + rewritten.forge(8).ID.String() + " is at position 8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, file(t))
+			catchUp(t, projectionstest.Runner(t, newCounted(2*countedBatch), db, shelf(), counting))
+			before := projectionstest.Dump(t.Context(), t, db, shelf())
+			runner := projectionstest.Runner(t, test.log, db, shelf(), counting)
+			scratch := projectionstest.Open(t)
+			for what, try := range map[string]func() error{
+				"catch up": func() error { return runner.CatchUp(t.Context(), 0) },
+				"run":      func() error { return runner.Run(t.Context()) },
+				"check":    func() error { return runner.Check(t.Context()) },
+				"verify":   func() error { _, err := runner.Verify(t.Context(), "shelf", scratch); return err },
+				"rebuild": func() error {
+					_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+					return err
+				},
+			} {
+				err := try()
+				var mismatch *projections.MismatchError
+				if !errors.As(err, &mismatch) || !errors.Is(err, projections.ErrLogMismatch) || !strings.Contains(err.Error(), test.want) ||
+					!strings.Contains(err.Error(), "open the log that the tables were built from") {
+					t.Errorf("%s answers %v, want a mismatch that says %q and what to do", what, err, test.want)
+				}
+			}
+			if after := projectionstest.Dump(t.Context(), t, db, shelf()); after != before {
+				t.Error("the tables were changed")
+			}
+			_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{AdoptLog: true})
+			must(t, err)
+			catchUp(t, runner)
+		})
+	}
+}
+
+func TestANewVersionIsBuiltBesideTheOld(t *testing.T) {
+	t.Parallel()
+	log := newCounted(6 * countedBatch)
+	path := file(t)
+	db := open(t, path)
+	old := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, old)
+	newer := shelf()
+	newer.Version = 2
+	newer.Tables = newer.Tables[2:]
+	newer.Tables[0].Name = "deeds"
+	apply := newer.Apply
+	newer.Apply = func(page []projections.Event, rows *projections.Rows) error {
+		var all projections.Rows
+		if err := apply(page, &all); err != nil {
+			return err
+		}
+		for _, op := range all.Ops() {
+			if op.Table == "moves" {
+				rows.Insert("deeds", op.Row...)
+			}
+		}
+		return nil
+	}
+	reading := &spy{Database: db, before: func(int) error { // the old tables are there while the new ones are filled
+		var n int
+		return db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&n)
+	}}
+	catchUp(t, projectionstest.Runner(t, log, reading, newer, counting))
+	var n int
+	must(t, db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM deeds").Scan(&n))
+	if n != 6*countedBatch || len(reading.pages) == 0 {
+		t.Errorf("%d deeds, want %d", n, 6*countedBatch)
+	}
+	if err := db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&n); err == nil {
+		t.Error("a view of the old version is still there")
+	}
+	var version *projections.VersionError
+	if err := old.CatchUp(t.Context(), 0); !errors.As(err, &version) || version.Found != 2 || version.Known != 1 {
+		t.Errorf("the old binary answers %v, want a VersionError", err)
+	}
+	_, err := old.Rebuild(t.Context(), "shelf", projections.RebuildOptions{}) // going back is possible, but explicit
+	must(t, err)
+	catchUp(t, old)
+	whole(t, db, log)
+	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1)
+	must(t, err)
+	if len(pruned) != 1 || pruned[0].Number != 1 {
+		t.Errorf("pruned %v, want build 1", pruned)
+	}
+}
+
+func TestVerifyNamesTheFirstDifference(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		edit []string
+		want string
+	}{
+		"an edited value": {
+			[]string{"UPDATE boxes__b1 SET label = 'mine' WHERE number = 5"},
+			`table boxes, row 5, column label: stored "mine", the log says "number 5"`,
+		},
+		"a deleted row": {
+			[]string{"DROP TRIGGER moves__b1_no_delete", "DELETE FROM moves__b1 WHERE position = 3"},
+			"table moves, row 3: missing, the log says that it is there",
+		},
+		"an added row": {
+			[]string{"INSERT INTO items__b1 VALUES (5, 'alone', 'mine')"},
+			"table items, row 5/alone: stored, the log knows nothing of it",
+		},
+		"a NULL": {
+			[]string{"UPDATE boxes__b1 SET detail = NULL WHERE number = 5"},
+			`table boxes, row 5, column detail: stored "NULL", the log says "{\"label\":\"5\"}"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := newCounted(6 * countedBatch)
+			db := open(t, file(t))
+			runner := projectionstest.Runner(t, log, db, shelf(), counting)
+			catchUp(t, runner)
+			tamper(t, db, test.edit...)
+			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			must(t, err)
+			if len(v.Differences) != 1 || v.Differences[0].String() != test.want {
+				t.Errorf("differences are %v, want %q", v.Differences, test.want)
+			}
+			same := 0
+			for i := range v.Tables {
+				if v.Tables[i] == v.Replayed[i] {
+					same++
+				}
+			}
+			if same != 2 {
+				t.Errorf("digests of %d tables are equal, want 2", same)
+			}
+		})
+	}
+}
+
+func TestDigestsAreKeptWithTheBuild(t *testing.T) {
+	t.Parallel()
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, newCounted(6*countedBatch), db, shelf(), counting)
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	kept, err := db.Digests(t.Context(), report.Ref)
+	must(t, err)
+	v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+	must(t, err)
+	if len(kept) != 3 || len(report.Digests) != 3 {
+		t.Fatalf("kept %v, reported %v", kept, report.Digests)
+	}
+	for i := range kept {
+		if kept[i] != report.Digests[i] || kept[i] != v.Replayed[i] {
+			t.Errorf("digest %v was kept, %v reported, %v replayed", kept[i], report.Digests[i], v.Replayed[i])
+		}
+	}
+}
+
+func TestStatusTellsAStallFromWork(t *testing.T) {
+	t.Parallel()
+	var c clock
+	c.advance(time.Hour)
+	log := newCounted(countedBatch)
+	db := openAt(t, file(t), c.now)
+	runner := projectionstest.Runner(t, log, db, shelf(), counting, func(config *projections.Config) { config.Now = c.now })
+	state := func() projections.Status {
+		all, err := runner.Status(t.Context(), projections.StatusOptions{StallAfter: time.Minute})
+		must(t, err)
+		return all[0]
+	}
+	if s := state(); s.State != projections.StateAbsent {
+		t.Errorf("state is %s before the first build, want absent", s.State)
+	}
+	catchUp(t, runner)
+	if s := state(); s.State != projections.StateLive || s.Lag != 0 || s.LagTime != 0 {
+		t.Errorf("status is %+v, want live", s)
+	}
+	log.grow()
+	if s := state(); s.State != projections.StateCatchingUp || s.Lag != countedBatch || s.LagTime != time.Hour-time.Second {
+		t.Errorf("status is %+v, want catching-up: the position has just moved", s)
+	}
+	c.advance(2 * time.Minute)
+	if s := state(); s.State != projections.StateStalled {
+		t.Errorf("state is %s, want stalled", s.State)
+	}
+	catchUp(t, runner)
+	if s := state(); s.State != projections.StateLive {
+		t.Errorf("state is %s, want live", s.State)
+	}
+}
+
+func TestAsOfShowsAWholeBatch(t *testing.T) { // I1
+	t.Parallel()
+	log := newCounted(6 * countedBatch)
+	runner := projectionstest.Runner(t, log, open(t, file(t)), shelf(), counting)
+	into := projectionstest.Open(t)
+	shown, err := runner.AsOf(t.Context(), countedBatch+1, into)
+	must(t, err)
+	if shown != 2*countedBatch {
+		t.Errorf("shown is %d, want %d, the end of the batch", shown, 2*countedBatch)
+	}
+	equalToLog(t, into, newCounted(2*countedBatch))
+	if _, err := runner.AsOf(t.Context(), 1, into); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("a second replay into the same tables answers %v, want ErrInvalid", err)
+	}
+	if _, err := runner.AsOf(t.Context(), 99, projectionstest.Open(t)); !errors.Is(err, projections.ErrInvalid) {
+		t.Errorf("a position above the head answers %v, want ErrInvalid", err)
+	}
+}

@@ -1,0 +1,68 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+)
+
+func TestRunFollowsTheLog(t *testing.T) {
+	t.Parallel()
+	log := newCounted(2 * countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- runner.Run(ctx) }()
+	for range 5 {
+		log.grow()
+		head, err := log.Head(t.Context())
+		must(t, err)
+		eventually(t, "the tables follow", func() bool {
+			at, err := runner.Position(t.Context())
+			return err == nil && at == head
+		})
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run ended with %v, want nil for a cancelled context", err)
+	}
+	v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+	must(t, err)
+	if len(v.Differences) > 0 || v.Checkpoint.Position != 7*countedBatch {
+		t.Errorf("verification is %+v", v)
+	}
+}
+
+func TestRunEndsWhenNoProjectionIsLeft(t *testing.T) {
+	t.Parallel()
+	log := projectionstest.NewLog(t, batch(act("box", 1)), batch(act("poison", 2)))
+	err := projectionstest.Runner(t, log, open(t, file(t)), shelf()).Run(t.Context())
+	if !errors.Is(err, errPoison) {
+		t.Errorf("run ended with %v, want the poison", err)
+	}
+}
+
+func TestRunOutlivesADatabaseThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	log := newCounted(2 * countedBatch)
+	db := &spy{Database: open(t, file(t)), before: func(n int) error {
+		if n < 20 {
+			return projections.ErrTransient
+		}
+		return nil
+	}}
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- runner.Run(ctx) }()
+	eventually(t, "the tables follow", func() bool {
+		at, err := runner.Position(t.Context())
+		return err == nil && at == 2*countedBatch
+	})
+	cancel()
+	must(t, <-done)
+}

@@ -1,0 +1,130 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a%20 file?.db"), sqlite.Options{Now: time.Now})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+func claim() projections.Claim { return projections.Claim{Holder: "test", TTL: time.Minute} }
+
+// library has a table with each type of column, a child, and a list that only grows.
+func library() projections.Projection {
+	return projections.Projection{
+		Name: "library", Version: 1, Handles: []string{"x"},
+		Apply: func([]projections.Event, *projections.Rows) error { return nil },
+		Tables: []projections.Table{
+			{
+				Name: "books", Doc: "Books.", Key: []string{"shelf", "number"}, Indexes: []projections.Index{{Columns: []string{"order"}, Unique: true}},
+				Columns: []projections.Column{
+					{Name: "shelf", Type: projections.Text, Doc: "Where."},
+					{Name: "number", Type: projections.Integer, Doc: "Which."},
+					{Name: "order", Type: projections.Text, Null: true, Doc: "A word of SQL."},
+					{Name: "lent", Type: projections.Boolean, Null: true, Doc: "Whether."},
+					{Name: "bought", Type: projections.Timestamp, Null: true, Doc: "When."},
+					{Name: "meta", Type: projections.JSON, Null: true, Doc: "More."},
+				},
+			},
+			{
+				Name: "loans", Doc: "Loans.", Key: []string{"id"},
+				Columns: []projections.Column{
+					{Name: "id", Type: projections.Integer}, {Name: "shelf", Type: projections.Text, Null: true}, {Name: "number", Type: projections.Integer, Null: true},
+				},
+				Foreign: []projections.ForeignKey{{Columns: []string{"shelf", "number"}, Table: "books", Targets: []string{"shelf", "number"}}},
+			},
+			{
+				Name: "log_lines", Doc: "Lines.", Key: []string{"day", "line"}, AppendOnly: true,
+				Columns: []projections.Column{{Name: "day", Type: projections.Text}, {Name: "line", Type: projections.Integer}, {Name: "said", Type: projections.Text}},
+			},
+		},
+	}
+}
+
+// building is a build that is being written.
+type building struct {
+	t     *testing.T
+	db    *sqlite.DB
+	lease projections.Lease
+	at    projections.Checkpoint
+}
+
+func begin(t *testing.T, db *sqlite.DB) *building {
+	t.Helper()
+	lease, err := db.CreateBuild(t.Context(), library(), claim())
+	must(t, err)
+	return &building{t: t, db: db, lease: lease, at: projections.Checkpoint{Version: 1}}
+}
+
+func (b *building) write(add func(*projections.Rows)) error {
+	b.t.Helper()
+	var rows projections.Rows
+	add(&rows)
+	to := projections.Checkpoint{Log: uuid.Max, Position: b.at.Position + 1, Event: uuid.Max, Version: 1}
+	err := b.db.WritePage(b.t.Context(), projections.Page{Lease: b.lease, From: b.at, To: to, Tables: library().Tables, Ops: rows.Ops()})
+	if err == nil {
+		b.at = to
+	}
+	return err
+}
+
+func (b *building) show() {
+	b.t.Helper()
+	must(b.t, b.db.FinishBuild(b.t.Context(), b.lease, library()))
+	must(b.t, b.db.ActivateBuild(b.t.Context(), b.lease, projections.Activation{}))
+}
+
+func (b *building) rows(table int) [][]any {
+	b.t.Helper()
+	var found [][]any
+	must(b.t, b.db.Inspect(b.t.Context(), b.lease.Ref, func(s projections.Snapshot) error {
+		for row, err := range s.Rows(b.t.Context(), library().Tables[table]) {
+			if err != nil {
+				return err
+			}
+			found = append(found, append([]any(nil), row...))
+		}
+		return nil
+	}))
+	return found
+}
+
+func count(t *testing.T, db *sqlite.DB, query string) int {
+	t.Helper()
+	var n int
+	must(t, db.Query().QueryRowContext(t.Context(), query).Scan(&n))
+	return n
+}
+
+// direct opens a file as an admin with a SQLite tool would.
+func direct(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(10000)")
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
