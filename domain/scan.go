@@ -62,7 +62,8 @@ type Scan struct {
 // File is one unit of the tree: a file, or an evidence package directory.
 type File struct {
 	Path string
-	// Blob changes when, and only when, the bytes do: the git blob id or, for a package, a digest over its members.
+	// Blob changes when, and only when, the bytes do: the git blob id or, for a package, a digest over its members. Of a
+	// file on disk that is too large to read, the size stands for the bytes.
 	Blob string
 	// Stamp says how the unit was read: the reader's version and, for evidence, the keys. A unit with the same Blob and
 	// Stamp as in the State need not be read again.

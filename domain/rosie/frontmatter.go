@@ -34,7 +34,7 @@ func splitPage(data []byte, limits *Limits) (page, error) {
 		}
 		if dashes(bytes.TrimSuffix(rest[offset:next], []byte("\n"))) {
 			if offset > limits.FrontMatter {
-				return page{}, malformedAt(line, 1, "the front matter is %d bytes long, and at most %d are read: move text into the body", offset, limits.FrontMatter)
+				return page{}, malformedAt(line, 1, "the front matter is %d bytes long, and at most %d are read: move text into the body, or raise the limit \"front-matter\"", offset, limits.FrontMatter)
 			}
 			return page{matter: rest[:offset], body: rest[next:], bodyLine: line + 1, fronted: true}, nil
 		}
@@ -156,7 +156,7 @@ func (y *yamlReader) value(node *yaml.Node, depth int) (value, error) {
 	y.nodes++
 	switch {
 	case y.nodes > y.limits.Nodes:
-		return value{}, nodeFault(node, "the front matter holds more than %d values: move data into the body", y.limits.Nodes)
+		return value{}, nodeFault(node, "the front matter holds more than %d values: move data into the body, or raise the limit \"nodes\"", y.limits.Nodes)
 	case depth > y.limits.Depth:
 		return value{}, nodeFault(node, "lists and maps nest more than %d deep", y.limits.Depth)
 	}

@@ -177,19 +177,26 @@ func TestSparseFile(t *testing.T) {
 }
 
 // growing is a file system whose files hold more than their size says.
-type growing struct{ fstest.MapFS }
+type growing struct {
+	fstest.MapFS
+	given *int // bytes read
+}
 
 func (g growing) Open(name string) (fs.File, error) {
 	opened, err := g.MapFS.Open(name)
 	if file, ok := g.MapFS[name]; ok && err == nil && file.Mode.IsRegular() && strings.HasSuffix(name, "REQ-001-sample.md") {
-		return endless{opened}, nil
+		return endless{File: opened, given: g.given}, nil
 	}
 	return opened, err
 }
 
-type endless struct{ fs.File }
+type endless struct {
+	fs.File
+	given *int
+}
 
-func (endless) Read(p []byte) (int, error) {
+func (e endless) Read(p []byte) (int, error) {
+	*e.given += len(p)
 	for i := range p {
 		p[i] = 'x'
 	}
@@ -199,11 +206,13 @@ func (endless) Read(p []byte) (int, error) {
 // A file that never ends is read up to the limit and no further.
 func TestEndlessFile(t *testing.T) {
 	t.Parallel()
-	tree, err := rosie.Read(t.Context(), growing{files{reqPath: sound}.fs()}, rosie.Options{})
+	given := 0
+	tree, err := rosie.Read(t.Context(), growing{MapFS: files{reqPath: sound}.fs(), given: &given}, rosie.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := unit(t, tree, reqPath)
+	equal(t, "bytes read", given, 1<<20+1)
 	equal(t, "rejected as too large", f.Rejected != nil && f.Rejected.Content.SHA256 == "", true)
 }
 
@@ -259,6 +268,24 @@ func TestBombs(t *testing.T) { //nolint:paralleltest // it measures what the pro
 				}
 			}
 		}
+	}
+}
+
+// Deep nesting stops the parser where it passes the limit, not when everything is built: a repository may hold thousands
+// of such files.
+func TestDeepNestingStopsEarly(t *testing.T) { //nolint:paralleltest // it measures what the process allocates
+	const deep = 9000
+	for _, matter := range []string{
+		"a: " + strings.Repeat("[", deep) + strings.Repeat("]", deep),
+		strings.Repeat("- ", deep) + "a",
+	} {
+		fsys := files{reqPath: "---\n" + matter + "\n---\n"}.fs()
+		before := allocated()
+		tree := read(t, fsys, rosie.Options{})
+		if used := allocated() - before; used > 2<<20 {
+			t.Errorf("reading %.10q... allocated %d KiB", matter, used>>10)
+		}
+		equal(t, "rejected", unit(t, tree, reqPath).Rejected != nil, true)
 	}
 }
 

@@ -66,7 +66,7 @@ func (p *jsonParser) value(depth int) (value, error) {
 	p.nodes++
 	switch {
 	case p.nodes > p.limits.JSONNodes:
-		return value{}, p.fault(p.at, "the document holds more than %d values", p.limits.JSONNodes)
+		return value{}, p.fault(p.at, "the document holds more than %d values: raise the limit \"json-nodes\" if it must", p.limits.JSONNodes)
 	case depth > p.limits.Depth:
 		return value{}, p.fault(p.at, "lists and objects nest more than %d deep", p.limits.Depth)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // Limits bound what one scan may cost. A field that is zero or negative has its default. Other limits than the
-// defaults change the stamps of files (see [Stamp]), because they change how files are read.
+// defaults change the stamps of files (see [Stamp]), because they change how files are read. Messages name a limit by
+// its field in lower case, with dashes: file, front-matter, json-nodes.
 type Limits struct {
 	// File is the size of one file, in bytes: 1 MiB. A larger file is listed and not read.
 	File int64
@@ -95,14 +96,14 @@ const (
 
 // limitError is the error of a limit of the whole scan.
 type limitError struct {
-	what    string // "files and directories", "bytes"
+	what    string // "bytes"
 	setting string
 	limit   int64
 	found   int64
 }
 
 func (e *limitError) Error() string {
-	return fmt.Sprintf("the .gxp/ directory holds at least %d %s, and a scan may read %d: raise %s, or take out what does not belong there",
+	return fmt.Sprintf("the .gxp/ directory holds at least %d %s, and a scan may read %d: raise the limit %q, or take out what does not belong there",
 		e.found, e.what, e.limit, e.setting)
 }
 

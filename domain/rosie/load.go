@@ -58,7 +58,7 @@ func stat(e entry) (*loaded, error) {
 func (r *reader) load(f *loaded) error {
 	limit := r.opts.Limits.File
 	if total := r.progress.Bytes + f.size; total > r.opts.Limits.Bytes {
-		return &limitError{what: "bytes", setting: "limits.bytes", limit: r.opts.Limits.Bytes, found: total}
+		return &limitError{what: "bytes", setting: "bytes", limit: r.opts.Limits.Bytes, found: total}
 	}
 	opened, err := r.fsys.Open(f.entry.path)
 	if err != nil {
@@ -114,7 +114,7 @@ func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 	}
 	if len(files) > r.opts.Limits.Members {
 		file.Rejected = &domain.Rejection{Kind: u.kind, Message: fmt.Sprintf(
-			"the package holds %d files, and at most %d are read: pack them into fewer, or raise limits.members", len(files), r.opts.Limits.Members)}
+			"the package holds %d files, and at most %d are read: pack them into fewer, or raise the limit \"members\"", len(files), r.opts.Limits.Members)}
 		return file, nil, nil
 	}
 	for _, f := range files {

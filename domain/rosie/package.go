@@ -1,6 +1,7 @@
 package rosie
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -265,11 +266,11 @@ func newProblem(code, path, text string) domain.Problem {
 	return domain.Problem{Code: code, Path: path, Text: text}
 }
 
-// packageDigest covers the paths, hashes and sizes of all members.
+// packageDigest covers the paths, hashes and sizes of all members; of one that was not read, what git names it.
 func packageDigest(members []*member) string {
 	sum := sha256.New()
 	for _, m := range members {
-		fmt.Fprintf(sum, "%s\x00%s\x00%d\n", m.Path, m.SHA256, m.Size)
+		fmt.Fprintf(sum, "%s\x00%s\x00%d\n", m.Path, cmp.Or(m.SHA256, m.Blob), m.Size)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -253,7 +253,7 @@ func parseFile(src source, opts *Options) parsing {
 
 func (r *reader) tooLarge(u *unit, f *loaded) *domain.Rejection {
 	return &domain.Rejection{Kind: u.kind, Content: f.content(), Message: fmt.Sprintf(
-		"the file is %d bytes long, and at most %d are read: take out what does not belong there, or raise limits.file", f.size, r.opts.Limits.File)}
+		"the file is %d bytes long, and at most %d are read: take out what does not belong there, or raise the limit \"file\"", f.size, r.opts.Limits.File)}
 }
 
 // source is one file to be parsed.

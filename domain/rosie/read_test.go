@@ -236,8 +236,8 @@ func TestLimitsOfTheScan(t *testing.T) {
 		repository[fmt.Sprintf(".gxp/requirements/REQ-%03d.md", i)] = strings.Repeat("x", 100)
 	}
 	for setting, limits := range map[string]rosie.Limits{
-		"limits.files": {Files: 40},
-		"limits.bytes": {Bytes: 4000},
+		"files": {Files: 40},
+		"bytes": {Bytes: 4000},
 	} {
 		tree := read(t, repository.fs(), rosie.Options{Limits: limits})
 		equal(t, setting+": files and contents", len(tree.Files)+len(tree.Contents), 0)
@@ -246,7 +246,7 @@ func TestLimitsOfTheScan(t *testing.T) {
 		}
 		text := tree.Faults[0].Text
 		equal(t, setting+": code", tree.Faults[0].Code, domain.ViolationLimit)
-		if !strings.Contains(text, "raise "+setting) || !strings.Contains(text, fmt.Sprint(max(int64(limits.Files), limits.Bytes))) {
+		if !strings.Contains(text, fmt.Sprintf("raise the limit %q", setting)) || !strings.Contains(text, fmt.Sprint(max(int64(limits.Files), limits.Bytes))) {
 			t.Errorf("%q names neither setting nor limit", text)
 		}
 	}
@@ -328,6 +328,22 @@ func TestOversizedMember(t *testing.T) {
 	all["manifest.json"] = strings.Repeat(" ", 3000)
 	f := unit(t, read(t, placed(all).fs(), options), packagePath)
 	equal(t, "a large manifest", f.Rejected != nil && strings.Contains(f.Rejected.Message, "manifest.json is 3000 bytes"), true)
+}
+
+// A member that is too large to read is another version of the package when git names it otherwise.
+func TestUnreadMemberCountsInTheDigest(t *testing.T) {
+	t.Parallel()
+	digest := func(text string) string {
+		fsys := newNamed(placed(map[string]string{"metadata.json": `{"package_id":"P"}`, "big.bin": text}))
+		tree, err := rosie.Read(t.Context(), fsys, rosie.Options{Limits: rosie.Limits{File: 100}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return artifact(t, tree, packagePath).Digest
+	}
+	if digest(strings.Repeat("x", 200)) == digest(strings.Repeat("y", 200)) {
+		t.Error("two versions of an unread member have the same digest")
+	}
 }
 
 // Lists are cut where their limit says, and the last entry counts the rest.

@@ -196,7 +196,7 @@ func (w *walker) readDir(ctx context.Context, dir string) ([]fs.DirEntry, error)
 		all = append(all, some...)
 		w.entries += len(some)
 		if w.entries > w.limits.Files {
-			return nil, &limitError{what: "files and directories", setting: "limits.files", limit: int64(w.limits.Files), found: int64(w.entries)}
+			return nil, &limitError{what: "files and directories", setting: "files", limit: int64(w.limits.Files), found: int64(w.entries)}
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("list %s: %w", dir, err)
