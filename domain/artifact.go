@@ -84,7 +84,8 @@ type Artifact struct {
 	ValidationStatus *Term  `json:"validation_status,omitempty"`
 	AssuranceStatus  *Term  `json:"assurance_status,omitempty"`
 	// Fields is the whole front matter (for a single JWS: its payload without the test cases; for a package: its
-	// metadata.json; for a risk entry: its columns) as one JSON object: keys in file order, scalars as their text, lists and maps nested, null as null.
+	// metadata.json; for a risk entry: its columns) as one JSON object: keys in file order, scalars as their text, lists
+	// and maps nested, null as null.
 	Fields  json.RawMessage `json:"fields,omitempty"`
 	Content Content         `json:"content"` // for a package: of its manifest.json, or else of its first member; for a risk entry: of the file that this version of it was read from
 	// Digest is the SHA-256 of what this artifact says. It equals Content.SHA256 for a file that is one artifact,
