@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+const (
+	// groupBytes bounds what goes into one transaction, unless a single batch is larger.
+	groupBytes = 8 << 20
+	// groupBatches bounds how many batches go into one transaction.
+	groupBatches = 256
+	// perEvent is about what an event needs beside its data and type.
+	perEvent = 64
+)
+
+// appendAll is the appender: it takes what waits, writes it as one transaction, and answers. It ends when the log closes,
+// after it has answered whoever it took a batch from.
+func (l *Log) appendAll(ctx context.Context) {
+	var waiting []*request
+	for {
+		if len(waiting) == 0 {
+			select {
+			case r := <-l.queue:
+				waiting = append(waiting, r)
+			case <-l.closing:
+				return
+			}
+		}
+		waiting = l.gather(waiting)
+		group, rest := split(waiting)
+		if len(group) > 0 {
+			l.settleGroup(ctx, group)
+		}
+		waiting = rest
+		select {
+		case <-l.closing:
+			for _, r := range waiting {
+				r.answer(eventstore.Appended{}, eventstore.ErrClosed)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// gather adds what waits already. It never waits for more: an idle log answers at once, and under load the time of one
+// transaction is enough for the next group to come together.
+func (l *Log) gather(waiting []*request) []*request {
+	for len(waiting) < groupBatches {
+		select {
+		case r := <-l.queue:
+			waiting = append(waiting, r)
+		default:
+			return waiting
+		}
+	}
+	return waiting
+}
+
+// split takes the next group off waiting: in order, at most one batch for each stream, since what becomes of a second one
+// depends on the first, and within groupBytes. Batches that nobody waits for are dropped: nothing was written of them.
+func split(waiting []*request) (group, rest []*request) {
+	streams := make(map[eventstore.StreamID]bool, len(waiting))
+	size := 0
+	for _, r := range waiting {
+		switch {
+		case r.gone.Load():
+		case streams[r.batch.Stream], len(group) > 0 && size+r.size > groupBytes:
+			streams[r.batch.Stream] = true // what comes later to this stream stays behind this
+			rest = append(rest, r)
+		default:
+			streams[r.batch.Stream] = true
+			size += r.size
+			group = append(group, r)
+		}
+	}
+	return group, rest
+}
+
+// settleGroup answers every request of group.
+func (l *Log) settleGroup(ctx context.Context, group []*request) {
+	answers, err := l.commitGroup(ctx, group)
+	switch {
+	case err == nil:
+		for i, r := range group {
+			r.answer(answers[i].appended, answers[i].err)
+		}
+		l.announce()
+	case final(err), len(group) == 1:
+		for _, r := range group {
+			r.answer(eventstore.Appended{}, err)
+		}
+	default:
+		// The server refused something in it. Each batch is judged by itself.
+		for _, r := range group {
+			l.settleGroup(ctx, []*request{r})
+		}
+	}
+}
+
+// final reports whether trying the batches of a group one by one cannot help.
+func final(err error) bool {
+	return errors.Is(err, eventstore.ErrTransient) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, eventstore.ErrCorrupt)
+}
+
+// commitGroup writes group as one transaction, again while the server does not answer. Trying again is safe, also when
+// the outcome is unknown: the lock of the counter row waits for the transaction that may still be under way, and then
+// its batches are found, or they are not there.
+func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, error) {
+	late := fmt.Errorf("%w: no answer within %s", eventstore.ErrTransient, l.options.AppendTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.options.AppendTimeout, late)
+	defer cancel()
+	lookUp := false // the ids, because the server said that it holds one
+	var answers []answer
+	err := l.retry(ctx, func() error {
+		var err error
+		answers, err = l.commitOnce(ctx, group, lookUp)
+		if errors.Is(err, errHeld) && len(group) == 1 && !lookUp {
+			lookUp = true
+			answers, err = l.commitOnce(ctx, group, lookUp)
+		}
+		if errors.Is(err, errHeld) && lookUp {
+			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
+		}
+		return err
+	})
+	return answers, err
+}

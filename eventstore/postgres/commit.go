@@ -1,0 +1,196 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// transaction is one append of a group, while the lock of the counter row is held.
+type transaction struct {
+	log  *Log
+	conn *pgxpool.Conn
+
+	head       int64     // last position
+	recordedAt time.Time // of the last batch; then of those that are written now
+	streams    int64     // last stream id
+	ends       map[eventstore.StreamID]end
+	writes     []write
+}
+
+// end is where a stream ends.
+type end struct {
+	stream int64  // its id
+	next   uint64 // the revision that its next event gets
+}
+
+// write is one batch that is written.
+type write struct {
+	*request
+
+	stream int64
+	fresh  bool // the stream begins
+	first  int64
+}
+
+// commitOnce tries once to write group. Its answers are those of the requests, in order; an error is that of all.
+func (l *Log) commitOnce(ctx context.Context, group []*request, lookUp bool) ([]answer, error) { //nolint:revive // the second, slower way of one step
+	answers := make([]answer, len(group))
+	err := l.once(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		t := &transaction{log: l, conn: conn, ends: make(map[eventstore.StreamID]end, len(group))}
+		defer t.rollback(ctx)
+		if err := t.begin(ctx, group); err != nil {
+			return err
+		}
+		for i, r := range group {
+			var err error
+			if answers[i], err = t.judge(ctx, r, lookUp); err != nil {
+				return err
+			}
+		}
+		if len(t.writes) == 0 {
+			return nil
+		}
+		return t.commit(ctx)
+	})
+	return answers, err
+}
+
+// begin locks the counter row and finds where the streams of group end, in one round trip. The lock comes first: what is
+// read after it is all that was ever committed.
+func (t *transaction) begin(ctx context.Context, group []*request) error {
+	names := make([]string, len(group))
+	for i, r := range group {
+		names[i] = string(r.batch.Stream)
+	}
+	var batch pgx.Batch
+	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	batch.Queue(t.log.sql.lock).QueryRow(func(row pgx.Row) error { return row.Scan(&t.head, &t.recordedAt, &t.streams) })
+	batch.Queue(t.log.sql.ends, names).Query(func(rows pgx.Rows) error {
+		var name string
+		var id, next int64
+		_, err := pgx.ForEachRow(rows, []any{&name, &id, &next}, func() error {
+			t.ends[eventstore.StreamID(name)] = end{stream: id, next: uint64(next)} //nolint:gosec // the table allows none below 0
+			return nil
+		})
+		return err
+	})
+	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("lock the counter row: %w", err)
+	}
+	if now := t.log.options.Now().UTC().Truncate(time.Microsecond); now.After(t.recordedAt) {
+		t.recordedAt = now // and else a clock was set back, which must not turn the order round
+	}
+	t.recordedAt = t.recordedAt.UTC()
+	return nil
+}
+
+// judge finds out what becomes of r. A batch that expects the end of its stream is written, unless lookUp finds one of
+// its ids; that it is not there is what the unique index says otherwise.
+func (t *transaction) judge(ctx context.Context, r *request, lookUp bool) (answer, error) { //nolint:revive // see commitOnce
+	at, exists := t.ends[r.batch.Stream]
+	expected := uint64(r.batch.Expected.Next())
+	if expected != at.next || lookUp {
+		refusal, err := t.compare(ctx, r)
+		if err != nil || refusal != (answer{}) {
+			return refusal, err
+		}
+	}
+	if expected != at.next {
+		return answer{err: fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, r.batch.Expected, at.next)}, nil
+	}
+	if !exists {
+		t.streams++
+		at.stream = t.streams
+	}
+	w := write{request: r, stream: at.stream, fresh: !exists, first: t.head + 1}
+	t.writes = append(t.writes, w)
+	t.head += int64(len(r.batch.Events))
+	return answer{appended: eventstore.Appended{
+		First: eventstore.Position(w.first), Last: eventstore.Position(t.head), //nolint:gosec // positions are above 0
+		LastRevision: eventstore.Revision(expected + uint64(len(r.batch.Events)) - 1),
+	}}, nil
+}
+
+// compare looks for r in the log. The zero answer says that none of its ids is there.
+func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
+	ids := make([][16]byte, len(r.batch.Events))
+	for i, e := range r.batch.Events {
+		ids[i] = e.ID
+	}
+	var id [16]byte
+	var position int64
+	err := t.conn.QueryRow(ctx, t.log.sql.findIDs, ids).Scan(&id, &position)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return answer{}, nil
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("look for the ids: %w", err)
+	}
+	records, err := t.standing(ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	if !r.batch.Repeats(records) {
+		return answer{err: fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
+	}
+	last := records[len(records)-1]
+	return answer{appended: eventstore.Appended{
+		First: records[0].Position, Last: last.Position, LastRevision: last.Revision, Repeated: true,
+	}}, nil
+}
+
+// standing returns the records that stand where r wants to.
+func (t *transaction) standing(ctx context.Context, r *request) ([]eventstore.Record, error) {
+	w := newStreamWalk(r.batch.Stream, r.batch.Expected.Next(), t.head)
+	var records []eventstore.Record
+	for !w.done() && len(records) < len(r.batch.Events) {
+		page, err := t.log.page(ctx, t.conn, w)
+		if err != nil {
+			return nil, fmt.Errorf("read what stands there: %w", err)
+		}
+		records = append(records, page...)
+	}
+	return records[:min(len(records), len(r.batch.Events))], nil
+}
+
+// errHeld says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
+var errHeld = errors.New("log holds a part of it already")
+
+// commit writes the batches and commits, in one round trip.
+func (t *transaction) commit(ctx context.Context) error {
+	batch := t.inserts()
+	batch.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
+	committed := false
+	batch.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		committed = tag.String() == "COMMIT"
+		return nil
+	})
+	err := t.conn.SendBatch(ctx, batch).Close()
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused) && refused.Code == "23505":
+		return fmt.Errorf("%w: %w", errHeld, err)
+	case err != nil:
+		return fmt.Errorf("commit: %w", err)
+	case !committed:
+		return fmt.Errorf("%w: the server rolled back", eventstore.ErrTransient)
+	}
+	return nil
+}
+
+// rollback frees the counter row when the transaction did not end by itself. A connection on which that fails is closed,
+// and the server rolls back.
+func (t *transaction) rollback(ctx context.Context) {
+	if t.conn.Conn().IsClosed() || t.conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	_, _ = t.conn.Exec(ctx, "ROLLBACK") // see above
+}

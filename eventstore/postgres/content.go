@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// hashPage is how many hashes are listed at a time.
+const hashPage = 1000
+
+// Content implements [eventstore.ContentStore].
+func (l *Log) Content(ctx context.Context, sha256 string) ([]byte, error) {
+	data, err := l.content(ctx, sha256)
+	if err != nil {
+		return nil, fmt.Errorf("read content %s: %w", sha256, err)
+	}
+	return data, nil
+}
+
+func (l *Log) content(ctx context.Context, name string) ([]byte, error) {
+	hash, err := hex.DecodeString(name)
+	if err != nil || hex.EncodeToString(hash) != name {
+		hash = nil // nothing is held under such a name
+	}
+	c := content{hash: hash}
+	err = l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, l.sql.content, hash).Scan(&c.size, &c.encoding, &c.bytes)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, eventstore.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := l.codec.decode(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+	}
+	return data, nil
+}
+
+// ContentHashes implements [eventstore.ContentStore].
+func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		after := []byte{}
+		for {
+			hashes, err := l.hashes(ctx, after)
+			if err != nil {
+				yield("", fmt.Errorf("list contents: %w", err))
+				return
+			}
+			for _, hash := range hashes {
+				if !yield(hex.EncodeToString(hash), nil) {
+					return
+				}
+				after = hash
+			}
+			if len(hashes) < hashPage {
+				return
+			}
+		}
+	}
+}
+
+// hashes returns the next hashes after after, in order.
+func (l *Log) hashes(ctx context.Context, after []byte) ([][]byte, error) {
+	var hashes [][]byte
+	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, l.sql.contentHashes, after, hashPage)
+		if err != nil {
+			return err
+		}
+		hashes, err = pgx.CollectRows(rows, pgx.RowTo[[]byte])
+		return err
+	})
+	return hashes, err
+}
+
+// held returns which of blobs the log holds already, by hash.
+func (l *Log) held(ctx context.Context, blobs []eventstore.Blob) (map[string]bool, error) {
+	held := make(map[string]bool, len(blobs))
+	if len(blobs) == 0 {
+		return held, nil
+	}
+	hashes := make([][]byte, len(blobs))
+	for i, b := range blobs {
+		hash, err := hex.DecodeString(b.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("%w: hash %q", eventstore.ErrInvalid, b.SHA256)
+		}
+		hashes[i] = hash
+	}
+	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, l.sql.heldContents, hashes)
+		if err != nil {
+			return err
+		}
+		var hash []byte
+		_, err = pgx.ForEachRow(rows, []any{&hash}, func() error {
+			held[hex.EncodeToString(hash)] = true
+			return nil
+		})
+		return err
+	})
+	return held, err
+}

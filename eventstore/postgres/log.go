@@ -1,0 +1,158 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// maxBatchBytes bounds the data and metadata of a batch: the server takes no message of 1 GiB.
+const maxBatchBytes = 256 << 20
+
+// maxContentBytes bounds one stored content, after compression, for the same reason.
+const maxContentBytes = 512 << 20
+
+// Log is a log on PostgreSQL. It is safe for concurrent use.
+type Log struct {
+	options  Options
+	pool     *pgxpool.Pool
+	sql      statements
+	codec    *codec
+	identity identity
+
+	gate      *gate
+	closing   chan struct{}           // closed by Close
+	stop      context.CancelCauseFunc // ends the background tasks
+	tasks     sync.WaitGroup          // the background tasks
+	appending sync.WaitGroup          // the appender
+	queue     chan *request           // to the appender
+	hint      chan struct{}           // to the notifier: there is something to tell; holds one
+	listen    chan struct{}           // to the listener: somebody subscribes; holds one
+	wake      *bell                   // rung when there may be something to read
+}
+
+var _ eventstore.Log = (*Log)(nil)
+
+// Open opens the log at url, a postgres:// address, which [Up] has made. It connects at once, and refuses a log of
+// another form than this binary knows, a server before PostgreSQL 14, and a database whose encoding is not UTF-8.
+//
+// The log lives until Close, not until ctx ends. Errors that wrap ErrTransient are worth another try.
+func Open(ctx context.Context, url string, options Options) (*Log, error) {
+	options = options.withDefaults()
+	if err := options.validate(); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	codec, err := newCodec()
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	pool, err := connect(ctx, url, options)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", translate(ctx, err))
+	}
+	l := &Log{
+		options: options, pool: pool, sql: newStatements(options.Schema), codec: codec,
+		gate: newGate(), closing: make(chan struct{}), queue: make(chan *request), hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: newBell(),
+	}
+	if l.identity, err = l.identify(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	l.start(context.WithoutCancel(ctx))
+	return l, nil
+}
+
+// start starts the background tasks.
+func (l *Log) start(ctx context.Context) {
+	ctx, l.stop = context.WithCancelCause(ctx)
+	l.appending.Go(func() { l.appendAll(ctx) })
+	l.tasks.Go(func() { l.notifyAll(ctx) })
+	l.tasks.Go(func() { l.listenAll(ctx) })
+}
+
+// identity is what a log is, and what it found out about its server.
+type identity struct {
+	id      uuid.UUID
+	durable bool // the server writes to its disk before it answers
+}
+
+// identify checks that the database holds a log that l can serve.
+func (l *Log) identify(ctx context.Context) (identity, error) {
+	var out identity
+	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		if err := checkServer(ctx, conn); err != nil {
+			return err
+		}
+		if err := checkForm(ctx, conn.Conn(), Place{Schema: l.options.Schema}); err != nil {
+			return err
+		}
+		var head, last int64
+		err := conn.QueryRow(ctx, l.sql.identify).Scan(&out.id, &out.durable, &head, &last)
+		if err == nil && head != last {
+			return fmt.Errorf("%w: the counter row stands at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
+		}
+		return err
+	})
+	return out, err
+}
+
+// checkServer refuses servers on which the log would not work.
+func checkServer(ctx context.Context, conn *pgxpool.Conn) error {
+	var version int
+	var encoding string
+	err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_encoding')").
+		Scan(&version, &encoding)
+	switch {
+	case err != nil:
+		return err
+	case version < 140000:
+		return fmt.Errorf("server is PostgreSQL %d, want 14 or newer", version/10000)
+	case encoding != "UTF8":
+		return fmt.Errorf("database has the encoding %s, want UTF8: create it with ENCODING 'UTF8'", encoding)
+	}
+	return nil
+}
+
+// ID returns the id that the first migration made.
+func (l *Log) ID() uuid.UUID { return l.identity.id }
+
+// Features implements [eventstore.Log].
+func (l *Log) Features() eventstore.Features {
+	return eventstore.Features{
+		Name: "PostgreSQL", Durable: l.identity.durable, DensePositions: true, SharedByProcess: true, MaxBatchBytes: maxBatchBytes,
+	}
+}
+
+// closeGrace is how long Close waits for the appends that are on their way to the server.
+const closeGrace = 5 * time.Second
+
+// Close implements [eventstore.Log]. Appends that are on their way to the server are answered first, for up to five
+// seconds; others end with ErrClosed, and nothing was written of them.
+func (l *Log) Close() error {
+	if !l.gate.close() {
+		return nil
+	}
+	close(l.closing)
+	late := time.AfterFunc(closeGrace, func() { l.stop(eventstore.ErrClosed) })
+	defer late.Stop()
+	l.appending.Wait()
+	l.stop(eventstore.ErrClosed)
+	l.gate.wait()
+	l.tasks.Wait()
+	l.pool.Close()
+	return nil
+}
+
+// observe tells the observer of trouble that needs nobody's action. Trouble at the end of the log is none.
+func (l *Log) observe(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
+		l.options.Observe(err)
+	}
+}

@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/migrations"
+)
+
+// The values that stand for zero ones in [Options] and [Place].
+const (
+	DefaultSchema        = "gxp_log"
+	DefaultOwner         = "gxp_log_owner"
+	DefaultWriter        = "gxp_log_writer"
+	DefaultMaxConns      = 8
+	DefaultPollEvery     = time.Second
+	DefaultAppendTimeout = 15 * time.Second
+)
+
+// Options say how to open a log.
+type Options struct {
+	// Schema that holds the log. Defaults to DefaultSchema.
+	Schema string
+	// Now is the engine's clock, read once for each batch. Required.
+	Now func() time.Time
+	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. It goes before
+	// pool_max_conns of the URL. Defaults to DefaultMaxConns.
+	MaxConns int32
+	// PollEvery is how often a subscription looks for new events when no hint comes. Defaults to DefaultPollEvery.
+	PollEvery time.Duration
+	// AppendTimeout bounds the transaction of one append with its repetitions, also when the caller's context does not:
+	// after it, the append fails with ErrTransient. Defaults to DefaultAppendTimeout.
+	AppendTimeout time.Duration
+	// Observe is told of trouble that costs time but loses nothing: a hint that could not be sent, a lost connection
+	// that a subscription survives. It must not block. Nil for nobody.
+	Observe func(error)
+}
+
+func (o Options) withDefaults() Options {
+	o.Schema = cmp.Or(o.Schema, DefaultSchema)
+	o.PollEvery = cmp.Or(o.PollEvery, DefaultPollEvery)
+	o.AppendTimeout = cmp.Or(o.AppendTimeout, DefaultAppendTimeout)
+	if o.Observe == nil {
+		o.Observe = func(error) {}
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Now == nil {
+		faults = append(faults, errors.New("option Now: no clock"))
+	}
+	if o.MaxConns != 0 && o.MaxConns < 2 {
+		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least 2", o.MaxConns))
+	}
+	if o.PollEvery < 0 || o.AppendTimeout < 0 {
+		faults = append(faults, fmt.Errorf("options PollEvery and AppendTimeout: %s and %s, want more than 0", o.PollEvery, o.AppendTimeout))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+// Place says where [Up], [Status] and [Plan] find the log, and whose it is. The zero value is what Open expects by default.
+type Place struct {
+	Schema string // DefaultSchema when ""
+	Owner  string // role that owns the tables; DefaultOwner when ""
+	Writer string // role with the rights to run the engine, and no other; DefaultWriter when ""
+}
+
+func (p Place) migrations() (*migrations.Postgres, error) {
+	return migrations.PostgresLog(migrations.PostgresTarget{
+		Schema: cmp.Or(p.Schema, DefaultSchema), Owner: cmp.Or(p.Owner, DefaultOwner), Writer: cmp.Or(p.Writer, DefaultWriter),
+	})
+}

@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// LoadSnapshot implements [eventstore.Snapshots].
+func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
+	s := eventstore.Snapshot{Stream: stream}
+	var revision int64
+	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, l.sql.loadSnapshot, string(stream)).Scan(&revision, (*[16]byte)(&s.EventID), &s.Version, &s.Data)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = eventstore.ErrNotFound
+	}
+	if err != nil {
+		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, err)
+	}
+	s.Revision = eventstore.Revision(revision) //nolint:gosec // the bits that were saved
+	return s, nil
+}
+
+// SaveSnapshot implements [eventstore.Snapshots].
+func (l *Log) SaveSnapshot(ctx context.Context, s eventstore.Snapshot) error {
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("save snapshot: %w", err)
+	}
+	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		_, err := conn.Exec(ctx, l.sql.saveSnapshot, string(s.Stream), int64(s.Revision), [16]byte(s.EventID), s.Version, s.Data) //nolint:gosec // bits
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save snapshot of stream %q: %w", s.Stream, err)
+	}
+	return nil
+}

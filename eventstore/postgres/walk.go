@@ -1,0 +1,204 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+const (
+	// batchesAtOnce is how many batches are looked up in one query.
+	batchesAtOnce = 512
+	// firstPage and largestPage are sizes of pages in events. A page twice as large follows one that was not too many bytes.
+	firstPage, largestPage = 128, 2048
+	// pageBytes is where a page ends early.
+	pageBytes = 8 << 20
+)
+
+// walk is a read under way: along all events or those of one stream, forwards or backwards. It counts in keys: positions
+// along all events, revisions along a stream.
+type walk struct {
+	single bool                // along one stream
+	stream eventstore.StreamID // which
+	filter eventstore.Filter
+	back   bool
+	head   int64 // no event beyond it is read
+	next   int64 // key of the next event that is not in spans
+	begun  bool  // a batch was read
+	ended  bool  // there is nothing after spans
+	spans  []span
+	limit  int // events on the next page
+}
+
+// span is the part of a batch that is wanted.
+type span struct {
+	*batchRow
+
+	lo, hi int64 // positions, both included
+}
+
+// batchRow is a row of the table batches.
+type batchRow struct {
+	first, size, revision int64
+	stream                eventstore.StreamID
+	recordedAt            time.Time
+	text                  string          // metadata as stored
+	meta                  eventstore.Meta // the same
+}
+
+func newWalk(after eventstore.Position, filter eventstore.Filter, head int64) *walk {
+	w := &walk{filter: filter, head: head, next: clamp(uint64(after)) + 1, limit: firstPage}
+	w.ended = w.next > head
+	return w
+}
+
+func newWalkBack(before eventstore.Position, filter eventstore.Filter, head int64) *walk {
+	w := &walk{filter: filter, head: head, next: head, back: true, limit: firstPage}
+	if before > 0 {
+		w.next = min(head, clamp(uint64(before))-1)
+	}
+	w.ended = w.next < 1
+	return w
+}
+
+func newStreamWalk(stream eventstore.StreamID, from eventstore.Revision, head int64) *walk {
+	return &walk{single: true, stream: stream, head: head, next: clamp(uint64(from)), limit: firstPage}
+}
+
+func newStreamWalkBack(stream eventstore.StreamID, head int64) *walk {
+	return &walk{single: true, stream: stream, head: head, next: math.MaxInt64, back: true, limit: firstPage}
+}
+
+// clamp keeps n among the numbers that the database has, and whose successor it has.
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64-1)) } //nolint:gosec // it fits now
+
+// clone returns a copy that shares no span that one of the two may change.
+func (w *walk) clone() *walk {
+	c := *w
+	c.spans = slices.Clone(w.spans)
+	return &c
+}
+
+func (w *walk) done() bool { return w.ended && len(w.spans) == 0 }
+
+// page returns the next records, perhaps none, and moves w on.
+func (l *Log) page(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventstore.Record, error) {
+	if len(w.spans) == 0 {
+		if err := l.look(ctx, conn, w); err != nil {
+			return nil, err
+		}
+	}
+	if len(w.spans) == 0 {
+		return nil, nil
+	}
+	return l.fetch(ctx, conn, w)
+}
+
+// look finds the next batches.
+func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *walk) error {
+	query := l.sql.batchesForward
+	args := []any{w.next, w.head, batchesAtOnce}
+	switch {
+	case !w.single && w.back:
+		query = l.sql.batchesBackward
+	case w.single && w.back:
+		query, args = l.sql.streamBatchesBackward, append(args, string(w.stream))
+	case w.single:
+		query, args = l.sql.streamBatchesForward, append(args, string(w.stream))
+	}
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("look for batches: %w", err)
+	}
+	batches, err := pgx.CollectRows(rows, scanBatch)
+	if err != nil {
+		return fmt.Errorf("look for batches: %w", err)
+	}
+	for _, b := range batches {
+		if err := w.add(b); err != nil {
+			return err
+		}
+	}
+	return w.finish(len(batches))
+}
+
+func scanBatch(row pgx.CollectableRow) (*batchRow, error) {
+	b := &batchRow{}
+	var stream string
+	if err := row.Scan(&b.first, &b.size, &stream, &b.revision, &b.recordedAt, &b.text); err != nil {
+		return nil, err
+	}
+	b.stream, b.recordedAt = eventstore.StreamID(stream), b.recordedAt.UTC()
+	meta, err := decodeMeta(b.text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: metadata of the batch at position %d: %w", eventstore.ErrCorrupt, b.first, err)
+	}
+	b.meta, b.meta.Size = meta, int(b.size)
+	return b, nil
+}
+
+// add takes b, which must go on where w is, and notes the part of it that is wanted.
+func (w *walk) add(b *batchRow) error {
+	low := b.first
+	if w.single {
+		low = b.revision
+	}
+	high := low + b.size - 1
+	if w.single && !w.begun { // a stream may end anywhere, also before the revision that was asked for
+		if w.back {
+			w.next = high
+		} else if high < w.next {
+			return nil
+		}
+	}
+	adjoins := low <= w.next && w.next <= high
+	if w.begun {
+		adjoins = !w.back && low == w.next || w.back && high == w.next
+	}
+	if !adjoins {
+		return w.missing()
+	}
+	w.begun = true
+	s := span{batchRow: b, lo: b.first + w.next - low, hi: b.first + b.size - 1}
+	if w.next = high + 1; w.back {
+		s.lo, s.hi = b.first, s.lo
+		w.next = low - 1
+	}
+	if strings.HasPrefix(string(b.stream), w.filter.StreamPrefix) {
+		w.spans = append(w.spans, s)
+	}
+	return nil
+}
+
+// finish notes whether the walk ended when a look gave n batches.
+func (w *walk) finish(n int) error {
+	switch {
+	case w.single && !w.back:
+		w.ended = n < batchesAtOnce
+	case w.single:
+		w.ended = !w.begun || w.next < 0
+	case w.back:
+		w.ended = w.next < 1
+	default:
+		w.ended = w.next > w.head
+	}
+	if n == 0 && !w.ended {
+		return w.missing()
+	}
+	return nil
+}
+
+func (w *walk) missing() error {
+	if w.single {
+		return fmt.Errorf("%w: revision %d of stream %s is missing", eventstore.ErrCorrupt, w.next, w.stream)
+	}
+	return fmt.Errorf("%w: position %d is missing", eventstore.ErrCorrupt, w.next)
+}
