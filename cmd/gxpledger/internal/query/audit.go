@@ -96,21 +96,25 @@ func (r *Reader) Audit(ctx context.Context, filter AuditFilter) ([]Audit, error)
 	return rows, nil
 }
 
-// AuditWords returns every actor or action that the audit trail knows, in order.
-func (r *Reader) AuditWords(ctx context.Context, of AuditWord) ([]string, error) {
-	name := "action"
-	if of == AuditActor {
-		name = "actor"
-	}
-	return load(ctx, r, []column[string]{{"DISTINCT " + name, func(s *string) any { return s }}},
-		"FROM audit_log ORDER BY 1")
-}
-
-// AuditWord is what AuditWords lists.
+// AuditWord is a column of the audit trail whose words one may misspell.
 type AuditWord int
 
-// What AuditWords lists.
+// The columns.
 const (
 	AuditActor AuditWord = iota + 1
 	AuditAction
 )
+
+// KnowsAuditWord returns an *UnknownError with the nearest neighbours when no row of the audit trail has that word, which
+// is what. A trail without any row knows every word.
+func (r *Reader) KnowsAuditWord(ctx context.Context, of AuditWord, what, word string) error {
+	name := "action"
+	if of == AuditActor {
+		name = "actor"
+	}
+	words, err := load(ctx, r, []column[string]{{"DISTINCT " + name, func(s *string) any { return s }}}, "FROM audit_log ORDER BY 1")
+	if err != nil || len(words) == 0 || slices.Contains(words, word) {
+		return err
+	}
+	return &UnknownError{What: what, Given: word, Near: near(word, words), Hint: "the audit trail has none by that name"}
+}

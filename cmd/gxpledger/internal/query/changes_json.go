@@ -166,3 +166,45 @@ func items(raw json.RawMessage) ([]json.RawMessage, bool) {
 	}
 	return list, true
 }
+
+// Field is one scalar of the fields of an artifact.
+type Field struct {
+	Path string // such as acceptance_criteria[2]
+	Text string // as the author wrote it; an empty list or map and null as JSON has them
+}
+
+// Fields lists the scalars of a JSON object in the order of the file, those in lists and maps with their place. Nothing is
+// listed of what is not an object.
+func Fields(raw json.RawMessage) []Field {
+	if _, values := members(compact(raw)); values == nil {
+		return nil
+	}
+	return flatten("", compact(raw))
+}
+
+func flatten(path string, raw json.RawMessage) []Field {
+	if keys, values := members(raw); len(values) > 0 {
+		var out []Field
+		for _, key := range keys {
+			out = append(out, flatten(within(path, key), values[key])...)
+		}
+		return out
+	}
+	if list, ok := items(raw); ok && len(list) > 0 {
+		var out []Field
+		for i, item := range list {
+			out = append(out, flatten(indexed(path, i), item)...)
+		}
+		return out
+	}
+	return []Field{{Path: path, Text: Text(raw)}}
+}
+
+// Text is a JSON value as people read it: a text without its quotes, anything else as it is.
+func Text(raw json.RawMessage) string {
+	var text string
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}

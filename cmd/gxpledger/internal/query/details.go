@@ -70,7 +70,7 @@ func (r *Reader) complete(ctx context.Context, d *Detail) error {
 
 // unknownArtifact says what is near an id that the shelf does not hold, and where else the id is or was.
 func (r *Reader) unknownArtifact(ctx context.Context, shelf Shelf, filter ArtifactFilter) error {
-	unknown := &UnknownError{What: "artifact among the " + string(shelf), Given: filter.ID}
+	unknown := &UnknownError{What: shelf.One(), Given: filter.ID}
 	hint, err := r.elsewhere(ctx, filter)
 	if err != nil {
 		return err
@@ -104,7 +104,8 @@ func (r *Reader) elsewhere(ctx context.Context, filter ArtifactFilter) (string, 
 		}
 	}
 	if last.EndReason == "" {
-		return fmt.Sprintf("it is a %s: look among the %s", last.Kind, ShelfOf(last.Kind)), nil
+		shelf := ShelfOf(last.Kind)
+		return fmt.Sprintf("it is a %s: look among the %s", shelf.One(), shelf), nil
 	}
 	return fmt.Sprintf("it was there until %s: its history still is", last.EndedAt.Format("2006-01-02 15:04:05Z")), nil
 }

@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -94,9 +95,12 @@ func TestTheAuditTrailIsFilteredAndKeepsTheNewest(t *testing.T) {
 			t.Errorf("%+v: got %s, want %s", c.filter, got, c.want)
 		}
 	}
-	words, err := w.reader().AuditWords(t.Context(), query.AuditActor)
-	if err != nil || fmt.Sprint(words) != "[carol]" {
-		t.Errorf("actors %v, %v", words, err)
+	if err := w.reader().KnowsAuditWord(t.Context(), query.AuditActor, "actor", "carol"); err != nil {
+		t.Errorf("carol: %v", err)
+	}
+	err := w.reader().KnowsAuditWord(t.Context(), query.AuditAction, "action", "SCAN_FALED")
+	if !errors.Is(err, query.ErrUnknown) || !strings.Contains(err.Error(), `nearest: "SCAN_FAILED"`) {
+		t.Errorf("a misspelt action: %v; want its neighbour", err)
 	}
 }
 

@@ -92,7 +92,11 @@ func (r *Reader) unknownHistory(ctx context.Context, repository, id string) erro
 	if err != nil {
 		return err
 	}
-	return &UnknownError{What: "artifact, now or in the past,", Given: id, Near: near(id, known)}
+	hint := ""
+	if len(known) > 0 {
+		hint = "nothing was ever recorded under that"
+	}
+	return &UnknownError{What: "artifact", Given: id, Near: near(id, known), Hint: hint}
 }
 
 // everNamed returns every gxp_id and path that a repository, or any, ever had.

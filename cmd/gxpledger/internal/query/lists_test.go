@@ -146,7 +146,7 @@ func TestAnUnknownArtifactGetsItsNeighboursAndWhereElseItIs(t *testing.T) {
 	for id, part := range map[string]string{
 		"REQ-11": `nearest: "REQ-1"`,
 		"req-1":  `nearest: "REQ-1"`,
-		"US-1":   "it is a user_story: look among the user stories",
+		"US-1":   "it is a user story: look among the user stories",
 		"REQ-22": "it was there until 2026-03-01 12:02:00Z: its history still is",
 	} {
 		_, err := w.reader().Details(t.Context(), query.ShelfRequirements, query.ArtifactFilter{ID: id})

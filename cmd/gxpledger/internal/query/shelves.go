@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gxpledger/gxpledger/domain"
 )
@@ -53,6 +54,19 @@ func (s Shelf) Kinds() []domain.Kind {
 		return []domain.Kind{domain.KindADR, domain.KindRiskLog, domain.KindVendorAssessment}
 	}
 	return nil
+}
+
+// One is what one artifact on the shelf is called.
+func (s Shelf) One() string {
+	switch s {
+	case ShelfEvidence:
+		return "piece of evidence"
+	case ShelfStories:
+		return "user story"
+	case ShelfContexts, ShelfRequirements, ShelfSpecs, ShelfRisks, ShelfDocuments, ShelfADRs, ShelfVendors:
+		return strings.TrimSuffix(string(s), "s")
+	}
+	return "artifact"
 }
 
 // ShelfOf returns the shelf of a kind; "" for what no kind is.

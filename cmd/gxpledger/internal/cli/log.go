@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// logLine is a line of log --json.
+type logLine struct {
+	Position   eventstore.Position `json:"position"`
+	RecordedAt time.Time           `json:"recorded_at"`
+	Type       string              `json:"type"`
+	Stream     eventstore.StreamID `json:"stream"`
+	Revision   eventstore.Revision `json:"revision"`
+	ID         string              `json:"id"`
+	Meta       eventstore.Meta     `json:"meta"`
+	Summary    string              `json:"summary"`
+	Data       json.RawMessage     `json:"data"` // as it is stored
+}
+
+type logOptions struct {
+	app       *app
+	filter    eventstore.Filter
+	types     []string
+	after     uint64
+	limit     int
+	backwards bool
+	follow    bool
+}
+
+func newLog(a *app) *cobra.Command {
+	o := &logOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Show the events of the log itself",
+		Long: "Shows the events as they stand in the log, one a line, in the order in which they were recorded. --json writes one\n" +
+			"JSON document a line, with the data as it is stored. --follow goes on with each new event, of whatever process, until\n" +
+			"it is stopped with Ctrl-C.",
+		Example: "  gxpledger log --backwards --limit 10\n" +
+			"  gxpledger log --type scan.completed --type scan.failed\n" +
+			"  gxpledger log --stream engine\n" +
+			"  gxpledger log --follow --after 1200 --json",
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.filter.StreamPrefix, "stream", "", "only streams whose name begins with `NAME`: engine, repository-...")
+	flags.StringArrayVar(&o.types, "type", nil, "only events of this `TYPE`, with or without its version; repeatable")
+	flags.Uint64Var(&o.after, "after", 0, "only events behind position `N`")
+	flags.IntVar(&o.limit, "limit", 0, "at most `N` events (default all)")
+	flags.BoolVar(&o.backwards, "backwards", false, "the newest first")
+	flags.BoolVar(&o.follow, "follow", false, "go on with what is recorded from now on")
+	return cmd
+}
+
+func (o *logOptions) validate() error {
+	if o.backwards && o.follow {
+		return usage("--backwards and --follow exclude each other: what comes is the newest")
+	}
+	if o.limit < 0 {
+		return usage("the flag --limit does not take %d: want a number from 1, or 0 for all", o.limit)
+	}
+	for _, given := range o.types {
+		match := typesNamed(given)
+		if len(match) == 0 {
+			return usage("the flag --type does not take %q: %s", given,
+				didYouMean(given, typeNames(), "want one of "+strings.Join(typeNames(), ", ")))
+		}
+		o.filter.Types = append(o.filter.Types, match...)
+	}
+	return nil
+}
+
+// typesNamed returns the stored names of every version of a type, or of the one version that is given.
+func typesNamed(given string) []string {
+	var match []string
+	for _, known := range eventstore.KnownTypes() {
+		if known == given || withoutVersion(known) == given {
+			match = append(match, known)
+		}
+	}
+	return match
+}
+
+func withoutVersion(name string) string {
+	if i := strings.LastIndex(name, ".v"); i > 0 {
+		return name[:i]
+	}
+	return name
+}
+
+func typeNames() []string {
+	var names []string
+	for _, known := range eventstore.KnownTypes() {
+		names = append(names, withoutVersion(known))
+	}
+	return names
+}
+
+func (o *logOptions) run(ctx context.Context) (err error) {
+	log, err := o.app.openLogToRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	screen := o.app.screen()
+	shown := 0
+	for record, err := range o.records(ctx, log) {
+		if err != nil {
+			if o.follow && ctx.Err() != nil {
+				return nil // stopped, as one stops a follower
+			}
+			return err
+		}
+		if o.backwards && uint64(record.Position) <= o.after {
+			break
+		}
+		if err := o.show(screen, record); err != nil {
+			return err
+		}
+		if shown++; shown == o.limit {
+			break
+		}
+	}
+	if shown == 0 && !o.app.json && !o.follow {
+		screen.Line("No event matches.")
+	}
+	return screen.Err()
+}
+
+func (o *logOptions) records(ctx context.Context, log eventstore.Log) iter.Seq2[eventstore.Record, error] {
+	switch {
+	case o.follow:
+		return log.Subscribe(ctx, eventstore.Position(o.after), o.filter)
+	case o.backwards:
+		return log.ReadBackwards(ctx, 0, o.filter)
+	default:
+		return log.Read(ctx, eventstore.Position(o.after), o.filter)
+	}
+}
+
+func (o *logOptions) show(screen *render.Screen, r eventstore.Record) error {
+	summary := summarise(r)
+	if o.app.json {
+		return render.Line(o.app.system.Stdout, logLine{
+			Position: r.Position, RecordedAt: r.RecordedAt, Type: r.Type, Stream: r.Stream, Revision: r.Revision, ID: r.ID.String(),
+			Meta: r.Meta, Summary: summary, Data: storedData(r.Data),
+		})
+	}
+	screen.Line("%d  %s  %s  %s  %s  %s", uint64(r.Position), r.RecordedAt, render.Strong.Of(r.Type), shortStream(r.Stream), r.Meta.Actor, summary)
+	return screen.Err()
+}
+
+// storedData is data as it is stored; what is no JSON, which verify names, as a text.
+func storedData(data []byte) json.RawMessage {
+	if json.Valid(data) {
+		return data
+	}
+	text, err := json.Marshal(string(data))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// shortStream is the name of a stream with the first digits of a repository's id.
+func shortStream(stream eventstore.StreamID) string {
+	const digits = 8
+	name := string(stream)
+	if id, ok := strings.CutPrefix(name, eventstore.RepositoryPrefix); ok && len(id) > digits {
+		return eventstore.RepositoryPrefix + id[:digits]
+	}
+	return name
+}

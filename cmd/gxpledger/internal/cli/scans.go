@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+)
+
+// scansDocument is the output of scans --json.
+type scansDocument struct {
+	Scans []query.Scan `json:"scans"`
+}
+
+type scansOptions struct {
+	app        *app
+	repository repositoryFlag
+	failed     bool
+}
+
+func newScans(a *app) *cobra.Command {
+	o := &scansOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "scans",
+		Short: "List the scans that were recorded",
+		Long: "Lists every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
+			"from 1. Recorded and Actor are what the engine knows; the revision is what git claims.",
+		Example: "  gxpledger scans\n" +
+			"  gxpledger scans --failed                      with every reason why they failed\n" +
+			"  gxpledger scans --repository product --json",
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	o.repository.add(cmd)
+	cmd.Flags().BoolVar(&o.failed, "failed", false, "only scans that failed, with every reason")
+	return cmd
+}
+
+func (o *scansOptions) run(ctx context.Context) error {
+	return o.app.look(ctx, func(v *view) error {
+		id, err := o.repository.id(ctx, v)
+		if err != nil {
+			return err
+		}
+		filter := query.ScanFilter{RepositoryID: id}
+		if o.failed {
+			filter.Outcome = "failed"
+		}
+		scans, err := v.query.Scans(ctx, filter)
+		if err != nil {
+			return err
+		}
+		if o.app.json {
+			return o.app.document(scansDocument{Scans: scans})
+		}
+		several, err := o.repository.several(ctx, v)
+		if err != nil {
+			return err
+		}
+		screen := o.app.screen()
+		o.show(screen, scans, several)
+		return screen.Err()
+	})
+}
+
+func (o *scansOptions) show(screen *render.Screen, scans []query.Scan, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+	if len(scans) == 0 {
+		screen.Line("%s", map[bool]string{true: "No scan failed.", false: "No scan was recorded."}[o.failed])
+		return
+	}
+	t := columns("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Found>", "New>", "Changed>", "Reread>",
+		"Removed>", "Rejected>", "Broken>", "Attempts>")
+	for _, s := range scans {
+		repository := ""
+		if several {
+			repository = s.Repository
+		}
+		row := []any{repository, s.Number, s.RecordedAt, scanOutcome(s), revision(s.Claims), s.Actor}
+		if n := s.Totals; n != nil {
+			row = append(row, n.Found, n.Added, n.Changed, n.Reread, n.Removed, n.Rejected, broken(n.Broken()), s.Attempts)
+		} else {
+			row = append(row, "", "", "", "", "", "", "", s.Attempts)
+		}
+		t.Add(row...)
+	}
+	t.show(screen)
+	if o.failed {
+		showReasons(screen, scans)
+	}
+}
+
+func scanOutcome(s query.Scan) render.Styled {
+	if s.Outcome == "failed" {
+		return render.Bad.Of("failed: " + s.Code)
+	}
+	return render.Good.Of(s.Outcome)
+}
+
+func broken(n int64) any {
+	if n > 0 {
+		return render.Notice.Of(n)
+	}
+	return n
+}
+
+// showReasons lists every violation of scans that failed.
+func showReasons(screen *render.Screen, scans []query.Scan) {
+	for _, s := range scans {
+		screen.Blank()
+		screen.Line("Scan %d of %s failed for %s:", s.Number, s.Repository, render.Count(len(s.Violations), "reason"))
+		for _, v := range s.Violations {
+			screen.Line("  %s %s", render.Bad.Of(v.Code), v.Text)
+		}
+	}
+}
