@@ -32,10 +32,17 @@ func (l *Log) checkpoints(ctx context.Context) {
 // anew, and that has grown far beyond its size, it makes them wait.
 func (l *Log) checkpoint(ctx context.Context) error {
 	frames, err := l.move(ctx, "PASSIVE")
-	if err == nil && frames*pageSize > 4*l.options.CheckpointBytes {
-		_, err = l.move(ctx, "RESTART")
+	if err != nil || frames*pageSize <= 4*l.options.CheckpointBytes {
+		return err
 	}
-	return err
+	select {
+	case l.writer.turn <- struct{}{}: // SQLite's lock alone would go to the next append again and again
+		defer func() { <-l.writer.turn }()
+		_, err = l.move(ctx, "RESTART")
+		return err
+	case <-l.closed:
+		return nil
+	}
 }
 
 // move runs a checkpoint and returns how many pages the write-ahead log holds.

@@ -182,8 +182,8 @@ func connect(path string, options Options, parameters ...string) (*sql.DB, error
 // awaitWAL connects for the first time. Turning a new file to WAL mode answers SQLITE_BUSY at once while another process
 // does the same, whatever the busy timeout.
 func (l *Log) awaitWAL(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, l.options.BusyTimeout, errBusyNew)
-	defer cancel()
+	enough := time.NewTimer(l.options.BusyTimeout)
+	defer enough.Stop()
 	for {
 		err := l.writers.PingContext(ctx)
 		if !isBusy(err) {
@@ -191,8 +191,10 @@ func (l *Log) awaitWAL(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):
+		case <-enough.C:
+			return fmt.Errorf("%w: %w", errBusyNew, err)
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return ctx.Err()
 		}
 	}
 }
