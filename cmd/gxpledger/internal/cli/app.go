@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -113,14 +114,19 @@ func (a *app) openTables(ctx context.Context) (*tablesqlite.DB, error) {
 	return tablesqlite.Open(ctx, a.path(tablesFile), tablesqlite.Options{Now: a.system.Now})
 }
 
-// newRecorder returns a recorder on log that keeps in the spool what the log does not take.
-func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, error) {
+// recorderConfig is the default one, with the spool of the home.
+func (a *app) recorderConfig() eventstore.RecorderConfig {
 	logger := a.logger()
 	config := eventstore.DefaultRecorderConfig(a.system.Now, a.path(spoolDir))
 	config.Observe = func(t eventstore.Trouble) {
 		logger.WithFields(logrus.Fields{"attempt": t.Attempt, "round": t.Round, "wait": t.Wait}).Warn(t.Err)
 	}
-	return eventstore.NewRecorder(log, config)
+	return config
+}
+
+// newRecorder returns a recorder on log that keeps in the spool what the log does not take.
+func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, error) {
+	return eventstore.NewRecorder(log, a.recorderConfig())
 }
 
 // newRunner returns a runner of all projections from log to db.
@@ -133,14 +139,15 @@ func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projectio
 	return projections.NewRunner(log, db, tables.All(), config)
 }
 
-// view is what a reading command looks at: the log, and the tables brought up to its head. Close it.
+// view is what a reading command looks at: the log, and one state of the tables, brought up to its head. Close it.
 //
 // A command that shows another point in time differs in nothing but this: openView is the place for it.
 type view struct {
 	log    eventstore.Log
 	tables *tablesqlite.DB
 	runner *projections.Runner
-	query  *query.Reader
+	query  *query.Reader // sees the same state in all its calls
+	tx     *sql.Tx
 }
 
 // openView opens what a scan has made. It brings the tables up to date, since a scan may have been killed before it did.
@@ -166,12 +173,20 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 	if err = v.runner.CatchUp(ctx, 0); err != nil {
 		return nil, err
 	}
-	v.query = query.NewReader(v.tables.Query(), query.SQLite)
+	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+		return nil, err
+	}
+	v.query = query.NewReader(v.tx, query.SQLite)
 	return v, nil
 }
 
 func (v *view) close() error {
 	var errs []error
+	if v.tx != nil {
+		if err := v.tx.Rollback(); !errors.Is(err, sql.ErrTxDone) { // done when the context ended
+			errs = append(errs, err)
+		}
+	}
 	if v.tables != nil {
 		errs = append(errs, v.tables.Close())
 	}

@@ -38,13 +38,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // Run runs one command and returns its exit code.
 func (s System) Run(ctx context.Context, args []string) int {
 	a := newApp(s)
-	root := newRoot(a)
+	root := newRoot(a) //nolint:contextcheck // cobra hands ctx to each command
 	root.SetArgs(args)
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
-	err := root.ExecuteContext(ctx)
-	return a.report(ctx, err)
+	return a.report(ctx, root.ExecuteContext(ctx))
 }
 
 // newRoot builds the tree of commands. A new command is one line here.
@@ -65,12 +64,13 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.home, "home", a.home, "folder of the log and the tables (environment: GXPLEDGER_HOME)")
+	flags.StringVar(&a.home, "home", a.home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "use colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
 	flags.BoolP("help", "h", false, "show help")
 	root.AddCommand(newScan(a), newVersion(a))
+	root.AddCommand(readingCommands(a)...)
 	return root
 }
 

@@ -216,14 +216,20 @@ func (s *scanner) run(ctx context.Context) (err error) {
 	return s.completed(outcome)
 }
 
-// withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2).
+// withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2). It tries once: that the log
+// could be opened a second later is for the next run to see.
 func (s *scanner) withoutLog(ctx context.Context, cause error) error {
-	recorder, err := s.options.app.newRecorder(unreachableLog{cause})
+	config := s.options.app.recorderConfig()
+	config.Tries, config.Rounds = 1, 1
+	recorder, err := eventstore.NewRecorder(unreachableLog{cause}, config)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
 	outcome, err := recorder.Record(ctx, s.request, s.read)
-	return s.failed(ctx, outcome, err)
+	if err == nil || outcome.Spooled == "" {
+		return errors.Join(cause, err)
+	}
+	return s.failed(ctx, outcome, cause)
 }
 
 // project brings the tables up to what was recorded, also when ctx has ended meanwhile: it is soon done, and what was
@@ -265,6 +271,7 @@ func (s *scanner) read(ctx context.Context, state domain.State) (eventstore.Read
 		s.progress.Say("opening the repository")
 		revision, err := s.repository.Open(ctx)
 		if err != nil {
+			reading.Source = domain.Source{Ref: s.options.ref, Worktree: s.options.worktree}
 			return reading, err
 		}
 		s.revision = revision

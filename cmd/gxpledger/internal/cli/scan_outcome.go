@@ -84,7 +84,7 @@ func (s *scanner) failed(ctx context.Context, outcome eventstore.Outcome, cause 
 		if err := render.Document(s.options.app.system.Stdout, document); err != nil {
 			return err
 		}
-	} else {
+	} else if _, refused := errors.AsType[*domain.RefusedError](cause); refused {
 		showViolations(s.options.app.notes(), document)
 	}
 	return failed(cause, "%s", whyFailed(ctx, document, cause))
@@ -114,7 +114,7 @@ func whyFailed(ctx context.Context, d scanDocument, cause error) string {
 
 // unwrapSource drops what the Recorder put before the error of a reading: the sentence below it says it all.
 func unwrapSource(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, eventstore.ErrSource) { //nolint:errorlint // looks at the wrapping itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, eventstore.ErrSource) {
 		if all := joined.Unwrap(); len(all) == 2 && errors.Is(all[0], eventstore.ErrSource) {
 			return all[1]
 		}
@@ -163,7 +163,7 @@ func (d *scanDocument) addArtifact(e domain.ArtifactParsed) {
 	for _, link := range e.Links {
 		if link.Broken != "" {
 			d.Broken = append(d.Broken, brokenLink{
-				Path: e.Key.String(), GxPID: e.GxPID, Number: e.Number, Edge: link.Edge, Target: link.Target, Reason: link.Broken,
+				Path: e.String(), GxPID: e.GxPID, Number: e.Number, Edge: link.Edge, Target: link.Target, Reason: link.Broken,
 			})
 		}
 	}
@@ -198,4 +198,6 @@ func (d *scanDocument) addEvidence(evidence domain.Evidence) {
 	}
 }
 
-func (d *scanDocument) duration() time.Duration { return time.Duration(d.DurationMS) * time.Millisecond }
+func (d *scanDocument) duration() time.Duration {
+	return time.Duration(d.DurationMS) * time.Millisecond
+}

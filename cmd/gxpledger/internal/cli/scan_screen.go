@@ -73,19 +73,19 @@ func person(p *domain.Person) string { return p.Name + " <" + p.Email + ">" }
 
 func showCounts(screen *render.Screen, d scanDocument) {
 	table := render.Table{Columns: []render.Column{{Title: "Kind"}}}
-	for _, title := range []string{"Found", "New", "Changed", "Unchanged", "Removed", "Rejected"} {
+	for _, title := range []string{"Found", "New", "Changed", "Reread", "Unchanged", "Removed", "Rejected"} {
 		table.Columns = append(table.Columns, render.Column{Title: title, Align: render.Right})
 	}
 	var sum domain.Count
 	for _, c := range d.Counts {
-		table.Add(string(c.Kind), c.Found, c.New, c.Changed, c.Unchanged, c.Removed, c.Rejected)
+		table.Add(string(c.Kind), c.Found, c.New, c.Changed, c.Reread, c.Unchanged, c.Removed, c.Rejected)
 		sum = domain.Count{
-			Found: sum.Found + c.Found, New: sum.New + c.New, Changed: sum.Changed + c.Changed,
+			Found: sum.Found + c.Found, New: sum.New + c.New, Changed: sum.Changed + c.Changed, Reread: sum.Reread + c.Reread,
 			Unchanged: sum.Unchanged + c.Unchanged, Removed: sum.Removed + c.Removed, Rejected: sum.Rejected + c.Rejected,
 		}
 	}
 	if len(d.Counts) > 1 {
-		table.Add("all", sum.Found, sum.New, sum.Changed, sum.Unchanged, sum.Removed, sum.Rejected)
+		table.Add("all", sum.Found, sum.New, sum.Changed, sum.Reread, sum.Unchanged, sum.Removed, sum.Rejected)
 	}
 	screen.Table(table)
 	screen.Blank()
@@ -94,11 +94,14 @@ func showCounts(screen *render.Screen, d scanDocument) {
 func showLinks(screen *render.Screen, d scanDocument) {
 	broken := d.Links.Missing + d.Links.WrongKind
 	if broken == 0 {
-		field(screen, "Links", "%s", render.Count(d.Links.Sound, "link")+", all sound")
+		field(screen, "Links", "%d sound, none broken", d.Links.Sound)
 		return
 	}
 	field(screen, "Links", "%d sound, %s: %d to what is missing, %d to the wrong kind", d.Links.Sound,
 		render.Bad.Of(fmt.Sprintf("%d broken", broken)), d.Links.Missing, d.Links.WrongKind)
+	if len(d.Broken) == 0 {
+		screen.Line("  the same as before: gxpledger gaps lists them")
+	}
 	table := render.Table{Columns: []render.Column{{Title: "  From"}, {Title: "Link"}, {Title: "To"}, {Title: "Reason"}, {Title: "File"}}}
 	for _, b := range d.Broken[:min(len(d.Broken), mostListed)] {
 		from := b.GxPID
@@ -183,10 +186,10 @@ func showNext(screen *render.Screen, d scanDocument) {
 // showViolations lists every reason why a scan was refused.
 func showViolations(screen *render.Screen, d scanDocument) {
 	for _, v := range d.Violations {
-		where := v.Path
-		if where == "" {
-			where = d.Repository.Name
+		text := v.Text
+		if !strings.Contains(text, v.Path) {
+			text = v.Path + ": " + text
 		}
-		screen.Line("%s %s: %s", render.Bad.Of(v.Code), where, v.Text)
+		screen.Line("%s %s", render.Bad.Of(v.Code), text)
 	}
 }

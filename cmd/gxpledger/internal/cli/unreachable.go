@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -15,10 +14,7 @@ type unreachableLog struct{ cause error }
 
 var _ eventstore.RecorderLog = unreachableLog{}
 
-func (u unreachableLog) err() error {
-	// A log that cannot be opened now is final for this run: Recorder would wait between tries otherwise.
-	return fmt.Errorf("%w: %w", eventstore.ErrClosed, u.cause)
-}
+func (u unreachableLog) err() error { return fmt.Errorf("%w: %w", eventstore.ErrTransient, u.cause) }
 
 // Append fails.
 func (u unreachableLog) Append(context.Context, eventstore.Batch) (eventstore.Appended, error) {
@@ -46,6 +42,3 @@ func (u unreachableLog) LoadSnapshot(context.Context, eventstore.StreamID) (even
 
 // SaveSnapshot fails.
 func (u unreachableLog) SaveSnapshot(context.Context, eventstore.Snapshot) error { return u.err() }
-
-// isUnreachable reports whether err is of a log that could not be opened, and why.
-func isUnreachable(err error) bool { return errors.Is(err, eventstore.ErrClosed) }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,9 @@ func didYouMean(word string, known []string, otherwise string) string {
 
 // wrongFlag turns what pflag says into one sentence.
 func wrongFlag(cmd *cobra.Command, err error) error {
+	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
+		return chooseCommand(cmd, before) // a command that does not exist has no flags either
+	}
 	seeHelp := cmd.CommandPath() + " --help lists all"
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		name := unknown.GetSpecifiedName()
@@ -64,8 +68,8 @@ func flagNames(cmd *cobra.Command) []string {
 // expects names what a flag takes.
 func expects(flag *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(flag)
-	if name == "" {
-		return "one"
+	if flag.Value.Type() == "bool" {
+		name = "true|false"
 	}
 	return strings.ReplaceAll(name, "|", " or ")
 }
@@ -84,7 +88,9 @@ type valueError struct{ text string }
 // Error returns what was expected.
 func (e *valueError) Error() string { return e.text }
 
-func wrongValue(format string, args ...any) error { return &valueError{text: fmt.Sprintf(format, args...)} }
+func wrongValue(format string, args ...any) error {
+	return &valueError{text: fmt.Sprintf(format, args...)}
+}
 
 // atMostOne checks the arguments of a command that takes one or none.
 func atMostOne(cmd *cobra.Command, what string, args []string) error {
@@ -112,11 +118,9 @@ func oneOf(words ...string) *choice { return &choice{value: words[0], words: wor
 
 // Set accepts one of the words.
 func (c *choice) Set(value string) error {
-	for _, word := range c.words {
-		if value == word {
-			c.value = value
-			return nil
-		}
+	if slices.Contains(c.words, value) {
+		c.value = value
+		return nil
 	}
 	want := "want " + strings.Join(c.words, " or ")
 	if near := spelling.Nearest(value, c.words, 1); len(near) > 0 {
