@@ -81,16 +81,22 @@ func parseMatter(matter []byte, limits *Limits) (value, error) {
 func checkMatter(matter []byte) error {
 	text := string(matter)
 	for i, r := range text {
-		bad := r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r == '\ufeff'
-		if r == '\r' && !strings.HasPrefix(text[i:], "\r\n") {
-			bad = true
-		}
-		if bad {
+		if misleading(r) || r == '\r' && !strings.HasPrefix(text[i:], "\r\n") {
 			line, column := position(matter, i)
 			return malformedAt(line+matterLine-1, column, "the character %U is not accepted in a front matter: use plain line ends and visible text", r)
 		}
 	}
 	return nil
+}
+
+func misleading(r rune) bool {
+	switch r {
+	case '\t', '\n', '\r':
+		return false
+	case '\u2028', '\u2029', '\ufeff':
+		return true
+	}
+	return r < ' ' || 0x7f <= r && r < 0xa0
 }
 
 // nextDocument parses one document to nodes; nil at the end. The parser gives up with a panic on some inputs that it

@@ -22,7 +22,8 @@ type Options struct {
 	// Limits bound the scan; the zero value gives the defaults.
 	Limits Limits
 	// Known reports whether a unit is held already as it would be read (see domain.State.Holds). Such a unit is returned
-	// Unchanged and, where the file system tells its blob, not read. Nil: everything is read.
+	// Unchanged and, where the file system tells its blob, not read. It is called from the calling goroutine. Nil:
+	// everything is read.
 	Known func(path, blob, stamp string) bool
 	// Progress is told now and then how far the reading is, from the calling goroutine. Nil: nobody is.
 	Progress func(Progress)
@@ -60,6 +61,8 @@ type Content struct {
 // A file's FileInfo may tell its git blob id: when Sys returns a value with a method BlobID() string, a known unit is
 // not read at all, and a unit whose bytes have another id is an error, since then the store is damaged. For files on
 // disk, use the FS of an os.Root, which does not follow links out of the repository.
+//
+// Read keeps nothing between calls and is safe for concurrent use. The Tree belongs to the caller.
 func Read(ctx context.Context, fsys fs.FS, options Options) (Tree, error) {
 	options.Limits = options.Limits.withDefaults()
 	options.Keys = usable(options.Keys)

@@ -11,11 +11,8 @@ import (
 )
 
 var (
-	riskLabel  = regexp.MustCompile(`\A\s*([A-Za-z][A-Za-z _-]{0,40}?)\s*:\s*(.*)\z`)
-	riskBullet = regexp.MustCompile(`\A(?:[-*+]\s+)?\*\*([A-Za-z][A-Za-z _-]{0,40}?)\s*(?::\*\*|\*\*\s*:)\s*(.*)\z`)
-	riskPlain  = regexp.MustCompile(`\A[-*+]\s+([A-Za-z][A-Za-z _-]{0,40}?)\s*:\s+(.*)\z`)
-	reqToken   = regexp.MustCompile(`\bREQ-[A-Za-z0-9-]*[A-Za-z0-9]`)
-	specToken  = regexp.MustCompile(`\bSPEC-[A-Za-z0-9-]*[A-Za-z0-9]`)
+	reqToken  = regexp.MustCompile(`\bREQ-[A-Za-z0-9-]*[A-Za-z0-9]`)
+	specToken = regexp.MustCompile(`\bSPEC-[A-Za-z0-9-]*[A-Za-z0-9]`)
 )
 
 // What is kept of one entry. Beyond it only the bytes of the file tell.
@@ -46,15 +43,11 @@ func (e *riskEntry) take(text string) {
 	}
 	e.text.WriteByte('\n')
 	e.text.WriteString(text)
-	label := riskBullet.FindStringSubmatch(text)
-	if label == nil {
-		label = riskPlain.FindStringSubmatch(text)
-	}
-	if label == nil {
-		e.extend("\n", text)
+	if label, rest, ok := riskBullet(text); ok {
+		e.set(label, rest)
 		return
 	}
-	e.set(label[1], label[2])
+	e.extend("\n", text)
 }
 
 // set gives a column its text; a label that comes again adds to it.

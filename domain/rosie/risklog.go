@@ -8,12 +8,8 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-var (
-	riskHeading = regexp.MustCompile(`\A##\s+(RISK-[A-Za-z0-9-]*[A-Za-z0-9])(?:\s*[:\x{2013}\x{2014}-]\s*|\s+|\z)(.*)\z`)
-	riskSection = regexp.MustCompile(`(?m)^##\s+RISK(?:-|[_ ]?[0-9])`)
-	riskStart   = regexp.MustCompile(`\A\[([^\[\]]*)\]\s*(.*\|.*)\z`)
-	riskID      = regexp.MustCompile(`\ARISK-[A-Za-z0-9-]*[A-Za-z0-9]\z`)
-)
+// riskSection finds what is meant as a heading of an entry, rightly written or not.
+var riskSection = regexp.MustCompile(`(?m)^##\s+RISK(?:-|[_ ]?[0-9])`)
 
 // riskLog collects the entries of a risk log, each in whichever of the two formats it is written:
 //
@@ -58,17 +54,19 @@ func (l *riskLog) line(number int, text string) {
 		l.text(number, text)
 		return
 	}
-	heading := riskHeading.FindStringSubmatch(text)
-	pipe := riskStart.FindStringSubmatch(text)
-	switch {
-	case heading != nil:
-		l.block = l.begin(number, text)
-		l.block.set("id", heading[1])
-		l.block.heading = strings.TrimSpace(heading[2])
-	case pipe != nil:
+	if date, columns, ok := riskLine(text); ok {
 		l.block = nil
-		l.pipe(number, text, pipe)
-	case riskSection.MatchString(text):
+		l.pipe(number, text, date, columns)
+		return
+	}
+	if id, title, ok := riskHeading(text); ok {
+		l.block = l.begin(number, text)
+		l.block.set("id", id)
+		l.block.heading = title
+		return
+	}
+	switch {
+	case strings.HasPrefix(text, "##") && riskSection.MatchString(text):
 		l.block = nil
 		l.malformed(number, "the heading gives no risk id")
 	case strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "###"):
@@ -122,19 +120,18 @@ func (l *riskLog) malformed(number int, problem string) {
 }
 
 // pipe takes an entry that is one line of columns. A column without a label goes on the one before it.
-func (l *riskLog) pipe(number int, text string, parts []string) {
-	columns := strings.Split(parts[2], "|")
-	id := strings.TrimSpace(columns[0])
-	if !riskID.MatchString(id) {
+func (l *riskLog) pipe(number int, text, date string, columns []string) {
+	id, rest := riskID(strings.TrimSpace(columns[0]))
+	if id == "" || rest != "" {
 		l.malformed(number, "no risk id stands behind the date")
 		return
 	}
 	e := l.begin(number, text)
-	e.set("date", strings.TrimSpace(parts[1]))
+	e.set("date", date)
 	e.set("id", id)
 	for i, column := range columns[1:] {
-		if label := riskLabel.FindStringSubmatch(column); label != nil {
-			e.set(label[1], label[2])
+		if label, value, ok := riskLabel(column); ok {
+			e.set(label, value)
 		} else if i == 0 {
 			e.set("req", column)
 		} else {

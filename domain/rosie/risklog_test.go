@@ -1,7 +1,7 @@
 package rosie_test
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
 	"testing"
 
@@ -27,30 +27,34 @@ func entries(t *testing.T, text string) (file domain.Artifact, all []domain.Arti
 // Both formats of one risk say the same.
 func TestRiskEntriesInBothFormats(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ text, fields, links, title, status string }{
+	tests := map[string]struct{ text, fields, links, title, status, id string }{
 		"a line": {
 			"[2026-02-05] RISK-001 | REQ-001 | Risk: HIGH | Impact: It breaks: badly | Mitigation: Mend it | Test Coverage: SPEC-001-001, SPEC-INF-002\n",
 			`{"date":"2026-02-05","id":"RISK-001","req":"REQ-001","risk":"HIGH","impact":"It breaks: badly","mitigation":"Mend it","test_coverage":"SPEC-001-001, SPEC-INF-002"}`,
-			"risk.req REQ-001, risk.spec SPEC-001-001, risk.spec SPEC-INF-002", "It breaks: badly", "",
+			"risk.req REQ-001, risk.spec SPEC-001-001, risk.spec SPEC-INF-002", "It breaks: badly", "", "",
 		},
 		"a line with a bar in a text": {
 			"[2026-02-05] RISK-001 | INFRA | Risk: HIGH | Impact: a | b | Test Coverage: none",
-			`{"date":"2026-02-05","id":"RISK-001","req":"INFRA","risk":"HIGH","impact":"a | b","test_coverage":"none"}`, "", "a | b", "",
+			`{"date":"2026-02-05","id":"RISK-001","req":"INFRA","risk":"HIGH","impact":"a | b","test_coverage":"none"}`, "", "a | b", "", "",
 		},
 		"a line of several requirements": {
 			"[] RISK-001 | REQ-001, REQ-002; REQ-001 | Risk Level: HIGH | Coverage: SPEC-1",
 			`{"date":"","id":"RISK-001","req":"REQ-001, REQ-002; REQ-001","risk_level":"HIGH","coverage":"SPEC-1"}`,
-			"risk.req REQ-001, risk.req REQ-002, risk.spec SPEC-1", "", "",
+			"risk.req REQ-001, risk.req REQ-002, risk.spec SPEC-1", "", "", "",
 		},
 		"a block": {
 			"# Risks\n\nProse about risks.\n\n## RISK-001: It may break\n\n- **Date:** 2026-02-05\n- **Component:** REQ-001\n- **Risk Level:** HIGH\n" +
 				"- **Description:** What\n  goes on\n- **Status:** In Review\n- **Test Coverage**: SPEC-1\n\n### More\n\n## Appendix\n\nMore prose.\n",
 			`{"id":"RISK-001","date":"2026-02-05","component":"REQ-001","risk_level":"HIGH","description":"What\ngoes on","status":"In Review","test_coverage":"SPEC-1\n### More"}`,
-			"risk.req REQ-001, risk.spec SPEC-1", "It may break", "In Review/in_review",
+			"risk.req REQ-001, risk.spec SPEC-1", "It may break", "In Review/in_review", "",
+		},
+		"a heading with a dash, labels in bold of every kind": {
+			"##  RISK-INF-001 \u2013 Dash\n**Risk:** HIGH\n+ **Test Coverage** : SPEC-1\n* **Not closed: x\n- **1st:** y\n- url:http://x\n",
+			`{"id":"RISK-INF-001","risk":"HIGH","test_coverage":"SPEC-1\n* **Not closed: x\n- **1st:** y\n- url:http://x"}`, "risk.spec SPEC-1", "Dash", "", "RISK-INF-001",
 		},
 		"a block with plain labels": {
 			"## RISK-001\n* Risk: HIGH\nfree text\n- not a label\n",
-			`{"id":"RISK-001","risk":"HIGH\nfree text\n- not a label"}`, "", "", "",
+			`{"id":"RISK-001","risk":"HIGH\nfree text\n- not a label"}`, "", "", "", "",
 		},
 	}
 	for name, test := range tests {
@@ -61,7 +65,7 @@ func TestRiskEntriesInBothFormats(t *testing.T) {
 				t.Fatalf("%d entries, want 1; findings %v", len(all), file.Findings)
 			}
 			a := all[0]
-			equal(t, "kind and id", fmt.Sprint(a.Kind, " ", a.GxPID), "risk RISK-001")
+			equal(t, "kind and id", string(a.Kind)+" "+a.GxPID, "risk "+cmp.Or(test.id, "RISK-001"))
 			equal(t, "fields", string(a.Fields), test.fields)
 			equal(t, "links", showLinks(a), test.links)
 			equal(t, "title", a.Title, test.title)
