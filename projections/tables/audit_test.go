@@ -85,6 +85,10 @@ func TestEachEventIsAPlainSentence(t *testing.T) {
 			`SCAN_COMPLETED | scan | ` + scanID(2) + ` | succeeded | Completed scan 2 of repository "demo" at commit "c0ffee": 1 artifact (0 new, 0 changed, ` +
 				`0 read again, 1 unchanged), 2 removed, 0 rejected; 1 link, 1 broken; 0 findings about the tree.`,
 		}},
+		{"a scan with both sorts of broken links", []step{tree(Requirement("REQ-001", ""), Spec("SPEC-001", "REQ-001"), UserStory("US-001", "REQ-999"))}, []string{
+			`SCAN_COMPLETED | scan | ` + scanID(1) + ` | succeeded | Completed scan 1 of repository "demo": 3 artifacts (3 new, 0 changed, 0 read again, ` +
+				`0 unchanged), 0 removed, 0 rejected; 2 links, 2 broken; 0 findings about the tree.`,
+		}},
 		{"a rejection", []step{happened(registered(), must(bad), tooLarge)}, []string{
 			`ARTIFACT_REJECTED | file | .gxp/specs/SPEC-001.md | rejected | Could not read specification ".gxp/specs/SPEC-001.md" at line 3, column 7: ` +
 				`unexpected end of mapping. Its bytes are kept.`,
@@ -162,6 +166,9 @@ func TestASummaryIsSafeToPrint(t *testing.T) {
 			}
 		}
 		cut += strings.Count(summary, `...`)
+		if strings.Contains(summary, `\xc3`) {
+			t.Errorf("summary %q cuts a character in two", summary)
+		}
 		if len(summary) > 1500 {
 			t.Errorf("summary of %d bytes", len(summary))
 		}

@@ -1,7 +1,6 @@
 package tables_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -16,21 +15,32 @@ import (
 // TestADatabaseShowsWhatTheModelShows: in a real database, with its foreign keys and guards, by every way to fold a log.
 func TestADatabaseShowsWhatTheModelShows(t *testing.T) {
 	t.Parallel()
-	for seed := range 6 {
+	told, m := shortStoryOfAll(t)
+	for _, p := range tables.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			log := stored(t, told)
+			projectionstest.Check(t, p, log)
+			story := projectionstest.Given(t, p, log)
+			for _, table := range p.Tables {
+				compareRows(t, story, m.tables[table.Name])
+			}
+		})
+	}
+}
+
+// shortStoryOfAll draws until a short story fills every table. The draws are the same in every run.
+func shortStoryOfAll(t *testing.T) (*story, *model) {
+	t.Helper()
+	for seed := range 1000 {
 		h := rapid.Custom(drawStory).Example(seed)
 		m := h.tables(wholeBatches)
-		for _, p := range tables.All() {
-			t.Run(fmt.Sprintf("%s of story %d", p.Name, seed), func(t *testing.T) {
-				t.Parallel()
-				log := stored(t, h.story)
-				projectionstest.Check(t, p, log)
-				story := projectionstest.Given(t, p, log)
-				for _, table := range p.Tables {
-					compareRows(t, story, m.tables[table.Name])
-				}
-			})
+		if len(h.log) <= 40 && !slices.ContainsFunc(m.order, func(name string) bool { return len(m.tables[name].rows) == 0 }) {
+			return h.story, m
 		}
 	}
+	t.Fatal("no short story fills every table")
+	return nil, nil
 }
 
 // stored is the story in a log, batch by batch.

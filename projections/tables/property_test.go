@@ -117,6 +117,9 @@ func drawStory(t *rapid.T) *history {
 		}
 		scan.Findings = rapid.SampledFrom([][]domain.Finding{nil, {{Code: domain.FindingSymlink, Path: "x", Text: "a link"}}}).Draw(t, "findings")
 		h.scanned(t, scan)
+		if rapid.IntRange(0, 3).Draw(t, "an administrator acts") == 0 {
+			acted(domain.AdminActed{Action: "pause", Target: "artifacts", Actor: "ada", Reason: "upgrade", Outcome: "succeeded"})(h.story)
+		}
 	}
 	return h
 }
