@@ -38,7 +38,8 @@ func testContents(t *testing.T, log eventstore.Log) {
 	ctx := within(t)
 	b := start("s", 1)
 	for _, text := range []string{
-		"", "a", "\x00", "\xff\xfe", "one\r\ntwo\n", strings.Repeat("compressible ", 100_000), noise(100), noise(3_000_000),
+		"", "a", "\x00", "\xff\xfe", "one\r\ntwo\n", strings.Repeat("compressible ", 100_000), strings.Repeat("a", 200),
+		strings.Repeat("a", 255), strings.Repeat("a", 256), noise(100), noise(3_000_000),
 	} {
 		b.Contents = append(b.Contents, blob(text))
 	}

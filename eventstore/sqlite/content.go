@@ -167,16 +167,21 @@ func (l *Log) decode(c content) ([]byte, error) {
 	return data, nil
 }
 
-// unpack never allocates more than the row says that the content has, and that only within the limit.
+// unpack never allocates more than the row says that the content has, and that only within the limit. The frame of a
+// content of less than 256 bytes does not say its size, so that the decoder's own limit must hold.
 func (l *Log) unpack(c content) ([]byte, error) {
 	var header zstd.Header
 	if err := header.Decode(c.bytes); err != nil {
 		return nil, err
 	}
-	if !header.HasFCS || c.size < 0 || c.size > maxContentBytes || header.FrameContentSize != uint64(c.size) {
+	if c.size < 0 || c.size > maxContentBytes || header.HasFCS && header.FrameContentSize != uint64(c.size) {
 		return nil, errContentSize
 	}
-	return l.decoder.DecodeAll(c.bytes, make([]byte, 0, c.size))
+	data, err := l.decoder.DecodeAll(c.bytes, make([]byte, 0, c.size))
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return nil, errContentSize
+	}
+	return data, err
 }
 
 // ContentHashes implements [eventstore.ContentStore].

@@ -46,7 +46,8 @@ func newLog(path string, options Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContentBytes))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContentBytes),
+		zstd.WithDecodeAllCapLimit(true)) // unpack gives the capacity
 	if err != nil {
 		return nil, err
 	}
