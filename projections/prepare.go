@@ -100,14 +100,14 @@ func safely(apply func([]Event, *Rows) error, events []Event, rows *Rows) (err e
 	return apply(events, rows)
 }
 
-// culprit returns the index of the record at which projection p fails, or adds operation op, in d. A failure stays when
-// more records follow, so that the first record at which it shows is found by halving.
+// culprit returns the index of the record at which projection p fails, or adds the operation that failed. A failure stays
+// when more records follow, so that the first record at which it shows is found by halving. Where nobody can tell, as for
+// a reference that leads nowhere at the end of the page, it is the last record.
 func (d decoded) culprit(p Projection, handles map[string]bool, failure error) int {
 	var refused *OpError
 	byOp := errors.As(failure, &refused)
-	n := sort.Search(len(d.page.records)-1, func(i int) bool {
+	return sort.Search(len(d.page.records)-1, func(i int) bool {
 		ops, err := d.apply(p, handles, i+1)
 		return err != nil || byOp && len(ops) > refused.Index
 	})
-	return n
 }

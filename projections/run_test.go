@@ -66,3 +66,46 @@ func TestRunOutlivesADatabaseThatDoesNotAnswer(t *testing.T) {
 	cancel()
 	must(t, <-done)
 }
+
+func TestProjectionsAtDifferentPositionsShareAPass(t *testing.T) { // I5
+	t.Parallel()
+	log := newCounted(3 * countedBatch)
+	db := open(t, file(t))
+	catchUp(t, projectionstest.Runner(t, log, db, counts(), counting))
+	log.grow()
+	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+	for range 5 {
+		log.grow()
+	}
+	c := config(t)
+	counting(&c)
+	both, err := projections.NewRunner(log, db, []projections.Projection{counts(), shelf()}, c)
+	must(t, err)
+	catchUp(t, both) // one page holds what counts lacks and what shelf has seen
+	for _, name := range []string{"counts", "shelf"} {
+		v, err := both.Verify(t.Context(), name, projectionstest.Open(t))
+		must(t, err)
+		if len(v.Differences) > 0 || v.Checkpoint.Position != 9*countedBatch {
+			t.Errorf("%s at position %d differs: %v", name, v.Checkpoint.Position, v.Differences)
+		}
+	}
+}
+
+func TestARebuildOutlivesALostAnswer(t *testing.T) {
+	t.Parallel()
+	log := newCounted(6 * countedBatch)
+	db := open(t, file(t))
+	flaky := &spy{Database: db, after: func(n int) error {
+		if n%3 == 1 {
+			return projections.ErrTransient
+		}
+		return nil
+	}}
+	report, err := projectionstest.Runner(t, log, flaky, shelf(), counting, projectionstest.PageEvents(1)).
+		Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	if report.Events != 6*countedBatch || report.Before != nil {
+		t.Errorf("report is %+v", report)
+	}
+	whole(t, db, log)
+}
