@@ -1,0 +1,111 @@
+package acceptance_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/rosie"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/sqlite"
+)
+
+// BenchmarkScan is a first scan, end to end: the git revision read, everything recorded, the tables caught up, the
+// screen written.
+func BenchmarkScan(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("artifacts=%d", n), func(b *testing.B) {
+			r := newRepo(b).fill(n)
+			r.commit("Write everything down")
+			homes := b.TempDir()
+			i := 0
+			for b.Loop() {
+				c := client{home: filepath.Join(homes, fmt.Sprint(i))}
+				i++
+				c.run(b, "scan", r.dir).wantCode(b, 0)
+			}
+		})
+	}
+}
+
+// BenchmarkSmallChange scans a repository of forty artifacts, one of them changed, after few and after many earlier
+// scans: the cost must not grow with the past.
+func BenchmarkSmallChange(b *testing.B) {
+	for _, scans := range []int{10, 5000} {
+		b.Run(fmt.Sprintf("after=%d", scans), func(b *testing.B) {
+			r := newRepo(b).fill(40)
+			c := newClient(b)
+			r.commit("Start")
+			c.run(b, "scan", r.dir, "--name", "small").wantCode(b, 0)
+			age(b, c.home, r, scans)
+			c.run(b, "scan", r.dir, "--name", "small").wantCode(b, 0) // the tables catch up
+			i := 0
+			for b.Loop() {
+				b.StopTimer()
+				r.requirement("REQ-00001", fmt.Sprintf("LOW %d", i)).commit("Change one")
+				i++
+				b.StartTimer()
+				c.run(b, "scan", r.dir, "--name", "small").wantCode(b, 0)
+			}
+		})
+	}
+}
+
+// age records scans of the work tree of r, one requirement changed in each, without the tables.
+func age(b *testing.B, home string, r *repo, scans int) {
+	b.Helper()
+	log, err := sqlite.Open(b.Context(), filepath.Join(home, "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	recorder, err := eventstore.NewRecorder(log, eventstore.DefaultRecorderConfig(time.Now, ""))
+	if err != nil {
+		b.Fatal(err)
+	}
+	repository := firstRepository(b, log)
+	for i := range scans {
+		r.requirement("REQ-00002", fmt.Sprintf("HIGH %d", i))
+		_, err := recorder.Record(b.Context(), eventstore.Request{
+			Scan: uuid.Must(uuid.NewV7()), Repository: repository, Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
+		}, func(ctx context.Context, state domain.State) (eventstore.Reading, error) {
+			return readTree(ctx, r.dir, state)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func firstRepository(b *testing.B, log eventstore.Reader) domain.Repository {
+	b.Helper()
+	for record, err := range log.Read(b.Context(), 0, eventstore.Filter{Types: []string{eventstore.TypeRepositoryRegistered}}) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		event, err := eventstore.Decode(record)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if registered, ok := event.(domain.RepositoryRegistered); ok {
+			return registered.Repository
+		}
+	}
+	b.Fatal("no repository is registered")
+	return domain.Repository{}
+}
+
+func readTree(ctx context.Context, dir string, state domain.State) (eventstore.Reading, error) {
+	tree, err := rosie.Read(ctx, os.DirFS(dir), rosie.Options{At: time.Now(), Limits: rosie.DefaultLimits(), Known: state.Holds})
+	reading := eventstore.Reading{Reader: rosie.Stamp(nil), Files: tree.Files, Findings: tree.Findings, Faults: tree.Faults}
+	for _, c := range tree.Contents {
+		reading.Contents = append(reading.Contents, eventstore.Blob{SHA256: c.SHA256, Bytes: c.Bytes})
+	}
+	return reading, err
+}
