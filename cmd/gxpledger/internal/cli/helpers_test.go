@@ -15,18 +15,21 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
 )
 
-// desk is a place where somebody runs commands: a home, a clock and an environment.
+// desk is a place where somebody runs commands, one a minute: a home, a clock and an environment. The clock stands still
+// while a command runs, so that screens do not change. It has to move between commands, or no lease would ever run out.
 type desk struct {
-	t    *testing.T
-	home string
-	env  map[string]string
-	now  func() time.Time
+	t        *testing.T
+	home     string
+	env      map[string]string
+	now      func() time.Time
+	commands int // that were run
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	return &desk{t: t, home: filepath.Join(t.TempDir(), "home"), env: map[string]string{}, now: func() time.Time { return noon }}
+	d := &desk{t: t, home: filepath.Join(t.TempDir(), "home"), env: map[string]string{}}
+	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, d.commands, 0, 0, time.UTC) }
+	return d
 }
 
 // result is what a command left behind.
@@ -46,6 +49,7 @@ func (d *desk) bare(ctx context.Context, args ...string) result {
 		return value, ok
 	}
 	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now}.Run(ctx, args)
+	d.commands++
 	return result{t: d.t, args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
