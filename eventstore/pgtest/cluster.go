@@ -130,16 +130,14 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start starts the server at a free port, or at its old one, and waits until it answers.
+// start starts a new server at a free port and waits until it answers.
 func (c *Cluster) start() error {
 	const tries = 5 // somebody else may take the port between our look and the server's
 	var err error
 	for range tries {
-		port := c.port
-		if port == 0 {
-			if port, err = freePort(); err != nil {
-				return err
-			}
+		var port int
+		if port, err = freePort(); err != nil {
+			return err
 		}
 		if err = c.launch(port); err == nil {
 			c.port = port
@@ -147,6 +145,19 @@ func (c *Cluster) start() error {
 		}
 	}
 	return err
+}
+
+// restart starts a killed server again. It refuses to start for as long as a process of the killed one is there, which is
+// a moment: each of them looks for its postmaster.
+func (c *Cluster) restart() error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		err := c.launch(c.port)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 func freePort() (int, error) {

@@ -1,0 +1,203 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/eventstore/postgres"
+)
+
+// The server is killed thirty times while sixteen writers append: the postmaster and single backends in turn.
+func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
+	t.Parallel()
+	const writers, kills = 16, 30
+	server := pgtest.NewCluster(t)
+	where := server.Database(t)
+	up(t, where)
+	log := open(t, where)
+	var said promised
+	acknowledged := make(chan struct{})
+	ctx, stop := context.WithCancel(within(t))
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), &said, acknowledged) })
+	}
+	heard := follow(ctx, t, log)
+	for kill := range kills {
+		await(ctx, t, acknowledged, 1+rand.IntN(2*writers))
+		if kill%2 == 0 {
+			server.Kill()
+			server.Restart(t)
+		} else if err := server.KillBackend(ctx, "gxpledger"); err != nil {
+			t.Errorf("kill %d: %v", kill, err)
+		}
+	}
+	await(ctx, t, acknowledged, writers)
+	stop()
+	running.Wait()
+	if n := said.check(t, log); n < kills {
+		t.Errorf("%d batches were acknowledged, want one for each kill at least", n)
+	}
+	checkHeard(t, <-heard)
+}
+
+// writeUntil appends batches to a stream of its own until ctx ends, and notes each.
+func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writer string, said *promised, acknowledged chan<- struct{}) {
+	t.Helper()
+	stream, expected := eventstore.StreamID("stream-"+writer), eventstore.NoStream()
+	for i := 0; ctx.Err() == nil; i++ {
+		batch := eventstoretest.NewBatch(stream, expected, writer, i, 1+i%9)
+		appended, err := persist(ctx, t, log, batch, 5*time.Second)
+		said.note(batch, appended, err)
+		if err != nil {
+			if ctx.Err() == nil {
+				t.Errorf("writer %s, batch %d: %v", writer, i, err)
+			}
+			return
+		}
+		expected = eventstore.AtRevision(appended.LastRevision)
+		select {
+		case acknowledged <- struct{}{}:
+		default: // nobody counts
+		}
+	}
+}
+
+// await waits until n more batches are acknowledged.
+func await(ctx context.Context, t *testing.T, acknowledged <-chan struct{}, n int) {
+	t.Helper()
+	for range n {
+		select {
+		case <-acknowledged:
+		case <-ctx.Done():
+			t.Fatal("the writers stand still")
+		}
+	}
+}
+
+// follow subscribes until ctx ends and then gives the positions that it got.
+func follow(ctx context.Context, t *testing.T, log eventstore.Subscriber) <-chan []eventstore.Position {
+	t.Helper()
+	heard := make(chan []eventstore.Position, 1)
+	go func() {
+		var positions []eventstore.Position
+		for r, err := range log.Subscribe(ctx, 0, eventstore.Filter{}) {
+			if err != nil {
+				if ctx.Err() == nil {
+					t.Errorf("the subscription ended: %v", err)
+				}
+				break
+			}
+			positions = append(positions, r.Position)
+		}
+		heard <- positions
+	}()
+	return heard
+}
+
+func checkHeard(t *testing.T, positions []eventstore.Position) {
+	t.Helper()
+	for i, p := range positions {
+		if p != eventstore.Position(i+1) {
+			t.Fatalf("the subscription got position %d as number %d", p, i+1)
+		}
+	}
+	if len(positions) == 0 {
+		t.Error("the subscription got nothing")
+	}
+}
+
+// The connection is cut after every so many bytes, in both directions: before the transaction arrives, in the middle of
+// it, and after COMMIT, when only the answer is lost.
+func TestAppendsSurviveACutConnection(t *testing.T) {
+	t.Parallel()
+	for _, direction := range []string{"upstream", "downstream"} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			server := made(t)
+			proxy, where := throughProxy(t, server)
+			log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = 3 * time.Second })
+			last := mustAppend(t, log, start("s", 20)) // connected, and every statement prepared
+			for range 8 {
+				last = mustAppend(t, log, after("s", last, 20))
+			}
+			var lost, found int
+			for cut := range 40 {
+				batch := after("s", last, 20)
+				addToxic(t, proxy, direction, cut*cutStep(direction))
+				_, err := log.Append(within(t), batch)
+				if err := proxy.Toxics.RemoveToxic(t.Context(), "cut"); err != nil {
+					t.Fatal(err)
+				}
+				last, _ = persist(within(t), t, log, batch, 5*time.Second)
+				switch {
+				case err == nil && !last.Repeated:
+					t.Fatalf("cut %d: an acknowledged batch was lost", cut)
+				case err != nil && last.Repeated:
+					found++
+				case err != nil:
+					lost++
+				}
+				if last.LastRevision != eventstore.Revision((10+cut)*20-1) {
+					t.Fatalf("cut %d: the stream ends at %d", cut, last.LastRevision)
+				}
+			}
+			t.Logf("of 40 cuts, %d lost the batch and %d only the answer", lost, found)
+			if direction == "upstream" && lost == 0 || direction == "downstream" && found == 0 {
+				t.Errorf("%d cuts lost the batch and %d only the answer: the cuts miss the transaction", lost, found)
+			}
+			if n := len(readAll(t, open(t, server))); n != (9+40)*20 {
+				t.Errorf("the log holds %d events", n)
+			}
+		})
+	}
+}
+
+// cutStep spreads forty cuts over what an append of twenty events says and what it is answered.
+func cutStep(direction string) int {
+	if direction == "upstream" {
+		return 200
+	}
+	return 12
+}
+
+// throughProxy returns a proxy to the server of address, and the address that goes through it.
+func throughProxy(t *testing.T, address string) (*toxiproxy.Proxy, string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(api, "postgres", "127.0.0.1:0", u.Host)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	if _, _, err := net.SplitHostPort(proxy.Listen); err != nil {
+		t.Fatal(err)
+	}
+	u.Host = proxy.Listen
+	return proxy, u.String()
+}
+
+func addToxic(t *testing.T, proxy *toxiproxy.Proxy, direction string, bytes int) {
+	t.Helper()
+	toxic := fmt.Sprintf(`{"name":"cut","type":"limit_data","stream":%q,"attributes":{"bytes":%d}}`, direction, bytes)
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+		t.Fatal(err)
+	}
+}
