@@ -79,11 +79,16 @@ func showLineage(screen *render.Screen, repository string, l query.Lineage) {
 
 func entryTitle(e query.Entry) render.Styled {
 	title := fmt.Sprintf("Scan %d: %s", e.Scan, e.What)
-	if v := e.Version; v != nil {
-		title = fmt.Sprintf("Scan %d: version %d, %s", e.Scan, v.Version, e.What)
-		if e.What == query.WhatNew {
-			title += " at " + v.Key()
-		}
+	switch v := e.Version; {
+	case e.What == query.WhatRejected:
+		title += ", the file is there and could not be parsed"
+	case v == nil:
+	case e.What == query.WhatNew:
+		title += " at " + v.Key()
+	case e.What == query.WhatMoved:
+		title += " to " + v.Key()
+	default:
+		title += fmt.Sprintf(", version %d", v.Version)
 	}
 	if e.Evidence != "" {
 		title += ", evidence " + e.Evidence

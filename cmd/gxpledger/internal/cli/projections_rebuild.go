@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -160,8 +159,10 @@ func (o *rebuildOptions) rebuild(ctx context.Context, v *view, recorder *eventst
 	report, cause := runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog})
 	act := domain.AdminActed{
 		ID: id.String(), Action: actRebuild, Target: name, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(),
-		Arguments: map[string]string{"adopt_log": strconv.FormatBool(o.adoptLog)}, Outcome: "succeeded",
-		Detail: fmt.Sprintf("build %d from %d events", report.Number, report.Events),
+		Outcome: "succeeded", Detail: fmt.Sprintf("build %d from %d events", report.Number, report.Events),
+	}
+	if o.adoptLog {
+		act.Arguments = map[string]string{"adopt_log": "true"}
 	}
 	if cause != nil {
 		act.Outcome, act.Detail = "failed", cause.Error()

@@ -26,7 +26,7 @@ type Lineage struct {
 
 // Entry is one thing that happened to an artifact: what the engine recorded, and apart from it what git claims.
 type Entry struct {
-	// What is new, changed, reread, moved, removed or relinked.
+	// What is new, changed, reread, moved, removed, rejected or relinked.
 	What string `json:"what"`
 	// Recorded by the engine.
 	Scan       int64     `json:"scan"` // number of the scan
@@ -52,6 +52,7 @@ const (
 	WhatReread   = "reread" // the same bytes, read by another reader or with other keys
 	WhatMoved    = "moved"
 	WhatRemoved  = "removed"
+	WhatRejected = "rejected" // still there, but it could not be parsed any more
 	WhatRelinked = "relinked" // unchanged itself, but a link of it leads elsewhere
 )
 
@@ -193,7 +194,11 @@ func (t *teller) lineage(ctx context.Context, numbers []int64) (Lineage, error) 
 		entries = append(entries, relinked...)
 	}
 	if last.EndReason == "removed" {
-		entries = append(entries, t.removal(last))
+		removal, err := t.removal(ctx, last)
+		if err != nil {
+			return Lineage{}, err
+		}
+		entries = append(entries, removal)
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Position, b.Position) })
 	return Lineage{
@@ -225,10 +230,23 @@ func (t *teller) version(before, v *Version) Entry {
 	return e
 }
 
-func (t *teller) removal(last Version) Entry {
+// removal tells why the last version ended: its file is gone, or cannot be parsed any more.
+func (t *teller) removal(ctx context.Context, last Version) (Entry, error) {
+	var w where
+	w.and("resource_type = ?", "file")
+	w.and("resource_id = ?", last.Path)
+	w.and("scan_id = ?", last.EndedScanID)
+	w.and("action = ?", "ARTIFACT_REJECTED")
+	rejected, err := count(ctx, t.reader, "FROM audit_log"+w.String(), w.args...)
+	if err != nil {
+		return Entry{}, err
+	}
 	e := t.entry(WhatRemoved, last.EndedScanID)
+	if rejected > 0 {
+		e.What = WhatRejected
+	}
 	e.RecordedAt, e.Position = last.EndedAt, last.EndedPosition
-	return e
+	return e, nil
 }
 
 // relinked tells of the scans that left the artifact as it was and resolved links of it differently.

@@ -93,6 +93,15 @@ func TestHistoryFollowsMovesRemovalsAndReturns(t *testing.T) {
 	}
 }
 
+func TestHistoryTellsThatAFileCouldNotBeParsedAnyMore(t *testing.T) {
+	t.Parallel()
+	good := domaintest.Requirement("REQ-1", "a")
+	w := newWorld(t).scan(good).scan(domaintest.Malformed(domain.KindRequirement, good.Path, "{")).scan(good)
+	h := historyOf(t, w, "REQ-1")
+	want(t, entries(h.Artifacts[0]), "requirement .gxp/requirements/REQ-1.md present=false", "scan 1 new #1 v1", "scan 2 rejected -")
+	want(t, entries(h.Artifacts[1]), "requirement .gxp/requirements/REQ-1.md present=true", "scan 3 new #2 v1")
+}
+
 func TestHistoryTellsWhereLinksLeadSince(t *testing.T) {
 	t.Parallel()
 	story := domaintest.UserStory("US-1", "REQ-1")

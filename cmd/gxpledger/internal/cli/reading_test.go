@@ -1,0 +1,252 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A signed record whose signature nobody can verify without a key. Header and payload are plain JSON.
+const unsigned = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImNpIn0." + // {"alg":"ES256","kid":"ci"}
+	"eyJneHBfaWQiOiJFVi1TUEVDLTAwMSIsInNwZWNfaWQiOiJTUEVDLTAwMSIsInZlcmlmaWNhdGlvbl90aWVyIjoiT1EiLCJ0ZXN0X3Jlc3VsdHMiOnsidG9vbCI6InZpdGVzdCIsInBhc3NlZCI6NCwiZmFpbGVkIjowLCJza2lwcGVkIjoxfX0." +
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+// hostileTitle moves the cursor, turns the reading direction and forges a line, as YAML writes it.
+const hostileTitle = `"Harm\e[2Jless\u202egpj.exe\nREQ-999 approved"`
+
+// recorded is a desk at which three scans of "demo" were recorded, a minute apart: one that found everything, one after
+// changes, moves and removals, and one that was refused.
+func recorded(t *testing.T) (*desk, repo) {
+	t.Helper()
+	d := newDesk(t)
+	minute := 0
+	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC) }
+	r := newRepo(t).requirement("REQ-002", "The second").requirement("REQ-003", hostileTitle).
+		story("US-001", "REQ-001").story("US-002", "REQ-404").spec("SPEC-001", "US-001").spec("SPEC-002", "US-001").
+		write(".gxp/evidence/EV-SPEC-001.jws", unsigned).
+		write(".gxp/requirements/REQ-004.md", "---\ngxp_id: REQ-004\ntitle: The fourth\ngxp_risk_rating: LOW\ndescription: it\n"+
+			"acceptance_criteria:\n  - stray: colon\n---\n").
+		write(".gxp/requirements/REQ-009.md", "---\ngxp_id: REQ-009\ntitle: [never closed\n---\n").
+		commit("Write it down")
+	d.scan(r, "--links", "flag", "--reason", "first look").wantCode(0)
+
+	minute++
+	r.write(".gxp/requirements/REQ-001.md", "---\ngxp_id: REQ-001\ntitle: The first, again\ngxp_risk_rating: LOW\ndescription: it\n"+
+		"acceptance_criteria:\n  - one\n  - two\n---\n")
+	r.git("mv", ".gxp/requirements/REQ-002.md", ".gxp/requirements/REQ-002-moved.md")
+	r.git("rm", "-q", ".gxp/specs/SPEC-002.md")
+	r.requirement("REQ-404", "The missing one").commit("Change it\n\nand more")
+	d.scan(r, "--links", "flag").wantCode(0)
+
+	minute++
+	r.story("US-003", "REQ-405").commit("Break it")
+	d.scan(r).wantCode(1)
+	return d, r
+}
+
+// masked hides what differs from run to run: ids and hashes of events.
+func (r result) masked() result {
+	for pattern, with := range map[string]string{
+		`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`: "EVENT-ID",
+		`"payload_sha256": "[0-9a-f]{64}"`:                              `"payload_sha256": "HASH"`,
+	} {
+		r.stdout = regexp.MustCompile(pattern).ReplaceAllString(r.stdout, with)
+	}
+	return r
+}
+
+func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	for name, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"scans.txt":             {0, []string{"scans"}},
+		"scans.json":            {0, []string{"scans", "--json"}},
+		"scans_failed.txt":      {0, []string{"scans", "--failed"}},
+		"show_requirements.txt": {0, []string{"show", "requirements"}},
+		"show_risk.txt":         {0, []string{"show", "requirement", "--risk", "LOW"}},
+		"show_none.txt":         {0, []string{"show", "user-stories", "--tier", "IQ"}},
+		"show_stories.txt":      {0, []string{"show", "stories", "--parent", "REQ-404"}},
+		"show_stories.json":     {0, []string{"show", "stories", "--parent", "REQ-404", "--json"}},
+		"show_evidence.txt":     {0, []string{"show", "evidence"}},
+		"show_rejected.txt":     {0, []string{"show", "rejected"}},
+		"show_links.txt":        {0, []string{"show", "links"}},
+		"show_findings.txt":     {0, []string{"show", "findings"}},
+		"show_req.txt":          {0, []string{"show", "requirements", "REQ-001"}},
+		"show_ev.txt":           {0, []string{"show", "evidence", "EV-SPEC-001"}},
+		"show_ev.json":          {0, []string{"show", "evidence", "EV-SPEC-001", "--json"}},
+		"show_hostile.txt":      {0, []string{"show", "requirement", "REQ-003"}},
+		"history.txt":           {0, []string{"history", "REQ-001"}},
+		"history.json":          {0, []string{"history", "REQ-002", "--json"}},
+		"history_moved.txt":     {0, []string{"history", "REQ-002"}},
+		"history_removed.txt":   {0, []string{"history", "SPEC-002"}},
+		"history_relinked.txt":  {0, []string{"history", "US-002"}},
+		"diff.txt":              {0, []string{"diff", "scan:1", "scan:2"}},
+		"diff_back.txt":         {0, []string{"diff", "scan:3", "scan:1"}},
+		"diff_none.txt":         {0, []string{"diff", "scan:2", "scan:3"}},
+		"diff.json":             {0, []string{"diff", "scan:1", "scan:2", "--json"}},
+		"gaps.txt":              {3, []string{"gaps"}},
+		"gaps.json":             {3, []string{"gaps", "--json"}},
+		"audit.txt":             {0, []string{"audit"}},
+		"audit.json":            {0, []string{"audit", "--limit", "1", "--json"}},
+		"audit_resource.txt":    {0, []string{"audit", "--resource", "REQ-002"}},
+		"audit_none.txt":        {0, []string{"audit", "--since", "2026-03-02"}},
+		"log.txt":               {0, []string{"log", "--after", "10"}},
+		"log_backwards.txt":     {0, []string{"log", "--backwards", "--limit", "2"}},
+		"log_none.txt":          {0, []string{"log", "--stream", "engine"}},
+		"projections.txt":       {0, []string{"projections", "status"}},
+		"verify.txt":            {0, []string{"verify"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := d.run(c.args...)
+			got.t = t
+			got.wantCode(c.code).masked().golden(name, r.dir, "REPOSITORY", d.home, "HOME")
+			if strings.ContainsAny(got.stdout+got.stderr, "\x1b\u202e\a\r") {
+				t.Errorf("hostile text reached the screen:\n%q", got.stdout)
+			}
+		})
+	}
+}
+
+func TestContentComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	first := "---\ngxp_id: REQ-001\ntitle: The first\ngxp_risk_rating: HIGH\ndescription: it\n---\n"
+	for args, want := range map[string]string{
+		".gxp/requirements/REQ-001.md --scan 1": first,
+		".gxp/requirements/REQ-009.md":          "---\ngxp_id: REQ-009\ntitle: [never closed\n---\n",
+		".gxp/requirements/REQ-009.md --scan 2": "---\ngxp_id: REQ-009\ntitle: [never closed\n---\n",
+		"./.gxp/evidence/EV-SPEC-001.jws":       unsigned,
+		".gxp/requirements/REQ-002.md --scan 1": "---\ngxp_id: REQ-002\ntitle: The second\ngxp_risk_rating: HIGH\ndescription: it\n---\n",
+	} {
+		got := d.run(append([]string{"content"}, strings.Fields(args)...)...).wantCode(0)
+		if got.stdout != want || got.stderr != "" {
+			t.Errorf("content %s: %q, want the bytes as they were", args, got.stdout)
+		}
+	}
+	var shown struct {
+		SHA256  string `json:"sha256"`
+		Content []byte `json:"content"`
+	}
+	if err := json.Unmarshal([]byte(d.run("content", ".gxp/requirements/REQ-001.md", "--scan", "1", "--json").stdout), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if string(shown.Content) != first {
+		t.Errorf("--json: %q", shown.Content)
+	}
+	for _, digits := range []int{6, 20, 64} {
+		if got := d.run("content", strings.ToUpper(shown.SHA256[:digits])).wantCode(0); got.stdout != first {
+			t.Errorf("by %d digits: %q", digits, got.stdout)
+		}
+	}
+	d.run("content", shown.SHA256[:8]+"ffff0000").wantCode(1).says(shown.SHA256)
+	d.run("content", shown.SHA256[:5]).wantCode(1).says("there is no file")
+	d.run("content", ".gxp/requirements/REQ-002.md").wantCode(1).says("it was there until scan 2", "--scan")
+	d.run("content", ".gxp/requirements/REQ-1.md").wantCode(1).says("REQ-001.md")
+	_ = r
+}
+
+func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	for args, c := range map[string]struct {
+		code  int
+		parts []string
+	}{
+		"show":                                          {2, []string{"KIND"}},
+		"show requiremnet":                              {2, []string{"did you mean requirements?"}},
+		"show things":                                   {2, []string{"want one of requirements, stories"}},
+		"show findings --risk high":                     {2, []string{"--risk does not apply to findings"}},
+		"show requirements REQ-01":                      {1, []string{`"REQ-001"`}},
+		"show requirements US-001":                      {1, []string{"it is a user story: look among the user stories"}},
+		"show requirements a b":                         {2, []string{`leave out "b"`}},
+		"show requirements --repository x":              {1, []string{`there is no repository "x"`}},
+		"history":                                       {2, []string{"needs one ID or path"}},
+		"history SPEC-003":                              {1, []string{`"SPEC-002"`}},
+		"diff scan:1":                                   {2, []string{"scan:A and scan:B"}},
+		"diff scan:1 2026-03-01":                        {2, []string{"want scan:N", "cannot be given here yet"}},
+		"diff scan:1 scan:x":                            {2, []string{"from 1"}},
+		"diff scan:1 scan:9":                            {1, []string{`"demo" has the scans 1 to 3`}},
+		"audit --since yesterday":                       {2, []string{"want a date such as"}},
+		"audit --since 2026-03-02 --until 2026-02-01":   {2, []string{"nothing can be between"}},
+		"audit --action scan_faled":                     {1, []string{`"SCAN_FAILED"`}},
+		"audit --outcome faild":                         {2, []string{"did you mean failed?"}},
+		"audit --limit -1":                              {2, []string{"want a number from 1"}},
+		"content":                                       {2, []string{"needs one SHA-256 or path"}},
+		"content x --scan 0":                            {2, []string{"from 1"}},
+		"content .gxp/requirements/REQ-001.md --scan 9": {1, []string{"1 to 3"}},
+		"log --type scan.complete":                      {2, []string{"did you mean scan.completed?"}},
+		"log --follow --backwards":                      {2, []string{"exclude each other"}},
+		"projections statsu":                            {2, []string{"did you mean status?"}},
+		"projections rebuild":                           {2, []string{"artifacts", "--all"}},
+		"projections rebuild artefacts --reason x":      {2, []string{"did you mean artifacts?"}},
+		"projections rebuild artifacts":                 {2, []string{"--reason is required"}},
+		"projections rebuild artifacts --all":           {2, []string{"exclude each other"}},
+		"scans extra":                                   {2, []string{"takes no arguments"}},
+		"gaps --reposit demo":                           {2, []string{"--repository"}},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			got := d.run(strings.Fields(args)...)
+			got.t = t
+			got.wantCode(c.code).says(c.parts...)
+			if got.stdout != "" {
+				t.Errorf("wrote %q to standard output", got.stdout)
+			}
+		})
+	}
+}
+
+func TestReadingWithoutALogSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, args := range []string{
+		"scans", "show requirements", "history X", "diff scan:1 scan:2", "gaps", "audit", "content X", "log",
+		"projections status", "projections rebuild audit --reason x", "verify",
+	} {
+		d.run(strings.Fields(args)...).wantCode(1).says("there is no log", "gxpledger scan")
+	}
+}
+
+func TestEveryCommandHasHelpWithExamples(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, command := range []string{
+		"scans", "show", "history", "diff", "gaps", "audit", "content", "log", "projections", "projections status",
+		"projections rebuild", "verify",
+	} {
+		got := d.bare(t.Context(), append(strings.Fields(command), "--help")...).wantCode(0)
+		if !strings.Contains(got.stdout, "Examples:\n  gxpledger "+command) {
+			t.Errorf("%s --help has no examples:\n%s", command, got.stdout)
+		}
+	}
+}
+
+func TestSeveralRepositoriesAreToldApart(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	for range 2 {
+		d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
+	}
+	for _, args := range []string{"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit"} {
+		all := d.run(strings.Fields(args)...)
+		one := d.run(append(strings.Fields(args), "--repository", "other")...)
+		if !strings.Contains(all.stdout, "demo") || !strings.Contains(all.stdout, "other") {
+			t.Errorf("%s does not tell the repositories apart:\n%s", args, all.stdout)
+		}
+		if one.stdout == all.stdout || strings.Contains(one.stdout, "demo") {
+			t.Errorf("%s --repository other shows the other one too:\n%s", args, one.stdout)
+		}
+	}
+	for _, args := range []string{
+		"show requirements REQ-001", "history REQ-001", "diff scan:2 scan:1", "content .gxp/requirements/REQ-001.md",
+	} {
+		d.run(strings.Fields(args)...).wantCode(2).says(`"demo"`, `"other"`, "--repository")
+		d.run(append(strings.Fields(args), "--repository", "other")...).wantCode(0)
+	}
+}
