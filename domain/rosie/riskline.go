@@ -5,7 +5,7 @@ import "strings"
 // riskLine takes an entry of one line apart: a date in brackets, and behind it columns between bars.
 func riskLine(text string) (date string, columns []string, ok bool) {
 	inner, rest, closed := strings.Cut(strings.TrimPrefix(text, "["), "]")
-	if !strings.HasPrefix(text, "[") || !closed || strings.Contains(inner, "[") || !strings.Contains(rest, "|") {
+	if !strings.HasPrefix(text, "[") || !closed || !strings.Contains(rest, "|") {
 		return "", nil, false
 	}
 	return strings.TrimSpace(inner), strings.Split(rest, "|"), true

@@ -53,8 +53,8 @@ func TestRiskEntriesInBothFormats(t *testing.T) {
 			`{"id":"RISK-INF-001","risk":"HIGH","test_coverage":"SPEC-1\n* **Not closed: x\n- **1st:** y\n- url:http://x"}`, "risk.spec SPEC-1", "Dash", "", "RISK-INF-001",
 		},
 		"a block with plain labels": {
-			"## RISK-001\n* Risk: HIGH\nfree text\n- not a label\n",
-			`{"id":"RISK-001","risk":"HIGH\nfree text\n- not a label"}`, "", "", "", "",
+			"## RISK-001\n* Risk: HIGH\nfree text\n- **Bold** words\n- not a label\n",
+			`{"id":"RISK-001","risk":"HIGH\nfree text\n- **Bold** words\n- not a label"}`, "", "", "", "",
 		},
 	}
 	for name, test := range tests {
@@ -88,13 +88,14 @@ func TestMalformedRiskLines(t *testing.T) {
 		lines []int
 		codes []string
 	}{
-		"words between entries": {"# c\n" + goodLine + "what is this\n", []int{3}, []string{"malformed"}},
-		"no id":                 {goodLine + "[2026-02-05] REQ-001 | Risk: HIGH\n", []int{2}, []string{"malformed"}},
-		"no columns":            {goodLine + "[2026-02-05] RISK-002\n", []int{2}, []string{"malformed"}},
-		"an id twice":           {goodLine + "\n" + goodLine, []int{3}, []string{"repeated"}},
-		"no level":              {"[2026-02-05] RISK-001 | REQ-001 | Impact: x\n", []int{1}, []string{"missing_field"}},
-		"a heading without id":  {"## RISK-001\n- **Risk:** LOW\n## RISK-: x\n", []int{3}, []string{"malformed"}},
-		"a heading misspelt":    {"## RISK-001\n- **Risk:** LOW\n## RISK 002\n", []int{3}, []string{"malformed"}},
+		"words between entries":  {"# c\n" + goodLine + "what is this\n", []int{3}, []string{"malformed"}},
+		"no id":                  {goodLine + "[2026-02-05] REQ-001 | Risk: HIGH\n", []int{2}, []string{"malformed"}},
+		"no columns":             {goodLine + "[2026-02-05] RISK-002\n", []int{2}, []string{"malformed"}},
+		"an id twice":            {goodLine + "\n" + goodLine, []int{3}, []string{"repeated"}},
+		"no level":               {"[2026-02-05] RISK-001 | REQ-001 | Impact: x\n", []int{1}, []string{"missing_field"}},
+		"a heading without id":   {"## RISK-001\n- **Risk:** LOW\n## RISK-: x\n", []int{3}, []string{"malformed"}},
+		"a heading run together": {"## RISK-001\n- **Risk:** LOW\n## RISK-002_x: y\n", []int{3}, []string{"malformed"}},
+		"a heading misspelt":     {"## RISK-001\n- **Risk:** LOW\n## RISK 002\n", []int{3}, []string{"malformed"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -148,4 +149,20 @@ func TestRiskDigestCoversTheEntryAlone(t *testing.T) {
 	_, block := entries(t, "## RISK-001: t\n- **Risk:** LOW\n\n\n## RISK-002: u\n- **Risk:** LOW\n")
 	_, spaced := entries(t, "## RISK-001: t\n\n- **Risk:** LOW\n## RISK-002: u\n- **Risk:** LOW\n")
 	equal(t, "digest of a block with other blank lines", spaced[0].Digest, block[0].Digest)
+}
+
+// An entry is kept up to a size; beyond it the file's bytes tell, and a finding says so.
+func TestLongRiskEntry(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"many labels":      "## RISK-001: x\n- Risk: LOW\n" + labels(100),
+		"a label repeated": "## RISK-001: x\n- Risk: LOW\n" + strings.Repeat("- Impact: and so on and on\n", 2000),
+		"one long column":  "[d] RISK-001 | INFRA | Risk: LOW | Impact: " + strings.Repeat("x", 20_000),
+	} {
+		file, all := entries(t, text)
+		equal(t, name+": findings", codes(file.Findings), []string{"cut"})
+		if kept := fields(t, all[0]); len(kept) > 50 || len(all[0].Fields) > 20_000 {
+			t.Errorf("%s: %d fields, %d bytes", name, len(kept), len(all[0].Fields))
+		}
+	}
 }
