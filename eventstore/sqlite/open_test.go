@@ -322,3 +322,33 @@ func size(t *testing.T, path string) int64 {
 	}
 	return info.Size()
 }
+
+// An append of the same handle wakes a subscription; it does not wait for the next look at the file.
+func TestAnAppendWakesTheSubscriptionsOfItsHandle(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.db")
+	log, err := sqlite.Open(t.Context(), path, sqlite.Options{Now: time.Now, Poll: 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	appendTo(t, log, "s-0", 3)
+	n := 0
+	for r, err := range log.Subscribe(t.Context(), 0, eventstore.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 12 {
+			break
+		}
+		if r.EndsBatch() {
+			stream := eventstore.StreamID(fmt.Sprintf("s-%d", n))
+			arrived := make(chan struct{})
+			go func() { // while the subscription waits, or is about to
+				close(arrived)
+				appendTo(t, log, stream, 3)
+			}()
+			<-arrived
+		}
+	}
+}
