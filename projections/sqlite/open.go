@@ -103,16 +103,32 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
+// makePrivate makes an empty file that only its owner may read, unless there is one. SQLite gives the files that it
+// lays beside a database the rights of the database.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 func open(ctx context.Context, path string, options Options, mode mode) (*DB, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("open tables %s: %w: %w", path, projections.ErrInvalid, err)
 	}
-	if err := migrate(ctx, path, options, mode); err != nil {
+	err := makePrivate(path)
+	if err == nil {
+		err = migrate(ctx, path, options, mode)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open tables %s: %w", path, err)
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
-	var err error
 	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
 		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON")))
 	}
