@@ -14,9 +14,16 @@ const manual = "../../../../docs/cli.md"
 
 var example = regexp.MustCompile("(?s)<!-- (\\S+\\.(?:txt|json)): (.*?) -->\n```\\w*\n.*?\n?```\n")
 
-// TestMain brings the manual up to date behind the tests that write golden screens.
+// TestMain keeps a folder for what tests share, and brings the manual up to date behind the tests that write golden
+// screens.
 func TestMain(m *testing.M) {
+	var err error
+	if records.dir, err = os.MkdirTemp("", "gxpledger-cli-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	_ = os.RemoveAll(records.dir) // what is left is in the system's folder for such
 	if code == 0 && os.Getenv("UPDATE_GOLDEN") == "1" {
 		if err := writeManual(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -2,8 +2,11 @@ package cli_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -16,9 +19,27 @@ const unsigned = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImNpIn0." + // {"alg":"ES256","kid
 // hostileTitle moves the cursor, turns the reading direction and forges a line, as YAML writes it.
 const hostileTitle = `"Harm\e[2Jless\u202egpj.exe\nREQ-999 approved"`
 
-// recorded is a desk at which three scans of "demo" were recorded, a minute apart: one that found everything, one after
-// changes, moves and removals, and one that was refused.
+// records are three scans of "demo", made once for all tests: one that found everything, one after changes, moves and
+// removals, and one that was refused; a minute apart.
+var records struct {
+	once sync.Once
+	dir  string // made and removed by TestMain
+	from string // where the repository was when it was scanned
+}
+
+// recorded is a desk with a copy of the records, and their repository, which nobody may change.
 func recorded(t *testing.T) (*desk, repo) {
+	t.Helper()
+	records.once.Do(func() { makeRecords(t) })
+	d := newDesk(t)
+	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, 2, 0, 0, time.UTC) }
+	if err := os.CopyFS(d.home, os.DirFS(filepath.Join(records.dir, "home"))); err != nil {
+		t.Fatal(err)
+	}
+	return d, repo{t: t, dir: filepath.Join(records.dir, "repo")}
+}
+
+func makeRecords(t *testing.T) {
 	t.Helper()
 	d := newDesk(t)
 	minute := 0
@@ -43,7 +64,20 @@ func recorded(t *testing.T) (*desk, repo) {
 	minute++
 	r.story("US-003", "REQ-405").commit("Break it")
 	d.scan(r).wantCode(1)
-	return d, r
+	records.from = r.dir
+	for name, from := range map[string]string{"home": d.home, "repo": r.dir} {
+		if err := os.CopyFS(filepath.Join(records.dir, name), os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// in is the same desk for a test that runs beside others.
+func (d *desk) in(t *testing.T) *desk {
+	t.Helper()
+	other := *d
+	other.t = t
+	return &other
 }
 
 // masked hides what differs from run to run: ids and hashes of events.
@@ -59,7 +93,7 @@ func (r result) masked() result {
 
 func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 	t.Parallel()
-	d, r := recorded(t)
+	d, _ := recorded(t)
 	for name, c := range map[string]struct {
 		code int
 		args []string
@@ -103,9 +137,8 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := d.run(c.args...)
-			got.t = t
-			got.wantCode(c.code).masked().golden(name, r.dir, "REPOSITORY", d.home, "HOME")
+			got := d.in(t).run(c.args...)
+			got.wantCode(c.code).masked().golden(name, records.from, "REPO")
 			if strings.ContainsAny(got.stdout+got.stderr, "\x1b\u202e\a\r") {
 				t.Errorf("hostile text reached the screen:\n%q", got.stdout)
 			}
@@ -115,7 +148,7 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 
 func TestContentComesBackAsItWas(t *testing.T) {
 	t.Parallel()
-	d, r := recorded(t)
+	d, _ := recorded(t)
 	first := "---\ngxp_id: REQ-001\ntitle: The first\ngxp_risk_rating: HIGH\ndescription: it\n---\n"
 	for args, want := range map[string]string{
 		".gxp/requirements/REQ-001.md --scan 1": first,
@@ -148,7 +181,6 @@ func TestContentComesBackAsItWas(t *testing.T) {
 	d.run("content", shown.SHA256[:5]).wantCode(1).says("there is no file")
 	d.run("content", ".gxp/requirements/REQ-002.md").wantCode(1).says("it was there until scan 2", "--scan")
 	d.run("content", ".gxp/requirements/REQ-1.md").wantCode(1).says("REQ-001.md")
-	_ = r
 }
 
 func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
@@ -192,8 +224,7 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			got := d.run(strings.Fields(args)...)
-			got.t = t
+			got := d.in(t).run(strings.Fields(args)...)
 			got.wantCode(c.code).says(c.parts...)
 			if got.stdout != "" {
 				t.Errorf("wrote %q to standard output", got.stdout)
