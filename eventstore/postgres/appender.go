@@ -114,16 +114,15 @@ func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, erro
 	late := fmt.Errorf("%w: no answer within %s", eventstore.ErrTransient, l.options.AppendTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, l.options.AppendTimeout, late)
 	defer cancel()
-	lookUp := false // the ids, because the server said that it holds one
 	var answers []answer
 	err := l.retry(ctx, func() error {
 		var err error
-		answers, err = l.commitOnce(ctx, group, lookUp)
-		if errors.Is(err, errHeld) && len(group) == 1 && !lookUp {
-			lookUp = true
-			answers, err = l.commitOnce(ctx, group, lookUp)
+		answers, err = l.commitOnce(ctx, group)
+		if errors.Is(err, errHeld) && len(group) == 1 {
+			group[0].suspect = true
+			answers, err = l.commitOnce(ctx, group)
 		}
-		if errors.Is(err, errHeld) && lookUp {
+		if errors.Is(err, errHeld) && len(group) == 1 {
 			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
 		}
 		return err

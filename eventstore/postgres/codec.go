@@ -28,7 +28,7 @@ type codec struct {
 }
 
 func newCodec() (*codec, error) {
-	encoder, err := zstd.NewWriter(nil)
+	encoder, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true)) // so that every frame says how large its content is
 	if err != nil {
 		return nil, fmt.Errorf("make an encoder: %w", err)
 	}
@@ -164,8 +164,8 @@ func appendInt(b []byte, n int) []byte {
 // seal returns the checksum that is stored: SHA-256 over position (8), time in microseconds since 1970 (8) and d.
 func (d digest) seal(position int64, at time.Time) []byte {
 	var b [16 + sha256.Size]byte
-	binary.BigEndian.PutUint64(b[:], uint64(position))              //nolint:gosec // bits
-	binary.BigEndian.PutUint64(b[8:], uint64(at.UTC().UnixMicro())) //nolint:gosec // bits
+	binary.BigEndian.PutUint64(b[:], uint64(position)) //nolint:gosec // bits
+	binary.BigEndian.PutUint64(b[8:], uint64(at.UTC().UnixMicro()))
 	copy(b[16:], d[:])
 	sum := sha256.Sum256(b[:])
 	return sum[:]

@@ -41,7 +41,7 @@ type write struct {
 }
 
 // commitOnce tries once to write group. Its answers are those of the requests, in order; an error is that of all.
-func (l *Log) commitOnce(ctx context.Context, group []*request, lookUp bool) ([]answer, error) { //nolint:revive // the second, slower way of one step
+func (l *Log) commitOnce(ctx context.Context, group []*request) ([]answer, error) {
 	answers := make([]answer, len(group))
 	err := l.once(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		t := &transaction{log: l, conn: conn, ends: make(map[eventstore.StreamID]end, len(group))}
@@ -51,7 +51,7 @@ func (l *Log) commitOnce(ctx context.Context, group []*request, lookUp bool) ([]
 		}
 		for i, r := range group {
 			var err error
-			if answers[i], err = t.judge(ctx, r, lookUp); err != nil {
+			if answers[i], err = t.judge(ctx, r); err != nil {
 				return err
 			}
 		}
@@ -92,12 +92,12 @@ func (t *transaction) begin(ctx context.Context, group []*request) error {
 	return nil
 }
 
-// judge finds out what becomes of r. A batch that expects the end of its stream is written, unless lookUp finds one of
-// its ids; that it is not there is what the unique index says otherwise.
-func (t *transaction) judge(ctx context.Context, r *request, lookUp bool) (answer, error) { //nolint:revive // see commitOnce
+// judge finds out what becomes of r. A batch that expects the end of its stream is written without looking for its ids
+// first: the unique index refuses it when it is wrong, and then it comes again as a suspect.
+func (t *transaction) judge(ctx context.Context, r *request) (answer, error) {
 	at, exists := t.ends[r.batch.Stream]
 	expected := uint64(r.batch.Expected.Next())
-	if expected != at.next || lookUp {
+	if expected != at.next || r.suspect {
 		refusal, err := t.compare(ctx, r)
 		if err != nil || refusal != (answer{}) {
 			return refusal, err

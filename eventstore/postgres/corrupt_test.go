@@ -41,7 +41,7 @@ func TestReadersFindWhatWasForged(t *testing.T) {
 			for _, table := range []string{"events", "batches", "streams"} {
 				exec(t, forger, "ALTER TABLE gxp_log."+table+" DISABLE TRIGGER ALL")
 			}
-			for _, statement := range strings.Split(forge.sql, "; ") {
+			for statement := range strings.SplitSeq(forge.sql, "; ") {
 				exec(t, forger, statement)
 			}
 			found := false

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -28,16 +29,15 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 	where := server.Database(t)
 	up(t, where)
 	log := open(t, where)
-	var said promised
-	acknowledged := make(chan struct{})
+	said := &promised{kept: make(chan struct{})}
 	ctx, stop := context.WithCancel(within(t))
 	var running sync.WaitGroup
 	for w := range writers {
-		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), &said, acknowledged) })
+		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), said) })
 	}
 	heard := follow(ctx, t, log)
 	for kill := range kills {
-		await(ctx, t, acknowledged, 1+rand.IntN(2*writers))
+		said.await(ctx, t, 1+rand.IntN(2*writers))
 		if kill%2 == 0 {
 			server.Kill()
 			server.Restart(t)
@@ -45,7 +45,7 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 			t.Errorf("kill %d: %v", kill, err)
 		}
 	}
-	await(ctx, t, acknowledged, writers)
+	said.await(ctx, t, writers)
 	stop()
 	running.Wait()
 	if n := said.check(t, log); n < kills {
@@ -55,7 +55,7 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 }
 
 // writeUntil appends batches to a stream of its own until ctx ends, and notes each.
-func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writer string, said *promised, acknowledged chan<- struct{}) {
+func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writer string, said *promised) {
 	t.Helper()
 	stream, expected := eventstore.StreamID("stream-"+writer), eventstore.NoStream()
 	for i := 0; ctx.Err() == nil; i++ {
@@ -69,22 +69,6 @@ func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writ
 			return
 		}
 		expected = eventstore.AtRevision(appended.LastRevision)
-		select {
-		case acknowledged <- struct{}{}:
-		default: // nobody counts
-		}
-	}
-}
-
-// await waits until n more batches are acknowledged.
-func await(ctx context.Context, t *testing.T, acknowledged <-chan struct{}, n int) {
-	t.Helper()
-	for range n {
-		select {
-		case <-acknowledged:
-		case <-ctx.Done():
-			t.Fatal("the writers stand still")
-		}
 	}
 }
 
@@ -163,6 +147,41 @@ func TestAppendsSurviveACutConnection(t *testing.T) {
 				t.Errorf("the log holds %d events", n)
 			}
 		})
+	}
+}
+
+// A connection on which nothing comes or goes any more is the worst: nobody says that it is gone. Calls end in time, and
+// the counter row is free again soon, for whoever can still reach the server.
+func TestAppendsSurviveASilentConnection(t *testing.T) {
+	t.Parallel()
+	server := made(t)
+	proxy, where := throughProxy(t, server)
+	log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = 500 * time.Millisecond })
+	last := mustAppend(t, log, start("s", 20))
+	batch := after("s", last, 20)
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"cut","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, deadline := range []time.Duration{100 * time.Millisecond, patience} { // the caller's, and the log's own
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		_, err := log.Append(ctx, batch)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, eventstore.ErrTransient) {
+			t.Errorf("error is %v, want one of the deadline or ErrTransient", err)
+		}
+		if took := time.Since(begun); took > min(deadline, time.Second)+time.Second {
+			t.Errorf("a call took %s", took)
+		}
+	}
+	if last, err := persist(within(t), t, open(t, server), batch, 15*time.Second); err != nil || last.LastRevision != 39 {
+		t.Errorf("another process is answered %+v, %v", last, err)
+	}
+	if err := proxy.Toxics.RemoveToxic(t.Context(), "cut"); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := persist(within(t), t, log, batch, 5*time.Second); err != nil || !last.Repeated {
+		t.Errorf("the batch is answered %+v, %v, want it found", last, err)
 	}
 }
 

@@ -35,34 +35,34 @@ func store() eventstoretest.Store {
 }
 
 // made returns the URL of a database that holds an empty log.
-func made(t testing.TB) string {
-	t.Helper()
-	url := pgtest.Start(t)
-	up(t, url)
+func made(tb testing.TB) string {
+	tb.Helper()
+	url := pgtest.Start(tb)
+	up(tb, url)
 	return url
 }
 
-func up(t testing.TB, url string) {
-	t.Helper()
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
-		t.Fatal(err)
+func up(tb testing.TB, url string) {
+	tb.Helper()
+	if err := postgres.Up(tb.Context(), url, postgres.Place{}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // open opens the log at url for the test.
-func open(t testing.TB, url string, options ...func(*postgres.Options)) *postgres.Log {
-	t.Helper()
+func open(tb testing.TB, url string, options ...func(*postgres.Options)) *postgres.Log {
+	tb.Helper()
 	o := postgres.Options{Now: time.Now}
 	for _, set := range options {
 		set(&o)
 	}
-	log, err := postgres.Open(t.Context(), url, o)
+	log, err := postgres.Open(tb.Context(), url, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := log.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return log

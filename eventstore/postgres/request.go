@@ -17,6 +17,7 @@ type request struct {
 	meta     string           // as stored
 	contents []content        // those that the log did not hold
 	size     int              // bytes that go to the server, about
+	suspect  bool             // an index refused it: its ids are to be looked up; the appender's alone
 	gone     atomic.Bool      // nobody waits for the answer any more
 	done     chan answer      // holds one
 }

@@ -58,13 +58,16 @@ func newStatements(schema string) statements {
 
 		// A content that is there is the same content. Nothing else ignores a conflict.
 		addContents: in(`INSERT INTO @.contents (sha256, size, encoding, bytes)
-			SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::smallint[], $4::bytea[]) ON CONFLICT (sha256) DO NOTHING`),
-		addStreams: in(`INSERT INTO @.streams (id, name) SELECT * FROM unnest($1::bigint[], $2::text[])`),
+			SELECT t.sha256, t.size, t.encoding, t.bytes
+			FROM unnest($1::bytea[], $2::bigint[], $3::smallint[], $4::bytea[]) AS t (sha256, size, encoding, bytes) ON CONFLICT (sha256) DO NOTHING`),
+		addStreams: in(`INSERT INTO @.streams (id, name)
+			SELECT t.id, t.name FROM unnest($1::bigint[], $2::text[]) AS t (id, name)`),
 		addBatches: in(`INSERT INTO @.batches (first, size, stream, revision, recorded_at, meta)
 			SELECT t.first, t.size, t.stream, t.revision, $5, t.meta
 			FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $6::text[]) AS t (first, size, stream, revision, meta)`),
 		addEvents: in(`INSERT INTO @.events (position, id, type, data, checksum)
-			SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[])`),
+			SELECT t.position, t.id, t.type, t.data, t.checksum
+			FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) AS t (position, id, type, data, checksum)`),
 		moveHead: in(`UPDATE @.head SET position = $1, recorded_at = $2, streams = $3`),
 
 		batchesForward: in(batchColumns + ` WHERE b.first >= coalesce((SELECT o.first FROM @.batches AS o

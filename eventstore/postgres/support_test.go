@@ -18,10 +18,10 @@ import (
 // patience bounds what a test waits for. It is reached only by a log that hangs.
 const patience = 2 * time.Minute
 
-func within(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+func within(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -33,46 +33,48 @@ func after(stream eventstore.StreamID, last eventstore.Appended, size int) event
 	return eventstoretest.NewBatch(stream, eventstore.AtRevision(last.LastRevision), "w", int(last.Last), size)
 }
 
-func mustAppend(t testing.TB, log eventstore.Appender, batch eventstore.Batch) eventstore.Appended {
-	t.Helper()
-	appended, err := log.Append(within(t), batch)
+func mustAppend(tb testing.TB, log eventstore.Appender, batch eventstore.Batch) eventstore.Appended {
+	tb.Helper()
+	appended, err := log.Append(within(tb), batch)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return appended
 }
 
-func readAll(t testing.TB, log eventstore.Reader) []eventstore.Record {
-	t.Helper()
+func readAll(tb testing.TB, log eventstore.Reader) []eventstore.Record {
+	tb.Helper()
 	var records []eventstore.Record
-	for r, err := range log.Read(within(t), 0, eventstore.Filter{}) {
+	for r, err := range log.Read(within(tb), 0, eventstore.Filter{}) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		records = append(records, r)
 	}
 	return records
 }
 
-func connect(t testing.TB, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(within(t), url)
+func connect(tb testing.TB, url string) *pgx.Conn {
+	tb.Helper()
+	conn, err := pgx.Connect(within(tb), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) }) // the test may have broken it
+	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) }) // the test may have broken it
 	return conn
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
-	t.Helper()
-	if _, err := conn.Exec(within(t), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+func exec(tb testing.TB, conn *pgx.Conn, sql string, args ...any) {
+	tb.Helper()
+	if _, err := conn.Exec(within(tb), sql, args...); err != nil {
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 
 // promised is what writers were told, to be compared with what the log holds.
 type promised struct {
+	kept chan struct{} // takes one for each that was acknowledged, when somebody waits
+
 	mu      sync.Mutex // guards all below
 	batches []promise
 }
@@ -87,22 +89,40 @@ func (p *promised) note(batch eventstore.Batch, at eventstore.Appended, err erro
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.batches = append(p.batches, promise{batch, err == nil, at})
+	if err == nil {
+		select {
+		case p.kept <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// await waits until n more batches are acknowledged.
+func (p *promised) await(ctx context.Context, tb testing.TB, n int) {
+	tb.Helper()
+	for range n {
+		select {
+		case <-p.kept:
+		case <-ctx.Done():
+			tb.Fatal("the writers stand still")
+		}
+	}
 }
 
 // check fails unless every acknowledged batch is in the log, once, whole and where it was said to be, and every other
 // one is there whole or not at all, and nothing else is there (I1, I3, I4). It returns how many were acknowledged.
-func (p *promised) check(t testing.TB, log eventstore.Reader) int {
-	t.Helper()
+func (p *promised) check(tb testing.TB, log eventstore.Reader) int {
+	tb.Helper()
 	starts := map[eventstore.EventID]eventstore.Position{}
-	records := readAll(t, log)
+	records := readAll(tb, log)
 	next := map[eventstore.StreamID]eventstore.Revision{}
 	for i, r := range records {
 		if r.Position != eventstore.Position(i+1) || r.Revision != next[r.Stream] {
-			t.Fatalf("record %d has position %d and revision %d, want %d", i, r.Position, r.Revision, next[r.Stream])
+			tb.Fatalf("record %d has position %d and revision %d, want %d", i, r.Position, r.Revision, next[r.Stream])
 		}
 		next[r.Stream]++
 		if _, twice := starts[r.ID]; twice {
-			t.Fatalf("position %d: the id is there twice", r.Position)
+			tb.Fatalf("position %d: the id is there twice", r.Position)
 		}
 		starts[r.ID] = r.Position
 	}
@@ -112,22 +132,22 @@ func (p *promised) check(t testing.TB, log eventstore.Reader) int {
 		if b.acknowledged {
 			acknowledged++
 			if first == 0 || first != b.at.First {
-				t.Fatalf("a batch was acknowledged at %d and is at %d", b.at.First, first)
+				tb.Fatalf("a batch was acknowledged at %d and is at %d", b.at.First, first)
 			}
 		}
 		for i, e := range b.batch.Events {
 			known[e.ID] = true
 			if at := starts[e.ID]; first == 0 && at != 0 || first != 0 && at != first+eventstore.Position(i) {
-				t.Fatalf("event %d of the batch at %d is at %d", i, first, at)
+				tb.Fatalf("event %d of the batch at %d is at %d", i, first, at)
 			}
 		}
 		if first != 0 && !b.batch.Repeats(records[first-1:int(first)-1+len(b.batch.Events)]) {
-			t.Fatalf("the batch at %d is not what was appended", first)
+			tb.Fatalf("the batch at %d is not what was appended", first)
 		}
 	}
 	for id, at := range starts {
 		if !known[id] {
-			t.Fatalf("nobody appended what is at %d", at)
+			tb.Fatalf("nobody appended what is at %d", at)
 		}
 	}
 	return acknowledged
@@ -135,8 +155,8 @@ func (p *promised) check(t testing.TB, log eventstore.Reader) int {
 
 // persist appends batch as the Recorder does, again and again while the log does not answer, each call within deadline.
 // It fails the test when a call takes a second longer than that.
-func persist(ctx context.Context, t testing.TB, log eventstore.Appender, batch eventstore.Batch, deadline time.Duration) (eventstore.Appended, error) {
-	t.Helper()
+func persist(ctx context.Context, tb testing.TB, log eventstore.Appender, batch eventstore.Batch, deadline time.Duration) (eventstore.Appended, error) {
+	tb.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -145,7 +165,7 @@ func persist(ctx context.Context, t testing.TB, log eventstore.Appender, batch e
 		appended, err := log.Append(call, batch)
 		cancel()
 		if took := time.Since(begun); took > deadline+time.Second {
-			t.Errorf("a call with a deadline of %s took %s", deadline, took)
+			tb.Errorf("a call with a deadline of %s took %s", deadline, took)
 		}
 		if err == nil || ctx.Err() != nil || !errors.Is(err, eventstore.ErrTransient) && !errors.Is(err, context.DeadlineExceeded) {
 			return appended, err

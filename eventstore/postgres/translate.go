@@ -24,8 +24,7 @@ func translate(ctx context.Context, err error) error {
 		// What the driver says about a call that was cut short depends on where it was then.
 		return cause
 	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if meaning := meaningOf(server.Code); meaning != nil {
 			return fmt.Errorf("%w: %w", meaning, err)
 		}

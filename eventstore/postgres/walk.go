@@ -78,7 +78,7 @@ func newStreamWalkBack(stream eventstore.StreamID, head int64) *walk {
 }
 
 // clamp keeps n among the numbers that the database has, and whose successor it has.
-func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64-1)) } //nolint:gosec // it fits now
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64-1)) }
 
 // clone returns a copy that shares no span that one of the two may change.
 func (w *walk) clone() *walk {
