@@ -128,3 +128,36 @@ func (p *peer) append(ctx context.Context, stream string, at, n int) error {
 		return err
 	})
 }
+
+// BenchmarkRead measures reading a whole log, checksums included, and what a filter for one type in twenty makes of it.
+func BenchmarkRead(b *testing.B) {
+	batches := 100
+	if testing.Short() {
+		batches = 2
+	}
+	log := open(b, made(b))
+	expected := eventstore.NoStream()
+	for range batches {
+		batch := payload("s", expected, 1000)
+		for i := range batch.Events {
+			if i%20 == 0 {
+				batch.Events[i].Type = "scan.completed.v1"
+			}
+		}
+		expected = eventstore.AtRevision(mustAppend(b, log, batch).LastRevision)
+	}
+	for name, filter := range map[string]eventstore.Filter{
+		"all": {}, "one type": {Types: []string{"scan.completed.v1"}}, "one stream": {StreamPrefix: "s"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				for _, err := range log.Read(within(b), 0, filter) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.N*batches*1000)/b.Elapsed().Seconds(), "positions/s")
+		})
+	}
+}
