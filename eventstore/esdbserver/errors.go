@@ -1,0 +1,79 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// refusal is an answer that is not what was asked for: a status, and the trailers by which clients tell cases apart.
+type refusal struct {
+	status  *status.Status
+	trailer metadata.MD
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.status.Message() }
+
+// refuse makes a refusal whose trailers are pairs of name and value.
+func refuse(code codes.Code, text string, trailers ...string) *refusal {
+	return &refusal{status: status.New(code, text), trailer: metadata.Pairs(trailers...)}
+}
+
+func malformed(text string) *refusal { return refuse(codes.InvalidArgument, text) }
+
+func accessDenied(text string) *refusal {
+	return refuse(codes.PermissionDenied, text, "exception", "access-denied")
+}
+
+func appendTooLarge(limit int) *refusal {
+	return refuse(codes.InvalidArgument, "Maximum Append Size of "+strconv.Itoa(limit)+" Exceeded.",
+		"exception", "maximum-append-size-exceeded", "maximum-append-size", strconv.Itoa(limit))
+}
+
+func eventTooLarge(limit, size int, id string) *refusal {
+	return refuse(codes.InvalidArgument,
+		"Event with id "+id+" of "+strconv.Itoa(size)+" bytes is above the limit of "+strconv.Itoa(limit)+".",
+		"exception", "maximum-append-event-size-exceeded", "maximum-append-event-size", strconv.Itoa(limit),
+		"event-id", id, "proposed-append-event-size", strconv.Itoa(size))
+}
+
+func missingMetadata() *refusal {
+	return refuse(codes.InvalidArgument, "Required Metadata Property is missing: type and content-type are required.",
+		"exception", "missing-required-metadata-property", "required-metadata-properties", "type,content-type")
+}
+
+var errStopping = errors.New("server is stopping")
+
+// translate makes a refusal of a failure of the log or of the call itself. What the log says of itself is for the
+// operator; clients get what they can act on.
+func (v *service) translate(ctx context.Context, err error) *refusal {
+	switch {
+	case errors.Is(err, errStopping):
+		return refuse(codes.Unavailable, "the server is stopping")
+	case errors.Is(err, eventstore.ErrClosed):
+		return refuse(codes.Unavailable, "the log is closed")
+	case ctx.Err() != nil:
+		return &refusal{status: status.FromContextError(ctx.Err())}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return refuse(codes.Aborted, "Operation timed out.")
+	}
+	if s, ok := status.FromError(err); ok { // of gRPC, from receiving or sending
+		return &refusal{status: s}
+	}
+	v.options.Failed(err)
+	switch {
+	case errors.Is(err, eventstore.ErrTransient):
+		return refuse(codes.Aborted, "Operation timed out: the log did not answer. Try again with the same event ids.")
+	case errors.Is(err, eventstore.ErrCorrupt):
+		return refuse(codes.DataLoss, "the log is corrupt: ask its operator to run verify")
+	default:
+		return refuse(codes.Unknown, "the log failed: its operator was told why")
+	}
+}

@@ -1,0 +1,174 @@
+package esdbserver
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
+)
+
+// records is what a log yields.
+type records = iter.Seq2[eventstore.Record, error]
+
+// read answers Streams.Read: a page of a stream or of $all, or a subscription to it.
+func (v *service) read(ctx context.Context, c call) error {
+	var request wire.ReadReq
+	if err := c.receive(&request); err != nil {
+		return err
+	}
+	q, err := parseQuery(&request)
+	if err != nil {
+		return err
+	}
+	s := &sender{call: c, log: v.log, now: v.options.Now, textIDs: q.textIDs}
+	switch {
+	case q.live && q.all:
+		return v.followAll(ctx, s, q)
+	case q.live:
+		return v.followStream(ctx, s, q)
+	case q.all:
+		return v.readAll(ctx, s, q)
+	default:
+		return v.readStream(ctx, s, q)
+	}
+}
+
+func (v *service) readAll(ctx context.Context, s *sender, q query) error {
+	found, err := v.pageOfAll(ctx, q)
+	if err != nil {
+		return err
+	}
+	_, err = s.sendPage(ctx, found, q)
+	return err
+}
+
+// pageOfAll returns what $all holds from a place on: forwards from it, backwards from before it.
+func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
+	var after eventstore.Position
+	switch {
+	case q.from.kind == placeExact:
+		head, err := v.log.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if q.from.at > uint64(head)+1 { // the one after the head is where a reader that has all goes on
+			return nil, invalidPosition()
+		}
+		after = eventstore.Position(q.from.at)
+	case (q.from.kind == placeEnd) != q.backwards:
+		return nothing, nil
+	}
+	if q.backwards {
+		return v.log.ReadBackwards(ctx, after, eventstore.Filter{}), nil
+	}
+	return v.log.Read(ctx, max(after, 1)-1, eventstore.Filter{}), nil
+}
+
+func nothing(func(eventstore.Record, error) bool) {}
+
+func (v *service) readStream(ctx context.Context, s *sender, q query) error {
+	missing, err := v.missing(ctx, q.stream)
+	if err != nil {
+		return err
+	}
+	if !missing {
+		_, err = s.sendPage(ctx, v.pageOfStream(ctx, q), q)
+		return err
+	}
+	if hash, ok := contentHash(q.stream); ok {
+		found, err := v.heldContent(ctx, hash)
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			return s.sendHeldContent(found, q)
+		}
+	}
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_StreamNotFound_{StreamNotFound: &wire.ReadResp_StreamNotFound{
+		StreamIdentifier: streamIdentifier(q.stream),
+	}}})
+}
+
+// missing reports whether the log has no such stream.
+func (v *service) missing(ctx context.Context, stream string) (bool, error) {
+	if !possibleName(stream) {
+		return true, nil
+	}
+	for _, err := range v.log.ReadStreamBackwards(ctx, eventstore.StreamID(stream)) {
+		return false, err
+	}
+	return true, nil
+}
+
+// possibleName reports whether the contract of logs allows name for a stream. Others need not be looked for.
+func possibleName(name string) bool {
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= 200
+}
+
+// pageOfStream returns what a stream holds from a place on, that included.
+func (v *service) pageOfStream(ctx context.Context, q query) records {
+	stream := eventstore.StreamID(q.stream)
+	switch {
+	case !q.backwards && q.from.kind == placeEnd:
+		return nothing
+	case !q.backwards:
+		return v.log.ReadStream(ctx, stream, eventstore.Revision(q.from.at))
+	case q.from.kind == placeEnd:
+		return v.log.ReadStreamBackwards(ctx, stream)
+	default:
+		return v.backFrom(ctx, stream, q.from.at)
+	}
+}
+
+// backPage is how many records are held to turn them round.
+const backPage = 32
+
+// backFrom yields the records of stream in falling order from revision at on. Logs read backwards from the end only: this
+// reads page after page forwards, so that the middle of a long stream costs no more than its end.
+func (v *service) backFrom(ctx context.Context, stream eventstore.StreamID, at uint64) records {
+	return func(yield func(eventstore.Record, error) bool) {
+		for end, err := range v.log.ReadStreamBackwards(ctx, stream) {
+			if err != nil {
+				yield(eventstore.Record{}, err)
+				return
+			}
+			at = min(at, uint64(end.Revision))
+			break
+		}
+		for left := at + 1; left > 0; {
+			from := left - min(left, backPage)
+			page, err := v.pageUpTo(ctx, stream, eventstore.Revision(from), left-from)
+			for _, r := range slices.Backward(page) {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(eventstore.Record{}, err)
+				return
+			}
+			left = from
+		}
+	}
+}
+
+// pageUpTo returns size records of stream from a revision on.
+func (v *service) pageUpTo(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision, size uint64) ([]eventstore.Record, error) {
+	var page []eventstore.Record
+	for r, err := range v.log.ReadStream(ctx, stream, from) {
+		if err != nil {
+			return nil, err
+		}
+		if page = append(page, r); uint64(len(page)) == size {
+			break
+		}
+	}
+	return page, nil
+}

@@ -1,0 +1,139 @@
+package esdbserver
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
+)
+
+// sender sends what a call of Read yields, in the form that the client asked for.
+type sender struct {
+	call
+	log     eventstore.ContentStore
+	now     func() time.Time
+	textIDs bool
+}
+
+func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(response) }
+
+// sendPage sends what of found passes the query, up to its limit, and returns how many records that were.
+func (s *sender) sendPage(ctx context.Context, found records, q query) (sent uint64, err error) {
+	if q.limit == 0 {
+		return 0, nil
+	}
+	for r, err := range found {
+		if err != nil {
+			return sent, err
+		}
+		if !q.filter.match(r) {
+			continue
+		}
+		if err := s.sendRecord(ctx, r); err != nil {
+			return sent, err
+		}
+		if sent++; sent == q.limit {
+			break
+		}
+	}
+	return sent, nil
+}
+
+// sendRecord sends r as clients see it.
+func (s *sender) sendRecord(ctx context.Context, r eventstore.Record) error {
+	e, err := s.present(ctx, r)
+	if err != nil {
+		return err
+	}
+	position := uint64(r.Position)
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Event{Event: &wire.ReadResp_ReadEvent{
+		Event: &wire.ReadResp_ReadEvent_RecordedEvent{
+			Id: s.id(r.ID), StreamIdentifier: streamIdentifier(string(r.Stream)), StreamRevision: uint64(r.Revision),
+			PreparePosition: position, CommitPosition: position,
+			Metadata:       e.systemMetadata(r.Type, r.RecordedAt),
+			CustomMetadata: e.metadata, Data: e.data,
+		},
+		Position: &wire.ReadResp_ReadEvent_CommitPosition{CommitPosition: position},
+	}}})
+}
+
+// sendConfirmation tells that a subscription began. It comes before everything else.
+func (s *sender) sendConfirmation() error {
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Confirmation{
+		Confirmation: &wire.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()},
+	}})
+}
+
+// sendCheckpoint tells how far the log was considered.
+func (s *sender) sendCheckpoint(at eventstore.Position) error {
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Checkpoint_{Checkpoint: &wire.ReadResp_Checkpoint{
+		CommitPosition: uint64(at), PreparePosition: uint64(at), Timestamp: timestamppb.New(s.now()),
+	}}})
+}
+
+// sendCaughtUp tells that what follows is new. Older clients know neither of its fields.
+func (s *sender) sendCaughtUp(caughtUp *wire.ReadResp_CaughtUp) error {
+	caughtUp.Timestamp = timestamppb.New(s.now())
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_CaughtUp_{CaughtUp: caughtUp}})
+}
+
+// id is an event id in the form that the client asked for.
+func (s *sender) id(id uuid.UUID) *wire.UUID {
+	if s.textIDs {
+		return uuidText(id)
+	}
+	return &wire.UUID{Value: &wire.UUID_Structured_{Structured: &wire.UUID_Structured{
+		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])), //nolint:gosec // the bits matter, not the sign
+		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])), //nolint:gosec // likewise
+	}}}
+}
+
+func structuredID(s *wire.UUID_Structured) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(s.GetMostSignificantBits()))  //nolint:gosec // the bits matter, not the sign
+	binary.BigEndian.PutUint64(id[8:], uint64(s.GetLeastSignificantBits())) //nolint:gosec // likewise
+	return id
+}
+
+func uuidText(id uuid.UUID) *wire.UUID {
+	return &wire.UUID{Value: &wire.UUID_String_{String_: id.String()}}
+}
+
+func streamIdentifier(name string) *wire.StreamIdentifier {
+	return &wire.StreamIdentifier{StreamName: []byte(name)}
+}
+
+// ticks is t in the unit of the protocol: 100 ns since 1970.
+func ticks(t time.Time) int64 { return t.UnixNano() / 100 }
+
+// noPosition is how the protocol says that an event has none.
+const noPosition = math.MaxUint64
+
+// systemMetadata is what the protocol tells of an event beside its own metadata. Clients end themselves when "created"
+// is no number.
+func (e event) systemMetadata(name string, recordedAt time.Time) map[string]string {
+	contentType := contentTypeBinary
+	if e.json {
+		contentType = contentTypeJSON
+	}
+	return map[string]string{
+		keyType: name, keyContentType: contentType, keyCreated: strconv.FormatInt(ticks(recordedAt), 10),
+	}
+}
+
+// Names and values of the metadata of events.
+const (
+	keyType        = "type"
+	keyContentType = "content-type"
+	keyCreated     = "created"
+
+	contentTypeJSON   = "application/json"
+	contentTypeBinary = "application/octet-stream"
+)
