@@ -89,6 +89,21 @@ func churn(t *testing.T, dir string, stop <-chan struct{}) error {
 	}
 }
 
+// TestARepackUnderAnOpenRevisionIsNotNoticed moves every object after the store was listed.
+func TestARepackUnderAnOpenRevisionIsNotNoticed(t *testing.T) {
+	t.Parallel()
+	dir, id := sample(t)
+	revision := mustOpen(t, dir, gitrepo.Options{}) // has listed no pack: all objects are loose
+	git(t, dir, "gc", "-q", "--prune=now")
+	assertTree(t, revision.Files(), dir, id)
+
+	packed := mustOpen(t, dir, gitrepo.Options{}) // has listed the pack
+	write(t, dir, "more", "x")
+	commit(t, dir, "more")
+	git(t, dir, "repack", "-q", "-a", "-d", "-f")
+	assertTree(t, packed.Files(), dir, id)
+}
+
 func TestFilesMayBeReadByMany(t *testing.T) {
 	t.Parallel()
 	dir := many(t, 200)
