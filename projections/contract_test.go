@@ -93,6 +93,10 @@ func TestTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	if err := other.WritePage(t.Context(), page(taken.Lease, two, 4)); !errors.Is(err, projections.ErrMoved) {
 		t.Errorf("a page from an old checkpoint answers %v, want ErrMoved", err)
 	}
+	must(t, other.Release(t.Context(), taken.Lease))
+	if _, err := other.Renew(t.Context(), taken.Lease); !errors.Is(err, projections.ErrLeaseLost) {
+		t.Errorf("a renewal that comes after the release answers %v, want ErrLeaseLost", err)
+	}
 	if _, err := raw(t, path).ExecContext(t.Context(), "UPDATE projection_builds SET token = token - 1"); err == nil {
 		t.Error("the database lets a token fall")
 	}

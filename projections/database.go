@@ -128,7 +128,8 @@ type Leaser interface {
 	Acquire(ctx context.Context, ref Ref, claim Claim) (Build, error)
 	// Renew prolongs a lease by its TTL from now. Errors: ErrLeaseLost.
 	Renew(ctx context.Context, lease Lease) (Lease, error)
-	// Release ends a lease at once, so that another may be given. A lease that was lost is no error.
+	// Release ends a lease at once and for good, so that another may be given and no renewal revives it. A lease that was
+	// lost is no error.
 	Release(ctx context.Context, lease Lease) error
 }
 

@@ -193,11 +193,16 @@ func (db *DB) Renew(ctx context.Context, lease projections.Lease) (projections.L
 	return lease, nil
 }
 
-// Release implements [projections.Leaser].
+// Release implements [projections.Leaser]. The build gets a token that nobody holds, so that a renewal under way cannot
+// bring the lease back to life.
 func (db *DB) Release(ctx context.Context, lease projections.Lease) error {
 	err := db.write(ctx, db.live, func(ctx context.Context, tx *sql.Conn) error {
-		_, err := tx.ExecContext(ctx, "UPDATE projection_builds SET expires_at = ? WHERE projection = ? AND build = ? AND token = ?",
-			stamp(db.options.Now()), lease.Projection, lease.Number, int64(lease.Token)) //nolint:gosec // tokens stay far below 2^63
+		token, err := nextToken(ctx, tx, lease.Projection)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET expires_at = ?, token = ? WHERE projection = ? AND build = ? AND token = ?",
+			stamp(db.options.Now()), int64(token), lease.Projection, lease.Number, int64(lease.Token)) //nolint:gosec // tokens stay far below 2^63
 		return err
 	})
 	if err != nil {
