@@ -28,7 +28,8 @@ func newGaps(a *app) *cobra.Command {
 		Use:   "gaps",
 		Short: "Find where the chain from requirement to evidence does not hold",
 		Long: "Lists broken links, requirements that no user story leads to, user stories that no spec leads to, and specs that no\n" +
-			"valid evidence leads to: its signature was verified by the operator's key and, for a package, every check passed.\n" +
+			"valid evidence leads to: its signature was verified by the operator's key, for a package every check passed, and it\n" +
+			"claims no failed test.\n" +
 			"The exit code is 3 when there is any gap, and 0 when there is none.",
 		Example: "  gxpledger gaps\n" +
 			"  gxpledger gaps --repository product --json",
@@ -127,9 +128,11 @@ func gapEvidence(g query.Gap) string {
 		counts[e.Overall]++
 	}
 	var parts []string
-	for _, overall := range []string{"invalid", "unverifiable"} {
-		if n := counts[overall]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, overall))
+	for _, unfit := range []struct{ overall, text string }{
+		{"valid", "with failed tests"}, {"invalid", "invalid"}, {"unverifiable", "unverifiable"},
+	} {
+		if n := counts[unfit.overall]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unfit.text))
 		}
 	}
 	return strings.Join(parts, ", ")

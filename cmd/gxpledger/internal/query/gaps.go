@@ -13,7 +13,7 @@ type Gap struct {
 	Repository   string `json:"repository"`
 	// Gap is broken_link, no_story, no_spec or no_valid_evidence.
 	Gap string `json:"gap"`
-	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing or unverified.
+	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing, failed or unverified.
 	State   string `json:"state"`
 	Kind    string `json:"kind"`
 	Number  int64  `json:"number"`
@@ -29,11 +29,12 @@ type Gap struct {
 	Evidence []GapEvidence `json:"evidence,omitempty"`
 }
 
-// GapEvidence is a piece of evidence for a spec that is not valid.
+// GapEvidence is a piece of evidence that does not prove its spec: it is not valid, or it is and says that tests failed.
 type GapEvidence struct {
 	Name    string `json:"name"` // gxp_id or path
 	Path    string `json:"path"`
 	Overall string `json:"overall"`
+	Failed  int64  `json:"failed,omitempty"` // tests that failed, as it claims
 
 	repository string
 	spec       int64
@@ -44,7 +45,7 @@ const (
 	GapBrokenLink = "broken_link"       // a link that leads nowhere, or to another level
 	GapNoStory    = "no_story"          // a requirement that no user story leads to
 	GapNoSpec     = "no_spec"           // a user story that no spec leads to
-	GapNoEvidence = "no_valid_evidence" // a spec that no valid evidence leads to
+	GapNoEvidence = "no_valid_evidence" // a spec that no valid evidence of tests that passed leads to
 )
 
 // The states of gaps, as a traceability matrix calls them.
@@ -52,6 +53,7 @@ const (
 	StateOrphaned   = "orphaned"   // it names a parent that is not there
 	StateWrongKind  = "wrong_kind" // it names a parent at another level
 	StateMissing    = "missing"    // nothing leads to it
+	StateFailed     = "failed"     // valid evidence leads to it, and says that tests failed
 	StateUnverified = "unverified" // evidence leads to it, and none is valid
 )
 
@@ -71,7 +73,7 @@ type Coverage struct {
 	Links        Covered `json:"links"`        // sound, of all
 	Requirements Covered `json:"requirements"` // with a user story
 	Stories      Covered `json:"user_stories"` // with a spec
-	Specs        Covered `json:"specs"`        // with valid evidence
+	Specs        Covered `json:"specs"`        // with valid evidence of tests that passed
 }
 
 // Covered is a part of a whole.
@@ -88,11 +90,12 @@ const (
 		AND l.to_user_story = a.number AND l.kind = 'spec')`
 	hasEvidence = `EXISTS (SELECT 1 FROM traceability_links l JOIN evidence e
 			ON e.repository_id = l.repository_id AND e.number = l.number
-		WHERE l.repository_id = a.repository_id AND l.to_spec = a.number AND e.overall = 'valid')`
+		WHERE l.repository_id = a.repository_id AND l.to_spec = a.number AND e.overall = 'valid' AND COALESCE(e.failed, 0) = 0)`
 )
 
 // Gaps returns every gap, broken links first and then down the levels, each in the order of repositories and paths, and
-// how much is covered. Evidence is valid when its signature is and, for a package, each of its checks.
+// how much is covered. Evidence is valid when its signature is and, for a package, each of its checks. It proves its spec
+// when it is valid and claims no failed test: a signature under a failure only proves the failure.
 func (r *Reader) Gaps(ctx context.Context, filter GapFilter) ([]Gap, Coverage, error) {
 	var coverage Coverage
 	gaps, err := r.brokenLinks(ctx, filter, &coverage)
@@ -122,7 +125,7 @@ func (r *Reader) Gaps(ctx context.Context, filter GapFilter) ([]Gap, Coverage, e
 		level.covered.Covered = level.covered.Total - int64(len(found))
 		gaps = append(gaps, found...)
 	}
-	return gaps, coverage, r.addInvalid(ctx, filter, gaps)
+	return gaps, coverage, r.addUnfit(ctx, filter, gaps)
 }
 
 func (r *Reader) brokenLinks(ctx context.Context, filter GapFilter, coverage *Coverage) ([]Gap, error) {
@@ -186,21 +189,22 @@ func (r *Reader) covered(ctx context.Context, shelf Shelf, filter GapFilter) (Co
 	return Covered{Total: total}, err
 }
 
-// addInvalid names the evidence that leads to a spec and is not valid.
-func (r *Reader) addInvalid(ctx context.Context, filter GapFilter, gaps []Gap) error {
+// addUnfit names the evidence that leads to a spec and does not prove it.
+func (r *Reader) addUnfit(ctx context.Context, filter GapFilter, gaps []Gap) error {
 	var w where
 	is(&w, "l.repository_id", filter.RepositoryID)
-	w.and("e.overall <> 'valid'")
+	w.and("(e.overall <> 'valid' OR e.failed > 0)")
 	found, err := load(ctx, r, []column[GapEvidence]{
 		{"l.repository_id", func(e *GapEvidence) any { return &e.repository }},
 		{"l.to_spec", func(e *GapEvidence) any { return &e.spec }},
 		{"COALESCE(e.gxp_id, e.path)", func(e *GapEvidence) any { return &e.Name }},
 		{"e.path", func(e *GapEvidence) any { return &e.Path }},
 		{"e.overall", func(e *GapEvidence) any { return &e.Overall }},
+		{"COALESCE(e.failed, 0)", func(e *GapEvidence) any { return &e.Failed }},
 	}, `FROM traceability_links l JOIN evidence e ON e.repository_id = l.repository_id AND e.number = l.number
 			AND l.to_spec IS NOT NULL`+w.String()+" ORDER BY e.path, l.link_index", w.args...)
 	if err != nil {
-		return fmt.Errorf("find evidence that is not valid: %w", err)
+		return fmt.Errorf("find evidence that proves nothing: %w", err)
 	}
 	type spec struct {
 		repository string
@@ -220,8 +224,18 @@ func (r *Reader) addInvalid(ctx context.Context, filter GapFilter, gaps []Gap) e
 			continue
 		}
 		if g.Evidence = of[spec{g.RepositoryID, g.Number}]; len(g.Evidence) > 0 {
-			g.State = StateUnverified
+			g.State = stateOf(g.Evidence)
 		}
 	}
 	return nil
+}
+
+// stateOf is failed where a failure is proved, and unverified where nothing is.
+func stateOf(evidence []GapEvidence) string {
+	for _, e := range evidence {
+		if e.Overall == string(domain.VerdictValid) {
+			return StateFailed
+		}
+	}
+	return StateUnverified
 }

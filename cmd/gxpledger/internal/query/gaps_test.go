@@ -64,6 +64,36 @@ func TestAChainThatHoldsHasNoGap(t *testing.T) {
 	}
 }
 
+func TestASignedFailureProvesNoSpec(t *testing.T) {
+	t.Parallel()
+	saying := func(f domain.File, passed, failed int) domain.File {
+		return with(f, func(a *domain.Artifact) { a.Evidence.Tests = &domain.TestTotals{Passed: passed, Failed: failed} })
+	}
+	w := newWorld(t).scan(
+		domaintest.Requirement("REQ-1", "a"), domaintest.UserStory("US-1", "REQ-1"),
+		domaintest.Spec("SPEC-1", "US-1"), saying(evidence("EV-1", "SPEC-1", "valid"), 9, 2), evidence("EV-2", "SPEC-1", "unverifiable"),
+		domaintest.Spec("SPEC-2", "US-1"), saying(evidence("EV-3", "SPEC-2", "invalid"), 9, 2),
+		domaintest.Spec("SPEC-3", "US-1"), saying(evidence("EV-4", "SPEC-3", "valid"), 9, 2), saying(evidence("EV-5", "SPEC-3", "valid"), 11, 0),
+	)
+	gaps, coverage, err := w.reader().Gaps(t.Context(), query.GapFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, lines(gaps, func(g query.Gap) string {
+		line := fmt.Sprintf("%s %s %s:", g.Gap, g.State, g.Name())
+		for _, e := range g.Evidence {
+			line += fmt.Sprintf(" %s %s, %d failed", e.Name, e.Overall, e.Failed)
+		}
+		return line
+	}),
+		"no_valid_evidence failed SPEC-1: EV-1 valid, 2 failed EV-2 unverifiable, 0 failed",
+		"no_valid_evidence unverified SPEC-2: EV-3 invalid, 2 failed",
+	)
+	if coverage.Specs != (query.Covered{Covered: 1, Total: 3}) {
+		t.Errorf("coverage of specs %v, want 1 of 3: one valid piece of evidence of tests that passed is enough", coverage.Specs)
+	}
+}
+
 func TestTheAuditTrailIsFilteredAndKeepsTheNewest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).
