@@ -1,69 +1,247 @@
 package esdbserver_test
 
 import (
-	"errors"
 	"fmt"
-	"io"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 )
-
-// made returns n events of a client.
-func made(name string, n int) []esdb.EventData {
-	events := make([]esdb.EventData, n)
-	for i := range events {
-		events[i] = esdb.EventData{
-			EventID: uuid.New(), EventType: name, ContentType: esdb.ContentTypeJson,
-			Data: fmt.Appendf(nil, `{"n": %d}`, i), Metadata: fmt.Appendf(nil, `{"user":"u%d"}`, i),
-		}
-	}
-	return events
-}
-
-// drain reads a stream of the client to its end.
-func drain(t *testing.T, stream *esdb.ReadStream) []*esdb.RecordedEvent {
-	t.Helper()
-	defer stream.Close()
-	var events []*esdb.RecordedEvent
-	for {
-		e, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return events
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, e.OriginalEvent())
-	}
-}
 
 func TestAClientReadsWhatItAppended(t *testing.T) {
 	t.Parallel()
-	client, ctx := dial(t, served(t, newLog(t), options())), within(t)
-	events := made("order-placed", 3)
-	written, err := client.AppendToStream(ctx, "order-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, events...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if written.NextExpectedVersion != 2 || written.CommitPosition != 3 || written.PreparePosition != 3 {
-		t.Errorf("written at %+v", written)
-	}
-	stream, err := client.ReadStream(ctx, "order-1", esdb.ReadStreamOptions{}, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := drain(t, stream)
-	if len(got) != 3 {
-		t.Fatalf("read %d events, want 3", len(got))
-	}
-	for i, e := range got {
-		want := events[i]
-		if e.EventID != want.EventID || e.EventType != want.EventType || string(e.Data) != string(want.Data) ||
-			string(e.UserMetadata) != string(want.Metadata) || e.ContentType != "application/json" ||
-			e.EventNumber != uint64(i) || e.StreamID != "order-1" || e.Position.Commit != uint64(i+1) {
-			t.Errorf("event %d is %+v", i, e)
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		events := made("order-placed", 3)
+		written, err := client.AppendToStream(within(t), "order-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, events...)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if written.NextExpectedVersion != 2 || written.CommitPosition != 3 || written.PreparePosition != 3 {
+			t.Errorf("written at %+v", written)
+		}
+		stream, err := client.ReadStream(within(t), "order-1", esdb.ReadStreamOptions{}, 100)
+		got := drain(t, stream, err)
+		if len(got) != 3 {
+			t.Fatalf("read %d events, want 3", len(got))
+		}
+		for i, e := range got {
+			want := events[i]
+			if e.EventID != want.EventID || e.EventType != want.EventType || string(e.Data) != string(want.Data) ||
+				string(e.UserMetadata) != string(want.Metadata) || e.ContentType != "application/json" ||
+				e.EventNumber != uint64(i) || e.StreamID != "order-1" || e.Position.Commit != uint64(i+1) {
+				t.Errorf("event %d is %+v", i, e)
+			}
+		}
+	})
+}
+
+// What a client may say of an event comes back as it was, whatever bytes it is.
+func TestAnyBytesComeBack(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	payload := rapid.OneOf(
+		rapid.SampledFrom([]string{
+			"", "{}", "null", ` {"a": 1}`, "{\"a\":\"\u2028<&>\"}\n", `"\ud800"`, "{", "\"\xff\"", "\x00\x01",
+			`{"esdb-client-event":1,"json":true}`, `{"esdb-client-event":1,`, `{"n":1e400,"n":2}`,
+		}),
+		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+	)
+	last := 0
+	rapid.Check(t, func(t *rapid.T) {
+		last++
+		stream := fmt.Sprintf("s-%d", last)
+		want := esdb.EventData{
+			EventID: uuid.New(), EventType: "e", ContentType: esdb.ContentType(rapid.IntRange(0, 1).Draw(t, "content type")),
+			Data: []byte(payload.Draw(t, "data")), Metadata: []byte(payload.Draw(t, "metadata")),
+		}
+		if _, err := client.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, want); err != nil {
+			t.Fatal(err)
+		}
+		page, err := client.ReadStream(t.Context(), stream, esdb.ReadStreamOptions{}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer page.Close()
+		e, err := page.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := e.Event
+		if string(got.Data) != string(want.Data) || (got.ContentType == "application/json") != (want.ContentType == esdb.ContentTypeJson) {
+			t.Errorf("data %q as %s comes back as %q", want.Data, got.ContentType, got.Data)
+		}
+		if len(want.Metadata) > 0 && string(got.UserMetadata) != string(want.Metadata) {
+			t.Errorf("metadata %q comes back as %q", want.Metadata, got.UserMetadata)
+		}
+		if len(want.Metadata) == 0 && string(got.UserMetadata) != `{"actor":"esdb","index":0,"size":1,"attempt":1}` {
+			t.Errorf("without metadata of its own, the event has %q", got.UserMetadata)
+		}
+	})
+}
+
+func TestAnAppendIsWrittenWhereItIsExpected(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		mustAppend(t, client, "s", made("e", 3)...)
+		for name, c := range map[string]struct {
+			stream   string
+			expected esdb.ExpectedRevision
+			conflict string // "" if it is written
+		}{
+			"the last revision":        {"s", esdb.Revision(2), ""},
+			"an earlier revision":      {"s", esdb.Revision(1), "expecting '1' but got '3'"},
+			"a later revision":         {"s", esdb.Revision(9), "expecting '9' but got '3'"},
+			"no stream, but there is":  {"s", esdb.NoStream{}, "expecting 'no_stream' but got '3'"},
+			"no stream":                {"new", esdb.NoStream{}, ""},
+			"a revision of no stream":  {"none", esdb.Revision(0), "expecting '0' but got 'no_stream'"},
+			"a stream, but is none":    {"none", esdb.StreamExists{}, "expecting 'stream_exists' but got 'no_stream'"},
+			"any, of a new stream":     {"new2", esdb.Any{}, ""},
+			"exists, of a known one":   {"s2", esdb.StreamExists{}, ""},
+			"any, of a known one":      {"s3", esdb.Any{}, ""},
+			"a revision beyond number": {"s", esdb.Revision(1 << 63), "but got '3'"},
+		} {
+			if c.stream == "s2" || c.stream == "s3" {
+				mustAppend(t, client, c.stream, made("e", 1)...)
+			}
+			if c.stream == "s" && c.conflict != "" {
+				continue // after the one that is written
+			}
+			checkAppend(t, client, name, c.stream, c.expected, c.conflict)
+		}
+		for name, c := range map[string]struct {
+			expected esdb.ExpectedRevision
+			conflict string
+		}{
+			"an earlier revision":      {esdb.Revision(1), "expecting '1' but got '3'"},
+			"a later revision":         {esdb.Revision(9), "expecting '9' but got '3'"},
+			"no stream, but there is":  {esdb.NoStream{}, "expecting 'no_stream' but got '3'"},
+			"a revision beyond number": {esdb.Revision(1 << 63), "but got '3'"},
+		} {
+			checkAppend(t, client, name, "s", c.expected, c.conflict)
+		}
+	})
+}
+
+func checkAppend(t *testing.T, client *esdb.Client, name, stream string, expected esdb.ExpectedRevision, conflict string) {
+	t.Helper()
+	_, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, made("e", 1)...)
+	if conflict == "" {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return
+	}
+	hasCode(t, err, esdb.ErrorCodeWrongExpectedVersion)
+	if !strings.Contains(err.Error(), conflict) {
+		t.Errorf("%s: told %q, want %q in it", name, err, conflict)
+	}
+}
+
+// A client that did not get the answer repeats the append, and the log holds it once.
+func TestARepeatedAppendIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		mustAppend(t, client, "s", made("before", 2)...)
+		for name, expected := range map[string]esdb.ExpectedRevision{
+			"no stream": esdb.NoStream{}, "revision": esdb.Revision(1), "any": esdb.Any{}, "exists": esdb.StreamExists{},
+		} {
+			stream := "s-" + strings.ReplaceAll(name, " ", "")
+			if name != "no stream" {
+				mustAppend(t, client, stream, made("before", 2)...)
+			}
+			events := made("e", 3)
+			append3 := func() *esdb.WriteResult {
+				t.Helper()
+				written, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, events...)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				return written
+			}
+			first := append3()
+			mustAppend(t, client, stream, made("after", 2)...)
+			if again := append3(); *again != *first {
+				t.Errorf("%s: first written at %+v, then at %+v", name, first, again)
+			}
+			page, err := client.ReadStream(within(t), stream, esdb.ReadStreamOptions{}, 100)
+			if n, want := len(drain(t, page, err)), int(first.NextExpectedVersion)+3; n != want {
+				t.Errorf("%s: the stream has %d events, want %d", name, n, want)
+			}
+		}
+	})
+}
+
+// An id is for ever: what is not the same append is refused, rather than written twice or taken for written.
+func TestAnIdIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	events := made("e", 2)
+	mustAppend(t, client, "s", events...)
+	changed := slices.Clone(events)
+	changed[1].Data = []byte(`{"n": 7}`)
+	remarked := slices.Clone(events)
+	remarked[0].Metadata = []byte(`{"user":"another"}`)
+	for name, c := range map[string]struct {
+		stream string
+		events []esdb.EventData
+	}{
+		"in another stream": {"t", events}, "with other data": {"s", changed}, "with other metadata": {"s", remarked},
+		"as a part": {"s", events[:1]}, "in another batch": {"s", append(made("e", 1), events...)},
+	} {
+		for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}} {
+			_, err := client.AppendToStream(within(t), c.stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, c.events...)
+			if fault, _ := esdb.FromError(err); fault == nil || fault.Code() != esdb.ErrorCodeResourceAlreadyExists {
+				t.Errorf("%s, expecting %T: %v", name, expected, err)
+			}
+		}
+	}
+}
+
+func TestAnyRevisionIsFoundAmongOtherWriters(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		const writers, appends = 4, 5
+		var wg sync.WaitGroup
+		for range writers {
+			wg.Go(func() {
+				for range appends {
+					if _, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		page, err := client.ReadStream(within(t), "s", esdb.ReadStreamOptions{}, 1000)
+		if n := len(drain(t, page, err)); n != 2*writers*appends {
+			t.Errorf("the stream has %d events, want %d", n, 2*writers*appends)
+		}
+	})
+}
+
+// An append without events asks only whether the stream is as expected.
+func TestAnEmptyAppendWritesNothing(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	empty := func(stream string, expected esdb.ExpectedRevision) error {
+		_, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected})
+		return err
+	}
+	if err := empty("none", esdb.NoStream{}); err != nil {
+		t.Error(err)
+	}
+	mustAppend(t, client, "s", made("e", 1)...)
+	if err := empty("s", esdb.Revision(0)); err != nil {
+		t.Error(err)
+	}
+	hasCode(t, empty("s", esdb.NoStream{}), esdb.ErrorCodeWrongExpectedVersion)
+	hasCode(t, empty("repository-1", esdb.NoStream{}), esdb.ErrorCodeAccessDenied)
+	page, err := client.ReadAll(within(t), esdb.ReadAllOptions{}, 10)
+	if n := len(drain(t, page, err)); n != 1 {
+		t.Errorf("the log has %d events, want 1", n)
 	}
 }

@@ -33,7 +33,7 @@ func (v *service) authenticate(ctx context.Context) (string, error) {
 }
 
 // basicCredentials takes user and password from the metadata of a call.
-func basicCredentials(ctx context.Context) (user, password string, ok bool) { //nolint:revive // as http.Request.BasicAuth
+func basicCredentials(ctx context.Context) (user, password string, ok bool) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get("authorization")
 	if len(values) != 1 {

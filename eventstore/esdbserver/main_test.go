@@ -2,17 +2,25 @@ package esdbserver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,27 +40,48 @@ func options() esdbserver.Options {
 	return esdbserver.Options{Now: time.Now, Writable: []string{""}, StopTimeout: time.Second}
 }
 
-// served serves log on a free port of this machine until the test ends, and returns its address.
+// engineOptions let clients write as engines do.
+func engineOptions() esdbserver.Options {
+	o := options()
+	o.Writable, o.AllowEngineStreams = nil, true
+	return o
+}
+
+// listen listens on a free port of this machine.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
+}
+
+// served serves log until the test ends, and returns its address.
 func served(t *testing.T, log eventstore.Log, o esdbserver.Options) string {
+	t.Helper()
+	listener := listen(t)
+	t.Cleanup(serve(t, log, o, listener))
+	return listener.Addr().String()
+}
+
+// serve serves log on listener until the returned function is called.
+func serve(t *testing.T, log eventstore.Log, o esdbserver.Options, listener net.Listener) (stop func()) {
 	t.Helper()
 	server, err := esdbserver.New(log, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, listener) }()
-	t.Cleanup(func() {
+	return func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	})
-	return listener.Addr().String()
+	}
 }
 
 // newLog returns an empty log in memory.
@@ -63,7 +92,29 @@ func newLog(t *testing.T) *memory.Log {
 	return log
 }
 
-// dial returns the official Go client, connected to address.
+// overLogs runs test against a server of each of two logs: the reference and the default.
+func overLogs(t *testing.T, o esdbserver.Options, test func(t *testing.T, client *esdb.Client)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, dial(t, served(t, newLog(t), o)))
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		log, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := log.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		test(t, dial(t, served(t, log, o)))
+	})
+}
+
+// dial returns the official Go client, connected to address in clear text.
 func dial(t *testing.T, address string) *esdb.Client {
 	t.Helper()
 	return dialURL(t, fmt.Sprintf("esdb://%s?tls=false", address))
@@ -82,4 +133,84 @@ func dialURL(t *testing.T, url string) *esdb.Client {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// dialRaw returns a connection without a client's ideas of what may be sent.
+func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(address, append(more, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// dialStreams is dialRaw with the messages of the official Go client, which are not those of the server.
+func dialStreams(t *testing.T, address string) api.StreamsClient {
+	t.Helper()
+	return api.NewStreamsClient(dialRaw(t, address))
+}
+
+// made returns n events of a client.
+func made(name string, n int) []esdb.EventData {
+	events := make([]esdb.EventData, n)
+	for i := range events {
+		events[i] = esdb.EventData{
+			EventID: uuid.New(), EventType: name, ContentType: esdb.ContentTypeJson,
+			Data: fmt.Appendf(nil, `{"n": %d}`, i), Metadata: fmt.Appendf(nil, `{"user":"u%d"}`, i),
+		}
+	}
+	return events
+}
+
+// mustAppend appends events at whatever revision the stream is.
+func mustAppend(t *testing.T, client *esdb.Client, stream string, events ...esdb.EventData) *esdb.WriteResult {
+	t.Helper()
+	written, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{}, events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return written
+}
+
+// drain reads a stream of the client to its end.
+func drain(t *testing.T, stream *esdb.ReadStream, err error) []*esdb.RecordedEvent {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	var events []*esdb.RecordedEvent
+	for {
+		e, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return events
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e.OriginalEvent())
+	}
+}
+
+// places names events as "stream@revision".
+func places(events []*esdb.RecordedEvent) []string {
+	list := make([]string, len(events))
+	for i, e := range events {
+		list[i] = fmt.Sprintf("%s@%d", e.StreamID, e.EventNumber)
+	}
+	return list
+}
+
+// hasCode fails unless err is the client's error of that code.
+func hasCode(t *testing.T, err error, code esdb.ErrorCode) {
+	t.Helper()
+	fault, ok := esdb.FromError(err)
+	if ok {
+		t.Fatalf("no error, want %v", code)
+	}
+	if fault.Code() != code {
+		t.Fatalf("%v, want code %v", fault, code)
+	}
 }

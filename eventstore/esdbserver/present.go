@@ -16,12 +16,17 @@ type event struct {
 
 // present returns r as clients see it.
 func (s *sender) present(ctx context.Context, r eventstore.Record) (event, error) {
-	if e, ok := unwrap(r.Data); ok {
+	e, wrapped := unwrap(r.Data)
+	if wrapped && len(e.metadata) > 0 {
 		return e, nil
 	}
 	metadata, err := encodeMeta(r.Meta)
 	if err != nil {
 		return event{}, err
+	}
+	if wrapped {
+		e.metadata = metadata
+		return e, nil
 	}
 	if p, ok := contentPartOf(r); ok {
 		data, err := p.bytes(ctx, s.log)

@@ -40,8 +40,7 @@ func (v *service) readAll(ctx context.Context, s *sender, q query) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.sendPage(ctx, found, q)
-	return err
+	return s.sendPage(ctx, found, q)
 }
 
 // pageOfAll returns what $all holds from a place on: forwards from it, backwards from before it.
@@ -74,8 +73,7 @@ func (v *service) readStream(ctx context.Context, s *sender, q query) error {
 		return err
 	}
 	if !missing {
-		_, err = s.sendPage(ctx, v.pageOfStream(ctx, q), q)
-		return err
+		return s.sendPage(ctx, v.pageOfStream(ctx, q), q)
 	}
 	if hash, ok := contentHash(q.stream); ok {
 		found, err := v.heldContent(ctx, hash)

@@ -24,26 +24,27 @@ type sender struct {
 
 func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(response) }
 
-// sendPage sends what of found passes the query, up to its limit, and returns how many records that were.
-func (s *sender) sendPage(ctx context.Context, found records, q query) (sent uint64, err error) {
-	if q.limit == 0 {
-		return 0, nil
+// sendPage sends what of found passes the query, up to its limit.
+func (s *sender) sendPage(ctx context.Context, found records, q query) error {
+	left := q.limit
+	if left == 0 {
+		return nil
 	}
 	for r, err := range found {
 		if err != nil {
-			return sent, err
+			return err
 		}
 		if !q.filter.match(r) {
 			continue
 		}
 		if err := s.sendRecord(ctx, r); err != nil {
-			return sent, err
+			return err
 		}
-		if sent++; sent == q.limit {
+		if left--; left == 0 {
 			break
 		}
 	}
-	return sent, nil
+	return nil
 }
 
 // sendRecord sends r as clients see it.

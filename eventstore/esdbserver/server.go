@@ -23,7 +23,7 @@ type Server struct {
 	pending budget
 }
 
-// ErrClearText: the address can be reached from other machines, and neither TLS was given nor clear text allowed.
+// ErrClearText is refused by Serve: the address can be reached from other machines, and neither TLS was given nor clear text allowed.
 var ErrClearText = errors.New("refuse to serve clear text on an address that is not loopback: give TLS, or allow it")
 
 // New returns a server of log. It does not own log: close log after Serve returned.
@@ -47,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(err, listener.Close())
 	}
 	stopping := make(chan struct{})
-	server := s.register(&service{Server: s, stopping: stopping})
+	server := s.register(&service{Server: s, stopping: stopping}) //nolint:contextcheck // each call brings its own
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -59,7 +59,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	close(stopping)
 	s.stop(server)
-	<-served
+	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not begun yet
+		return fmt.Errorf("serve clients: %w", err)
+	}
 	return nil
 }
 

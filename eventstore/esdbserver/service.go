@@ -94,8 +94,8 @@ func (v *service) handle(c call, h handler) error {
 	if err == nil {
 		return nil
 	}
-	var r *refusal
-	if !errors.As(err, &r) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
 		r = v.translate(c.Context(), err)
 	}
 	return answer(c, r)
@@ -103,8 +103,7 @@ func (v *service) handle(c call, h handler) error {
 
 // answer sends the trailers of a refusal, and returns its status.
 func answer(stream grpc.ServerStream, err error) error {
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		stream.SetTrailer(r.trailer)
 		return r.status.Err()
 	}

@@ -65,6 +65,7 @@ type allFollower struct {
 	filter     *filter
 	at         eventstore.Position // of the last record considered
 	considered uint64              // records since the last checkpoint
+	told       eventstore.Position // of the last checkpoint
 }
 
 // consider sends what of found passes the filter, and a checkpoint each interval of a filter.
@@ -90,7 +91,7 @@ func (f *allFollower) consider(ctx context.Context, found records) error {
 }
 
 func (f *allFollower) checkpoint() error {
-	f.considered = 0
+	f.considered, f.told = 0, f.at
 	return f.sendCheckpoint(f.at)
 }
 
@@ -99,7 +100,7 @@ func (f *allFollower) checkpoint() error {
 func (f *allFollower) caughtUp() error {
 	message := &wire.ReadResp_CaughtUp{}
 	if f.at > 0 {
-		if f.filter != nil {
+		if f.filter != nil && f.told != f.at {
 			if err := f.checkpoint(); err != nil {
 				return err
 			}

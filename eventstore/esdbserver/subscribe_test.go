@@ -1,52 +1,269 @@
 package esdbserver_test
 
 import (
-	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
-// told is what a subscription told: "stream@revision", "checkpoint P" or "caught up".
-func nextEvent(t *testing.T, ctx context.Context, s *esdb.Subscription) *esdb.SubscriptionEvent {
+// told names what a subscription tells next.
+func told(t *testing.T, s *esdb.Subscription) string {
 	t.Helper()
-	got := make(chan *esdb.SubscriptionEvent, 1)
-	go func() { got <- s.Recv() }()
-	select {
-	case e := <-got:
-		return e
-	case <-ctx.Done():
-		t.Fatal("the subscription told nothing")
-		return nil
+	switch e := s.Recv(); {
+	case e.EventAppeared != nil:
+		return places([]*esdb.RecordedEvent{e.EventAppeared.Event})[0]
+	case e.CheckPointReached != nil:
+		if e.CheckPointReached.Commit != e.CheckPointReached.Prepare {
+			t.Errorf("checkpoint at %+v", e.CheckPointReached)
+		}
+		return fmt.Sprintf("checkpoint %d", e.CheckPointReached.Commit)
+	case e.CaughtUp != nil:
+		return "caught up"
+	case e.SubscriptionDropped != nil:
+		return status.Code(e.SubscriptionDropped.Error).String()
+	default:
+		return "nothing known"
 	}
 }
 
-func TestASubscriptionGoesFromOldToNew(t *testing.T) {
-	t.Parallel()
-	client, ctx := dial(t, served(t, newLog(t), options())), within(t)
-	add := func(stream string, n int) {
-		t.Helper()
-		if _, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{}, made("e", n)...); err != nil {
-			t.Fatal(err)
+// tells fails unless a subscription tells want, in order.
+func tells(t *testing.T, s *esdb.Subscription, want ...string) {
+	t.Helper()
+	for i, w := range want {
+		if got := told(t, s); got != w {
+			t.Fatalf("told %q, want %q, behind %v", got, w, want[:i])
 		}
 	}
-	add("a", 3)
-	s, err := client.SubscribeToStream(ctx, "a", esdb.SubscribeToStreamOptions{From: esdb.Revision(0)})
+}
+
+func subscribe(t *testing.T, client *esdb.Client, stream string, from esdb.StreamPosition) *esdb.Subscription {
+	t.Helper()
+	s, err := client.SubscribeToStream(within(t), stream, esdb.SubscribeToStreamOptions{From: from})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	for _, want := range []uint64{1, 2} {
-		if e := nextEvent(t, ctx, s); e.EventAppeared == nil || e.EventAppeared.Event.EventNumber != want {
-			t.Fatalf("told %+v, want revision %d", e, want)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func subscribeAll(t *testing.T, client *esdb.Client, o esdb.SubscribeToAllOptions) *esdb.Subscription {
+	t.Helper()
+	s, err := client.SubscribeToAll(within(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestASubscriptionToAStreamGoesFromOldToNew(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		add := func(stream string, n int) { t.Helper(); mustAppend(t, client, stream, made("e", n)...) }
+		add("a", 3)
+		add("ab", 1) // a name that begins like the one asked for
+		start := subscribe(t, client, "a", esdb.Start{})
+		middle := subscribe(t, client, "a", esdb.Revision(0))
+		end := subscribe(t, client, "a", esdb.End{})
+		missing := subscribe(t, client, "new", esdb.Start{})
+		tells(t, start, "a@0", "a@1", "a@2", "caught up")
+		tells(t, middle, "a@1", "a@2", "caught up")
+		tells(t, end, "caught up")
+		tells(t, missing, "caught up")
+		add("ab", 1)
+		add("a", 2)
+		add("new", 1)
+		add("a", 1)
+		for _, s := range []*esdb.Subscription{start, middle, end} {
+			tells(t, s, "a@3", "a@4", "a@5")
+		}
+		tells(t, missing, "new@0")
+	})
+}
+
+func TestASubscriptionToAllGoesFromOldToNew(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		mustAppend(t, client, "a", made("e", 2)...)
+		start := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})
+		middle := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Position{Commit: 1, Prepare: 1}})
+		end := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.End{}})
+		tells(t, start, "a@0", "a@1", "caught up")
+		tells(t, middle, "a@1", "caught up")
+		tells(t, end, "caught up")
+		mustAppend(t, client, "b", made("e", 1)...)
+		mustAppend(t, client, "a", made("e", 1)...)
+		for _, s := range []*esdb.Subscription{start, middle, end} {
+			tells(t, s, "b@0", "a@2")
+		}
+	})
+}
+
+func TestAFilterChoosesOnTheServer(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	for i, c := range []struct{ stream, name string }{
+		{"order-1", "placed"}, {"invoice-1", "sent"}, {"order-2", "paid"}, {"customer-1", "placed"}, {"invoice-1", "paid.v2"},
+	} {
+		mustAppend(t, client, c.stream, made(c.name, 1)...)
+		if i == 2 {
+			mustAppend(t, client, "noise", made("noise", 70)...)
 		}
 	}
-	if e := nextEvent(t, ctx, s); e.CaughtUp == nil {
-		t.Fatalf("told %+v, want caught up", e)
+	for name, c := range map[string]struct {
+		filter esdb.SubscriptionFilter
+		want   []string
+	}{
+		"a stream prefix": {esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"order-"}}, []string{"order-1@0", "order-2@0"}},
+		"two of them": {
+			esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"inv", "customer-1"}},
+			[]string{"invoice-1@0", "customer-1@0", "invoice-1@1"},
+		},
+		"a stream expression": {esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: "-[2-9]$"}, []string{"order-2@0"}},
+		"a type prefix": {
+			esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: []string{"pa"}},
+			[]string{"order-2@0", "invoice-1@1"},
+		},
+		"a type expression": {
+			esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "^(sent|placed)$"},
+			[]string{"order-1@0", "invoice-1@0", "customer-1@0"},
+		},
+		"nothing": {esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: "ORDER"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &c.filter})
+			var got []string
+			for {
+				e := told(t, s)
+				if e == "caught up" {
+					break
+				}
+				if !strings.HasPrefix(e, "checkpoint") {
+					got = append(got, e)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("told %v, want %v", got, c.want)
+			}
+		})
 	}
-	add("b", 1)
-	add("a", 1)
-	if e := nextEvent(t, ctx, s); e.EventAppeared == nil || e.EventAppeared.Event.EventNumber != 3 {
-		t.Fatalf("told %+v, want revision 3", e)
+}
+
+// A checkpoint comes for every 32 times 2 events that were considered, and before the subscription is live, so that a
+// rare event does not make its subscriber begin at the start again.
+func TestCheckpointsTellHowFarAFilterGot(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		o := esdb.SubscribeToAllOptions{
+			From: esdb.Start{}, MaxSearchWindow: 5, CheckpointInterval: 2,
+			Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"rare"}},
+		}
+		tells(t, subscribeAll(t, client, o), "caught up")
+		mustAppend(t, client, "noise", made("e", 100)...)
+		mustAppend(t, client, "rare", made("e", 1)...)
+		mustAppend(t, client, "noise", made("e", 50)...)
+		s := subscribeAll(t, client, o)
+		tells(t, s, "checkpoint 64", "rare@0", "checkpoint 128", "checkpoint 151", "caught up")
+		mustAppend(t, client, "noise", made("e", 63)...)
+		mustAppend(t, client, "rare", made("e", 1)...)
+		tells(t, s, "rare@1", "checkpoint 215")
+		o.From = esdb.Position{Commit: 151, Prepare: 151}
+		tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
+		o.MaxSearchWindow = 100
+		tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
+	})
+}
+
+// A subscriber that goes away again and again, and comes back with the last position that it handled, sees every event
+// once and in order, while others append.
+func TestASubscriberResumesWithoutGapOrDuplicate(t *testing.T) {
+	t.Parallel()
+	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
+		const events = 200
+		written := make(chan error, 1)
+		go func() {
+			var err error
+			for range events / 2 {
+				if _, failed := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); failed != nil {
+					err = failed
+				}
+			}
+			written <- err
+		}()
+		var last esdb.Position
+		for next := uint64(0); next < events; {
+			s, err := client.SubscribeToAll(within(t), esdb.SubscribeToAllOptions{From: last})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for handled := 0; handled < 17 && next < events; {
+				e := s.Recv()
+				if e.SubscriptionDropped != nil {
+					t.Fatal(e.SubscriptionDropped.Error)
+				}
+				if e.EventAppeared == nil {
+					continue
+				}
+				if got := e.EventAppeared.Event.EventNumber; got != next {
+					t.Fatalf("received revision %d, want %d", got, next)
+				}
+				last = e.EventAppeared.Event.Position
+				next++
+				handled++
+			}
+			_ = s.Close()
+		}
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A subscriber that does not receive is not dropped, however far it is behind, and costs the server no memory: the
+// server reads from the log when the subscriber is ready.
+func TestASlowSubscriberIsNotDropped(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	s := subscribe(t, client, "s", esdb.Start{})
+	tells(t, s, "caught up")
+	const events = 3000
+	for range events / 100 {
+		page := made("e", 100)
+		for i := range page {
+			page[i].Data = []byte(`"` + strings.Repeat("x", 1000) + `"`)
+		}
+		mustAppend(t, client, "s", page...)
 	}
+	tells(t, s, revisions("s", 0, events, 1)...)
+}
+
+func TestStoppingEndsSubscriptions(t *testing.T) {
+	t.Parallel()
+	listener := listen(t)
+	stop := serve(t, newLog(t), options(), listener)
+	client := dial(t, listener.Addr().String())
+	streams, all := subscribe(t, client, "s", esdb.Start{}), subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	tells(t, streams, "caught up")
+	tells(t, all, "caught up")
+	stop()
+	tells(t, streams, codes.Unavailable.String())
+	tells(t, all, codes.Unavailable.String())
+}
+
+func TestClosingTheLogEndsSubscriptions(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	client := dial(t, served(t, log, options()))
+	s := subscribe(t, client, "s", esdb.Start{})
+	tells(t, s, "caught up")
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tells(t, s, codes.Unavailable.String())
 }

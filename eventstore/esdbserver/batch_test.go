@@ -1,0 +1,262 @@
+package esdbserver_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+)
+
+// batch is a message that is a whole append, expecting any revision unless o says another.
+func batch(stream string, o *api.BatchAppendReq_Options, events ...*api.AppendReq_ProposedMessage) *api.BatchAppendReq {
+	if o == nil {
+		o = &api.BatchAppendReq_Options{ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}}}
+	}
+	o.StreamIdentifier = identifier(stream)
+	m := &api.BatchAppendReq{CorrelationId: correlation(), Options: o, IsFinal: true}
+	for _, e := range events {
+		m.ProposedMessages = append(m.ProposedMessages, &api.BatchAppendReq_ProposedMessage{
+			Id: e.Id, Metadata: e.Metadata, CustomMetadata: e.CustomMetadata, Data: e.Data,
+		})
+	}
+	return m
+}
+
+func correlation() *shared.UUID {
+	return &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}}
+}
+
+// batches opens a call of BatchAppend.
+func batches(t *testing.T, client api.StreamsClient) api.Streams_BatchAppendClient {
+	t.Helper()
+	call, err := client.BatchAppend(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return call
+}
+
+// exchange sends messages and returns the one answer to them.
+func exchange(t *testing.T, call api.Streams_BatchAppendClient, messages ...*api.BatchAppendReq) *api.BatchAppendResp {
+	t.Helper()
+	for _, m := range messages {
+		if err := call.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	response, err := call.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := response.GetCorrelationId().GetString_(), messages[0].GetCorrelationId().GetString_(); got != want {
+		t.Errorf("the answer is for %s, want %s", got, want)
+	}
+	return response
+}
+
+func TestManyAppendsShareACall(t *testing.T) {
+	t.Parallel()
+	client := dialStreams(t, served(t, newLog(t), options()))
+	call := batches(t, client)
+	for i := range 5 {
+		first := propose(100+2*i, 10)
+		response := exchange(t, call, batch("s", nil, first, propose(101+2*i, 10)))
+		s := response.GetSuccess()
+		if s.GetCurrentRevision() != uint64(2*i+1) || s.GetPosition().GetCommitPosition() != uint64(2*i+2) ||
+			string(response.GetStreamIdentifier().GetStreamName()) != "s" || response.GetAny() == nil {
+			t.Errorf("answered %+v", response)
+		}
+	}
+	a, b := batch("a", nil, propose(1, 10)), batch("b", nil, propose(2, 10))
+	a.IsFinal, b.IsFinal = false, false
+	rest := &api.BatchAppendReq{CorrelationId: a.CorrelationId, ProposedMessages: batch("", nil, propose(3, 10)).ProposedMessages}
+	last := &api.BatchAppendReq{CorrelationId: a.CorrelationId, IsFinal: true}
+	for _, m := range []*api.BatchAppendReq{b, a, rest} {
+		if err := call.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := exchange(t, call, last).GetSuccess(); s.GetCurrentRevision() != 1 {
+		t.Errorf("the append in three messages is answered %+v", s)
+	}
+	if s := exchange(t, call, &api.BatchAppendReq{CorrelationId: b.CorrelationId, IsFinal: true}).GetSuccess(); s.GetPosition().GetCommitPosition() != 13 {
+		t.Errorf("the append that was finished last is answered %+v", s)
+	}
+	if err := call.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := call.Recv(); err == nil {
+		t.Error("the call goes on")
+	}
+}
+
+// failed writes an answer of BatchAppend as one line: code, text, and the type and fields of the detail.
+func failed(t *testing.T, r *api.BatchAppendResp) string {
+	t.Helper()
+	s := r.GetError()
+	if len(s.GetDetails()) != 1 {
+		t.Fatalf("an error has one detail: %+v", r)
+	}
+	detail, err := s.Details[0].UnmarshalNew() // by the type that its URL names: the client's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s: %s | %s %v", codes.Code(uint32(s.GetCode())), s.GetMessage(), proto.MessageName(detail), detail)
+}
+
+func TestBatchesAreRefusedAsClientsKnowIt(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.MaxAppendSize = 1000
+	client := dialStreams(t, served(t, newLog(t), o))
+	call := batches(t, client)
+	exchange(t, call, batch("held", nil, propose(99, 10)))
+	at := func(revision uint64) *api.BatchAppendReq_Options {
+		return &api.BatchAppendReq_Options{ExpectedStreamPosition: &api.BatchAppendReq_Options_StreamPosition{StreamPosition: revision}}
+	}
+	noStream := &api.BatchAppendReq_Options{ExpectedStreamPosition: &api.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}}}
+	exists := &api.BatchAppendReq_Options{ExpectedStreamPosition: &api.BatchAppendReq_Options_StreamExists{StreamExists: &emptypb.Empty{}}}
+	odd := propose(1, 10)
+	delete(odd.Metadata, "type")
+	for name, c := range map[string]struct {
+		message *api.BatchAppendReq
+		want    string
+	}{
+		"no stream, but there is": {
+			batch("held", noStream, propose(1, 10)),
+			"AlreadyExists: WrongExpectedVersion | event_store.client.WrongExpectedVersion current_stream_revision:0 expected_no_stream:{}",
+		},
+		"another revision": {
+			batch("held", at(4), propose(1, 10)),
+			"AlreadyExists: WrongExpectedVersion | event_store.client.WrongExpectedVersion current_stream_revision:0 expected_stream_position:4",
+		},
+		"a revision of none": {
+			batch("none", at(4), propose(1, 10)),
+			"AlreadyExists: WrongExpectedVersion | event_store.client.WrongExpectedVersion current_no_stream:{} expected_stream_position:4",
+		},
+		"a stream, but is none": {
+			batch("none", exists, propose(1, 10)),
+			"AlreadyExists: WrongExpectedVersion | event_store.client.WrongExpectedVersion current_no_stream:{} expected_stream_exists:{}",
+		},
+		"too large": {
+			batch("s", nil, propose(1, 600), propose(2, 600)),
+			"InvalidArgument: Maximum Append Size of 1000 Exceeded. | event_store.client.MaximumAppendSizeExceeded maxAppendSize:1000",
+		},
+		"not allowed": {
+			batch("engine", nil, propose(1, 10)),
+			`PermissionDenied: stream "engine" is written by the engine alone | event_store.client.AccessDenied `,
+		},
+		"malformed": {
+			batch("s", nil, odd),
+			`InvalidArgument: Required Metadata Property is missing: type and content-type are required. | event_store.client.BadRequest` +
+				` message:"Required Metadata Property is missing: type and content-type are required."`,
+		},
+		"no options": {
+			&api.BatchAppendReq{CorrelationId: correlation(), IsFinal: true},
+			`InvalidArgument: the append has no options | event_store.client.BadRequest message:"the append has no options"`,
+		},
+		"an id that is held": {
+			batch("s", nil, propose(99, 10)),
+			"AlreadyExists: an event id was used for another event, or at another place: ids are for ever, and a repeated append must be" +
+				" the same | event_store.client.Unknown ",
+		},
+		"late already": {
+			batch("s", &api.BatchAppendReq_Options{
+				ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
+				DeadlineOption:         &api.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(-time.Second)},
+			}, propose(1, 10)),
+			"DeadlineExceeded: Operation timed out. | event_store.client.Timeout ",
+		},
+		"late for long": {
+			batch("s", &api.BatchAppendReq_Options{
+				ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
+				DeadlineOption:         &api.BatchAppendReq_Options_Deadline_21_10_0{Deadline_21_10_0: timestamppb.New(time.Unix(0, 0))},
+			}, propose(1, 10)),
+			"DeadlineExceeded: Operation timed out. | event_store.client.Timeout ",
+		},
+	} {
+		// The text of a message has its blanks doubled at random, so that nobody parses it.
+		if got := squeeze(failed(t, exchange(t, call, c.message))); got != c.want {
+			t.Errorf("%s: answered\n %s\nwant\n %s", name, got, c.want)
+		}
+	}
+	if s := exchange(t, call, batch("held", at(0), propose(2, 10))).GetSuccess(); s.GetCurrentRevision() != 1 {
+		t.Errorf("after refusals, the call answers %+v", s)
+	}
+}
+
+func squeeze(text string) string {
+	b := []byte(text)
+	return string(slices.CompactFunc(b, func(x, y byte) bool { return x == ' ' && y == ' ' }))
+}
+
+// An append of a batch that the log does not answer is told as a timeout: its outcome is open.
+func TestABatchThatTheLogDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	log := &eventstoretest.Faulty{Log: newLog(t)}
+	log.Next(eventstoretest.LoseAnswer(nil))
+	call := batches(t, dialStreams(t, served(t, log, options())))
+	message := batch("s", nil, propose(1, 10))
+	want := "DeadlineExceeded: Operation timed out: the log did not answer. Try again with the same event ids. | event_store.client.Timeout "
+	if got := squeeze(failed(t, exchange(t, call, message))); got != want {
+		t.Errorf("answered %s, want %s", got, want)
+	}
+	if s := exchange(t, call, message).GetSuccess(); s.GetPosition().GetCommitPosition() != 1 {
+		t.Errorf("again, it is answered %+v", s)
+	}
+}
+
+func TestABatchNeedsACorrelation(t *testing.T) {
+	t.Parallel()
+	client := dialStreams(t, served(t, newLog(t), options()))
+	call := batches(t, client)
+	if err := call.Send(&api.BatchAppendReq{IsFinal: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := call.Recv()
+	if got, want := answered(err, nil), "InvalidArgument: an id that is not the zero UUID is required"; got != want {
+		t.Errorf("answered %s, want %s", got, want)
+	}
+	call = batches(t, client)
+	for range 129 {
+		if err := call.Send(&api.BatchAppendReq{CorrelationId: correlation()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = call.Recv()
+	if got, want := answered(err, nil), "ResourceExhausted: too many appends were begun and not finished in this call"; got != want {
+		t.Errorf("answered %s, want %s", got, want)
+	}
+}
+
+// Two writers race for one stream, and the one that names no revision finds the new end.
+func TestALooseAppendIsOvertaken(t *testing.T) {
+	t.Parallel()
+	inner := newLog(t)
+	log := &eventstoretest.Faulty{Log: inner}
+	log.Next(eventstoretest.Overtake(inner, eventstoretest.NewBatch("s", eventstore.NoStream(), "w", 0, 2)))
+	client := dial(t, served(t, log, options()))
+	if written := mustAppend(t, client, "s", made("e", 1)...); written.NextExpectedVersion != 2 {
+		t.Errorf("written at %+v", written)
+	}
+	faults := make([]eventstoretest.Fault, 16)
+	for i := range faults {
+		faults[i] = eventstoretest.Conflict()
+	}
+	log.Next(faults...)
+	_, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 1)...)
+	hasCode(t, err, esdb.ErrorAborted)
+}
