@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // hashPage is how many hashes are listed at a time.
@@ -30,9 +31,9 @@ func (l *Log) content(ctx context.Context, name string) ([]byte, error) {
 	if err != nil || hex.EncodeToString(hash) != name {
 		hash = nil // nothing is held under such a name
 	}
-	c := content{hash: hash}
+	c := contents.Stored{Hash: hash}
 	err = l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return conn.QueryRow(ctx, l.sql.content, hash).Scan(&c.size, &c.encoding, &c.bytes)
+		return conn.QueryRow(ctx, l.sql.content, hash).Scan(&c.Size, &c.Encoding, &c.Bytes)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, eventstore.ErrNotFound
@@ -40,7 +41,7 @@ func (l *Log) content(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := l.codec.decode(c)
+	data, err := l.codec.Decode(c)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
 	}

@@ -31,12 +31,12 @@ func (t *transaction) insertContents(batch *pgx.Batch) {
 	}
 	for _, w := range t.writes {
 		for _, c := range w.contents {
-			if pending+len(c.bytes) > statementBytes {
+			if pending+len(c.Bytes) > statementBytes {
 				flush()
 			}
-			hashes, sizes = append(hashes, c.hash), append(sizes, c.size)
-			encodings, bytes = append(encodings, c.encoding), append(bytes, c.bytes)
-			pending += len(c.bytes)
+			hashes, sizes = append(hashes, c.Hash), append(sizes, c.Size)
+			encodings, bytes = append(encodings, c.Encoding), append(bytes, c.Bytes)
+			pending += len(c.Bytes)
 		}
 	}
 	flush()

@@ -11,20 +11,18 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // maxBatchBytes bounds the data and metadata of a batch: the server takes no message of 1 GiB.
 const maxBatchBytes = 256 << 20
-
-// maxContentBytes bounds one stored content, after compression, for the same reason.
-const maxContentBytes = 512 << 20
 
 // Log is a log on PostgreSQL. It is safe for concurrent use.
 type Log struct {
 	options  Options
 	pool     *pgxpool.Pool
 	sql      statements
-	codec    *codec
+	codec    *contents.Codec
 	identity identity
 
 	gate      *gate
@@ -49,7 +47,7 @@ func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	codec, err := newCodec()
+	codec, err := contents.NewCodec()
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -147,7 +145,7 @@ func (l *Log) Close() error {
 	l.gate.wait()
 	l.tasks.Wait()
 	l.pool.Close()
-	return nil
+	return l.codec.Close()
 }
 
 // observe tells the observer of trouble that needs nobody's action. Trouble at the end of the log is none.

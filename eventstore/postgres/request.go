@@ -7,19 +7,20 @@ import (
 	"sync/atomic"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // request is one batch on its way through the appender. It shares nothing with the batch of the caller, who may have
 // gone.
 type request struct {
-	batch    eventstore.Batch // without contents
-	digests  []digest         // of the events
-	meta     string           // as stored
-	contents []content        // those that the log did not hold
-	size     int              // bytes that go to the server, about
-	suspect  bool             // an index refused it: its ids are to be looked up; the appender's alone
-	gone     atomic.Bool      // nobody waits for the answer any more
-	done     chan answer      // holds one
+	batch    eventstore.Batch  // without contents
+	digests  []digest          // of the events
+	meta     string            // as stored
+	contents []contents.Stored // those that the log did not hold
+	size     int               // bytes that go to the server, about
+	suspect  bool              // an index refused it: its ids are to be looked up; the appender's alone
+	gone     atomic.Bool       // nobody waits for the answer any more
+	done     chan answer       // holds one
 }
 
 // answer is what Append returns.
@@ -101,12 +102,12 @@ func (l *Log) prepareContents(ctx context.Context, r *request, blobs []eventstor
 			continue
 		}
 		held[b.SHA256] = true
-		c, err := l.codec.encode(b)
+		c, err := l.codec.Encode(b)
 		if err != nil {
 			return err
 		}
 		r.contents = append(r.contents, c)
-		r.size += len(c.bytes)
+		r.size += len(c.Bytes)
 	}
 	return nil
 }

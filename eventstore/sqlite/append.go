@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // Append implements [eventstore.Appender].
@@ -57,7 +58,7 @@ type readyBatch struct {
 	chunks   []chunk
 	ids      []byte // sorted, so that they enter their tree in its order
 	meta     []byte
-	contents []content
+	contents []contents.Stored
 }
 
 func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready readyBatch, err error) {
@@ -90,7 +91,7 @@ func (r readyBatch) bytes() int64 {
 		size += len(c.data) + len(c.types) + len(c.meta)
 	}
 	for _, c := range r.contents {
-		size += len(c.bytes) + pageSize
+		size += len(c.Bytes) + pageSize
 	}
 	return int64(size)
 }

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // Log is a log in a SQLite file. It is safe for concurrent use.
@@ -24,8 +24,7 @@ type Log struct {
 	aside   *sql.DB // one connection for snapshots and checkpoints; used in the writer's turn or by checkpoints
 	writer  *writer // nil when the log was opened for reading
 
-	encoder *zstd.Encoder // of contents; safe for concurrent use
-	decoder *zstd.Decoder // of contents; safe for concurrent use
+	codec *contents.Codec
 
 	unmoved    atomic.Int64  // about how many bytes were written since the last checkpoint
 	grown      chan struct{} // wakes checkpoints
@@ -42,17 +41,12 @@ type Log struct {
 var _ eventstore.Log = (*Log)(nil)
 
 func newLog(path string, options Options) (*Log, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContentBytes),
-		zstd.WithDecodeAllCapLimit(true)) // unpack gives the capacity
+	codec, err := contents.NewCodec()
 	if err != nil {
 		return nil, err
 	}
 	return &Log{
-		path: path, options: options, encoder: encoder, decoder: decoder,
+		path: path, options: options, codec: codec,
 		grown: make(chan struct{}, 1), closed: make(chan struct{}), changed: make(chan struct{}),
 	}, nil
 }
@@ -77,8 +71,7 @@ func (l *Log) close() error {
 		l.writer.turn <- struct{}{} // never given back
 	}
 	l.background.Wait()
-	l.decoder.Close()
-	faults := []error{l.encoder.Close()}
+	faults := []error{l.codec.Close()}
 	if l.writer != nil {
 		faults = append(faults, l.writer.close())
 	}

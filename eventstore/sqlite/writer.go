@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
 // writer is the one connection of a handle that appends, and its statements. Whoever put a token into turn may use it.
@@ -141,9 +143,9 @@ func (w *writer) addIDs(ctx context.Context, ids []byte, batch int64) error {
 	return err
 }
 
-func (w *writer) addContents(ctx context.Context, contents []content) error {
-	for _, c := range contents {
-		if _, err := w.exec(ctx, sqlAddContent, c.hash, c.size, c.encoding, c.bytes); err != nil {
+func (w *writer) addContents(ctx context.Context, added []contents.Stored) error {
+	for _, c := range added {
+		if _, err := w.exec(ctx, sqlAddContent, c.Hash, c.Size, c.Encoding, c.Bytes); err != nil {
 			return err
 		}
 	}
