@@ -25,36 +25,71 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			b.share.giveBack()
 		}
 	}()
+	arrived := arrivals(c)
 	for {
-		var message wire.BatchAppendReq
-		err := c.RecvMsg(&message)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		id, err := parseID(message.GetCorrelationId())
-		if err != nil {
-			return err // nobody could tell which append an answer is for
-		}
-		b := open[id.String()]
-		if b == nil {
-			if len(open) == maxOpenAppends {
-				return refuse(codes.ResourceExhausted, "too many appends were begun and not finished in this call")
+		select {
+		case a := <-arrived:
+			if errors.Is(a.err, io.EOF) {
+				return nil
 			}
-			b = &batchOrder{order: v.newOrder()}
-			open[id.String()] = b
-		}
-		b.take(&message)
-		if !message.GetIsFinal() {
-			continue
-		}
-		delete(open, id.String())
-		if err := c.SendMsg(v.finish(ctx, c.user, b)); err != nil {
-			return err
+			if a.err != nil {
+				return a.err
+			}
+			if err := v.collect(ctx, c, open, a.message); err != nil {
+				return err
+			}
+		case <-v.stopping: // clients keep such a call open for as long as they live
+			return errStopping
 		}
 	}
+}
+
+// arrival is what a call received.
+type arrival struct {
+	message *wire.BatchAppendReq
+	err     error // the last thing that arrives
+}
+
+// arrivals receives the messages of a call, each when the one before it is done with. It ends with the call.
+func arrivals(c call) <-chan arrival {
+	arrived := make(chan arrival)
+	go func() {
+		for {
+			a := arrival{message: &wire.BatchAppendReq{}}
+			a.err = c.RecvMsg(a.message)
+			select {
+			case arrived <- a:
+			case <-c.Context().Done():
+				return
+			}
+			if a.err != nil {
+				return
+			}
+		}
+	}()
+	return arrived
+}
+
+// collect adds a message to the append that it belongs to, and writes and answers that once it is complete.
+func (v *service) collect(ctx context.Context, c call, open map[string]*batchOrder, message *wire.BatchAppendReq) error {
+	id, err := parseID(message.GetCorrelationId())
+	if err != nil {
+		return err // nobody could tell which append an answer is for
+	}
+	b := open[id.String()]
+	if b == nil {
+		if len(open) == maxOpenAppends {
+			return refuse(codes.ResourceExhausted, "too many appends were begun and not finished in this call")
+		}
+		b = &batchOrder{order: v.newOrder()}
+		open[id.String()] = b
+	}
+	b.take(message)
+	if !message.GetIsFinal() {
+		return nil
+	}
+	delete(open, id.String())
+	return c.SendMsg(v.finish(ctx, c.user, b))
 }
 
 // batchOrder is one append of a call of BatchAppend.
@@ -111,13 +146,10 @@ func batchExpectation(o *wire.BatchAppendReq_Options) expectation {
 // finish writes an append and returns its answer.
 func (v *service) finish(ctx context.Context, user string, b *batchOrder) *wire.BatchAppendResp {
 	defer b.share.giveBack()
-	response := &wire.BatchAppendResp{CorrelationId: b.id}
+	response := &wire.BatchAppendResp{CorrelationId: b.id, StreamIdentifier: streamIdentifier(b.stream)}
+	b.expected.tellBatch(response)
 	var done outcome
 	err := b.refused
-	if b.begun {
-		response.StreamIdentifier = streamIdentifier(b.stream)
-		b.expected.tellBatch(response)
-	}
 	if err == nil {
 		ctx, cancel := v.withDeadline(ctx, b.options)
 		done, err = v.write(ctx, user, b.order)

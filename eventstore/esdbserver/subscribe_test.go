@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
@@ -246,12 +247,26 @@ func TestASlowSubscriberIsNotDropped(t *testing.T) {
 func TestStoppingEndsSubscriptions(t *testing.T) {
 	t.Parallel()
 	listener := listen(t)
-	stop := serve(t, newLog(t), options(), listener)
+	o := options()
+	o.StopTimeout = patience
+	stop := serve(t, newLog(t), o, listener)
 	client := dial(t, listener.Addr().String())
 	streams, all := subscribe(t, client, "s", esdb.Start{}), subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})
 	tells(t, streams, "caught up")
 	tells(t, all, "caught up")
+	call := batches(t, dialStreams(t, listener.Addr().String())) // kept open, as some clients do
+	exchange(t, call, batch("other", nil, propose(1, 10)))
+	if e := told(t, all); e != "other@0" {
+		t.Errorf("told %s", e)
+	}
+	began := time.Now()
 	stop()
+	if took := time.Since(began); took >= o.StopTimeout {
+		t.Errorf("stopping took %s, though nothing was under way", took)
+	}
+	if _, err := call.Recv(); answered(err, nil) != "Unavailable: the server is stopping" {
+		t.Errorf("the call of BatchAppend ends with %v", err)
+	}
 	tells(t, streams, codes.Unavailable.String())
 	tells(t, all, codes.Unavailable.String())
 }
