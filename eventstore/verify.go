@@ -16,6 +16,14 @@ type VerifyLog interface {
 	Features() Features
 }
 
+// Examiner is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
+// indexes that do not agree with the events. Verify asks the logs that are one.
+type Examiner interface {
+	// Examine reports every such fault. The error is that of a log that could not be examined at all. Appending may go
+	// on meanwhile.
+	Examine(ctx context.Context, report func(Fault)) error
+}
+
 // Fault is one thing that is wrong with a log. The JSON tags are stable.
 type Fault struct {
 	Code     FaultCode `json:"code"`
@@ -43,6 +51,8 @@ const (
 	FaultContentLost   FaultCode = "content_lost"   // an event names a content that is not stored
 	FaultContentBroken FaultCode = "content_broken" // a content that does not have its hash
 	FaultSnapshot      FaultCode = "snapshot"       // a snapshot that is not the fold of its events
+	FaultGuard         FaultCode = "guard"          // what keeps the log append-only is gone or was changed
+	FaultFile          FaultCode = "file"           // the file or database of the log does not fit together
 )
 
 // Verified is what Verify looked at.
@@ -68,7 +78,7 @@ type VerifyWatch struct {
 
 // Verify reads the whole log up to its head and reports every fault: positions and revisions without gap, whole batches,
 // derived ids, times that never fall, events that decode and follow from those before them, contents that are there and
-// have their hash, and snapshots that equal the fold. Appending may go on meanwhile.
+// have their hash, snapshots that equal the fold, and what an [Examiner] finds. Appending may go on meanwhile.
 //
 // The error is that of a log that could not be read at all; faults are none. Memory grows with the artifacts of the
 // repositories and the number of contents, not with the events.
@@ -85,6 +95,11 @@ func Verify(ctx context.Context, log VerifyLog, watch VerifyWatch) (Verified, er
 	}
 	if err := v.checkContents(ctx); err != nil {
 		return v.done, fmt.Errorf("verify contents: %w", err)
+	}
+	if examiner, ok := log.(Examiner); ok {
+		if err := examiner.Examine(ctx, v.report); err != nil {
+			return v.done, fmt.Errorf("verify guards: %w", err)
+		}
 	}
 	return v.done, nil
 }

@@ -37,6 +37,10 @@ func (v *verifier) name(at Position, hash string) {
 // checkContents reads every stored content, and reports those that events name and that are not stored.
 func (v *verifier) checkContents(ctx context.Context) error {
 	for hash, err := range v.log.ContentHashes(ctx) {
+		if errors.Is(err, ErrCorrupt) {
+			v.report(Fault{Code: FaultUnreadable, Where: "the list of contents", Text: err.Error()})
+			return nil // what else is stored cannot be known, so nothing can be called lost
+		}
 		if err != nil {
 			return err
 		}

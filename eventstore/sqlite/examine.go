@@ -141,9 +141,6 @@ type queryer interface {
 // examineIDs finds events whose id the table of ids lacks, so that it could be given twice (I4), and ids of no event, so
 // that a batch would be taken for one that was appended.
 func examineIDs(ctx context.Context, tx *sql.Tx, report func(eventstore.Fault)) error {
-	fault := func(text string, args ...any) {
-		report(eventstore.Fault{Code: eventstore.FaultEventID, Where: "table event_ids", Text: fmt.Sprintf(text, args...)})
-	}
 	rows, err := tx.QueryContext(ctx, `
 SELECT c.last, c.size, (SELECT count(*) FROM event_ids AS e WHERE e.batch = c.batch_first AND e.id IN (
     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < c.size)
@@ -153,15 +150,15 @@ FROM chunks AS c ORDER BY c.last`)
 		return err
 	}
 	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
-	var events int64
+	var events, missing, first int64
 	for rows.Next() {
 		var last, size, known int64
 		if err := rows.Scan(&last, &size, &known); err != nil {
 			return err
 		}
 		events += size
-		if known != size {
-			fault("of the %d events at positions %d to %d it knows the ids of %d: the others could be appended once more", size, last-size+1, last, known)
+		if missing += size - known; first == 0 && missing > 0 {
+			first = last - size + 1
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -171,8 +168,14 @@ FROM chunks AS c ORDER BY c.last`)
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM event_ids").Scan(&ids); err != nil {
 		return err
 	}
-	if ids > events {
-		fault("it holds %d ids, and the log %d events: an append of the others would be taken for a repeated one", ids, events)
+	fault := func(text string, args ...any) {
+		report(eventstore.Fault{Code: eventstore.FaultEventID, Where: "table event_ids", Text: fmt.Sprintf(text, args...)})
+	}
+	if missing > 0 {
+		fault("it lacks the ids of %d events, the first at or shortly behind position %d: they could be appended once more", missing, first)
+	}
+	if stray := ids - (events - missing); stray > 0 {
+		fault("it holds %d ids of no event: an append of those would be taken for a repeated one", stray)
 	}
 	return nil
 }

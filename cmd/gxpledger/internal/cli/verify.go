@@ -49,8 +49,8 @@ func newVerify(a *app) *cobra.Command {
 		Short: "Prove that the log is whole and that the tables are what it says",
 		Long: "Reads the whole log and checks that no position, revision or event of a batch is missing, that ids are derived from\n" +
 			"their scans, that times never fall, that every event can be decoded and follows from those before it, that every\n" +
-			"content that an event names is stored and has its SHA-256, and that snapshots equal the fold. Then replays the log\n" +
-			"and compares every row of every table. Each fault is named, with what to do. The exit code is 3 when there is any.\n" +
+			"content that an event names is stored and has its SHA-256, that snapshots equal the fold, and that the file is sound\n" +
+			"and has all its triggers. Then replays the log and compares every row of every table. Each fault is named, with what to do. The exit code is 3 when there is any.\n" +
 			"Nothing is changed, but that tables which lag behind the log are brought up to date first.",
 		Example: "  gxpledger verify\n  gxpledger verify --json",
 		Args:    none,
