@@ -14,29 +14,32 @@ import (
 
 func TestAClientReadsWhatItAppended(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		events := made("order-placed", 3)
-		written, err := client.AppendToStream(within(t), "order-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, events...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if written.NextExpectedVersion != 2 || written.CommitPosition != 3 || written.PreparePosition != 3 {
-			t.Errorf("written at %+v", written)
-		}
-		stream, err := client.ReadStream(within(t), "order-1", esdb.ReadStreamOptions{}, 100)
-		got := drain(t, stream, err)
-		if len(got) != 3 {
-			t.Fatalf("read %d events, want 3", len(got))
-		}
-		for i, e := range got {
-			want := events[i]
-			if e.EventID != want.EventID || e.EventType != want.EventType || string(e.Data) != string(want.Data) ||
-				string(e.UserMetadata) != string(want.Metadata) || e.ContentType != "application/json" ||
-				e.EventNumber != uint64(i) || e.StreamID != "order-1" || e.Position.Commit != uint64(i+1) {
-				t.Errorf("event %d is %+v", i, e)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			events := made("order-placed", 3)
+			written, err := client.AppendToStream(within(t), "order-1", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, events...)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-	})
+			if written.NextExpectedVersion != 2 || written.CommitPosition != 3 || written.PreparePosition != 3 {
+				t.Errorf("written at %+v", written)
+			}
+			stream, err := client.ReadStream(within(t), "order-1", esdb.ReadStreamOptions{}, 100)
+			got := drain(t, stream, err)
+			if len(got) != 3 {
+				t.Fatalf("read %d events, want 3", len(got))
+			}
+			for i, e := range got {
+				want := events[i]
+				if e.EventID != want.EventID || e.EventType != want.EventType || string(e.Data) != string(want.Data) ||
+					string(e.UserMetadata) != string(want.Metadata) || e.ContentType != "application/json" ||
+					e.EventNumber != uint64(i) || e.StreamID != "order-1" || e.Position.Commit != uint64(i+1) {
+					t.Errorf("event %d is %+v", i, e)
+				}
+			}
+		})
+	}
 }
 
 // What a client may say of an event comes back as it was, whatever bytes it is.
@@ -85,94 +88,79 @@ func TestAnyBytesComeBack(t *testing.T) {
 
 func TestAnAppendIsWrittenWhereItIsExpected(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		mustAppend(t, client, "s", made("e", 3)...)
-		for name, c := range map[string]struct {
-			stream   string
-			expected esdb.ExpectedRevision
-			conflict string // "" if it is written
-		}{
-			"the last revision":        {"s", esdb.Revision(2), ""},
-			"an earlier revision":      {"s", esdb.Revision(1), "expecting '1' but got '3'"},
-			"a later revision":         {"s", esdb.Revision(9), "expecting '9' but got '3'"},
-			"no stream, but there is":  {"s", esdb.NoStream{}, "expecting 'no_stream' but got '3'"},
-			"no stream":                {"new", esdb.NoStream{}, ""},
-			"a revision of no stream":  {"none", esdb.Revision(0), "expecting '0' but got 'no_stream'"},
-			"a stream, but is none":    {"none", esdb.StreamExists{}, "expecting 'stream_exists' but got 'no_stream'"},
-			"any, of a new stream":     {"new2", esdb.Any{}, ""},
-			"exists, of a known one":   {"s2", esdb.StreamExists{}, ""},
-			"any, of a known one":      {"s3", esdb.Any{}, ""},
-			"a revision beyond number": {"s", esdb.Revision(1 << 63), "but got '3'"},
-		} {
-			if c.stream == "s2" || c.stream == "s3" {
-				mustAppend(t, client, c.stream, made("e", 1)...)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustAppend(t, client, "s", made("e", 3)...)
+			for _, c := range []struct {
+				stream   string
+				expected esdb.ExpectedRevision
+				conflict string // "" if it is written
+			}{
+				{"s", esdb.Revision(2), ""},
+				{"s", esdb.Revision(2), "expecting '2' but got '3'"},
+				{"s", esdb.Revision(1), "expecting '1' but got '3'"},
+				{"s", esdb.Revision(9), "expecting '9' but got '3'"},
+				{"s", esdb.Revision(1 << 63), "but got '3'"},
+				{"s", esdb.NoStream{}, "expecting 'no_stream' but got '3'"},
+				{"s", esdb.StreamExists{}, ""},
+				{"s", esdb.Any{}, ""},
+				{"none", esdb.Revision(0), "expecting '0' but got 'no_stream'"},
+				{"none", esdb.StreamExists{}, "expecting 'stream_exists' but got 'no_stream'"},
+				{"new", esdb.NoStream{}, ""},
+				{"another", esdb.Any{}, ""},
+			} {
+				_, err := client.AppendToStream(within(t), c.stream, esdb.AppendToStreamOptions{ExpectedRevision: c.expected}, made("e", 1)...)
+				if c.conflict == "" {
+					if err != nil {
+						t.Errorf("%s, expecting %v: %v", c.stream, c.expected, err)
+					}
+					continue
+				}
+				hasCode(t, err, esdb.ErrorCodeWrongExpectedVersion)
+				if !strings.Contains(err.Error(), c.conflict) {
+					t.Errorf("%s, expecting %v: told %q, want %q in it", c.stream, c.expected, err, c.conflict)
+				}
 			}
-			if c.stream == "s" && c.conflict != "" {
-				continue // after the one that is written
-			}
-			checkAppend(t, client, name, c.stream, c.expected, c.conflict)
-		}
-		for name, c := range map[string]struct {
-			expected esdb.ExpectedRevision
-			conflict string
-		}{
-			"an earlier revision":      {esdb.Revision(1), "expecting '1' but got '3'"},
-			"a later revision":         {esdb.Revision(9), "expecting '9' but got '3'"},
-			"no stream, but there is":  {esdb.NoStream{}, "expecting 'no_stream' but got '3'"},
-			"a revision beyond number": {esdb.Revision(1 << 63), "but got '3'"},
-		} {
-			checkAppend(t, client, name, "s", c.expected, c.conflict)
-		}
-	})
-}
-
-func checkAppend(t *testing.T, client *esdb.Client, name, stream string, expected esdb.ExpectedRevision, conflict string) {
-	t.Helper()
-	_, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, made("e", 1)...)
-	if conflict == "" {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		return
-	}
-	hasCode(t, err, esdb.ErrorCodeWrongExpectedVersion)
-	if !strings.Contains(err.Error(), conflict) {
-		t.Errorf("%s: told %q, want %q in it", name, err, conflict)
+		})
 	}
 }
 
 // A client that did not get the answer repeats the append, and the log holds it once.
 func TestARepeatedAppendIsWrittenOnce(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		mustAppend(t, client, "s", made("before", 2)...)
-		for name, expected := range map[string]esdb.ExpectedRevision{
-			"no stream": esdb.NoStream{}, "revision": esdb.Revision(1), "any": esdb.Any{}, "exists": esdb.StreamExists{},
-		} {
-			stream := "s-" + strings.ReplaceAll(name, " ", "")
-			if name != "no stream" {
-				mustAppend(t, client, stream, made("before", 2)...)
-			}
-			events := made("e", 3)
-			append3 := func() *esdb.WriteResult {
-				t.Helper()
-				written, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, events...)
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustAppend(t, client, "s", made("before", 2)...)
+			for name, expected := range map[string]esdb.ExpectedRevision{
+				"no stream": esdb.NoStream{}, "revision": esdb.Revision(1), "any": esdb.Any{}, "exists": esdb.StreamExists{},
+			} {
+				stream := "s-" + strings.ReplaceAll(name, " ", "")
+				if name != "no stream" {
+					mustAppend(t, client, stream, made("before", 2)...)
 				}
-				return written
+				events := made("e", 3)
+				append3 := func() *esdb.WriteResult {
+					t.Helper()
+					written, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, events...)
+					if err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+					return written
+				}
+				first := append3()
+				mustAppend(t, client, stream, made("after", 2)...)
+				if again := append3(); *again != *first {
+					t.Errorf("%s: first written at %+v, then at %+v", name, first, again)
+				}
+				page, err := client.ReadStream(within(t), stream, esdb.ReadStreamOptions{}, 100)
+				if n, want := len(drain(t, page, err)), int(first.NextExpectedVersion)+3; n != want {
+					t.Errorf("%s: the stream has %d events, want %d", name, n, want)
+				}
 			}
-			first := append3()
-			mustAppend(t, client, stream, made("after", 2)...)
-			if again := append3(); *again != *first {
-				t.Errorf("%s: first written at %+v, then at %+v", name, first, again)
-			}
-			page, err := client.ReadStream(within(t), stream, esdb.ReadStreamOptions{}, 100)
-			if n, want := len(drain(t, page, err)), int(first.NextExpectedVersion)+3; n != want {
-				t.Errorf("%s: the stream has %d events, want %d", name, n, want)
-			}
-		}
-	})
+		})
+	}
 }
 
 // An id is for ever: what is not the same append is refused, rather than written twice or taken for written.
@@ -203,24 +191,27 @@ func TestAnIdIsUsedOnce(t *testing.T) {
 
 func TestAnyRevisionIsFoundAmongOtherWriters(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		const writers, appends = 4, 5
-		var wg sync.WaitGroup
-		for range writers {
-			wg.Go(func() {
-				for range appends {
-					if _, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); err != nil {
-						t.Error(err)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const writers, appends = 4, 5
+			var wg sync.WaitGroup
+			for range writers {
+				wg.Go(func() {
+					for range appends {
+						if _, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); err != nil {
+							t.Error(err)
+						}
 					}
-				}
-			})
-		}
-		wg.Wait()
-		page, err := client.ReadStream(within(t), "s", esdb.ReadStreamOptions{}, 1000)
-		if n := len(drain(t, page, err)); n != 2*writers*appends {
-			t.Errorf("the stream has %d events, want %d", n, 2*writers*appends)
-		}
-	})
+				})
+			}
+			wg.Wait()
+			page, err := client.ReadStream(within(t), "s", esdb.ReadStreamOptions{}, 1000)
+			if n := len(drain(t, page, err)); n != 2*writers*appends {
+				t.Errorf("the stream has %d events, want %d", n, 2*writers*appends)
+			}
+		})
+	}
 }
 
 // An append without events asks only whether the stream is as expected.

@@ -92,26 +92,19 @@ func newLog(t *testing.T) *memory.Log {
 	return log
 }
 
-// overLogs runs test against a server of each of two logs: the reference and the default.
-func overLogs(t *testing.T, o esdbserver.Options, test func(t *testing.T, client *esdb.Client)) {
+// overLogs returns clients of two servers, by the kind of their log: the reference and the default.
+func overLogs(t *testing.T, o esdbserver.Options) map[string]*esdb.Client {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		test(t, dial(t, served(t, newLog(t), o)))
-	})
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		log, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
+	log, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
 		}
-		t.Cleanup(func() {
-			if err := log.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		test(t, dial(t, served(t, log, o)))
 	})
+	return map[string]*esdb.Client{"memory": dial(t, served(t, newLog(t), o)), "sqlite": dial(t, served(t, log, o))}
 }
 
 // dial returns the official Go client, connected to address in clear text.

@@ -30,81 +30,87 @@ func revisions(stream string, from, count, step int) []string {
 
 func TestAStreamIsReadBothWays(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		interleaved(t, client)
-		for name, c := range map[string]struct {
-			direction esdb.Direction
-			from      esdb.StreamPosition
-			count     uint64
-			want      []string
-		}{
-			"all":                          {esdb.Forwards, esdb.Start{}, 1000, revisions("a", 0, 100, 1)},
-			"some":                         {esdb.Forwards, esdb.Start{}, 3, revisions("a", 0, 3, 1)},
-			"none":                         {esdb.Forwards, esdb.Start{}, 0, nil},
-			"from a revision":              {esdb.Forwards, esdb.Revision(97), 1000, revisions("a", 97, 3, 1)},
-			"from the last":                {esdb.Forwards, esdb.Revision(99), 5, revisions("a", 99, 1, 1)},
-			"from beyond the end":          {esdb.Forwards, esdb.Revision(100), 5, nil},
-			"from the end":                 {esdb.Forwards, esdb.End{}, 5, nil},
-			"back from the end":            {esdb.Backwards, esdb.End{}, 1000, revisions("a", 99, 100, -1)},
-			"back, the last":               {esdb.Backwards, esdb.End{}, 1, revisions("a", 99, 1, -1)},
-			"back from a revision":         {esdb.Backwards, esdb.Revision(70), 1000, revisions("a", 70, 71, -1)},
-			"back from a revision, some":   {esdb.Backwards, esdb.Revision(70), 40, revisions("a", 70, 40, -1)},
-			"back from beyond the end":     {esdb.Backwards, esdb.Revision(5000), 2, revisions("a", 99, 2, -1)},
-			"back from far beyond the end": {esdb.Backwards, esdb.Revision(1 << 63), 2, revisions("a", 99, 2, -1)},
-			"back from the first":          {esdb.Backwards, esdb.Revision(0), 5, revisions("a", 0, 1, -1)},
-			"back from the start":          {esdb.Backwards, esdb.Start{}, 5, revisions("a", 0, 1, -1)},
-		} {
-			page, err := client.ReadStream(within(t), "a", esdb.ReadStreamOptions{Direction: c.direction, From: c.from}, c.count)
-			if got := places(drain(t, page, err)); !slices.Equal(got, c.want) {
-				t.Errorf("%s: read %v, want %v", name, got, c.want)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			interleaved(t, client)
+			for name, c := range map[string]struct {
+				direction esdb.Direction
+				from      esdb.StreamPosition
+				count     uint64
+				want      []string
+			}{
+				"all":                          {esdb.Forwards, esdb.Start{}, 1000, revisions("a", 0, 100, 1)},
+				"some":                         {esdb.Forwards, esdb.Start{}, 3, revisions("a", 0, 3, 1)},
+				"none":                         {esdb.Forwards, esdb.Start{}, 0, nil},
+				"from a revision":              {esdb.Forwards, esdb.Revision(97), 1000, revisions("a", 97, 3, 1)},
+				"from the last":                {esdb.Forwards, esdb.Revision(99), 5, revisions("a", 99, 1, 1)},
+				"from beyond the end":          {esdb.Forwards, esdb.Revision(100), 5, nil},
+				"from the end":                 {esdb.Forwards, esdb.End{}, 5, nil},
+				"back from the end":            {esdb.Backwards, esdb.End{}, 1000, revisions("a", 99, 100, -1)},
+				"back, the last":               {esdb.Backwards, esdb.End{}, 1, revisions("a", 99, 1, -1)},
+				"back from a revision":         {esdb.Backwards, esdb.Revision(70), 1000, revisions("a", 70, 71, -1)},
+				"back from a revision, some":   {esdb.Backwards, esdb.Revision(70), 40, revisions("a", 70, 40, -1)},
+				"back from beyond the end":     {esdb.Backwards, esdb.Revision(5000), 2, revisions("a", 99, 2, -1)},
+				"back from far beyond the end": {esdb.Backwards, esdb.Revision(1 << 63), 2, revisions("a", 99, 2, -1)},
+				"back from the first":          {esdb.Backwards, esdb.Revision(0), 5, revisions("a", 0, 1, -1)},
+				"back from the start":          {esdb.Backwards, esdb.Start{}, 5, revisions("a", 0, 1, -1)},
+			} {
+				page, err := client.ReadStream(within(t), "a", esdb.ReadStreamOptions{Direction: c.direction, From: c.from}, c.count)
+				if got := places(drain(t, page, err)); !slices.Equal(got, c.want) {
+					t.Errorf("%s: read %v, want %v", name, got, c.want)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestTheLogIsReadBothWays(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		interleaved(t, client)
-		page, err := client.ReadAll(within(t), esdb.ReadAllOptions{}, 1000)
-		all := drain(t, page, err)
-		if len(all) != 150 {
-			t.Fatalf("the log has %d events, want 150, and none of a system", len(all))
-		}
-		for i, e := range all {
-			if e.Position.Commit != uint64(i+1) || e.Position.Prepare != e.Position.Commit {
-				t.Errorf("event %d stands at %+v", i, e.Position)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			interleaved(t, client)
+			page, err := client.ReadAll(within(t), esdb.ReadAllOptions{}, 1000)
+			all := drain(t, page, err)
+			if len(all) != 150 {
+				t.Fatalf("the log has %d events, want 150, and none of a system", len(all))
 			}
-			if age := time.Since(e.CreatedDate); age < 0 || age > time.Hour {
-				t.Errorf("event %d was created at %s", i, e.CreatedDate)
+			for i, e := range all {
+				if e.Position.Commit != uint64(i+1) || e.Position.Prepare != e.Position.Commit {
+					t.Errorf("event %d stands at %+v", i, e.Position)
+				}
+				if age := time.Since(e.CreatedDate); age < 0 || age > time.Hour {
+					t.Errorf("event %d was created at %s", i, e.CreatedDate)
+				}
 			}
-		}
-		names := places(all)
-		back := slices.Clone(names)
-		slices.Reverse(back)
-		for name, c := range map[string]struct {
-			direction esdb.Direction
-			from      esdb.AllPosition
-			count     uint64
-			want      []string
-		}{
-			"some":                    {esdb.Forwards, esdb.Start{}, 3, names[:3]},
-			"from position 0":         {esdb.Forwards, esdb.Position{}, 3, names[:3]},
-			"from a position":         {esdb.Forwards, esdb.Position{Commit: 10, Prepare: 10}, 5, names[9:14]},
-			"from behind the last":    {esdb.Forwards, esdb.Position{Commit: 151, Prepare: 151}, 5, nil},
-			"from the end":            {esdb.Forwards, esdb.End{}, 5, nil},
-			"back":                    {esdb.Backwards, esdb.End{}, 1000, back},
-			"back from a position":    {esdb.Backwards, esdb.Position{Commit: 10, Prepare: 10}, 5, back[141:146]},
-			"back from the first":     {esdb.Backwards, esdb.Position{Commit: 1, Prepare: 1}, 5, nil},
-			"back from the start":     {esdb.Backwards, esdb.Start{}, 5, nil},
-			"back from behind it all": {esdb.Backwards, esdb.Position{Commit: 151, Prepare: 151}, 2, back[:2]},
-		} {
-			page, err := client.ReadAll(within(t), esdb.ReadAllOptions{Direction: c.direction, From: c.from}, c.count)
-			if got := places(drain(t, page, err)); !slices.Equal(got, c.want) {
-				t.Errorf("%s: read %v, want %v", name, got, c.want)
+			names := places(all)
+			back := slices.Clone(names)
+			slices.Reverse(back)
+			for name, c := range map[string]struct {
+				direction esdb.Direction
+				from      esdb.AllPosition
+				count     uint64
+				want      []string
+			}{
+				"some":                    {esdb.Forwards, esdb.Start{}, 3, names[:3]},
+				"from position 0":         {esdb.Forwards, esdb.Position{}, 3, names[:3]},
+				"from a position":         {esdb.Forwards, esdb.Position{Commit: 10, Prepare: 10}, 5, names[9:14]},
+				"from behind the last":    {esdb.Forwards, esdb.Position{Commit: 151, Prepare: 151}, 5, nil},
+				"from the end":            {esdb.Forwards, esdb.End{}, 5, nil},
+				"back":                    {esdb.Backwards, esdb.End{}, 1000, back},
+				"back from a position":    {esdb.Backwards, esdb.Position{Commit: 10, Prepare: 10}, 5, back[141:146]},
+				"back from the first":     {esdb.Backwards, esdb.Position{Commit: 1, Prepare: 1}, 5, nil},
+				"back from the start":     {esdb.Backwards, esdb.Start{}, 5, nil},
+				"back from behind it all": {esdb.Backwards, esdb.Position{Commit: 151, Prepare: 151}, 2, back[:2]},
+			} {
+				page, err := client.ReadAll(within(t), esdb.ReadAllOptions{Direction: c.direction, From: c.from}, c.count)
+				if got := places(drain(t, page, err)); !slices.Equal(got, c.want) {
+					t.Errorf("%s: read %v, want %v", name, got, c.want)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestAMissingStreamIsNotFound(t *testing.T) {

@@ -124,7 +124,9 @@ func TestAppendsAreRefusedAsClientsKnowIt(t *testing.T) {
 		"no id":   {proposing(func(m *api.AppendReq_ProposedMessage) { m.Id = nil }), "InvalidArgument: an id that is not the zero UUID is required"},
 		"zero id": {proposing(func(m *api.AppendReq_ProposedMessage) { m.Id = &shared.UUID{Value: &shared.UUID_Structured_{}} }), "InvalidArgument: an id that is not the zero UUID is required"},
 		"odd id": {
-			proposing(func(m *api.AppendReq_ProposedMessage) { m.Id = &shared.UUID{Value: &shared.UUID_String_{String_: "x\n"}} }),
+			proposing(func(m *api.AppendReq_ProposedMessage) {
+				m.Id = &shared.UUID{Value: &shared.UUID_String_{String_: "x\n"}}
+			}),
 			"InvalidArgument: \"x\\n\" is not a UUID",
 		},
 		"odd type": {

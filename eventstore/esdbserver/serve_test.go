@@ -86,8 +86,11 @@ func TestClearTextStaysOnThisMachine(t *testing.T) {
 		network, address string
 		allow, served    bool
 	}{
-		{"tcp", "127.0.0.1:0", false, true}, {"tcp", "0.0.0.0:0", false, false}, {"tcp", ":0", false, false},
-		{"tcp", "0.0.0.0:0", true, true}, {"unix", filepath.Join(t.TempDir(), "socket"), false, true},
+		{"tcp", "127.0.0.1:0", false, true},
+		{"tcp", "0.0.0.0:0", false, false},
+		{"tcp", ":0", false, false},
+		{"tcp", "0.0.0.0:0", true, true},
+		{"unix", filepath.Join(t.TempDir(), "socket"), false, true},
 	} {
 		o := options()
 		o.ClearText = c.allow
@@ -353,7 +356,7 @@ func pings(t *testing.T, address string, n int, pause time.Duration) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	deadline, _ := within(t).Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
 		t.Fatal(err)

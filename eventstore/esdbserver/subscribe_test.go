@@ -64,45 +64,51 @@ func subscribeAll(t *testing.T, client *esdb.Client, o esdb.SubscribeToAllOption
 
 func TestASubscriptionToAStreamGoesFromOldToNew(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		add := func(stream string, n int) { t.Helper(); mustAppend(t, client, stream, made("e", n)...) }
-		add("a", 3)
-		add("ab", 1) // a name that begins like the one asked for
-		start := subscribe(t, client, "a", esdb.Start{})
-		middle := subscribe(t, client, "a", esdb.Revision(0))
-		end := subscribe(t, client, "a", esdb.End{})
-		missing := subscribe(t, client, "new", esdb.Start{})
-		tells(t, start, "a@0", "a@1", "a@2", "caught up")
-		tells(t, middle, "a@1", "a@2", "caught up")
-		tells(t, end, "caught up")
-		tells(t, missing, "caught up")
-		add("ab", 1)
-		add("a", 2)
-		add("new", 1)
-		add("a", 1)
-		for _, s := range []*esdb.Subscription{start, middle, end} {
-			tells(t, s, "a@3", "a@4", "a@5")
-		}
-		tells(t, missing, "new@0")
-	})
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			add := func(stream string, n int) { t.Helper(); mustAppend(t, client, stream, made("e", n)...) }
+			add("a", 3)
+			add("ab", 1) // a name that begins like the one asked for
+			start := subscribe(t, client, "a", esdb.Start{})
+			middle := subscribe(t, client, "a", esdb.Revision(0))
+			end := subscribe(t, client, "a", esdb.End{})
+			missing := subscribe(t, client, "new", esdb.Start{})
+			tells(t, start, "a@0", "a@1", "a@2", "caught up")
+			tells(t, middle, "a@1", "a@2", "caught up")
+			tells(t, end, "caught up")
+			tells(t, missing, "caught up")
+			add("ab", 1)
+			add("a", 2)
+			add("new", 1)
+			add("a", 1)
+			for _, s := range []*esdb.Subscription{start, middle, end} {
+				tells(t, s, "a@3", "a@4", "a@5")
+			}
+			tells(t, missing, "new@0")
+		})
+	}
 }
 
 func TestASubscriptionToAllGoesFromOldToNew(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		mustAppend(t, client, "a", made("e", 2)...)
-		start := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})
-		middle := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Position{Commit: 1, Prepare: 1}})
-		end := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.End{}})
-		tells(t, start, "a@0", "a@1", "caught up")
-		tells(t, middle, "a@1", "caught up")
-		tells(t, end, "caught up")
-		mustAppend(t, client, "b", made("e", 1)...)
-		mustAppend(t, client, "a", made("e", 1)...)
-		for _, s := range []*esdb.Subscription{start, middle, end} {
-			tells(t, s, "b@0", "a@2")
-		}
-	})
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mustAppend(t, client, "a", made("e", 2)...)
+			start := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})
+			middle := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Position{Commit: 1, Prepare: 1}})
+			end := subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.End{}})
+			tells(t, start, "a@0", "a@1", "caught up")
+			tells(t, middle, "a@1", "caught up")
+			tells(t, end, "caught up")
+			mustAppend(t, client, "b", made("e", 1)...)
+			mustAppend(t, client, "a", made("e", 1)...)
+			for _, s := range []*esdb.Subscription{start, middle, end} {
+				tells(t, s, "b@0", "a@2")
+			}
+		})
+	}
 }
 
 func TestAFilterChoosesOnTheServer(t *testing.T) {
@@ -160,70 +166,76 @@ func TestAFilterChoosesOnTheServer(t *testing.T) {
 // rare event does not make its subscriber begin at the start again.
 func TestCheckpointsTellHowFarAFilterGot(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		o := esdb.SubscribeToAllOptions{
-			From: esdb.Start{}, MaxSearchWindow: 5, CheckpointInterval: 2,
-			Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"rare"}},
-		}
-		tells(t, subscribeAll(t, client, o), "caught up")
-		mustAppend(t, client, "noise", made("e", 100)...)
-		mustAppend(t, client, "rare", made("e", 1)...)
-		mustAppend(t, client, "noise", made("e", 50)...)
-		s := subscribeAll(t, client, o)
-		tells(t, s, "checkpoint 64", "rare@0", "checkpoint 128", "checkpoint 151", "caught up")
-		mustAppend(t, client, "noise", made("e", 63)...)
-		mustAppend(t, client, "rare", made("e", 1)...)
-		tells(t, s, "rare@1", "checkpoint 215")
-		o.From = esdb.Position{Commit: 151, Prepare: 151}
-		tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
-		o.MaxSearchWindow = 100
-		tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
-	})
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := esdb.SubscribeToAllOptions{
+				From: esdb.Start{}, MaxSearchWindow: 5, CheckpointInterval: 2,
+				Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"rare"}},
+			}
+			tells(t, subscribeAll(t, client, o), "caught up")
+			mustAppend(t, client, "noise", made("e", 100)...)
+			mustAppend(t, client, "rare", made("e", 1)...)
+			mustAppend(t, client, "noise", made("e", 50)...)
+			s := subscribeAll(t, client, o)
+			tells(t, s, "checkpoint 64", "rare@0", "checkpoint 128", "checkpoint 151", "caught up")
+			mustAppend(t, client, "noise", made("e", 63)...)
+			mustAppend(t, client, "rare", made("e", 1)...)
+			tells(t, s, "rare@1", "checkpoint 215")
+			o.From = esdb.Position{Commit: 151, Prepare: 151}
+			tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
+			o.MaxSearchWindow = 100
+			tells(t, subscribeAll(t, client, o), "rare@1", "checkpoint 215", "caught up")
+		})
+	}
 }
 
 // A subscriber that goes away again and again, and comes back with the last position that it handled, sees every event
 // once and in order, while others append.
 func TestASubscriberResumesWithoutGapOrDuplicate(t *testing.T) {
 	t.Parallel()
-	overLogs(t, options(), func(t *testing.T, client *esdb.Client) {
-		const events = 200
-		written := make(chan error, 1)
-		go func() {
-			var err error
-			for range events / 2 {
-				if _, failed := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); failed != nil {
-					err = failed
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const events = 200
+			written := make(chan error, 1)
+			go func() {
+				var err error
+				for range events / 2 {
+					if _, failed := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 2)...); failed != nil {
+						err = failed
+					}
 				}
+				written <- err
+			}()
+			var last esdb.Position
+			for next := uint64(0); next < events; {
+				s, err := client.SubscribeToAll(within(t), esdb.SubscribeToAllOptions{From: last})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for handled := 0; handled < 17 && next < events; {
+					e := s.Recv()
+					if e.SubscriptionDropped != nil {
+						t.Fatal(e.SubscriptionDropped.Error)
+					}
+					if e.EventAppeared == nil {
+						continue
+					}
+					if got := e.EventAppeared.Event.EventNumber; got != next {
+						t.Fatalf("received revision %d, want %d", got, next)
+					}
+					last = e.EventAppeared.Event.Position
+					next++
+					handled++
+				}
+				_ = s.Close()
 			}
-			written <- err
-		}()
-		var last esdb.Position
-		for next := uint64(0); next < events; {
-			s, err := client.SubscribeToAll(within(t), esdb.SubscribeToAllOptions{From: last})
-			if err != nil {
-				t.Fatal(err)
+			if err := <-written; err != nil {
+				t.Error(err)
 			}
-			for handled := 0; handled < 17 && next < events; {
-				e := s.Recv()
-				if e.SubscriptionDropped != nil {
-					t.Fatal(e.SubscriptionDropped.Error)
-				}
-				if e.EventAppeared == nil {
-					continue
-				}
-				if got := e.EventAppeared.Event.EventNumber; got != next {
-					t.Fatalf("received revision %d, want %d", got, next)
-				}
-				last = e.EventAppeared.Event.Position
-				next++
-				handled++
-			}
-			_ = s.Close()
-		}
-		if err := <-written; err != nil {
-			t.Error(err)
-		}
-	})
+		})
+	}
 }
 
 // A subscriber that does not receive is not dropped, however far it is behind, and costs the server no memory: the
