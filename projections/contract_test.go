@@ -268,6 +268,55 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 	}
 }
 
+// Readers see rows through views and indexes, and trust guards: rows alone prove nothing.
+func TestVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
+	t.Parallel()
+	for name, test := range map[string]struct {
+		edit []string
+		want string // a part of the first thing that is broken; "" when nothing is
+	}{
+		"nothing": {nil, ""},
+		"a view that hides rows": {
+			[]string{"DROP VIEW boxes", "CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
+			"view boxes: it is not what gxpledger made: CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5",
+		},
+		"a view that is gone": {[]string{"DROP VIEW items"}, `table items: it lacks what gxpledger made: CREATE VIEW "items"`},
+		"a guard that is gone": {
+			[]string{"DROP TRIGGER moves__b1_no_update"}, `table moves: it lacks what gxpledger made: CREATE TRIGGER "moves__b1_no_update"`,
+		},
+		"a trigger that acts on its own": {
+			[]string{"CREATE TRIGGER sly AFTER INSERT ON boxes__b1 BEGIN DELETE FROM items__b1; END"},
+			"trigger sly: it is not what gxpledger made",
+		},
+		"an index that is gone": {[]string{"DROP INDEX boxes__b1_i1"}, `table boxes: it lacks what gxpledger made: CREATE INDEX "boxes__b1_i1"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := newCounted(6 * countedBatch)
+			db := open(t, file(t))
+			runner := projectionstest.Runner(t, log, db, shelf(), counting)
+			catchUp(t, runner)
+			tamper(t, db, test.edit...)
+			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			must(t, err)
+			if len(v.Differences) != 0 {
+				t.Errorf("differences are %v, want none: the rows are as they were", v.Differences)
+			}
+			switch {
+			case test.want == "" && len(v.Broken) > 0:
+				t.Errorf("broken are %q, want nothing", v.Broken)
+			case test.want != "" && (len(v.Broken) == 0 || !strings.Contains(v.Broken[0], test.want)):
+				t.Errorf("broken are %q, want %q", v.Broken, test.want)
+			}
+			_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			must(t, err)
+			if v, err = runner.Verify(t.Context(), "shelf", projectionstest.Open(t)); err != nil || len(v.Broken) > 0 {
+				t.Errorf("after a rebuild: %q, %v; want nothing broken", v.Broken, err)
+			}
+		})
+	}
+}
+
 func TestDigestsAreKeptWithTheBuild(t *testing.T) {
 	t.Parallel()
 	db := open(t, file(t))

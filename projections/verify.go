@@ -18,6 +18,15 @@ type Verification struct {
 	Replayed   []Digest   // as the log has them
 	// Differences holds the first difference of each table that differs. None means that all are equal to the byte.
 	Differences []Difference
+	// Broken holds what an [Examiner] found, one sentence each.
+	Broken []string
+}
+
+// Examiner is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
+// guards. Verify asks the databases that are one, since readers see rows through these.
+type Examiner interface {
+	// Examine returns a sentence for each of them that is not as it was made for the active build ref of p.
+	Examine(ctx context.Context, ref Ref, p Projection) ([]string, error)
 }
 
 // Difference is a row that is not what the log says.
@@ -58,7 +67,7 @@ func text(value any) string {
 }
 
 // Verify replays the log into scratch, which must have no build of the projection, up to where the active build is, and
-// compares every row of every table. Writers and readers of the active build go on meanwhile.
+// compares every row of every table, and asks an [Examiner]. Writers and readers of the active build go on meanwhile.
 func (r *Runner) Verify(ctx context.Context, name string, scratch Database) (Verification, error) {
 	v, err := r.verify(ctx, name, scratch)
 	if err != nil {
@@ -104,6 +113,9 @@ func (r *Runner) verify(ctx context.Context, name string, scratch Database) (Ver
 		}
 		return scratch.Inspect(ctx, t.lease.Ref, func(replayed Snapshot) error { return v.compare(ctx, p, stored, replayed) })
 	})
+	if examiner, ok := r.db.(Examiner); err == nil && ok {
+		v.Broken, err = examiner.Examine(ctx, active.Ref, p)
+	}
 	return v, err
 }
 

@@ -50,7 +50,8 @@ func newVerify(a *app) *cobra.Command {
 		Long: "Reads the whole log and checks that no position, revision or event of a batch is missing, that ids are derived from\n" +
 			"their scans, that times never fall, that every event can be decoded and follows from those before it, that every\n" +
 			"content that an event names is stored and has its SHA-256, that snapshots equal the fold, and that the file is sound\n" +
-			"and has all its triggers. Then replays the log and compares every row of every table. Each fault is named, with what to do. The exit code is 3 when there is any.\n" +
+			"and has all its triggers. Then replays the log, compares every row of every table, and looks whether views, indexes\n" +
+			"and triggers are as they were made. Each fault is named, with what to do. The exit code is 3 when there is any.\n" +
 			"Nothing is changed, but that tables which lag behind the log are brought up to date first.",
 		Example: "  gxpledger verify\n  gxpledger verify --json",
 		Args:    none,
@@ -139,11 +140,12 @@ func (o *verifyOptions) compare(ctx context.Context, v *view, name string) (err 
 		done.Tables = append(done.Tables, tableDigest(d))
 	}
 	o.document.Tables = append(o.document.Tables, done)
+	remedy := fmt.Sprintf("find out who or what wrote it, then gxpledger projections rebuild %s --reason TEXT: the log is what counts", name)
 	for _, d := range checked.Differences {
-		o.note(eventstore.Fault{
-			Code: faultTable, Where: "table " + d.Table, Text: d.String(),
-			Remedy: fmt.Sprintf("find out who or what wrote it, then gxpledger projections rebuild %s --reason TEXT: the log is what counts", name),
-		})
+		o.note(eventstore.Fault{Code: faultTable, Where: "table " + d.Table, Text: d.String(), Remedy: remedy})
+	}
+	for _, text := range checked.Broken {
+		o.note(eventstore.Fault{Code: faultTables, Where: "projection " + name, Text: text, Remedy: remedy})
 	}
 	return nil
 }

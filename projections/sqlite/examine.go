@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+var _ projections.Examiner = (*DB)(nil)
+
+// Examine implements [projections.Examiner]: the views show the tables of the build and all of them, the tables have
+// their keys, indexes and triggers and no others, and their pages fit together.
+func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
+	found, err := db.examine(ctx, ref, p)
+	if err != nil {
+		return nil, fmt.Errorf("examine %s build %d: %w", ref.Projection, ref.Number, translate(err))
+	}
+	return found, nil
+}
+
+func (db *DB) examine(ctx context.Context, ref projections.Ref, p projections.Projection) (found []string, err error) {
+	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one state of the file, whoever writes
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if end := tx.Rollback(); !errors.Is(end, sql.ErrTxDone) { // done when ctx has ended
+			err = errors.Join(err, end)
+		}
+	}()
+	if now, err := build(ctx, tx, ref); errors.Is(err, projections.ErrNoBuild) || err == nil && now.State != projections.BuildActive {
+		return nil, nil // it was replaced meanwhile, and the views show another
+	} else if err != nil {
+		return nil, err
+	}
+	for _, t := range p.Tables {
+		parts, err := examineParts(ctx, tx, t, ref.Number)
+		if err != nil {
+			return nil, err
+		}
+		pages, err := examinePages(ctx, tx, physical(t.Name, ref.Number))
+		if err != nil {
+			return nil, err
+		}
+		found = append(append(found, parts...), pages...)
+	}
+	return found, nil
+}
+
+// examineParts compares the statements that SQLite remembers with those that made the table and its view.
+func examineParts(ctx context.Context, tx *sql.Tx, t projections.Table, build int) ([]string, error) {
+	name := physical(t.Name, build)
+	wanted := append([]string{view(t.Name, name, columnNames(t)), createTable(t, build)}, finishing(t, build)...)
+	missing := map[string]bool{}
+	for _, statement := range wanted {
+		missing[strings.Replace(statement, " IF NOT EXISTS ", " ", 1)] = true // SQLite does not remember that
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name IN (?, ?) AND sql IS NOT NULL ORDER BY type, name", t.Name, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
+	var found []string
+	for rows.Next() {
+		var kind, part, statement string
+		if err := rows.Scan(&kind, &part, &statement); err != nil {
+			return nil, err
+		}
+		if !missing[statement] {
+			found = append(found, fmt.Sprintf("%s %s: it is not what gxpledger made: %s", kind, part, strings.Join(strings.Fields(statement), " ")))
+		}
+		delete(missing, statement)
+	}
+	for _, statement := range wanted {
+		statement = strings.Replace(statement, " IF NOT EXISTS ", " ", 1)
+		if missing[statement] {
+			found = append(found, fmt.Sprintf("table %s: it lacks what gxpledger made: %s", t.Name, strings.Join(strings.Fields(statement), " ")))
+		}
+	}
+	return found, rows.Err()
+}
+
+// examinePages lets SQLite compare a table with its indexes.
+func examinePages(ctx context.Context, tx *sql.Tx, name string) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, "PRAGMA integrity_check("+quote(name)+")")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
+	var found []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		if text != "ok" {
+			found = append(found, "table "+name+": "+strings.ReplaceAll(text, "\n", " "))
+		}
+	}
+	return found, rows.Err()
+}
