@@ -5,21 +5,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/domaintest"
 	"github.com/gxpledger/gxpledger/domain/rosie"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
+// sizes leaves the smallest alone of all under -short, so that every benchmark runs once in a minute.
+func sizes(all []int) []int {
+	if testing.Short() {
+		return all[:1]
+	}
+	return all
+}
+
 // BenchmarkScan is a first scan, end to end: the git revision read, everything recorded, the tables caught up, the
 // screen written.
 func BenchmarkScan(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000} {
+	for _, n := range sizes([]int{100, 1000, 10_000}) {
 		b.Run(fmt.Sprintf("artifacts=%d", n), func(b *testing.B) {
 			r := newRepo(b).fill(n)
 			r.commit("Write everything down")
@@ -37,7 +47,7 @@ func BenchmarkScan(b *testing.B) {
 // BenchmarkSmallChange scans a repository of forty artifacts, one of them changed, after few and after many earlier
 // scans: the cost must not grow with the past.
 func BenchmarkSmallChange(b *testing.B) {
-	for _, scans := range []int{10, 5000} {
+	for _, scans := range sizes([]int{10, 5000}) {
 		b.Run(fmt.Sprintf("after=%d", scans), func(b *testing.B) {
 			r := newRepo(b).fill(40)
 			c := newClient(b)
@@ -54,6 +64,72 @@ func BenchmarkSmallChange(b *testing.B) {
 				c.run(b, "scan", r.dir, "--name", "small").wantCode(b, 0)
 			}
 		})
+	}
+}
+
+// BenchmarkRebuildAll rebuilds all real projections, three of them with eighteen tables, from a log of scans that each
+// change every one of a thousand artifacts. An event counts once, though each projection folds it.
+func BenchmarkRebuildAll(b *testing.B) {
+	for _, events := range sizes([]int{10_000, 100_000, 1_000_000}) {
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
+			c := newClient(b)
+			logOf(b, c.home, events)
+			c.run(b, "projections", "status").wantCode(b, 0)
+			for b.Loop() {
+				c.run(b, "projections", "rebuild", "--all", "--reason", "measure").wantCode(b, 0)
+			}
+			b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(peakMiB(b), "peak-MiB")
+		})
+	}
+}
+
+// peakMiB is the most memory that this process has ever had resident, 0 where the system does not tell.
+func peakMiB(b *testing.B) float64 {
+	b.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kib); n == 1 {
+			return kib / 1024
+		}
+	}
+	return 0
+}
+
+// logOf fills the log of a home with scans of a thousand artifacts until it holds that many events.
+func logOf(b *testing.B, home string, events int) {
+	b.Helper()
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		b.Fatal(err)
+	}
+	log, err := sqlite.Open(b.Context(), filepath.Join(home, "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	recorder, err := eventstore.NewRecorder(log, eventstore.DefaultRecorderConfig(time.Now, ""))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for scan, held := 0, 0; held < events; scan++ {
+		var tree []domain.File
+		for i := range 1000 {
+			tree = append(tree, domaintest.Requirement(fmt.Sprintf("REQ-%04d", i), fmt.Sprintf("text of scan %d", scan)))
+		}
+		out, err := recorder.Record(b.Context(), eventstore.Request{
+			Scan: uuid.Must(uuid.NewV7()), Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
+			Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "bench"},
+		}, func(context.Context, domain.State) (eventstore.Reading, error) {
+			return eventstore.Reading{Reader: domaintest.Stamp, Files: tree}, nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		held += len(out.Events)
 	}
 }
 
