@@ -1,0 +1,142 @@
+package kurrent
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// flight is one use of the client: do hands over what it gets to emit, and ends when emit says false.
+type flight[T any] struct {
+	clients *clients
+	// timeout bounds the wait for the client, for the first message, and for each one after it.
+	timeout time.Duration
+	// live bounds the first only: what comes after it may take for ever.
+	live bool
+	do   func(ctx context.Context, client *esdb.Client, emit func(T) bool) error
+}
+
+// messages is how many messages are held for a slow loop.
+const messages = 16
+
+// yield runs f in a goroutine of its own and yields its messages. If that goroutine is stuck in the client, it is left
+// there. Errors are translated. A flight that may be ranged over again is flown again.
+func (f flight[T]) yield(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		caller := ctx
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		timer := time.NewTimer(f.timeout)
+		defer timer.Stop()
+		out, fault, err := f.start(ctx)
+		if err != nil {
+			yield(zero, translate(caller, err))
+			return
+		}
+		for {
+			select {
+			case message, ok := <-out:
+				if !ok {
+					f.awaitDeadline(caller, *fault)
+					if err := translate(caller, *fault); err != nil {
+						yield(zero, err)
+					}
+					return
+				}
+				if !yield(message, nil) {
+					return
+				}
+				if timer.Stop(); !f.live {
+					timer.Reset(f.timeout)
+				}
+			case <-caller.Done():
+				yield(zero, context.Cause(caller))
+				return
+			case <-f.clients.closed:
+				yield(zero, eventstore.ErrClosed)
+				return
+			case <-timer.C:
+				yield(zero, f.late())
+				return
+			}
+		}
+	}
+}
+
+// awaitDeadline waits for the end of ctx if err says that a deadline has passed: the server may see that a moment before
+// this process does.
+func (f flight[T]) awaitDeadline(ctx context.Context, err error) {
+	if _, ok := ctx.Deadline(); !ok || !expired(err) {
+		return
+	}
+	moment := time.NewTimer(50 * time.Millisecond)
+	defer moment.Stop()
+	select {
+	case <-ctx.Done():
+	case <-moment.C:
+	}
+}
+
+// late is the error of a server that did not answer.
+func (f flight[T]) late() error {
+	return fmt.Errorf("%w within %s", eventstore.ErrTransient, f.timeout)
+}
+
+// start begins the flight. Once out is closed, fault is its error.
+func (f flight[T]) start(ctx context.Context) (out <-chan T, fault *error, err error) {
+	boarding, cancel := context.WithTimeoutCause(ctx, f.timeout, f.late())
+	defer cancel()
+	g, err := f.clients.board(boarding)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	forget := f.clients.onClose(stop) // also while the loop's body runs, which may be what closes the log
+	// Without this a member of a cluster answers from what it has, which need not be what was acknowledged. The client
+	// has an option for it, which has no effect.
+	ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
+	messages := make(chan T, messages)
+	fault = new(error)
+	free := sync.OnceFunc(func() { <-g.slots })
+	go func() {
+		defer f.clients.leave(g)
+		defer forget()
+		defer stop()
+		defer close(messages)
+		defer free()
+		*fault = contain(func() error {
+			return f.do(ctx, g.client, func(message T) bool {
+				if f.live {
+					free() // it only listens now
+				}
+				select {
+				case messages <- message:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+		})
+		if lost(*fault) {
+			f.clients.retire(g)
+		}
+	}()
+	return messages, fault, nil
+}
+
+// one returns the only message of f.
+func (f flight[T]) one(ctx context.Context) (T, error) {
+	for message, err := range f.yield(ctx) {
+		return message, err
+	}
+	var zero T
+	return zero, nil
+}

@@ -1,0 +1,140 @@
+package kurrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// Log is a log on a server. It is safe for concurrent use.
+type Log struct {
+	options   Options
+	names     names
+	id        uuid.UUID
+	clients   *clients
+	guard     guard
+	contents  knownContents
+	snapshots snapshots
+	closing   sync.Once // closes clients
+
+	turn chan struct{} // has one token; who holds it may append and use all below
+	// latest is the newest time that was recorded.
+	latest time.Time
+	// keeper is who keeps the time of an append; nobody knows before the first.
+	keeper timekeeper
+}
+
+// timekeeper says whose clock tells RecordedAt.
+type timekeeper int
+
+const (
+	keeperUnknown timekeeper = iota
+	keeperEngine             // the engine's, in the metadata
+	keeperServer             // that of a server of package esdbserver, which takes no other
+)
+
+var _ eventstore.Log = (*Log)(nil)
+
+// Open opens the log on the server that connection names, and makes it if there is none: "esdb://host:2113" or
+// "esdb+discover://cluster", with the client's parameters behind "?". A certificate authority of the server's own is named
+// by tlsCaFile, and clear text is asked for by tls=false, which is refused together with credentials but for servers on
+// this machine. No error has the credentials in it.
+//
+// Options that break their contract, and such a connection string, are ErrInvalid. A log whose own stream was cut is
+// ErrCorrupt. A server that does not answer within Options.Timeout is ErrTransient.
+func Open(ctx context.Context, connection string, options Options) (*Log, error) {
+	if err := options.validate(); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	config, err := configure(connection)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	options = options.withDefaults()
+	l := &Log{
+		options: options, names: names{prefix: options.Prefix}, clients: newClients(config, options.MaxCalls),
+		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}}, turn: make(chan struct{}, 1),
+	}
+	l.turn <- struct{}{}
+	if l.id, err = l.identify(ctx); err != nil {
+		l.clients.close()
+		return nil, fmt.Errorf("open log at %s: %w", Redact(connection), err)
+	}
+	l.snapshots = newSnapshots(options.CacheDir, l.id)
+	return l, nil
+}
+
+// identity is the type of the event that gives the log its id.
+const identity = "log.created.v1"
+
+// identify reads the id of the log, or gives it one. If several do that at the same time, the server takes one of them.
+func (l *Log) identify(ctx context.Context) (uuid.UUID, error) {
+	id, err := l.readID(ctx)
+	if err != nil || id != uuid.Nil {
+		return id, err
+	}
+	id, err = uuid.NewRandom()
+	if err != nil {
+		return uuid.Nil, err
+	}
+	event := esdb.EventData{
+		EventID: id, EventType: identity, ContentType: esdb.ContentTypeJson, Data: fmt.Appendf(nil, `{"id":%q}`, id),
+	}
+	err = l.write(ctx, l.names.log(), eventstore.NoStream(), []esdb.EventData{event})
+	if err != nil && !errors.Is(err, eventstore.ErrConflict) {
+		return uuid.Nil, fmt.Errorf("write id of the log: %w", err)
+	}
+	return l.readID(ctx)
+}
+
+// readID returns the id of the log, the zero one if it has none.
+func (l *Log) readID(ctx context.Context) (uuid.UUID, error) {
+	e, err := l.last(ctx, l.names.log())
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("read id of the log: %w", err)
+	}
+	if e == nil {
+		return uuid.Nil, nil
+	}
+	if e.EventNumber != 0 || e.EventType != identity {
+		return uuid.Nil, fmt.Errorf("%w: stream %q ends with event %d of type %q, want one event of type %q: it was tampered with",
+			eventstore.ErrCorrupt, e.StreamID, e.EventNumber, e.EventType, identity)
+	}
+	return e.EventID, nil
+}
+
+// ID implements [eventstore.Log]. It is the id of the event in the stream "gxpledger-log".
+func (l *Log) ID() uuid.UUID { return l.id }
+
+// Features implements [eventstore.Log].
+func (l *Log) Features() eventstore.Features {
+	return eventstore.Features{
+		Name: "KurrentDB", Durable: true, SharedByProcess: true, MaxBatchBytes: l.options.MaxAppendBytes,
+	}
+}
+
+// Close implements [eventstore.Log]. Calls that are stuck in the client are left to it.
+func (l *Log) Close() error {
+	l.closing.Do(l.clients.close)
+	return nil
+}
+
+// usable returns why nothing can be asked of l any more, or within ctx.
+func (l *Log) usable(ctx context.Context) error {
+	select {
+	case <-l.clients.closed:
+		return eventstore.ErrClosed
+	default:
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package kurrent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what a test waits for. It is reached only by a log that hangs.
+const patience = 30 * time.Second
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// options are those of most tests. The suite has batches and contents of some megabytes.
+func options() kurrent.Options {
+	return kurrent.Options{Now: time.Now, MaxAppendBytes: 8 << 20}
+}
+
+// server is a server of package esdbserver over a log, on an address of its own, that can be killed and started again.
+type server struct {
+	t       *testing.T
+	log     eventstore.Log
+	address string
+
+	mu   sync.Mutex // guards stop
+	stop func()     // nil while it is down
+}
+
+func newServer(t *testing.T, log eventstore.Log) *server {
+	t.Helper()
+	t.Cleanup(func() { _ = log.Close() })
+	s := &server{t: t, log: log, address: "127.0.0.1:0"}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func newMemory(t *testing.T) *server {
+	t.Helper()
+	return newServer(t, memory.New(time.Now))
+}
+
+func (s *server) url() string { return fmt.Sprintf("esdb://%s?tls=false", s.address) }
+
+// start lets clients connect.
+func (s *server) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served, err := esdbserver.New(s.log, esdbserver.Options{
+		Now: time.Now, AllowEngineStreams: true, StopTimeout: time.Millisecond,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.address = listener.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- served.Serve(ctx, listener) }()
+	s.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+// kill cuts every connection and lets nobody connect.
+func (s *server) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+}
+
+// open opens the log at url until the test ends.
+func open(t *testing.T, url string, o kurrent.Options) *kurrent.Log {
+	t.Helper()
+	log, err := kurrent.Open(within(t), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return log
+}
+
+// batch is the n-th batch of size events of a stream to which nobody else writes.
+func batch(stream eventstore.StreamID, n, size int) eventstore.Batch {
+	expected := eventstore.NoStream()
+	if n > 0 {
+		expected = eventstore.AtRevision(eventstore.Revision(n*size - 1))
+	}
+	return eventstoretest.NewBatch(stream, expected, "writer", n, size)
+}
+
+func mustAppend(t *testing.T, log eventstore.Appender, b eventstore.Batch) eventstore.Appended {
+	t.Helper()
+	at, err := log.Append(within(t), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// insist appends b until the server answers.
+func insist(ctx context.Context, log eventstore.Appender, b eventstore.Batch) (eventstore.Appended, error) {
+	for {
+		at, err := log.Append(ctx, b)
+		if !errors.Is(err, eventstore.ErrTransient) {
+			return at, err
+		}
+		b.Meta.Attempt++
+	}
+}
+
+// readAll reads the whole log.
+func readAll(t *testing.T, log eventstore.Reader) []eventstore.Record {
+	t.Helper()
+	var records []eventstore.Record
+	for r, err := range log.Read(within(t), 0, eventstore.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+// features are what the adapter says of itself with options.
+func features() eventstore.Features {
+	return eventstore.Features{Name: "KurrentDB", Durable: true, SharedByProcess: true, MaxBatchBytes: 8 << 20}
+}
+
+func TestConformanceOverMemory(t *testing.T) {
+	t.Parallel()
+	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
+		t.Helper()
+		log, err := kurrent.Open(within(t), newMemory(t).url(), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	})
+}
+
+func TestConformanceOverSQLite(t *testing.T) {
+	t.Parallel()
+	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
+		t.Helper()
+		behind, err := sqlite.Open(within(t), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := kurrent.Open(within(t), newServer(t, behind).url(), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	})
+}
+
+// A real server is asked to do what the stand-ins do, where there is one.
+func TestConformanceOfARealServer(t *testing.T) {
+	t.Parallel()
+	url, ok := os.LookupEnv("GXPLEDGER_TEST_ESDB_URL")
+	if !ok {
+		t.Skip("NOT TESTED: a real KurrentDB. Set GXPLEDGER_TEST_ESDB_URL to the connection string of one whose MaxAppendSize is 8 MiB or more")
+	}
+	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
+		t.Helper()
+		o := options()
+		o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
+		log, err := kurrent.Open(within(t), url, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	})
+}

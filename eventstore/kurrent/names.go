@@ -1,0 +1,100 @@
+package kurrent
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// Names of streams that are not batches'. Stored form: they must not be changed.
+const (
+	contentPrefix = "content-"
+	logStream     = "gxpledger-log"
+	systemPrefix  = "$"
+)
+
+// names turns names of the log into names on the server and back.
+type names struct{ prefix string }
+
+func (n names) stream(id eventstore.StreamID) string { return n.prefix + string(id) }
+func (n names) content(sha256 string) string         { return n.prefix + contentPrefix + sha256 }
+func (n names) log() string                          { return n.prefix + logStream }
+
+// batches returns the name in the log of a stream on the server that holds batches.
+func (n names) batches(stream string) (eventstore.StreamID, bool) {
+	name, ok := strings.CutPrefix(stream, n.prefix)
+	return eventstore.StreamID(name), ok && name != "" && !reserved(name)
+}
+
+// reserved reports whether no batch may have a stream of that name.
+func reserved(name string) bool {
+	return slices.ContainsFunc(reservedPrefixes(), func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+func reservedPrefixes() []string { return []string{contentPrefix, logStream, systemPrefix} }
+
+// checkStream refuses names that the adapter or the server need for themselves.
+func checkStream(id eventstore.StreamID) error {
+	if reserved(string(id)) {
+		return fmt.Errorf("%w: stream %q: names that begin with %q are not for batches", eventstore.ErrInvalid, id, reservedPrefixes())
+	}
+	return nil
+}
+
+// filter chooses, on the server, the streams of batches whose names begin with prefix.
+func (n names) filter(prefix string) *esdb.SubscriptionFilter {
+	if reserved(prefix) {
+		return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: "^$"} // none: every stream has a name
+	}
+	var rest []string // what may not follow prefix
+	for _, p := range reservedPrefixes() {
+		if r, ok := strings.CutPrefix(p, prefix); ok {
+			rest = append(rest, r)
+		}
+	}
+	if len(rest) == 0 {
+		return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{n.prefix + prefix}}
+	}
+	return &esdb.SubscriptionFilter{
+		Type: esdb.StreamFilterType, Regex: "^" + regexp.QuoteMeta(n.prefix+prefix) + without(rest),
+	}
+}
+
+// contents chooses, on the server, the streams of contents.
+func (n names) contents() *esdb.SubscriptionFilter {
+	return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{n.prefix + contentPrefix}}
+}
+
+// without returns an expression for the beginnings of all texts that begin with none of words. It has no lookahead:
+// servers that filter with RE2 know none. The words are not empty, and none begins with another.
+func without(words []string) string {
+	rests := map[byte][]string{}
+	var first []byte
+	for _, w := range words {
+		if _, ok := rests[w[0]]; !ok {
+			first = append(first, w[0])
+			rests[w[0]] = nil
+		}
+		if len(w) > 1 {
+			rests[w[0]] = append(rests[w[0]], w[1:])
+		}
+	}
+	var b strings.Builder
+	b.WriteString("(?:$|[^")
+	for _, c := range first {
+		fmt.Fprintf(&b, `\x%02x`, c)
+	}
+	b.WriteString("]")
+	for _, c := range first {
+		if len(rests[c]) > 0 {
+			fmt.Fprintf(&b, `|\x%02x%s`, c, without(rests[c]))
+		}
+	}
+	b.WriteString(")")
+	return b.String()
+}
