@@ -158,10 +158,15 @@ func TestAnotherLogIsRefused(t *testing.T) { // I14
 					t.Errorf("%s answers %v, want a mismatch that says %q and what to do", what, err, test.want)
 				}
 			}
+			all, err := runner.Status(t.Context(), projections.StatusOptions{})
+			must(t, err)
+			if s := all[0]; s.State != projections.StateMismatched || s.Mismatch == nil || !strings.Contains(s.Mismatch.Error(), test.want) || s.Lag != 0 {
+				t.Errorf("status is %+v, want mismatched, because of %q", s, test.want)
+			}
 			if after := projectionstest.Dump(t.Context(), t, db, shelf()); after != before {
 				t.Error("the tables were changed")
 			}
-			_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{AdoptLog: true})
+			_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{AdoptLog: true})
 			must(t, err)
 			catchUp(t, runner)
 		})

@@ -32,6 +32,8 @@ var (
 	// ErrTransient: the database was busy or did not answer. The outcome of a write is unknown until the checkpoint is
 	// read. Try again.
 	ErrTransient = errors.New("database did not answer")
+	// ErrDamaged: the database is not one any more. What it held can be made anew from the log.
+	ErrDamaged = errors.New("database is damaged")
 	// ErrLogMismatch: the tables were built from another log than this one. See [MismatchError].
 	ErrLogMismatch = errors.New("tables do not belong to this log")
 	// ErrNewerVersion: a newer binary has built the tables. See [VersionError].

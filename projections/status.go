@@ -19,6 +19,7 @@ const (
 	StateLive       State = "live"        // the tables show the head of the log
 	StateStalled    State = "stalled"     // the head moved, the position did not
 	StateFaulted    State = "faulted"     // stopped at an event; see Fault
+	StateMismatched State = "mismatched"  // the tables were built from another log (I14); see Mismatch
 )
 
 // Status says how a projection is.
@@ -32,6 +33,9 @@ type Status struct {
 	Lag     uint64              // positions between the active build and the head
 	LagTime time.Duration       // how long the oldest event that the active build lacks has been waiting; 0 when there is none
 	Fault   *Fault              // of Active, or of Next; nil unless one stopped
+	// Mismatch says why the log is not the one that Active was built from; nil when it is. Head then has nothing to do with
+	// the position of Active, and Lag is 0.
+	Mismatch *MismatchError
 }
 
 // StatusOptions say what counts as a stall.
@@ -87,6 +91,11 @@ func (r *Runner) status(ctx context.Context, p Projection, head eventstore.Posit
 	if s.Active.Fault != nil {
 		s.Fault = s.Active.Fault
 	}
+	if err := r.belongs(ctx, s.Active.Ref, s.Active.Checkpoint); errors.As(err, &s.Mismatch) {
+		return s, nil
+	} else if err != nil {
+		return s, err
+	}
 	if s.Active.Checkpoint.Position >= head {
 		return s, nil
 	}
@@ -108,6 +117,8 @@ func (r *Runner) waiting(ctx context.Context, at eventstore.Position) (time.Dura
 
 func (s Status) state(now time.Time, stallAfter time.Duration) State {
 	switch {
+	case s.Mismatch != nil:
+		return StateMismatched
 	case s.Fault != nil:
 		return StateFaulted
 	case s.Active == nil:

@@ -98,7 +98,7 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, error) {
 		if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
 			err = missing
 		}
-		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, translate(err)), db.Close())
 	}
 	return db, nil
 }
@@ -126,7 +126,7 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 		err = migrate(ctx, path, options, mode)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open tables %s: %w", path, err)
+		return nil, fmt.Errorf("open tables %s: %w", path, translate(err))
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
 	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
@@ -220,6 +220,12 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", projections.ErrTransient, err)
 	case sqliteConstraint, sqliteMismatch, sqliteTooBig:
 		return fmt.Errorf("%w: %w", projections.ErrRefused, err)
+	case sqliteCorrupt, sqliteNotADB:
+		return fmt.Errorf("%w: %w", projections.ErrDamaged, err)
+	case sqliteFull:
+		return fmt.Errorf("disk is full, make room and try again: %w", err)
+	case sqliteReadOnly, sqliteCantOpen:
+		return fmt.Errorf("file cannot be written, check the rights on it and its folder: %w", err)
 	default:
 		return err
 	}
@@ -229,7 +235,12 @@ func translate(err error) error {
 const (
 	sqliteBusy       = 5
 	sqliteLocked     = 6
+	sqliteReadOnly   = 8
+	sqliteCorrupt    = 11
+	sqliteFull       = 13
+	sqliteCantOpen   = 14
 	sqliteTooBig     = 18
 	sqliteConstraint = 19
 	sqliteMismatch   = 20
+	sqliteNotADB     = 26
 )

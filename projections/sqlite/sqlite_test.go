@@ -277,6 +277,32 @@ func TestABusyFileIsTransient(t *testing.T) {
 	must(t, err)
 }
 
+func TestADamagedFileIsNamedAsSuch(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(file []byte) []byte{
+		"no database":   func([]byte) []byte { return []byte("this was a database once, and somebody wrote over its first page") },
+		"cut in half":   func(file []byte) []byte { return file[:len(file)/2] },
+		"another start": func(file []byte) []byte { return append([]byte("garbage!"), file[8:]...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "tables.db")
+			db, err := sqlite.Open(t.Context(), path, sqlite.Options{Now: time.Now})
+			must(t, err)
+			must(t, db.Close())
+			file, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, damage(file), 0o600))
+			if db, err = sqlite.Open(t.Context(), path, sqlite.Options{Now: time.Now}); !errors.Is(err, projections.ErrDamaged) || !strings.Contains(err.Error(), path) {
+				t.Errorf("error is %v, want ErrDamaged and the path", err)
+			}
+			if err == nil {
+				must(t, db.Close())
+			}
+		})
+	}
+}
+
 func TestScratchTablesLeaveNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

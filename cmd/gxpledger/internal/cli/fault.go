@@ -49,8 +49,14 @@ func explain(ctx context.Context, err error) (code int, text string) {
 	if problem, ok := errors.AsType[*gitrepo.Error](err); ok {
 		return exitFailed, oneLine(problem.Text)
 	}
+	if mismatch, ok := errors.AsType[*projections.MismatchError](err); ok { // the same of every projection: once is enough
+		return exitFailed, oneLine(mismatch.Error()) + ": gxpledger projections rebuild --all --adopt-log --reason TEXT"
+	}
 	return exitFailed, oneLine(err.Error()) + remedy(err)
 }
+
+// makeAnew is what to do about tables that are damaged: nothing is in them that is not in the log.
+const makeAnew = "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
 
 // oneLine joins the lines of joined errors.
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
@@ -65,6 +71,7 @@ func remedy(err error) string {
 		{eventstore.ErrUnknownType, ": a newer gxpledger wrote this log, use that one"},
 		{eventstore.ErrTransient, ": another process keeps the log busy, try again"},
 		{projections.ErrTransient, ": another process keeps the tables busy, try again"},
+		{projections.ErrDamaged, ": " + makeAnew},
 		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},
 		{fs.ErrPermission, ": give this user the right to it, or choose another folder with --home"},
 	} {

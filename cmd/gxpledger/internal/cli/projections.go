@@ -44,6 +44,7 @@ type projectionStatus struct {
 	LagSeconds float64           `json:"lag_seconds"`
 	UpdatedAt  time.Time         `json:"updated_at,omitzero"`
 	Error      *projectionFault  `json:"error,omitempty"`
+	Mismatch   string            `json:"mismatch,omitempty"` // why the log is not the one that the tables were made from
 }
 
 type projectionFault struct {
@@ -59,7 +60,8 @@ func newProjectionsStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show how far each projection is",
 		Long: "Shows of each projection the build that readers see and how far it is: live at the head of the log, catching-up,\n" +
-			"stalled (the head moved, the position did not), faulted (stopped at an event) or absent. Nothing is brought up to date.",
+			"stalled (the head moved, the position did not), faulted (stopped at an event), mismatched (made from another log) or\n" +
+			"absent. Nothing is brought up to date.",
 		Example: "  gxpledger projections status\n  gxpledger projections status --json",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showStatus(cmd.Context(), a) },
@@ -90,6 +92,9 @@ func showStatus(ctx context.Context, a *app) (err error) {
 		if s.Error != nil {
 			fault = s.Error.Text
 		}
+		if s.Mismatch != "" {
+			fault = s.Mismatch
+		}
 		if all[i].LagTime > 0 {
 			waiting = render.Duration(all[i].LagTime)
 		}
@@ -115,6 +120,9 @@ func statusOf(s projections.Status) projectionStatus {
 	}
 	if f := s.Fault; f != nil {
 		out.Error = &projectionFault{Position: uint64(f.Position), Event: f.Event.String(), Type: f.Type, Text: f.Text, At: f.At.UTC()}
+	}
+	if s.Mismatch != nil {
+		out.Mismatch = s.Mismatch.Error()
 	}
 	return out
 }

@@ -143,11 +143,29 @@ func showRejected(screen *render.Screen, d scanDocument) {
 	if len(d.Rejected) == 0 {
 		return
 	}
-	field(screen, "Rejected", "%s: %s kept", render.Bad.Of(render.Count(len(d.Rejected), "file")), verb(len(d.Rejected), "its bytes are", "their bytes are"))
+	field(screen, "Rejected", "%s: %s", render.Bad.Of(render.Count(len(d.Rejected), "file")), whatIsKept(d.Rejected))
 	for _, r := range d.Rejected[:min(len(d.Rejected), mostListed)] {
 		screen.Line("  %s: %s", place(r.Path, r.Line, r.Column), r.Message)
 	}
 	more(screen, len(d.Rejected))
+}
+
+// whatIsKept says of which files the bytes are stored. Those of a file above a limit were never read.
+func whatIsKept(rejected []rejectedFile) string {
+	kept := 0
+	for _, r := range rejected {
+		if r.SHA256 != "" {
+			kept++
+		}
+	}
+	switch {
+	case kept == len(rejected):
+		return verb(kept, "its bytes are kept", "their bytes are kept")
+	case kept == 0:
+		return verb(len(rejected), "it is", "they are") + " too large, so that nothing of " + verb(len(rejected), "it", "them") + " was kept"
+	default:
+		return fmt.Sprintf("the bytes of %d are kept, the others are too large", kept)
+	}
 }
 
 // place names a spot as compilers do.

@@ -77,12 +77,12 @@ func (o *verifyOptions) run(ctx context.Context) error {
 }
 
 func (o *verifyOptions) verify(ctx context.Context) (err error) {
-	v, err := o.app.openStill(ctx, o.app.openLogToRead)
+	log, err := o.app.openLogToRead(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	o.document.Log, err = eventstore.Verify(ctx, v.log, eventstore.VerifyWatch{
+	defer func() { err = errors.Join(err, log.Close()) }()
+	o.document.Log, err = eventstore.Verify(ctx, log, eventstore.VerifyWatch{
 		Fault:    o.note,
 		Events:   func(at, head eventstore.Position) { o.say("reading the log", uint64(at), uint64(head)) },
 		Contents: func(done uint64) { o.say("reading contents", done, 0) },
@@ -90,10 +90,23 @@ func (o *verifyOptions) verify(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := v.runner.CatchUp(ctx, 0); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
+	return o.verifyTables(ctx, log)
+}
+
+// verifyTables compares the tables with the log. Tables that cannot be opened or brought up to date are a fault.
+func (o *verifyOptions) verifyTables(ctx context.Context, log eventstore.Log) (err error) {
+	v, err := o.app.openStill(ctx, func(context.Context) (eventstore.Log, error) { return log, nil })
+	if errors.Is(err, projections.ErrDamaged) {
+		o.noteTables("the tables", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	if err := v.runner.CatchUp(ctx, 0); ctx.Err() != nil {
+		return err
+	} else if err != nil && !errors.Is(err, projections.ErrLogMismatch) { // which the comparison names for each projection
 		o.noteTables("tables", err)
 	}
 	for _, name := range projectionNames() {
@@ -155,6 +168,8 @@ func (o *verifyOptions) noteTables(where string, err error) {
 	f := eventstore.Fault{Code: faultTables, Where: where, Text: oneLine(err.Error()), Remedy: "see gxpledger projections status"}
 	var stopped *projections.EventError
 	switch {
+	case errors.Is(err, projections.ErrDamaged):
+		f.Remedy = makeAnew
 	case errors.Is(err, projections.ErrLogMismatch):
 		f.Code, f.Remedy = faultRecorded, "open the log that the tables were made from, or rebuild them with --adopt-log if this one is right"
 	case errors.As(err, &stopped):

@@ -1,0 +1,88 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// wreck overwrites the beginning of a file of the home.
+func (d *desk) wreck(file string) {
+	d.t.Helper()
+	f, err := os.OpenFile(filepath.Join(d.home, file), os.O_WRONLY, 0)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, err = f.WriteString("this is no database any more")
+	if closed := f.Close(); err != nil || closed != nil {
+		d.t.Fatal(err, closed)
+	}
+}
+
+// remove takes a file, and what SQLite lays beside it, out of the home.
+func (d *desk) remove(file string) {
+	d.t.Helper()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(filepath.Join(d.home, file+suffix)); suffix == "" && err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+func TestDamagedTablesAreNamedAndMadeAnew(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.wreck("tables.db")
+	for _, command := range [][]string{{"scans"}, {"gaps"}, {"projections", "status"}, {"projections", "rebuild", "--all", "--reason", "x"}} {
+		d.run(command...).wantCode(1).says(filepath.Join(d.home, "tables.db"), "damaged", "move that file", "the next command makes it anew from the log")
+	}
+	if v := d.verify(3); v.Sound || len(v.Faults) != 1 || v.Faults[0].Code != "tables" || !strings.Contains(v.Faults[0].Remedy, "move that file") {
+		t.Errorf("verify found %+v, want the tables and what to do", v.Faults)
+	}
+	d.scan(r, "--links", "flag").wantCode(1).says("scan 4 was recorded, but the tables do not show it yet", "move that file")
+	d.remove("tables.db")
+	d.verify(0)
+	if got := d.run("scans").wantCode(0); strings.Count(got.stdout, "completed") != 3 {
+		t.Errorf("after the tables were made anew:\n%s\nwant the three scans that completed", got.stdout)
+	}
+}
+
+func TestAFailedScanTellsOfDamagedTablesToo(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.wreck("tables.db")
+	got := d.scan(r).wantCode(1).says("scan 4 was recorded as failed")
+	if !strings.Contains(got.stderr, "the tables do not show the failed scan yet (") {
+		t.Errorf("standard error is %q, want it to tell of the tables", got.stderr)
+	}
+}
+
+func TestTablesOfAnotherLogAreNamedOnce(t *testing.T) { // I14
+	t.Parallel()
+	d, _ := recorded(t)
+	d.tamper("tables.db", "UPDATE projection_builds SET log = '11111111-2222-4333-8444-555555555555'")
+	got := d.run("scans").wantCode(1).says("tables do not belong to this log", "gxpledger projections rebuild --all --adopt-log --reason TEXT")
+	if n := strings.Count(got.stderr, "do not belong"); n != 1 {
+		t.Errorf("standard error is %q, which says it %d times", got.stderr, n)
+	}
+	status := d.run("projections", "status").wantCode(0)
+	if strings.Count(status.stdout, "mismatched") != 3 || strings.Contains(status.stdout, "live") {
+		t.Errorf("status is\n%s\nwant every projection mismatched", status.stdout)
+	}
+	if v := d.verify(3); len(v.Faults) != 3 {
+		t.Errorf("verify found %+v, want one fault of each projection", v.Faults)
+	}
+}
+
+func TestARejectedFileThatIsTooLargeIsNotSaidToBeKept(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t).write(".gxp/requirements/REQ-002.md", strings.Repeat("x", 2<<20)).commit("Large")
+	if got := newDesk(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "1 file: it is too large, so that nothing of it was kept") {
+		t.Errorf("screen is\n%s\nwant it to say that the bytes are not kept", got.stdout)
+	}
+	r.write(".gxp/requirements/REQ-003.md", "---\ntitle: [never closed\n---\n").commit("Broken too")
+	if got := newDesk(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "2 files: the bytes of 1 are kept, the others are too large") {
+		t.Errorf("screen is\n%s\nwant it to say which bytes are kept", got.stdout)
+	}
+}
