@@ -2,6 +2,7 @@ package kurrent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -42,32 +43,42 @@ func (f flight[T]) yield(ctx context.Context) iter.Seq2[T, error] {
 			return
 		}
 		for {
-			select {
-			case message, ok := <-out:
-				if !ok {
-					f.awaitDeadline(caller, *fault)
-					if err := translate(caller, *fault); err != nil {
-						yield(zero, err)
-					}
+			message, err := f.next(caller, out, timer.C)
+			if errors.Is(err, errLanded) {
+				f.awaitDeadline(caller, *fault)
+				err = translate(caller, *fault)
+				if err == nil {
 					return
 				}
-				if !yield(message, nil) {
-					return
-				}
-				if timer.Stop(); !f.live {
-					timer.Reset(f.timeout)
-				}
-			case <-caller.Done():
-				yield(zero, context.Cause(caller))
-				return
-			case <-f.clients.closed:
-				yield(zero, eventstore.ErrClosed)
-				return
-			case <-timer.C:
-				yield(zero, f.late())
+			}
+			if !yield(message, err) || err != nil {
 				return
 			}
+			if timer.Stop(); !f.live {
+				timer.Reset(f.timeout)
+			}
 		}
+	}
+}
+
+// errLanded: the flight is over, for the reason that it gives.
+var errLanded = errors.New("flight is over")
+
+// next returns the next message, or why there is none. The goroutine of the flight may be stuck; nobody waits for it.
+func (f flight[T]) next(caller context.Context, out <-chan T, late <-chan time.Time) (T, error) {
+	var zero T
+	select {
+	case message, ok := <-out:
+		if !ok {
+			return zero, errLanded
+		}
+		return message, nil
+	case <-caller.Done():
+		return zero, context.Cause(caller)
+	case <-f.clients.closed:
+		return zero, eventstore.ErrClosed
+	case <-late:
+		return zero, f.late()
 	}
 }
 

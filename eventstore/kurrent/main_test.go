@@ -2,6 +2,8 @@ package kurrent_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -75,7 +77,7 @@ func (s *server) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", s.address)
+	listener, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -208,4 +210,9 @@ func TestConformanceOfARealServer(t *testing.T) {
 		}
 		return log
 	})
+}
+
+func blob(text string) eventstore.Blob {
+	sum := sha256.Sum256([]byte(text))
+	return eventstore.Blob{SHA256: hex.EncodeToString(sum[:]), Bytes: []byte(text)}
 }

@@ -30,7 +30,7 @@ func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 
 // Read implements [eventstore.Reader]. The server chooses by the filter's prefix; it has no reads that do, and so this
 // is a subscription that ends.
-func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) records {
+func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	end, err := l.end(ctx)
 	if err != nil {
 		return fail(err)
@@ -46,7 +46,7 @@ func (l *Log) Read(ctx context.Context, after eventstore.Position, filter events
 }
 
 // ReadBackwards implements [eventstore.Reader]. The server does not choose, which it could forwards only.
-func (l *Log) ReadBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter) records {
+func (l *Log) ReadBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	end, err := l.end(ctx)
 	if err != nil {
 		return fail(err)
@@ -80,7 +80,7 @@ func (l *Log) backUpTo(ctx context.Context, end eventstore.Position) events {
 }
 
 // ReadStream implements [eventstore.StreamReader].
-func (l *Log) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) records {
+func (l *Log) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
 	size, err := l.size(ctx, stream)
 	if err != nil {
 		return fail(fmt.Errorf("read stream %q: %w", stream, err))
@@ -93,7 +93,7 @@ func (l *Log) ReadStream(ctx context.Context, stream eventstore.StreamID, from e
 }
 
 // ReadStreamBackwards implements [eventstore.StreamReader].
-func (l *Log) ReadStreamBackwards(ctx context.Context, stream eventstore.StreamID) records {
+func (l *Log) ReadStreamBackwards(ctx context.Context, stream eventstore.StreamID) iter.Seq2[eventstore.Record, error] {
 	size, err := l.size(ctx, stream)
 	if err != nil {
 		return fail(fmt.Errorf("read stream %q: %w", stream, err))

@@ -59,11 +59,26 @@ func (s snapshots) load(stream eventstore.StreamID) (eventstore.Snapshot, error)
 	if err != nil {
 		return eventstore.Snapshot{}, err
 	}
-	var snapshot eventstore.Snapshot
-	if err := json.Unmarshal(text, &snapshot); err != nil || snapshot.Validate() != nil || snapshot.Stream != stream {
-		return eventstore.Snapshot{}, fmt.Errorf("%w: its file is broken", eventstore.ErrNotFound)
+	var held storedSnapshot
+	if err := json.Unmarshal(text, &held); err != nil {
+		return eventstore.Snapshot{}, errBroken
 	}
-	return snapshot, nil
+	if snapshot := eventstore.Snapshot(held); snapshot.Validate() == nil && snapshot.Stream == stream {
+		return snapshot, nil
+	}
+	return eventstore.Snapshot{}, errBroken
+}
+
+// errBroken: a file is not what was written, which is no more than a loss of time.
+var errBroken = fmt.Errorf("%w: its file is broken", eventstore.ErrNotFound)
+
+// storedSnapshot is a snapshot in its file.
+type storedSnapshot struct {
+	Stream   eventstore.StreamID `json:"stream"`
+	Revision eventstore.Revision `json:"revision"`
+	EventID  eventstore.EventID  `json:"eventId"`
+	Version  int                 `json:"version"`
+	Data     []byte              `json:"data"`
 }
 
 func (s snapshots) save(snapshot eventstore.Snapshot) error {
@@ -74,7 +89,7 @@ func (s snapshots) save(snapshot eventstore.Snapshot) error {
 		s.held[snapshot.Stream] = snapshot
 		return nil
 	}
-	text, err := json.Marshal(snapshot)
+	text, err := json.Marshal(storedSnapshot(snapshot))
 	if err != nil {
 		return err
 	}

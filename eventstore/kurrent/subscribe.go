@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -21,7 +22,7 @@ const (
 // Subscribe implements [eventstore.Subscriber]. When the server drops the subscription or cannot be reached, it goes on
 // from where it was, for as long as ctx does, and tells Options.Observe. A position beyond the end of the log is
 // ErrInvalid: it is a position of another log.
-func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) records {
+func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		s := subscriber{log: l, filter: filter, at: after, sequence: upwards(after), yield: yield}
 		waits := backoff.NewExponentialBackOff()
@@ -90,7 +91,7 @@ func (s *subscriber) run(ctx context.Context) error {
 		s.moved = true
 		if m.kind == messageEvent {
 			if err := s.take(m); err != nil {
-				if errors.Is(err, errBroken) {
+				if errors.Is(err, errLeft) {
 					return nil
 				}
 				return err
@@ -120,8 +121,8 @@ func (s *subscriber) place(ctx context.Context) error {
 	}
 }
 
-// errBroken: the loop broke.
-var errBroken = errors.New("loop broke")
+// errLeft: the loop broke.
+var errLeft = errors.New("loop broke")
 
 // take yields the event of m, if it passes the filter.
 func (s *subscriber) take(m message) error {
@@ -134,7 +135,7 @@ func (s *subscriber) take(m message) error {
 			return err
 		}
 		if s.filter.Match(r) && !s.yield(r, nil) {
-			return errBroken
+			return errLeft
 		}
 	}
 	return nil

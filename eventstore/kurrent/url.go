@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -40,6 +41,9 @@ func cutCredentials(connection string) (before, credentials, after string) {
 func configure(connection string) (*esdb.Configuration, error) {
 	before, credentials, after := cutCredentials(connection)
 	config, err := esdb.ParseConnectionString(before + after)
+	if err == nil {
+		err = checkPorts(after)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: connection string %q: %w", eventstore.ErrInvalid, before+after, err)
 	}
@@ -53,6 +57,21 @@ func configure(connection string) (*esdb.Configuration, error) {
 		config.MaxDiscoverAttempts = math.MaxInt
 	}
 	return config, config.Validate()
+}
+
+// checkPorts refuses ports that cannot be: the client takes another one for them.
+func checkPorts(hosts string) error {
+	if end := strings.IndexAny(hosts, "/?"); end >= 0 {
+		hosts = hosts[:end]
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if _, port, ok := strings.Cut(host, ":"); ok {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return fmt.Errorf("port %q: want a number from 1 to 65535", port)
+			}
+		}
+	}
+	return nil
 }
 
 var (

@@ -1,0 +1,336 @@
+package kurrent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
+)
+
+// The client gives up for good when it does not find its server at once; the log does not.
+func TestADeadClientIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newMemory(t)
+	log := open(t, s.url()+"&maxDiscoverAttempts=1&discoveryInterval=1", options())
+	for n := 0; n < 6; n += 2 {
+		mustAppend(t, log, batch("s", n, 2))
+		s.kill()
+		for range 3 { // the first finds the server gone, the next kill the client and find it dead
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := log.Append(ctx, batch("s", n+1, 2)); err == nil {
+				t.Error("a server that is down took an append")
+			}
+			cancel()
+		}
+		s.start()
+		if _, err := insist(within(t), log, batch("s", n+1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if head, err := log.Head(within(t)); err != nil || head == 0 {
+			t.Errorf("head is %d, %v", head, err)
+		}
+	}
+}
+
+// A server that was never there is told about, with the reason that the client has, in the time that was given.
+func TestAServerThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := newMemory(t)
+	s.kill()
+	o := options()
+	o.Timeout = 300 * time.Millisecond
+	begin := time.Now()
+	_, err := kurrent.Open(within(t), s.url()+"&maxDiscoverAttempts=2&discoveryInterval=1", o)
+	if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("error is %v, want ErrTransient and that the connection was refused", err)
+	}
+	if took := time.Since(begin); took > o.Timeout+time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// However many calls are under way while the server goes and comes, each returns within its deadline and a second, what
+// was acknowledged is there once and whole, and the log goes on.
+func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
+	t.Parallel()
+	const callers, deadline = 200, 1500 * time.Millisecond
+	s := newMemory(t)
+	log := open(t, s.url(), options())
+	acknowledged := make(chan eventstore.Appended, callers*100)
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	for i := range callers {
+		running.Go(func() {
+			for n := 0; ; {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				begin := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				at, err := call(ctx, log, i, n)
+				cancel()
+				if took := time.Since(begin); took > deadline+time.Second {
+					t.Errorf("a call took %s", took)
+				}
+				if err == nil && i%2 == 0 {
+					acknowledged <- at
+					n++
+				}
+			}
+		})
+	}
+	for range 3 {
+		<-acknowledged // it works
+		s.kill()
+		pause(t, 600*time.Millisecond)
+		s.start()
+	}
+	<-acknowledged
+	close(stop)
+	running.Wait()
+	if _, err := insist(within(t), log, batch("last", 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	close(acknowledged)
+	held := map[eventstore.Position]bool{}
+	for _, r := range readAll(t, log) {
+		held[r.Position] = true
+	}
+	for at := range acknowledged {
+		if !held[at.First] || !held[at.Last] {
+			t.Errorf("an acknowledged batch at %d to %d is lost", at.First, at.Last)
+		}
+	}
+}
+
+// call is the n-th call of a caller: an append for even ones, else a read.
+func call(ctx context.Context, log *kurrent.Log, caller, n int) (eventstore.Appended, error) {
+	stream := eventstore.StreamID(fmt.Sprintf("s-%d", caller))
+	if caller%2 == 0 {
+		return log.Append(ctx, batch(stream, n, 3))
+	}
+	if caller%4 == 1 {
+		_, err := log.Head(ctx)
+		return eventstore.Appended{}, err
+	}
+	for _, err := range log.ReadStream(ctx, stream, 0) {
+		return eventstore.Appended{}, err
+	}
+	return eventstore.Appended{}, nil
+}
+
+// pause lets time pass in which the server is down.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+// A subscription goes on across restarts of its server: each event once, in order.
+func TestASubscriptionSurvivesItsServer(t *testing.T) {
+	t.Parallel()
+	const batches, size = 40, 5
+	s := newMemory(t)
+	var mu sync.Mutex
+	dropped := 0
+	o := options()
+	o.Observe = func(error) {
+		mu.Lock()
+		defer mu.Unlock()
+		dropped++
+	}
+	log, other := open(t, s.url(), o), open(t, s.url(), options())
+	ctx := within(t)
+	var got []eventstore.Record
+	reached := make(chan int, batches*size)
+	done := make(chan error, 1)
+	go func() {
+		for r, err := range log.Subscribe(ctx, 0, eventstore.Filter{StreamPrefix: "s"}) {
+			if err != nil {
+				done <- err
+				return
+			}
+			got = append(got, r)
+			reached <- len(got)
+			if len(got) == batches*size {
+				break
+			}
+		}
+		done <- nil
+	}()
+	for n := range batches {
+		if _, err := insist(ctx, other, batch("s", n, size)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := insist(ctx, other, batch("t", n, 1)); err != nil { // which does not pass the filter
+			t.Fatal(err)
+		}
+		if n%10 == 5 {
+			for <-reached <= n*size-size { // it is live
+			}
+			s.kill()
+			s.start()
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range got {
+		if int(r.Revision) != i || r.Stream != "s" {
+			t.Fatalf("record %d is revision %d of stream %s", i, r.Revision, r.Stream)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if dropped < 4 {
+		t.Errorf("the subscription was dropped %d times, want 4", dropped)
+	}
+}
+
+// proxy passes bytes on between clients and a server, until it is cut.
+type proxy struct {
+	listener net.Listener
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: listener}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			behind, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, from, behind)
+			p.mu.Unlock()
+			running.Go(func() { _, _ = io.Copy(from, behind); _ = from.Close() })
+			running.Go(func() { _, _ = io.Copy(behind, from); _ = behind.Close() })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.cut()
+		running.Wait()
+	})
+	return p
+}
+
+// cut ends every connection. New ones may be made.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+// An answer that is lost on its way is found again: the batch was written, and is there once.
+func TestALostAnswerIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
+	s := newServer(t, behind)
+	p := newProxy(t, s.address)
+	log := open(t, fmt.Sprintf("esdb://%s?tls=false", p.listener.Addr()), options())
+	mustAppend(t, log, batch("s", 0, 3))
+	cutBehind := func(_ context.Context, through func() (eventstore.Appended, error)) (eventstore.Appended, error) {
+		at, err := through()
+		p.cut()
+		return at, err
+	}
+	for n, fault := range []eventstoretest.Fault{cutBehind, eventstoretest.LoseAnswer(nil), cutBehind} {
+		behind.Next(fault)
+		at := mustAppend(t, log, batch("s", n+1, 3))
+		if at.Repeated || int(at.LastRevision) != n*3+5 {
+			t.Errorf("answered %+v", at)
+		}
+	}
+	if n := len(readAll(t, log)); n != 12 {
+		t.Errorf("the log holds %d events, want 12", n)
+	}
+}
+
+// An outcome that nobody knows is a transient error, and calling again writes the batch once.
+func TestALostAppendIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
+	s := newServer(t, behind)
+	p := newProxy(t, s.address)
+	log := open(t, fmt.Sprintf("esdb://%s?tls=false", p.listener.Addr()), options())
+	mustAppend(t, log, batch("s", 0, 3))
+	behind.Next(eventstoretest.FailBefore(eventstore.ErrTransient), func(context.Context, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
+		p.cut()
+		return eventstore.Appended{}, eventstore.ErrTransient
+	})
+	b := batch("s", 1, 3)
+	for range 2 {
+		if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrTransient) {
+			t.Errorf("error is %v, want ErrTransient", err)
+		}
+	}
+	if at := mustAppend(t, log, b); at.Repeated {
+		t.Errorf("answered %+v, want written now", at)
+	}
+	if at := mustAppend(t, log, b); !at.Repeated {
+		t.Errorf("answered %+v, want repeated", at)
+	}
+}
+
+// What is above a limit is refused before anything is sent, and says which limit that is and how to raise it.
+func TestWhatIsTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
+	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
+	log := open(t, newServer(t, behind).url(), kurrent.Options{Now: time.Now})
+	sent := len(behind.Tried())
+	large := batch("s", 0, 1)
+	large.Events[0].Data = []byte(`"` + strings.Repeat("x", kurrent.DefaultMaxAppendBytes) + `"`)
+	content := batch("s", 0, 1)
+	content.Contents = []eventstore.Blob{blob(strings.Repeat("x", kurrent.DefaultMaxAppendBytes+1))}
+	for name, b := range map[string]eventstore.Batch{"batch": large, "content": content} {
+		_, err := log.Append(within(t), b)
+		if !errors.Is(err, eventstore.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") || !strings.Contains(err.Error(), "MAX_APPEND_SIZE") {
+			t.Errorf("a large %s: error is %v, want ErrTooLarge with limit and setting", name, err)
+		}
+	}
+	if n := len(behind.Tried()) - sent; n != 0 {
+		t.Errorf("%d appends were sent", n)
+	}
+	fits := batch("s", 0, 1) // to the byte
+	padded := func(n int) []byte { return []byte(`"` + strings.Repeat("x", n-2) + `"`) }
+	meta := len(`{"actor":"writer","reason":"test","scan":"`) + 36 + len(`","index":0,"size":1,"attempt":1}`)
+	fits.Events[0].Data = padded(kurrent.DefaultMaxAppendBytes - meta - 2*len(fits.Events[0].Type))
+	mustAppend(t, log, fits)
+	over := batch("t", 0, 1)
+	over.Events[0].Data = padded(kurrent.DefaultMaxAppendBytes - meta - 2*len(fits.Events[0].Type) + 1)
+	if _, err := log.Append(within(t), over); !errors.Is(err, eventstore.ErrTooLarge) {
+		t.Errorf("a byte more: error is %v, want ErrTooLarge", err)
+	}
+}
