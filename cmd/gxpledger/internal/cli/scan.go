@@ -206,12 +206,16 @@ func (s *scanner) run(ctx context.Context) (err error) {
 	}
 	outcome, err := recorder.Record(ctx, s.request, s.read)
 	if err != nil {
-		return errors.Join(s.failed(ctx, outcome, err), s.project(ctx, log, outcome.Position))
+		if behind := s.project(ctx, log, outcome.Position); behind != nil {
+			_, why := explain(ctx, behind)
+			a.notes().Line("the tables do not show the failed scan yet (%s)", why)
+		}
+		return s.failed(ctx, outcome, err)
 	}
 	s.progress.Say("updating the tables")
 	if err := s.project(ctx, log, outcome.Position); err != nil {
-		return failed(err, "scan %d was recorded, but the tables do not show it yet (%s): the next command brings them up to date",
-			outcome.Completed.Number, oneLine(err.Error()))
+		_, why := explain(ctx, err)
+		return failed(err, "scan %d was recorded, but the tables do not show it yet (%s)", outcome.Completed.Number, why)
 	}
 	return s.completed(outcome)
 }
