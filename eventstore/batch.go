@@ -20,10 +20,15 @@ type Expected struct {
 func NoStream() Expected { return Expected{set: true} }
 
 // AtRevision expects that r is the last revision of the stream.
-func AtRevision(r Revision) Expected { return Expected{next: min(uint64(r), maxRevision) + 1, set: true} }
+func AtRevision(r Revision) Expected {
+	return Expected{next: min(uint64(r), maxRevision) + 1, set: true}
+}
 
 // maxRevision is beyond what any log can hold, and yet a number in every database.
 const maxRevision = 1 << 62
+
+// lastYear is the last one that has four digits, as the text of a time must.
+const lastYear = 9999
 
 // Next is the revision that the first event of the batch gets. It is meaningless for the zero value.
 func (e Expected) Next() Revision { return Revision(e.next) }
@@ -76,6 +81,9 @@ type Batch struct {
 	// Contents are stored with the events, each hash once in the life of the log. A reader that sees the events finds
 	// the contents.
 	Contents []Blob
+	// RecordedAt is the time at which the events were first recorded, to the microsecond, when a log is copied: never
+	// before that of the last event of the log, which is ErrInvalid. Zero, for all else: the log's own clock.
+	RecordedAt time.Time
 }
 
 // Validate reports every fault that makes b unfit for any log. The error wraps [ErrInvalid].
@@ -97,6 +105,9 @@ func (b Batch) Validate() error {
 	m := b.Meta
 	if !utf8.ValidString(m.Actor + m.Reason + m.Scan + m.Correlation + m.Causation + m.TraceParent + m.TraceState) {
 		fault("metadata: %w", errNotUTF8)
+	}
+	if !b.RecordedAt.IsZero() && (b.RecordedAt.Unix() < 0 || b.RecordedAt.UTC().Year() > lastYear) {
+		fault("recorded at %s: want a time from 1970 to %d", b.RecordedAt, lastYear)
 	}
 	seen := make(map[EventID]bool, len(b.Events))
 	for i, e := range b.Events {
@@ -140,6 +151,23 @@ func checkName(name string) error {
 		}
 	}
 	return nil
+}
+
+// TimeAfter returns the time of recording that b gets in a log whose last event was recorded at last and whose clock shows
+// now, in UTC and to the microsecond. A clock that was set back must not turn the order round: it is held at last. A time
+// that b brings along and that is before last is ErrInvalid.
+func (b Batch) TimeAfter(last, now time.Time) (time.Time, error) {
+	at := b.RecordedAt.UTC().Truncate(time.Microsecond)
+	switch {
+	case b.RecordedAt.IsZero():
+		if at = now.UTC().Truncate(time.Microsecond); at.Before(last) {
+			return last.UTC(), nil
+		}
+	case at.Before(last):
+		return time.Time{}, fmt.Errorf("%w: it was recorded at %s, and the last event of the log at %s: times never fall",
+			ErrInvalid, at.Format(time.RFC3339Nano), last.UTC().Format(time.RFC3339Nano))
+	}
+	return at, nil
 }
 
 // Records returns b as a log holds it once the first event has position first. The records share the data of b.

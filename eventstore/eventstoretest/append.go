@@ -294,3 +294,45 @@ func TimesNeverFall(t *testing.T, log eventstore.Log, want []time.Time) {
 		}
 	}
 }
+
+// KeepsRecordedTimes checks that the log keeps the times that batches bring along, refuses one before its last event, and
+// goes on with its own clock, which must not fall behind either. The log must be empty and have the wall clock.
+func KeepsRecordedTimes(t *testing.T, log eventstore.Log) {
+	t.Helper()
+	long := time.Date(2001, 2, 3, 4, 5, 6, 789_123_999, time.FixedZone("east", 3600))
+	far := time.Now().Add(24 * time.Hour).Truncate(time.Microsecond).UTC()
+	recorded := func(stream eventstore.StreamID, size int, at time.Time) eventstore.Batch {
+		b := start(stream, size)
+		b.RecordedAt = at
+		return b
+	}
+	first := recorded("s-0", 3, long)
+	mustAppend(t, log, first)
+	mustAppend(t, log, recorded("s-1", 1, long)) // the same time once more
+	mustAppend(t, log, recorded("s-2", 1, far))
+	head := mustHead(t, log)
+	for name, at := range map[string]time.Time{
+		"before the last": far.Add(-time.Microsecond), "before 1970": time.Unix(-1, 0), "in the year 10000": time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		if _, err := log.Append(within(t), recorded("s-3", 1, at)); !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("%s: error is %v, want ErrInvalid", name, err)
+		}
+	}
+	first.RecordedAt = time.Time{}
+	if again := mustAppend(t, log, first); !again.Repeated || mustHead(t, log) != head {
+		t.Errorf("another time made another batch of it: %+v", again)
+	}
+	mustAppend(t, log, start("s-3", 2)) // the wall clock is a day behind
+	want := []time.Time{}
+	kept := long.UTC().Truncate(time.Microsecond)
+	want = append(want, kept, kept, kept, kept, far, far, far)
+	records := readAll(t, log)
+	if len(records) != len(want) {
+		t.Fatalf("%d records, want %d", len(records), len(want))
+	}
+	for i, r := range records {
+		if r.RecordedAt != want[i] { //nolint:staticcheck // the same zone and no monotonic reading, too
+			t.Errorf("record %d is of %s, want %s", i, r.RecordedAt, want[i])
+		}
+	}
+}

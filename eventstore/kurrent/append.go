@@ -100,15 +100,40 @@ func (l *Log) prepare(ctx context.Context, b eventstore.Batch, end *esdb.Recorde
 			}
 			l.see(r.RecordedAt)
 		}
-		l.see(l.options.Now().UTC().Truncate(time.Microsecond))
-		latest := l.latest
-		at = &latest
+		recordedAt, err := l.date(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		at = &recordedAt
+	} else if !b.RecordedAt.IsZero() {
+		return nil, fmt.Errorf("%w: this server keeps the time of events itself, and takes none from a copy: copy to the log that it serves",
+			eventstore.ErrInvalid)
 	}
 	events, err := encode(b, at)
 	if err != nil {
 		return nil, err
 	}
 	return events, l.options.checkSize("the batch", events)
+}
+
+// date returns when b is recorded and moves latest there. A time that b brings along must be behind all that the log holds,
+// whichever process wrote it. The turn must be held.
+func (l *Log) date(ctx context.Context, b eventstore.Batch) (time.Time, error) {
+	if !b.RecordedAt.IsZero() {
+		for r, err := range l.ReadBackwards(ctx, 0, eventstore.Filter{}) {
+			if err != nil {
+				return time.Time{}, err
+			}
+			l.see(r.RecordedAt)
+			break
+		}
+	}
+	at, err := b.TimeAfter(l.latest, l.options.Now())
+	if err != nil {
+		return time.Time{}, err
+	}
+	l.see(at)
+	return at, nil
 }
 
 // see moves latest to at: a clock that was set back, or another process's that is ahead, must not turn times round.

@@ -84,7 +84,11 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	if err := l.refuse(batch); err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
 	}
-	return answer(l.write(batch), eventstore.Appended{}), nil
+	at, err := batch.TimeAfter(l.lastTime(), l.now())
+	if err != nil {
+		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+	}
+	return answer(l.write(batch, at), eventstore.Appended{}), nil
 }
 
 // held returns the records that stand where b wants to. l.mu must be held.
@@ -111,12 +115,16 @@ func (l *Log) refuse(b eventstore.Batch) error {
 	return nil
 }
 
-// write adds b and wakes who follows the log. l.mu must be held.
-func (l *Log) write(b eventstore.Batch) []eventstore.Record {
-	at := l.now().UTC().Truncate(time.Microsecond)
-	if n := len(l.records); n > 0 && at.Before(l.records[n-1].RecordedAt) {
-		at = l.records[n-1].RecordedAt // a clock that was set back must not turn the order round
+// lastTime is when the last event was recorded, zero when there is none. l.mu must be held.
+func (l *Log) lastTime() time.Time {
+	if len(l.records) == 0 {
+		return time.Time{}
 	}
+	return l.records[len(l.records)-1].RecordedAt
+}
+
+// write adds b, recorded at at, and wakes who follows the log. l.mu must be held.
+func (l *Log) write(b eventstore.Batch, at time.Time) []eventstore.Record {
 	records := b.Records(eventstore.Position(len(l.records)+1), at)
 	for _, r := range records {
 		r.Data = bytes.Clone(r.Data)

@@ -30,3 +30,8 @@ func TestTimesNeverFall(t *testing.T) {
 	})
 	eventstoretest.TimesNeverFall(t, log, []time.Time{time.Unix(200, 1000), time.Unix(200, 1000), time.Unix(300, 0)})
 }
+
+func TestRecordedTimesOfACopyAreKept(t *testing.T) {
+	t.Parallel()
+	eventstoretest.KeepsRecordedTimes(t, memory.New(time.Now))
+}

@@ -19,8 +19,9 @@ type transaction struct {
 	conn *pgxpool.Conn
 
 	head       int64     // last position
-	recordedAt time.Time // of the last batch; then of those that are written now
-	streams    int64     // last stream id
+	recordedAt time.Time // of the last batch, those that are written now included
+	now        time.Time
+	streams    int64 // last stream id
 	ends       map[eventstore.StreamID]end
 	writes     []write
 }
@@ -38,6 +39,7 @@ type write struct {
 	stream int64
 	fresh  bool // the stream begins
 	first  int64
+	at     time.Time // of recording
 }
 
 // commitOnce tries once to write group. Its answers are those of the requests, in order; an error is that of all.
@@ -85,10 +87,7 @@ func (t *transaction) begin(ctx context.Context, group []*request) error {
 	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("lock the counter row: %w", err)
 	}
-	if now := t.log.options.Now().UTC().Truncate(time.Microsecond); now.After(t.recordedAt) {
-		t.recordedAt = now // and else a clock was set back, which must not turn the order round
-	}
-	t.recordedAt = t.recordedAt.UTC()
+	t.now = t.log.options.Now()
 	return nil
 }
 
@@ -106,11 +105,16 @@ func (t *transaction) judge(ctx context.Context, r *request) (answer, error) {
 	if expected != at.next {
 		return answer{err: fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, r.batch.Expected, at.next)}, nil
 	}
+	recordedAt, err := r.batch.TimeAfter(t.recordedAt, t.now)
+	if err != nil {
+		return answer{err: err}, nil //nolint:nilerr // it is that of this batch alone
+	}
+	t.recordedAt = recordedAt
 	if !exists {
 		t.streams++
 		at.stream = t.streams
 	}
-	w := write{request: r, stream: at.stream, fresh: !exists, first: t.head + 1}
+	w := write{request: r, stream: at.stream, fresh: !exists, first: t.head + 1, at: recordedAt}
 	t.writes = append(t.writes, w)
 	t.head += int64(len(r.batch.Events))
 	return answer{appended: eventstore.Appended{

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"time"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -58,13 +60,13 @@ func (t *transaction) insertStreams(batch *pgx.Batch) {
 func (t *transaction) insertBatches(batch *pgx.Batch) {
 	n := len(t.writes)
 	firsts, streams, revisions := make([]int64, n), make([]int64, n), make([]int64, n)
-	sizes, metas := make([]int32, n), make([]string, n)
+	sizes, metas, times := make([]int32, n), make([]string, n), make([]time.Time, n)
 	for i, w := range t.writes {
-		firsts[i], streams[i], metas[i] = w.first, w.stream, w.meta
+		firsts[i], streams[i], metas[i], times[i] = w.first, w.stream, w.meta, w.at
 		sizes[i] = int32(len(w.batch.Events))         //nolint:gosec // maxBatchBytes allows less
 		revisions[i] = int64(w.batch.Expected.Next()) //nolint:gosec // it is where the stream ends
 	}
-	batch.Queue(t.log.sql.addBatches, firsts, sizes, streams, revisions, t.recordedAt, metas)
+	batch.Queue(t.log.sql.addBatches, firsts, sizes, streams, revisions, times, metas)
 }
 
 // eventRows are rows of the table events, by column.
@@ -93,7 +95,7 @@ func (t *transaction) insertEvents(batch *pgx.Batch) {
 			position := w.first + int64(i)
 			rows.positions, rows.ids = append(rows.positions, position), append(rows.ids, e.ID)
 			rows.types, rows.data = append(rows.types, e.Type), append(rows.data, e.Data)
-			rows.checksums = append(rows.checksums, w.digests[i].seal(position, t.recordedAt))
+			rows.checksums = append(rows.checksums, w.digests[i].seal(position, w.at))
 			rows.size += len(e.Data)
 		}
 	}

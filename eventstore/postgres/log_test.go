@@ -96,3 +96,8 @@ func TestTimesNeverFallThoughTheClockDoes(t *testing.T) {
 	first := at.Truncate(time.Microsecond)
 	eventstoretest.TimesNeverFall(t, log, []time.Time{first, first, first.Add(time.Second)})
 }
+
+func TestRecordedTimesOfACopyAreKept(t *testing.T) {
+	t.Parallel()
+	eventstoretest.KeepsRecordedTimes(t, open(t, made(t)))
+}

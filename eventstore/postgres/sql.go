@@ -63,8 +63,9 @@ func newStatements(schema string) statements {
 		addStreams: in(`INSERT INTO @.streams (id, name)
 			SELECT t.id, t.name FROM unnest($1::bigint[], $2::text[]) AS t (id, name)`),
 		addBatches: in(`INSERT INTO @.batches (first, size, stream, revision, recorded_at, meta)
-			SELECT t.first, t.size, t.stream, t.revision, $5, t.meta
-			FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $6::text[]) AS t (first, size, stream, revision, meta)`),
+			SELECT t.first, t.size, t.stream, t.revision, t.recorded_at, t.meta
+			FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::text[])
+				AS t (first, size, stream, revision, recorded_at, meta)`),
 		addEvents: in(`INSERT INTO @.events (position, id, type, data, checksum)
 			SELECT t.position, t.id, t.type, t.data, t.checksum
 			FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) AS t (position, id, type, data, checksum)`),

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
@@ -32,7 +33,7 @@ func (l *Log) append(ctx context.Context, batch eventstore.Batch) (appended even
 		return eventstore.Appended{}, err
 	}
 	if err := l.writer.transact(ctx, func(ctx context.Context) error {
-		appended, err = l.writer.append(ctx, ready, l.options.Now().UnixMicro())
+		appended, err = l.writer.append(ctx, ready, l.options.Now())
 		return err
 	}); err != nil {
 		return eventstore.Appended{}, err
@@ -97,7 +98,7 @@ func (r readyBatch) bytes() int64 {
 }
 
 // append places ready, inside the transaction.
-func (w *writer) append(ctx context.Context, ready readyBatch, now int64) (eventstore.Appended, error) {
+func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (eventstore.Appended, error) {
 	stream, err := w.findStream(ctx, string(ready.Stream))
 	if err != nil {
 		return eventstore.Appended{}, err
@@ -163,8 +164,12 @@ func (w *writer) refuseReused(ctx context.Context, ready readyBatch) error {
 }
 
 // write adds ready at the end of the log and of its stream.
-func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, now int64) (eventstore.Appended, error) {
+func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, now time.Time) (eventstore.Appended, error) {
 	end, err := w.findEnd(ctx)
+	if err != nil {
+		return eventstore.Appended{}, err
+	}
+	recordedAt, err := ready.TimeAfter(end.time(), now)
 	if err != nil {
 		return eventstore.Appended{}, err
 	}
@@ -176,8 +181,7 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 	first, size := end.last+1, len(ready.Events)
 	at := place{
 		last: end.last, lastRevision: stream.next - 1, batchFirst: first, batchSize: size,
-		recordedAt: max(now, end.recordedAt), // a clock that was set back must not turn the order round
-		stream:     string(ready.Stream), meta: ready.meta,
+		recordedAt: recordedAt.UnixMicro(), stream: string(ready.Stream), meta: ready.meta,
 	}
 	for _, c := range ready.chunks {
 		at.last += int64(c.size)

@@ -58,3 +58,8 @@ func TestProcessesShareALog(t *testing.T) {
 	t.Parallel()
 	eventstoretest.RunShared(t, store())
 }
+
+func TestRecordedTimesOfACopyAreKept(t *testing.T) {
+	t.Parallel()
+	eventstoretest.KeepsRecordedTimes(t, open(t, filepath.Join(t.TempDir(), "log.db")))
+}

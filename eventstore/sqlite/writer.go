@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
@@ -126,6 +127,8 @@ type logEnd struct {
 	last       int64 // position
 	recordedAt int64
 }
+
+func (e logEnd) time() time.Time { return time.UnixMicro(e.recordedAt) }
 
 func (w *writer) findEnd(ctx context.Context) (e logEnd, err error) {
 	_, err = w.find(ctx, sqlEnd, nil, &e.last, &e.recordedAt)
