@@ -16,7 +16,6 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
-	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/projections"
 	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
@@ -30,6 +29,7 @@ import (
 type app struct {
 	system  System
 	home    string
+	log     logURL // where the log is, when it is not in the home
 	json    bool
 	colour  render.ColourMode
 	verbose bool
@@ -39,6 +39,9 @@ func newApp(s System) *app {
 	a := &app{system: s, home: ".gxpledger", colour: render.ColourAuto}
 	if home, ok := s.Env("GXPLEDGER_HOME"); ok && home != "" {
 		a.home = home
+	}
+	if url, ok := s.Env("GXPLEDGER_LOG"); ok {
+		a.log.text = url
 	}
 	return a
 }
@@ -64,7 +67,7 @@ func (a *app) logger() *logrus.Logger {
 	logger.SetOutput(io.Discard)
 	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 	if a.verbose {
-		logger.SetOutput(a.system.Stderr)
+		logger.SetOutput(hidingWriter{a.system.Stderr, &a.log})
 		logger.SetLevel(logrus.DebugLevel)
 	}
 	return logger
@@ -100,17 +103,13 @@ func (a *app) prepareHome() error {
 	return nil
 }
 
-// openLog opens the log for appending and makes it when there is none. The caller closes it.
-func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
-	log, err := logsqlite.Open(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
-	if err != nil {
-		return nil, err
-	}
-	return log, nil
-}
-
 // openTables opens the tables for writing and makes them when there are none. The caller closes them.
 func (a *app) openTables(ctx context.Context) (*tablesqlite.DB, error) {
+	if !a.log.local() { // nothing else has made the home
+		if err := a.prepareHome(); err != nil {
+			return nil, err
+		}
+	}
 	return tablesqlite.Open(ctx, a.path(tablesFile), tablesqlite.Options{Now: a.system.Now})
 }
 
@@ -150,27 +149,19 @@ type view struct {
 	tx     *sql.Tx
 }
 
-// openView opens what a scan has made. It brings the tables up to date, since a scan may have been killed before it did.
+// openView opens what a scan has made. The log is only read. Tables that lag behind it are brought up to date, since a scan
+// may have been killed before it did that; others are only read too, so that a home that cannot be written can be shown.
 func (a *app) openView(ctx context.Context) (_ *view, err error) {
-	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, failed(err, "there is no log in %s: record something with gxpledger scan, or name another folder with --home", a.home)
+	v, err := a.openStill(ctx, a.openLogToRead)
+	if err != nil {
+		return nil, err
 	}
-	v := &view{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	if v.log, err = a.openLog(ctx); err != nil {
-		return nil, err
-	}
-	if v.tables, err = a.openTables(ctx); err != nil {
-		return nil, err
-	}
-	if v.runner, err = a.newRunner(v.log, v.tables); err != nil {
-		return nil, err
-	}
-	if err = v.runner.CatchUp(ctx, 0); err != nil {
+	if err := v.runner.CatchUp(ctx, 0); err != nil {
 		return nil, err
 	}
 	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {

@@ -69,7 +69,7 @@ func remedy(err error) string {
 	}{
 		{eventstore.ErrCorrupt, ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, ": a newer gxpledger wrote this log, use that one"},
-		{eventstore.ErrTransient, ": another process keeps the log busy, try again"},
+		{eventstore.ErrTransient, ": another process keeps the log busy, or its server cannot be reached: try again"},
 		{projections.ErrTransient, ": another process keeps the tables busy, try again"},
 		{projections.ErrDamaged, ": " + makeAnew},
 		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},

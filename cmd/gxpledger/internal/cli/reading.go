@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
-	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
 // look opens what a scan has made, brought up to date, for the time of one call of use.
@@ -48,26 +45,6 @@ func (a *app) openStill(ctx context.Context, open func(context.Context) (eventst
 		return nil, err
 	}
 	return v, nil
-}
-
-// openLogToRead opens the log and changes nothing of it. The caller closes it.
-func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
-	if err := a.needLog(); err != nil {
-		return nil, err
-	}
-	log, err := logsqlite.OpenReadOnly(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
-	if err != nil {
-		return nil, err
-	}
-	return log, nil
-}
-
-// needLog says what to do when there is no log.
-func (a *app) needLog() error {
-	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
-		return failed(err, "there is no log in %s: record something with gxpledger scan, or name another folder with --home", a.home)
-	}
-	return nil
 }
 
 // asked turns the errors of queries into the sentences that users read.

@@ -59,12 +59,15 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          chooseCommand,
+		// The only one: a command with one of its own would go without this.
+		PersistentPreRunE: a.checkLog,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", a.home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
+	flags.Var(&a.log, "log", "`URL` of the log, postgres://USER@HOST/DATABASE (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "use colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
@@ -98,7 +101,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	code, text := explain(ctx, err)
 	if text != "" {
 		screen := render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
-		screen.Line("%s %s", render.Bad.Of("gxpledger:"), text)
+		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.log.hide(text))
 	}
 	return code
 }

@@ -197,6 +197,9 @@ func (s *scanner) run(ctx context.Context) (err error) {
 		return s.withoutLog(ctx, unreachable)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	if err := a.ownTables(ctx, log); err != nil {
+		return err
+	}
 	recorder, err := a.newRecorder(log)
 	if err != nil {
 		return err

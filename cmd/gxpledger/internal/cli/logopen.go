@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
+	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// checkLog refuses a --log that cannot be, before any command begins.
+func (a *app) checkLog(*cobra.Command, []string) error { return a.log.check() }
+
+// openLog opens the log for appending. A SQLite log is made when there is none; others are made by migrate up. The caller
+// closes it.
+func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
+	if !a.log.local() {
+		return a.openPostgres(ctx)
+	}
+	log, err := logsqlite.Open(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
+}
+
+// openLogToRead opens the log and changes nothing of it. The caller closes it.
+func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
+	if err := a.needLog(); err != nil {
+		return nil, err
+	}
+	if !a.log.local() {
+		return a.openPostgres(ctx)
+	}
+	log, err := logsqlite.OpenReadOnly(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
+}
+
+// needLog says what to do when there is no log. Whether there is one on a server shows when it is opened.
+func (a *app) needLog() error {
+	if !a.log.local() {
+		return nil
+	}
+	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
+		return failed(err, "there is no log in %s: record something with gxpledger scan, or name another folder with --home", a.home)
+	}
+	return nil
+}
+
+func (a *app) openPostgres(ctx context.Context) (eventstore.Log, error) {
+	logger := a.logger()
+	log, err := logpostgres.Open(ctx, a.log.text, logpostgres.Options{
+		Now:     a.system.Now,
+		Observe: func(err error) { logger.Warn(err) },
+	})
+	if err != nil {
+		return nil, a.unopened(ctx, err)
+	}
+	return log, nil
+}
+
+// unopened says of a log on a server that it could not be used, and where it should be.
+func (a *app) unopened(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return a.log.hideIn(err)
+	}
+	todo := ""
+	if errors.Is(err, eventstore.ErrTransient) {
+		todo = ": see that the server runs and can be reached, and try again"
+	}
+	return failed(a.log.hideIn(err), "the log at %s cannot be used: %s%s", a.log.String(), a.log.hide(oneLine(err.Error())), todo)
+}
+
+// ownTables refuses tables in the home that were made from another log (I14). That a scan finds them out before it records
+// anything keeps a forgotten --log from beginning a second history.
+func (a *app) ownTables(ctx context.Context, log eventstore.Log) (err error) {
+	if _, err := os.Stat(a.path(tablesFile)); err != nil {
+		return nil // there are none that could be of another log
+	}
+	db, err := a.openTables(ctx)
+	if err != nil {
+		return nil // what is wrong with the tables keeps no scan from being recorded
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	runner, err := a.newRunner(log, db)
+	if err != nil {
+		return err
+	}
+	if err := runner.Check(ctx); errors.Is(err, projections.ErrLogMismatch) {
+		return anotherLog(a.home, err)
+	}
+	return nil
+}
+
+// anotherLog is the sentence on tables that were made from another log.
+func anotherLog(home string, err error) error {
+	mismatch, ok := errors.AsType[*projections.MismatchError](err)
+	if !ok {
+		return err
+	}
+	return failed(err, "the tables in %s are not of this log (%v); open their log with --log, give this log a home of its own with --home, "+
+		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", home, mismatch)
+}
