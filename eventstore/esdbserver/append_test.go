@@ -1,15 +1,20 @@
 package esdbserver_test
 
 import (
-	"fmt"
+	"bytes"
+	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 func TestAClientReadsWhatItAppended(t *testing.T) {
@@ -42,48 +47,73 @@ func TestAClientReadsWhatItAppended(t *testing.T) {
 	}
 }
 
-// What a client may say of an event comes back as it was, whatever bytes it is.
+// oddPayloads are bytes that a log of JSON could be tempted to change.
+func oddPayloads() []string {
+	return []string{
+		"", "{}", "null", ` {"a": 1}`, "{\"a\":\"\u2028<&>\"}\n", `"\ud800"`, "{", "\"\xff\"", "\x00\x01",
+		`{"esdb-client-event":1,"json":true}`, `{"esdb-client-event":1,`, `{"n":1e400,"n":2}`,
+	}
+}
+
+// What a client may say of an event comes back as it was, whatever bytes it is, and the log holds JSON all the same.
 func TestAnyBytesComeBack(t *testing.T) {
 	t.Parallel()
-	client := dial(t, served(t, newLog(t), options()))
-	payload := rapid.OneOf(
-		rapid.SampledFrom([]string{
-			"", "{}", "null", ` {"a": 1}`, "{\"a\":\"\u2028<&>\"}\n", `"\ud800"`, "{", "\"\xff\"", "\x00\x01",
-			`{"esdb-client-event":1,"json":true}`, `{"esdb-client-event":1,`, `{"n":1e400,"n":2}`,
-		}),
-		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
-	)
-	last := 0
+	log := newLog(t)
+	client := dial(t, served(t, log, options()))
+	for _, data := range oddPayloads() {
+		for _, metadata := range oddPayloads() {
+			comesBack(t.Context(), t, client, esdb.EventData{ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(metadata)})
+			comesBack(t.Context(), t, client, esdb.EventData{ContentType: esdb.ContentTypeBinary, Data: []byte(data), Metadata: []byte(metadata)})
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		last++
-		stream := fmt.Sprintf("s-%d", last)
-		want := esdb.EventData{
-			EventID: uuid.New(), EventType: "e", ContentType: esdb.ContentType(rapid.IntRange(0, 1).Draw(t, "content type")),
-			Data: []byte(payload.Draw(t, "data")), Metadata: []byte(payload.Draw(t, "metadata")),
-		}
-		if _, err := client.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, want); err != nil {
-			t.Fatal(err)
-		}
-		page, err := client.ReadStream(t.Context(), stream, esdb.ReadStreamOptions{}, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer page.Close()
-		e, err := page.Recv()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := e.Event
-		if string(got.Data) != string(want.Data) || (got.ContentType == "application/json") != (want.ContentType == esdb.ContentTypeJson) {
-			t.Errorf("data %q as %s comes back as %q", want.Data, got.ContentType, got.Data)
-		}
-		if len(want.Metadata) > 0 && string(got.UserMetadata) != string(want.Metadata) {
-			t.Errorf("metadata %q comes back as %q", want.Metadata, got.UserMetadata)
-		}
-		if len(want.Metadata) == 0 && string(got.UserMetadata) != `{"actor":"esdb","index":0,"size":1,"attempt":1}` {
-			t.Errorf("without metadata of its own, the event has %q", got.UserMetadata)
-		}
+		comesBack(t.Context(), t, client, esdb.EventData{
+			ContentType: esdb.ContentType(rapid.IntRange(0, 1).Draw(t, "content type")),
+			Data:        rapid.SliceOf(rapid.Byte()).Draw(t, "data"), Metadata: rapid.SliceOf(rapid.Byte()).Draw(t, "metadata"),
+		})
 	})
+	for r, err := range log.Read(t.Context(), 0, eventstore.Filter{}) {
+		if err != nil || !json.Valid(r.Data) || !utf8.Valid(r.Data) {
+			t.Errorf("the log holds %q, %v", r.Data, err)
+		}
+	}
+}
+
+// comesBack appends an event to a stream of its own, and reads it.
+func comesBack(ctx context.Context, t rapid.TB, client *esdb.Client, want esdb.EventData) {
+	t.Helper()
+	want.EventID, want.EventType = uuid.New(), "e"
+	stream := want.EventID.String()
+	if _, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{}, want); err != nil {
+		t.Fatal(err)
+	}
+	page, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	e, err := page.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := e.Event
+	if string(got.Data) != string(want.Data) || (got.ContentType == "application/json") != (want.ContentType == esdb.ContentTypeJson) {
+		t.Errorf("data %q as %s comes back as %q", want.Data, got.ContentType, got.Data)
+	}
+	metadata := string(want.Metadata)
+	if metadata == "" {
+		metadata = `{"actor":"esdb","index":0,"size":1,"attempt":1}` // the log's
+	}
+	if string(got.UserMetadata) != metadata {
+		t.Errorf("metadata %q comes back as %q", want.Metadata, got.UserMetadata)
+	}
+}
+
+// The largest event that is taken is one that clients can receive.
+func TestALargeEventComesBack(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), options()))
+	comesBack(t.Context(), t, client, esdb.EventData{ContentType: esdb.ContentTypeBinary, Data: bytes.Repeat([]byte{0xff}, 16<<20-64<<10-2)})
 }
 
 func TestAnAppendIsWrittenWhereItIsExpected(t *testing.T) {

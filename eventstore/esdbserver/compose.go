@@ -11,7 +11,7 @@ import (
 )
 
 // compose makes a batch of an order that has events. What it expects is not set yet.
-func (v *service) compose(user string, o *order) (eventstore.Batch, error) {
+func (v *service) compose(user string, o *order) (batch eventstore.Batch, err error) {
 	if err := v.permit(o.stream); err != nil {
 		return eventstore.Batch{}, err
 	}
@@ -20,30 +20,60 @@ func (v *service) compose(user string, o *order) (eventstore.Batch, error) {
 	if !ours {
 		meta = eventstore.Meta{Actor: actor(user), Attempt: 1}
 	}
-	batch := eventstore.Batch{Stream: eventstore.StreamID(o.stream), Meta: meta}
-	if hash, ok := contentHash(o.stream); ok {
-		if o.expected.kind != expectNoStream {
-			return eventstore.Batch{}, malformed("the stream of a content is appended once: expect no stream")
+	batch = eventstore.Batch{Stream: eventstore.StreamID(o.stream), Meta: meta}
+	hash, isContent := contentHash(o.stream)
+	switch {
+	case isContent:
+		if err := contentAllowed(o, ours); err != nil {
+			return eventstore.Batch{}, err
 		}
-		var err error
 		batch.Events, batch.Contents, err = storeContent(hash, o.proposals)
-		return batch, err
+	case ours:
+		batch.Events, err = engineEvents(o.proposals)
+	case engines(o.stream):
+		err = malformed("events of an engine's stream have the log's metadata, each with its index and the size of the " +
+			"append, and share the rest")
+	default:
+		batch.Events, err = clientEvents(o.proposals)
 	}
-	if !ours && engines(o.stream) {
-		return eventstore.Batch{}, malformed("events of an engine's stream have the log's metadata, each with its index and " +
-			"the size of the append, and share the rest")
+	return batch, err
+}
+
+// contentAllowed refuses an append of a content that could not be read back as it is.
+func contentAllowed(o *order, ours bool) error { //nolint:revive // what the metadata is, not a switch
+	if o.expected.kind != expectNoStream {
+		return malformed("the stream of a content is appended once: expect no stream")
 	}
 	for i, p := range o.proposals {
-		e := eventstore.NewEvent{ID: p.id, Type: p.name, Data: p.data}
-		if !ours {
-			if known(p.name) {
-				return eventstore.Batch{}, accessDenied(fmt.Sprintf("event %d: the type %q is the engine's", i, p.name))
-			}
-			e.Data = wrap(p.event)
+		if !ours && len(p.metadata) > 0 {
+			return malformed(fmt.Sprintf("event %d: an event of a content has the log's metadata or none", i))
 		}
-		batch.Events = append(batch.Events, e)
 	}
-	return batch, nil
+	return nil
+}
+
+// engineEvents are what an engine proposes, as it is.
+func engineEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
+	events := make([]eventstore.NewEvent, len(proposals))
+	for i, p := range proposals {
+		if !p.json {
+			return nil, malformed(fmt.Sprintf("event %d: an event of an engine is application/json", i))
+		}
+		events[i] = eventstore.NewEvent{ID: p.id, Type: p.name, Data: p.data}
+	}
+	return events, nil
+}
+
+// clientEvents are what a client proposes, wrapped where they must be.
+func clientEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
+	events := make([]eventstore.NewEvent, len(proposals))
+	for i, p := range proposals {
+		if known(p.name) {
+			return nil, accessDenied(fmt.Sprintf("event %d: the type %q is the engine's", i, p.name))
+		}
+		events[i] = eventstore.NewEvent{ID: p.id, Type: p.name, Data: wrap(p.event)}
+	}
+	return events, nil
 }
 
 // actor is who is recorded for the events of a client.

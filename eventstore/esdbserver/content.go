@@ -59,6 +59,9 @@ func contentPartOf(r eventstore.Record) (p contentPart, ok bool) {
 // bytes returns what p stands for.
 func (p contentPart) bytes(ctx context.Context, log eventstore.ContentStore) ([]byte, error) {
 	content, err := log.Content(ctx, p.SHA256)
+	if errors.Is(err, eventstore.ErrNotFound) {
+		return nil, fmt.Errorf("%w: an event stands for a content that is not there: %w", eventstore.ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,8 @@ func TestAContentIsWholeAndItsOwn(t *testing.T) {
 	stream := "content-" + sum(content)
 	other := parts(content)
 	other[0].EventType = "content.v2"
+	remarked := parts(content)
+	remarked[0].Metadata = []byte(`{"by":"me"}`)
 	for name, c := range map[string]struct {
 		stream   string
 		expected esdb.ExpectedRevision
@@ -91,6 +93,7 @@ func TestAContentIsWholeAndItsOwn(t *testing.T) {
 		"other bytes":      {stream, esdb.NoStream{}, parts([]byte("another"))},
 		"a part":           {stream, esdb.NoStream{}, parts([]byte("cont"))},
 		"another type":     {stream, esdb.NoStream{}, other},
+		"other metadata":   {stream, esdb.NoStream{}, remarked},
 		"any revision":     {stream, esdb.Any{}, parts(content)},
 		"another name":     {"content-x", esdb.NoStream{}, parts(content)},
 		"upper case":       {"content-" + "E" + sum(content)[1:], esdb.NoStream{}, parts(content)},

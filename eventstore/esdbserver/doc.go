@@ -52,8 +52,8 @@
 // This is the form that an adapter speaks which keeps a log on an EventStoreDB. With the option every stream is open, save
 // those that begin with "$". If the custom metadata of every event of an append is that of the log, in the form above,
 // with "index" counting from 0, "size" the number of events of the append, and all else the same in each, then the batch
-// gets this metadata and the data as it is. Unknown members are refused. In the streams "repository-..." and "engine"
-// nothing else is taken; elsewhere, other metadata makes it an append of a client.
+// gets this metadata and the data as it is, which must be application/json. Unknown members are refused. In the streams
+// "repository-..." and "engine" nothing else is taken; elsewhere, other metadata makes it an append of a client.
 //
 // A conflict is the response wrong_expected_version. An id that was used otherwise is ALREADY_EXISTS. What breaks the
 // contract is INVALID_ARGUMENT. ABORTED, DEADLINE_EXCEEDED, UNAVAILABLE and UNKNOWN leave the outcome open.
@@ -62,7 +62,7 @@
 //
 // The content with a SHA-256 is the stream "content-" and 64 lower-case hexadecimal digits: one append, expecting no
 // stream, of one or more events of type "content.v1" whose data, in order, is the content, raw, as
-// application/octet-stream. A content that is there is whole, since an append is atomic. It is appended once; whoever
+// application/octet-stream, and whose metadata is that of the log, in the form above, or none. A content that is there is whole, since an append is atomic. It is appended once; whoever
 // comes second with other event ids gets wrong_expected_version, and need do nothing. The server checks the hash, keeps
 // the bytes in the log's [eventstore.ContentStore], and records an event for each that was appended.
 //

@@ -113,6 +113,11 @@ func TestOnlyTheMetadataOfALogIsTakenForIt(t *testing.T) {
 	if _, err := client.AppendToStream(within(t), string(batch.Stream), esdb.AppendToStreamOptions{}, events...); err == nil {
 		t.Error("two events of one batch have different actors")
 	}
+	_, events = asEngine(t, eventstore.Meta{Actor: "a", Attempt: 1}, 1)
+	events[0].ContentType = esdb.ContentTypeBinary
+	if _, err := client.AppendToStream(within(t), "repository-3", esdb.AppendToStreamOptions{}, events...); err == nil {
+		t.Error("an event of the engine is binary")
+	}
 }
 
 // A client cannot forge what the engine recorded: neither its streams, nor its types, nor its metadata.

@@ -2,7 +2,6 @@ package esdbserver
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -69,20 +68,6 @@ func (e expectation) at(end streamEnd) eventstore.Expected {
 	default:
 		return eventstore.AtRevision(eventstore.Revision(end - 1))
 	}
-}
-
-// String names e for messages.
-func (e expectation) String() string {
-	switch e.kind {
-	case expectRevision:
-		return fmt.Sprintf("revision %d", e.revision)
-	case expectNoStream:
-		return "no stream"
-	case expectExists:
-		return "an existing stream"
-	case expectAny, expectNothing:
-	}
-	return "any revision"
 }
 
 // endOf returns where a stream ends, 0 if there is none.

@@ -92,6 +92,7 @@ func TestAppendsAreRefusedAsClientsKnowIt(t *testing.T) {
 		messages []*api.AppendReq
 		want     string
 	}{
+		"as large as allowed": {[]*api.AppendReq{beginAny("s2"), proposal(propose(11, 600)), proposal(propose(12, 400))}, "OK: "},
 		"too large": {
 			[]*api.AppendReq{beginAny("s"), proposal(propose(1, 500)), proposal(propose(2, 501)), proposal(propose(3, 10))},
 			"InvalidArgument: Maximum Append Size of 1000 Exceeded. | exception=maximum-append-size-exceeded | maximum-append-size=1000",

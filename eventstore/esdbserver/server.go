@@ -86,6 +86,8 @@ func (s *Server) allow(address net.Addr) error {
 // What a connection may cost before it has said anything worth it.
 const (
 	handshakeTimeout = 10 * time.Second
+	pingAfter        = time.Minute // of silence: a subscriber that vanished would never be noticed
+	pingTimeout      = 20 * time.Second
 	maxHeaderBytes   = 16 << 10
 	minReceive       = 17 << 20 // of a message; what clients of the protocol count on
 	messageOverhead  = 1 << 20
@@ -95,6 +97,7 @@ const (
 func (s *Server) register(v *service) *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.options.KeepAlive, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.MaxRecvMsgSize(max(minReceive, s.options.MaxEventSize+messageOverhead)),
 		grpc.MaxConcurrentStreams(uint32(s.options.StreamsPerConnection)), //nolint:gosec // validate bounds it
 		grpc.MaxHeaderListSize(maxHeaderBytes),

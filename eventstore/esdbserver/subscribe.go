@@ -2,6 +2,7 @@ package esdbserver
 
 import (
 	"context"
+	"math"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
@@ -126,7 +127,7 @@ func (v *service) followStream(ctx context.Context, s *sender, q query) error {
 	}
 	message := &wire.ReadResp_CaughtUp{}
 	if f.next > 0 {
-		last := int64(f.next - 1) //nolint:gosec // a revision of a log
+		last := int64(min(f.next-1, math.MaxInt64))
 		message.StreamRevision = &last
 	}
 	if err := s.sendCaughtUp(message); err != nil {

@@ -69,15 +69,17 @@ func TestASubscriptionToAStreamGoesFromOldToNew(t *testing.T) {
 			t.Parallel()
 			add := func(stream string, n int) { t.Helper(); mustAppend(t, client, stream, made("e", n)...) }
 			add("a", 3)
-			add("ab", 1) // a name that begins like the one asked for
+			add("ab", 9) // a name that begins like the one asked for
 			start := subscribe(t, client, "a", esdb.Start{})
 			middle := subscribe(t, client, "a", esdb.Revision(0))
 			end := subscribe(t, client, "a", esdb.End{})
 			missing := subscribe(t, client, "new", esdb.Start{})
+			ahead := subscribe(t, client, "a", esdb.Revision(4))
 			tells(t, start, "a@0", "a@1", "a@2", "caught up")
 			tells(t, middle, "a@1", "a@2", "caught up")
 			tells(t, end, "caught up")
 			tells(t, missing, "caught up")
+			tells(t, ahead, "caught up")
 			add("ab", 1)
 			add("a", 2)
 			add("new", 1)
@@ -86,6 +88,7 @@ func TestASubscriptionToAStreamGoesFromOldToNew(t *testing.T) {
 				tells(t, s, "a@3", "a@4", "a@5")
 			}
 			tells(t, missing, "new@0")
+			tells(t, ahead, "a@5")
 		})
 	}
 }
