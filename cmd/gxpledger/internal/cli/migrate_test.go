@@ -1,0 +1,152 @@
+package cli_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+)
+
+type migrated struct {
+	Log     string
+	Applied []struct {
+		Version        int
+		Name, Checksum string
+	}
+	Missing     []struct{ Name string }
+	Done        []struct{ Name string }
+	Owner       string
+	WriterReady *bool `json:"writer_ready"`
+}
+
+func (d *desk) migrated(args ...string) (m migrated) {
+	d.t.Helper()
+	got := d.run(append(args, "--json")...).wantCode(0)
+	if err := json.Unmarshal([]byte(got.stdout), &m); err != nil {
+		d.t.Fatalf("%s: %v", got.stdout, err)
+	}
+	return m
+}
+
+// execute runs statements as the administrator of a server.
+func execute(t *testing.T, address string, statements ...string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // also while a test cleans up
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, s := range statements {
+		if _, err := conn.Exec(ctx, s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+func TestALogOnPostgreSQLIsMadeByMigrateUp(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	address := pgtest.Start(t)
+	d.env["GXPLEDGER_LOG"] = address
+	if m := d.migrated("migrate", "status"); len(m.Applied) != 0 || len(m.Missing) == 0 || m.Owner != "" {
+		t.Errorf("an empty database: %+v", m)
+	}
+	d.run("migrate", "status").wantCode(0).has("Next        gxpledger migrate up")
+	d.run("migrate", "plan").wantCode(0).has("CREATE SCHEMA")
+	if m := d.migrated("migrate", "status"); len(m.Applied) != 0 {
+		t.Errorf("looking has changed it: %+v", m)
+	}
+	m := d.migrated("migrate", "up")
+	if len(m.Missing) != 0 || len(m.Done) != 1 || m.Owner == "" || m.WriterReady == nil || !*m.WriterReady {
+		t.Errorf("after migrate up: %+v", m)
+	}
+	if again := d.migrated("migrate", "up"); len(again.Done) != 0 || len(again.Applied) != len(m.Applied) {
+		t.Errorf("a second migrate up: %+v", again)
+	}
+	if got := d.run("migrate", "plan").wantCode(0); got.stdout != "" || !strings.Contains(got.stderr, "nothing to do") {
+		t.Errorf("the plan for a log that lacks nothing: %q, %q", got.stdout, got.stderr)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret, _ := u.User.Password(); strings.Contains(m.Log, secret) || !strings.Contains(m.Log, u.Host) {
+		t.Errorf("the log is called %s", m.Log)
+	}
+}
+
+// TestTheWriterRoleIsEnoughForEveryCommand: the user of the engine is nobody but a member of the role that migrate up made.
+func TestTheWriterRoleIsEnoughForEveryCommand(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	admin := pgtest.Start(t)
+	user := "gxp_cli_" + strings.ToLower(rand.Text())
+	d.run("migrate", "up", "--log", admin).wantCode(0)
+	execute(t, admin, "CREATE ROLE "+user+" LOGIN PASSWORD 'only-for-this-test' IN ROLE gxp_log_writer")
+	t.Cleanup(func() {
+		execute(t, admin, "DROP ROLE "+user)
+	})
+	d.env["GXPLEDGER_LOG"] = withPassword(t, admin, user, "only-for-this-test")
+	d.scan(r).wantCode(0)
+	for _, command := range []string{"show requirements", "verify", "migrate status", "log", "retire demo --reason over"} {
+		d.run(strings.Fields(command)...).wantCode(0)
+	}
+}
+
+func TestThePlanDoesWhatMigrateUpDoes(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = pgtest.Start(t)
+	execute(t, d.env["GXPLEDGER_LOG"], d.run("migrate", "plan").wantCode(0).stdout)
+	if m := d.migrated("migrate", "status"); len(m.Missing) != 0 {
+		t.Errorf("after the plan was run by hand: %+v", m)
+	}
+	d.scan(r).wantCode(0)
+	d.verify(0)
+}
+
+func TestALogOfANewerFormIsRefused(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.env["GXPLEDGER_LOG"] = made(t)
+	execute(t, d.env["GXPLEDGER_LOG"], "INSERT INTO gxp_log.schema_migrations (version, series, name, checksum) "+
+		"SELECT version + 1, series, 'later', repeat('0', 64) FROM gxp_log.schema_migrations ORDER BY version DESC LIMIT 1")
+	for _, command := range []string{"migrate status", "migrate up", "migrate plan", "verify"} {
+		d.run(strings.Fields(command)...).wantCode(1).says("use the newer gxpledger")
+	}
+}
+
+func TestMigratingTheSQLiteLog(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	if m := d.migrated("migrate", "status"); len(m.Applied) != 0 || len(m.Missing) == 0 {
+		t.Errorf("where there is no log: %+v", m)
+	}
+	d.run("migrate", "plan").wantCode(0).has("CREATE TABLE")
+	if _, err := os.Stat(d.home); !os.IsNotExist(err) {
+		t.Errorf("looking has made a home: %v", err)
+	}
+	if m := d.migrated("migrate", "up"); len(m.Done) == 0 || len(m.Missing) != 0 {
+		t.Errorf("after migrate up: %+v", m)
+	}
+	d.run("migrate", "up").wantCode(0).golden("migrate.txt", d.home, "HOME")
+	d.scan(r).wantCode(0)
+	if m := d.migrated("migrate", "status"); len(m.Done) != 0 || len(m.Missing) != 0 || m.WriterReady != nil {
+		t.Errorf("of a log that was scanned into: %+v", m)
+	}
+	if err := os.WriteFile(filepath.Join(d.home, "log.db"), []byte("no database, but as long as a header of one: "+strings.Repeat(".", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(filepath.Join(d.home, "log.db-wal"))
+	_ = os.Remove(filepath.Join(d.home, "log.db-shm"))
+	d.run("migrate", "status").wantCode(1).says("log.db")
+}
