@@ -34,6 +34,8 @@ var (
 	ErrTransient = errors.New("database did not answer")
 	// ErrDamaged: the database is not one any more. What it held can be made anew from the log.
 	ErrDamaged = errors.New("database is damaged")
+	// ErrReadOnly: this process may not write the database. Nothing was written.
+	ErrReadOnly = errors.New("database cannot be written, check the rights on it and its folder")
 	// ErrLogMismatch: the tables were built from another log than this one. See [MismatchError].
 	ErrLogMismatch = errors.New("tables do not belong to this log")
 	// ErrNewerVersion: a newer binary has built the tables. See [VersionError].

@@ -56,4 +56,9 @@ func code(err error) int {
 
 func isBusy(err error) bool { return code(err) == sqlite3.SQLITE_BUSY }
 
+// isUnshared reports whether a file could not be read because the files beside it could not be made.
+func isUnshared(err error) bool {
+	return code(err) == sqlite3.SQLITE_READONLY || code(err) == sqlite3.SQLITE_CANTOPEN
+}
+
 func isConstraint(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT }

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -135,5 +136,34 @@ func TestExamineFindsAFileThatDoesNotFitTogether(t *testing.T) {
 	found := examine(t, path)
 	if len(found) == 0 || !strings.HasPrefix(found[0], "file the file of the log: ") || !strings.Contains(found[0], "sqlite_autoindex_streams_1") {
 		t.Errorf("found %q, want the index that does not agree with its table", found)
+	}
+}
+
+// An archive: nothing can be made beside the file, so that not even SQLite's own files can be. The superuser can make
+// them all the same, and then shares the file with writers as ever.
+func TestALogInAnUnwritableFolderIsRead(t *testing.T) {
+	t.Parallel()
+	path := examined(t)
+	folder := filepath.Dir(path)
+	if err := os.Chmod(folder, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
+	if found := examine(t, path); len(found) != 0 {
+		t.Errorf("found %q, want a sound log", found)
+	}
+	log, err := sqlite.OpenReadOnly(t.Context(), path, sqlite.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head, err := log.Head(t.Context()); err != nil || head != 200 {
+		t.Errorf("head is %d, %v; want 200", head, err)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	alone := os.Geteuid() > 0
+	if err := log.Close(); alone != errors.Is(err, eventstore.ErrTransient) {
+		t.Errorf("closing a log that was written meanwhile: %v; want an error exactly when it was read alone (%t)", err, alone)
 	}
 }

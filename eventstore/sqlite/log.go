@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type Log struct {
 	writer  *writer // nil when the log was opened for reading
 
 	codec *contents.Codec
+	alone os.FileInfo // the file when it was opened, if it is read without the files that others share; else nil
 
 	unmoved    atomic.Int64  // about how many bytes were written since the last checkpoint
 	grown      chan struct{} // wakes checkpoints
@@ -80,7 +82,7 @@ func (l *Log) close() error {
 			faults = append(faults, db.Close())
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, l.unchanged())...)
 }
 
 func (l *Log) isClosed() bool {

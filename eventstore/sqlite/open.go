@@ -112,15 +112,20 @@ func (l *Log) prepareToRead(ctx context.Context) error {
 	if _, err := os.Stat(l.path); err != nil {
 		return err
 	}
-	var err error
-	if l.readers, err = connect(l.path, l.options, "mode=ro", "_pragma=query_only(1)"); err != nil {
-		return err
-	}
 	set, err := migrations.SQLiteLog()
 	if err != nil {
 		return err
 	}
+	if l.readers, err = connect(l.path, l.options, "mode=ro", "_pragma=query_only(1)"); err != nil {
+		return err
+	}
 	missing, err := set.Missing(ctx, l.readers)
+	if isUnshared(err) {
+		if err := l.readAlone(err); err != nil {
+			return err
+		}
+		missing, err = set.Missing(ctx, l.readers)
+	}
 	if err != nil {
 		return err
 	}
@@ -128,6 +133,39 @@ func (l *Log) prepareToRead(ctx context.Context) error {
 		return fmt.Errorf("it lacks %d migrations of this gxpledger, or is no log at all: open it for writing once", len(missing))
 	}
 	return l.readID(ctx)
+}
+
+// readAlone connects without the files that SQLite shares with others, for a folder in which they cannot be made, such as
+// an archive. Close says when somebody else has written meanwhile.
+func (l *Log) readAlone(cause error) error {
+	if _, err := os.Stat(l.path + "-wal"); err == nil {
+		return cause // it holds what the file does not
+	}
+	before, err := os.Stat(l.path)
+	if err != nil {
+		return err
+	}
+	if err := l.readers.Close(); err != nil {
+		return err
+	}
+	l.alone = before
+	l.readers, err = connect(l.path, l.options, "mode=ro", "immutable=1", "_pragma=query_only(1)")
+	return err
+}
+
+// unchanged returns an error if the file was written while it was read alone.
+func (l *Log) unchanged() error {
+	if l.alone == nil {
+		return nil
+	}
+	after, err := os.Stat(l.path)
+	if err != nil {
+		return err
+	}
+	if !after.ModTime().Equal(l.alone.ModTime()) || after.Size() != l.alone.Size() {
+		return fmt.Errorf("%w: %s was written while it was read, so what was read may be wrong: read it again", eventstore.ErrTransient, l.path)
+	}
+	return nil
 }
 
 func (l *Log) prepareToWrite(ctx context.Context) error {

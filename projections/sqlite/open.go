@@ -61,7 +61,7 @@ type DB struct {
 	// turn holds one token. Whoever has it may write, so that the writers of this process queue in order of arrival
 	// and do not poll against each other.
 	turn   chan struct{}
-	remove func() error // removes the file of a scratch database
+	remove func() error // removes the file of a scratch database, or checks that of one that is shared with nobody
 	mu     sync.Mutex   // guards plans
 	plans  map[projections.Ref]*plan
 }
@@ -69,6 +69,43 @@ type DB struct {
 // Open opens the tables at path, and makes or migrates them if that is needed.
 func Open(ctx context.Context, path string, options Options) (*DB, error) {
 	return open(ctx, path, options, durable())
+}
+
+// OpenUnwritable opens tables that are there already in a file or folder that this process may not write, such as an
+// archive. Every write answers [projections.ErrReadOnly].
+//
+// Where not even the files can be made that SQLite shares with others, it reads without them, and Close says when
+// somebody else has written meanwhile: what was read may then be wrong.
+func OpenUnwritable(ctx context.Context, path string, options Options) (*DB, error) {
+	only := readOnly()
+	db, err := open(ctx, path, options, mode{writer: only, reader: only})
+	if !errors.Is(err, projections.ErrReadOnly) {
+		return db, err
+	}
+	if _, shared := os.Stat(path + "-wal"); shared == nil {
+		return nil, err // it holds what the file does not
+	}
+	before, missing := os.Stat(path)
+	if missing != nil {
+		return nil, err
+	}
+	only += "&immutable=1"
+	if db, err = open(ctx, path, options, mode{writer: only, reader: only}); err == nil {
+		db.remove = func() error { return unchanged(path, before) }
+	}
+	return db, err
+}
+
+// unchanged returns an error unless the file is as it was before.
+func unchanged(path string, before os.FileInfo) error {
+	after, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size() {
+		return fmt.Errorf("%w: %s was written while it was read, so what was shown may be wrong: try again", projections.ErrTransient, path)
+	}
+	return nil
 }
 
 // OpenScratch opens new tables in a temporary file in dir ("" for the system's place) that Close removes. Their
@@ -163,13 +200,13 @@ func (db *DB) Query() *sql.DB { return db.read }
 // Close frees what db holds. Closing twice is harmless.
 func (db *DB) Close() error {
 	var errs []error
+	if db.read != nil { // before the writers: only one that may write can leave everything in one file behind
+		errs = append(errs, db.read.Close())
+	}
 	for _, w := range []*writer{db.bulk, db.live} {
 		if w != nil {
 			errs = append(errs, w.close())
 		}
-	}
-	if db.read != nil {
-		errs = append(errs, db.read.Close())
 	}
 	if db.remove != nil {
 		errs = append(errs, db.remove())
@@ -225,7 +262,7 @@ func translate(err error) error {
 	case sqliteFull:
 		return fmt.Errorf("disk is full, make room and try again: %w", err)
 	case sqliteReadOnly, sqliteCantOpen:
-		return fmt.Errorf("file cannot be written, check the rights on it and its folder: %w", err)
+		return fmt.Errorf("%w: %w", projections.ErrReadOnly, err)
 	default:
 		return err
 	}

@@ -303,6 +303,55 @@ func TestADamagedFileIsNamedAsSuch(t *testing.T) {
 	}
 }
 
+// Somebody who copies the one file when nobody uses it has everything.
+func TestAClosedDatabaseIsOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "tables.db"), sqlite.Options{Now: time.Now})
+	must(t, err)
+	_, err = db.CreateBuild(t.Context(), library(), claim())
+	must(t, err)
+	if _, err := db.Builds(t.Context(), "library"); err != nil { // so that somebody read too
+		t.Fatal(err)
+	}
+	must(t, db.Close())
+	left, err := os.ReadDir(dir)
+	must(t, err)
+	if len(left) != 1 || left[0].Name() != "tables.db" {
+		t.Errorf("left behind: %v, want tables.db alone", left)
+	}
+}
+
+func TestUnwritableTablesAreReadAndNotWritten(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tables.db")
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Now: time.Now})
+	must(t, err)
+	lease, err := db.CreateBuild(t.Context(), library(), claim())
+	must(t, err)
+	must(t, db.Close())
+	before, err := os.ReadFile(path)
+	must(t, err)
+
+	db, err = sqlite.OpenUnwritable(t.Context(), path, sqlite.Options{Now: time.Now})
+	must(t, err)
+	if found, err := db.Builds(t.Context(), "library"); err != nil || len(found) != 1 {
+		t.Errorf("builds are %v, %v; want the one", found, err)
+	}
+	if _, err := db.CreateBuild(t.Context(), library(), claim()); !errors.Is(err, projections.ErrReadOnly) {
+		t.Errorf("creating a build: %v, want ErrReadOnly", err)
+	}
+	if err := db.DropBuild(t.Context(), lease); !errors.Is(err, projections.ErrReadOnly) {
+		t.Errorf("dropping a build: %v, want ErrReadOnly", err)
+	}
+	must(t, db.Close())
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if string(after) != string(before) {
+		t.Error("the file was changed")
+	}
+}
+
 func TestScratchTablesLeaveNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

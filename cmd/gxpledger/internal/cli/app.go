@@ -103,14 +103,22 @@ func (a *app) prepareHome() error {
 	return nil
 }
 
-// openTables opens the tables for writing and makes them when there are none. The caller closes them.
+// openTables opens the tables for writing and makes them when there are none. Tables that this user may not write are
+// opened all the same, to be read. The caller closes them.
 func (a *app) openTables(ctx context.Context) (*tablesqlite.DB, error) {
 	if !a.log.local() { // nothing else has made the home
 		if err := a.prepareHome(); err != nil {
 			return nil, err
 		}
 	}
-	return tablesqlite.Open(ctx, a.path(tablesFile), tablesqlite.Options{Now: a.system.Now})
+	options := tablesqlite.Options{Now: a.system.Now}
+	db, err := tablesqlite.Open(ctx, a.path(tablesFile), options)
+	if errors.Is(err, projections.ErrReadOnly) {
+		if unwritable, failure := tablesqlite.OpenUnwritable(ctx, a.path(tablesFile), options); failure == nil {
+			return unwritable, nil
+		}
+	}
+	return db, err
 }
 
 // recorderConfig is the default one, with the spool of the home.

@@ -75,6 +75,53 @@ func TestTablesOfAnotherLogAreNamedOnce(t *testing.T) { // I14
 	}
 }
 
+// Whoever may not write must be able to read: an archived home, or one of another user. The superuser may always write, so
+// that only the last check means something when tests run as that.
+func TestAHomeThatCannotBeWrittenCanBeRead(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	for _, name := range []string{"log.db", "tables.db"} { // as a copy of the two files alone would be
+		_ = os.Remove(filepath.Join(d.home, name+"-wal"))
+		_ = os.Remove(filepath.Join(d.home, name+"-shm"))
+	}
+	contents := func() string {
+		t.Helper()
+		var all strings.Builder
+		for _, name := range []string{"log.db", "tables.db"} {
+			data, err := os.ReadFile(filepath.Join(d.home, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(data)
+		}
+		return all.String()
+	}
+	before := contents()
+	files, err := filepath.Glob(filepath.Join(d.home, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if err := os.Chmod(file, 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(d.home, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(d.home, 0o700) })
+	for _, command := range [][]string{
+		{"scans"}, {"show", "requirements"}, {"history", "REQ-001"}, {"diff", "scan:1", "scan:2"}, {"audit"}, {"log"}, {"verify"},
+		{"content", ".gxp/requirements/REQ-001.md"}, {"projections", "status"},
+	} {
+		d.run(command...).wantCode(0)
+	}
+	d.run("gaps").wantCode(3)
+	if contents() != before {
+		t.Error("commands that only read have changed the home")
+	}
+}
+
 func TestARejectedFileThatIsTooLargeIsNotSaidToBeKept(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t).write(".gxp/requirements/REQ-002.md", strings.Repeat("x", 2<<20)).commit("Large")

@@ -79,7 +79,7 @@ func (o *retireOptions) run(ctx context.Context) error {
 		if err := refuseRetiring(found); err != nil {
 			return err
 		}
-		done, err := o.retire(ctx, v, found)
+		done, err := o.retire(ctx, found)
 		if err != nil {
 			return err
 		}
@@ -107,16 +107,22 @@ func refuseRetiring(r query.Repository) error {
 	return nil
 }
 
-func (o *retireOptions) retire(ctx context.Context, v *view, r query.Repository) (retireDocument, error) {
-	recorder, err := o.app.newRecorder(v.log)
+// retire records it, in a log that it opens for that: commands that look only read.
+func (o *retireOptions) retire(ctx context.Context, r query.Repository) (done retireDocument, err error) {
+	log, err := o.app.openLog(ctx)
 	if err != nil {
-		return retireDocument{}, err
+		return done, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	recorder, err := o.app.newRecorder(log)
+	if err != nil {
+		return done, err
 	}
 	act, err := uuid.NewV7()
 	if err != nil {
-		return retireDocument{}, fmt.Errorf("make an id: %w", err)
+		return done, fmt.Errorf("make an id: %w", err)
 	}
-	done := retireDocument{RepositoryID: r.ID, Repository: r.Name, Actor: o.actor, Reason: o.reason, RetiredAt: o.app.system.Now().UTC()}
+	done = retireDocument{RepositoryID: r.ID, Repository: r.Name, Actor: o.actor, Reason: o.reason, RetiredAt: o.app.system.Now().UTC()}
 	done.Position, err = recorder.Retire(ctx, act, domain.RepositoryRetired{
 		Repository: domain.Repository{ID: domain.RepositoryID(r.ID), Name: r.Name, URL: r.URL},
 		Actor:      o.actor, Reason: o.reason, RetiredAt: done.RetiredAt,
