@@ -75,6 +75,19 @@ func TestTablesOfAnotherLogAreNamedOnce(t *testing.T) { // I14
 	}
 }
 
+func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.remove("log.db")
+	for _, command := range [][]string{{"scans"}, {"verify"}, {"log"}, {"projections", "status"}, {"retire", "demo", "--reason", "x"}} {
+		d.run(command...).wantCode(1).says(filepath.Join(d.home, "log.db")+" is missing", "restore it from a backup")
+	}
+	d.scan(r, "--links", "flag").wantCode(1).says("log.db is missing", "restore it from a backup", "nothing was recorded", "the failure waits in")
+	if _, err := os.Stat(filepath.Join(d.home, "log.db")); err == nil {
+		t.Error("a new log was made")
+	}
+}
+
 // Whoever may not write must be able to read: an archived home, or one of another user. The superuser may always write, so
 // that only the last check means something when tests run as that.
 func TestAHomeThatCannotBeWrittenCanBeRead(t *testing.T) {

@@ -23,6 +23,9 @@ func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
 	if !a.log.local() {
 		return a.openPostgres(ctx)
 	}
+	if err := a.refuseNewLog(); err != nil {
+		return nil, err
+	}
 	log, err := logsqlite.Open(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
 	if err != nil {
 		return nil, err
@@ -50,8 +53,24 @@ func (a *app) needLog() error {
 	if !a.log.local() {
 		return nil
 	}
+	if err := a.refuseNewLog(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
 		return failed(err, "there is no log in %s: record something with gxpledger scan, or name another folder with --home", a.home)
+	}
+	return nil
+}
+
+// refuseNewLog keeps a log that was lost from being replaced by an empty one: tables without a log mean that there was
+// one. It looks for the tables first, since another process that begins here makes the log first.
+func (a *app) refuseNewLog() error {
+	if _, err := os.Stat(a.path(tablesFile)); err != nil {
+		return nil //nolint:nilerr // no tables, or none that can be seen: nothing speaks against a new log
+	}
+	if _, err := os.Stat(a.path(logFile)); errors.Is(err, fs.ErrNotExist) {
+		return failed(err, "%s is missing, and %s was made from a log: restore it from a backup, name its URL with --log if it is on a server, "+
+			"or begin a new one in another folder with --home", a.path(logFile), a.path(tablesFile))
 	}
 	return nil
 }
