@@ -26,6 +26,10 @@ var (
 	ErrTransient = errors.New("log did not answer")
 	// ErrSource: the repository or revision could not be read. The wrapped cause says what to mend.
 	ErrSource = errors.New("source could not be read")
+	// ErrOtherHistory: a log was to be copied to one that holds other events. Copy to an empty one.
+	ErrOtherHistory = errors.New("the log that is copied to holds other events")
+	// ErrStillWritten: a log went on while, or after, it was copied. See the text.
+	ErrStillWritten = errors.New("the log that is copied has gone on")
 	// ErrUnknownType: no decoder knows the type of a stored event. A newer binary wrote it: upgrade.
 	ErrUnknownType = errors.New("unknown event type")
 )

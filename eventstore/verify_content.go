@@ -14,24 +14,28 @@ import (
 
 // nameContents notes which contents an event names.
 func (v *verifier) nameContents(at Position, event domain.Event) {
-	switch e := event.(type) {
-	case domain.ArtifactParsed:
-		v.name(at, e.Content.SHA256)
-		for _, m := range e.Members {
-			v.name(at, m.SHA256)
+	for _, hash := range contentsNamed(event) {
+		if _, known := v.contents[hash]; !known {
+			v.contents[hash] = at
 		}
-	case domain.ArtifactRejected:
-		v.name(at, e.Content.SHA256)
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
-		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 	}
 }
 
-// name notes one content. A file that was too large to read has none.
-func (v *verifier) name(at Position, hash string) {
-	if _, known := v.contents[hash]; !known && hash != "" {
-		v.contents[hash] = at
+// contentsNamed returns the hashes of the contents that an event names. A file that was too large to read has none.
+func contentsNamed(event domain.Event) []string {
+	var hashes []string
+	switch e := event.(type) {
+	case domain.ArtifactParsed:
+		hashes = append(hashes, e.Content.SHA256)
+		for _, m := range e.Members {
+			hashes = append(hashes, m.SHA256)
+		}
+	case domain.ArtifactRejected:
+		hashes = append(hashes, e.Content.SHA256)
+	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
+		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 	}
+	return slices.DeleteFunc(hashes, func(hash string) bool { return hash == "" })
 }
 
 // checkContents reads every stored content, and reports those that events name and that are not stored.

@@ -331,7 +331,7 @@ func KeepsRecordedTimes(t *testing.T, log eventstore.Log) {
 		t.Fatalf("%d records, want %d", len(records), len(want))
 	}
 	for i, r := range records {
-		if r.RecordedAt != want[i] { //nolint:staticcheck // the same zone and no monotonic reading, too
+		if r.RecordedAt != want[i] { // the same zone and no monotonic reading, too
 			t.Errorf("record %d is of %s, want %s", i, r.RecordedAt, want[i])
 		}
 	}

@@ -1,0 +1,102 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+)
+
+// standing is how far two logs are the same.
+type standing struct {
+	events, batches uint64
+	first, last     CopiedPosition
+	engine          Expected // where the stream of acts ends
+	behind          bool     // the source goes on
+	extra           *Record  // what the target goes on with, where the source does not
+}
+
+// match notes an event that both logs hold.
+func (s *standing) match(from, to Record) {
+	s.last = CopiedPosition{From: from.Position, To: to.Position}
+	if s.events++; s.events == 1 {
+		s.first = s.last
+	}
+	if from.EndsBatch() {
+		s.batches++
+	}
+	if from.Stream == EngineStream {
+		s.engine = AtRevision(from.Revision)
+	}
+}
+
+// compare reads both logs side by side until one of them ends. An event that is not the same in both is
+// ErrOtherHistory, or ErrStillWritten where a finished copy stands and the source has gone on.
+func (c *copier) compare(ctx context.Context, step CopyStep) (standing, error) {
+	at := standing{engine: NoStream()}
+	head, err := c.from.Head(ctx)
+	if err != nil {
+		return at, err
+	}
+	next, stop := iter.Pull2(c.to.Read(ctx, 0, Filter{}))
+	defer stop()
+	for from, err := range c.from.Read(ctx, 0, Filter{}) {
+		if err != nil {
+			return at, err
+		}
+		to, err, more := next()
+		if err != nil {
+			return at, err
+		}
+		if !more {
+			at.behind = true
+			return at, nil
+		}
+		if err := c.same(from, to); err != nil {
+			return at, err
+		}
+		at.match(from, to)
+		c.name(from)
+		c.say(step, at.events, c.total(head))
+	}
+	to, err, more := next()
+	if more && err == nil {
+		at.extra = &to
+	}
+	return at, err
+}
+
+// same refuses an event of the target that is not the one of the source.
+func (c *copier) same(from, to Record) error {
+	what := c.difference(from, to)
+	if what == "" {
+		return nil
+	}
+	if act, ok := c.actIn(to); ok && from.ID != to.ID {
+		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, act.Arguments[argFromHead])
+	}
+	return fmt.Errorf("%w: at its position %d stands %s", ErrOtherHistory, to.Position, what)
+}
+
+// difference says what an event of the target is that is not the one of the source, "" when it is.
+func (c *copier) difference(from, to Record) string {
+	dense := c.from.Features().DensePositions && c.to.Features().DensePositions
+	var what string
+	switch {
+	case from.ID != to.ID:
+		return fmt.Sprintf("event %s, where the log that is copied has event %s at position %d", to.ID, from.ID, from.Position)
+	case from.Stream != to.Stream || from.Revision != to.Revision:
+		what = "place in its stream"
+	case from.Type != to.Type || !bytes.Equal(from.Data, to.Data):
+		what = "type or data"
+	case from.Meta != to.Meta:
+		what = "metadata"
+	case !from.RecordedAt.Equal(to.RecordedAt):
+		what = "recorded time"
+	case dense && from.Position != to.Position:
+		what = "position"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("event %s with another %s than at position %d of the log that is copied", to.ID, what, from.Position)
+}

@@ -1,0 +1,340 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+)
+
+func TestACopyIsTheSameLogOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]func(*testing.T) eventstore.Log{"memory": newMemory, "SQLite": newSQLite, "PostgreSQL": newPostgres}
+	for _, way := range [][2]string{
+		{"memory", "memory"}, {"memory", "SQLite"}, {"SQLite", "memory"}, {"SQLite", "SQLite"}, {"SQLite", "PostgreSQL"}, {"PostgreSQL", "SQLite"},
+	} {
+		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
+			t.Parallel()
+			from, to := kinds[way[0]](t), kinds[way[1]](t)
+			writeHistory(t, from, rand.New(rand.NewPCG(7, 7)), 40)
+			copied := mustCopy(t, from, to)
+			wantCopy(t, from, to, copied)
+			if copied.Batches != 40 || copied.Written != copied.Events || copied.Repeated {
+				t.Errorf("it says %+v", copied)
+			}
+			again := mustCopy(t, from, to)
+			copied.Written, copied.Repeated = 0, true
+			if !reflect.DeepEqual(again, copied) {
+				t.Errorf("again it says\n %+v, want\n %+v", again, copied)
+			}
+			wantCopy(t, from, to, again)
+		})
+	}
+}
+
+func TestAnyHistoryCanBeCopied(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 1))
+			from, to := newMemory(t), &eventstoretest.Faulty{Log: newMemory(t)}
+			writeHistory(t, from, r, r.IntN(20))
+			for range r.IntN(6) { // whatever goes wrong, and however often
+				to.Next([]eventstoretest.Fault{
+					eventstoretest.Pass(), eventstoretest.LoseAnswer(nil), eventstoretest.FailBefore(errLost),
+				}[r.IntN(3)])
+			}
+			copied, err := copyLog(t, from, to)
+			for ; errors.Is(err, eventstore.ErrTransient); copied, err = copyLog(t, from, to) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantCopy(t, from, to.Log, copied)
+		})
+	}
+}
+
+func TestASoundLogStaysSound(t *testing.T) {
+	t.Parallel()
+	from, to := sound(t).log, newSQLite(t)
+	mustCopy(t, from, to)
+	if faults, v := verify(t, to); len(faults) != 0 || v.Events != 9 || v.Contents != 3 {
+		t.Errorf("faults %v of %+v, want none of 9 events", faults, v)
+	}
+}
+
+func TestACopyThatStopsAnywhereGoesOn(t *testing.T) {
+	t.Parallel()
+	const batches = 6
+	for stop := range batches + 1 { // the last append is that of the act
+		for name, fault := range map[string]eventstoretest.Fault{
+			"before": eventstoretest.FailBefore(errLost), "after": eventstoretest.LoseAnswer(nil),
+		} {
+			t.Run(fmt.Sprintf("%s batch %d", name, stop), func(t *testing.T) {
+				t.Parallel()
+				from, to := newMemory(t), &eventstoretest.Faulty{Log: newSQLite(t)}
+				writeHistory(t, from, rand.New(rand.NewPCG(3, 3)), batches)
+				for range stop {
+					to.Next(eventstoretest.Pass())
+				}
+				to.Next(fault)
+				if _, err := copyLog(t, from, to); !errors.Is(err, eventstore.ErrTransient) {
+					t.Fatalf("error is %v, want ErrTransient", err)
+				}
+				wantCopy(t, from, to.Log, mustCopy(t, from, to))
+				want := batches + 1
+				if name == "before" {
+					want++ // that one was tried twice
+				}
+				if tried := len(to.Tried()); tried != want {
+					t.Errorf("%d appends, want %d: nothing is written twice", tried, want)
+				}
+			})
+		}
+	}
+}
+
+func TestAnEmptyLogCanBeCopied(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), newMemory(t)
+	copied := mustCopy(t, from, to)
+	wantCopy(t, from, to, copied)
+	if copied.First != (eventstore.CopiedPosition{}) || copied.Act != 1 {
+		t.Errorf("it says %+v", copied)
+	}
+	if again := mustCopy(t, from, to); !again.Repeated || again.Act != 1 {
+		t.Errorf("again it says %+v", again)
+	}
+}
+
+func TestAHugeBatchStaysOne(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), newSQLite(t)
+	if _, err := from.Append(t.Context(), eventstoretest.NewBatch("s", eventstore.NoStream(), "w", 0, 20_000)); err != nil {
+		t.Fatal(err)
+	}
+	copied := mustCopy(t, from, to)
+	wantCopy(t, from, to, copied)
+	if copied.Batches != 1 {
+		t.Errorf("%d batches, want 1", copied.Batches)
+	}
+}
+
+// A reader of the copy finds the contents with their events, as in the original. What no event names comes in the end.
+func TestContentsTravelWithTheEventsThatNameThem(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), &eventstoretest.Faulty{Log: newMemory(t)}
+	first := naming(t, "s", eventstore.NoStream(), "a", "b", "a")
+	first.Contents = append(first.Contents, text("loose"))
+	for _, b := range []eventstore.Batch{first, naming(t, "s", eventstore.AtRevision(2), "b", "c")} {
+		if _, err := from.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantCopy(t, from, to.Log, mustCopy(t, from, to))
+	want := [][]string{{"a", "b"}, {"c"}, {"loose"}}
+	for i, b := range to.Tried() {
+		var got []string
+		for _, c := range b.Contents {
+			got = append(got, string(c.Bytes))
+		}
+		if !reflect.DeepEqual(got, want[i]) {
+			t.Errorf("batch %d brings %v, want %v", i, got, want[i])
+		}
+	}
+}
+
+func TestAContentThatTheSourceHasLostIsTold(t *testing.T) {
+	t.Parallel()
+	from, to := damage(t, sound(t).log.Log), newMemory(t)
+	hash := text("REQ-002a").SHA256
+	delete(from.contents, hash)
+	for range 2 {
+		copied := mustCopy(t, lossy{from, hash}, to)
+		if !reflect.DeepEqual(copied.Lost, []string{hash}) || copied.Contents != 2 {
+			t.Errorf("it says %+v, want %s lost", copied, hash)
+		}
+	}
+}
+
+// lossy is a log that does not hold one content any more.
+type lossy struct {
+	eventstore.CopySource
+
+	hash string
+}
+
+func (l lossy) Content(ctx context.Context, hash string) ([]byte, error) {
+	if hash == l.hash {
+		return nil, eventstore.ErrNotFound
+	}
+	return l.CopySource.Content(ctx, hash)
+}
+
+func TestATargetWithAnotherHistoryIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, to eventstore.Log, b eventstore.Batch)
+		says  string
+	}{
+		"another event": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			b.Events = eventstoretest.NewBatch("s", b.Expected, "other", 0, len(b.Events)).Events
+			mustAppend(t, to, b)
+		}, "at its position 1 stands event"},
+		"other data": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			b.Events[1].Data = []byte(`{"forged":true}`)
+			mustAppend(t, to, b)
+		}, "with another type or data than at position 2"},
+		"another actor": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			b.Meta.Actor = "mallory"
+			mustAppend(t, to, b)
+		}, "with another metadata"},
+		"another time": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			b.RecordedAt = b.RecordedAt.Add(time.Microsecond)
+			mustAppend(t, to, b)
+		}, "with another recorded time"},
+		"another stream": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			b.Stream = "t"
+			mustAppend(t, to, b)
+		}, "with another place in its stream"},
+		"events behind all of them": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
+			t.Helper()
+			mustAppend(t, to, b)
+			mustAppend(t, to, eventstoretest.NewBatch("t", eventstore.NoStream(), "other", 0, 1))
+		}, "it goes on at its position 4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := newMemory(t), newMemory(t)
+			b := eventstoretest.NewBatch("s", eventstore.NoStream(), "w", 0, 3)
+			b.RecordedAt = clock()
+			mustAppend(t, from, b)
+			c.spoil(t, to, b)
+			before := recordsOf(t, to)
+			_, err := copyLog(t, from, to)
+			if !errors.Is(err, eventstore.ErrOtherHistory) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error is %v, want ErrOtherHistory and %q", err, c.says)
+			}
+			if !reflect.DeepEqual(recordsOf(t, to), before) {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+// A finished copy has a life of its own. It is left alone, and a source that went on after it is not mixed into it.
+func TestAFinishedCopyIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), newMemory(t)
+	writeHistory(t, from, rand.New(rand.NewPCG(5, 5)), 5)
+	copied := mustCopy(t, from, to)
+	mustAppend(t, to, eventstoretest.NewBatch("repository-new", eventstore.NoStream(), "w", 0, 2))
+	if again := mustCopy(t, from, to); !again.Repeated || again.Act != copied.Act {
+		t.Errorf("again it says %+v", again)
+	}
+	mustAppend(t, from, eventstoretest.NewBatch("repository-old", eventstore.NoStream(), "w", 0, 1))
+	if _, err := copyLog(t, from, to); !errors.Is(err, eventstore.ErrStillWritten) || !strings.Contains(err.Error(), "new, empty log") {
+		t.Errorf("error is %v, want ErrStillWritten and what to do", err)
+	}
+}
+
+// The copy of a copy holds the acts of both, and a log may come back to where it was.
+func TestACopyCanBeCopiedOnAndBack(t *testing.T) {
+	t.Parallel()
+	from, to, next := newMemory(t), newMemory(t), newMemory(t)
+	writeHistory(t, from, rand.New(rand.NewPCG(6, 6)), 5)
+	mustCopy(t, from, to)
+	wantCopy(t, to, next, mustCopy(t, to, next))
+	mustAppend(t, to, eventstoretest.NewBatch("repository-new", eventstore.NoStream(), "w", 0, 2))
+	back := mustCopy(t, to, from)
+	wantCopy(t, to, from, back)
+	if back.Written != 3 {
+		t.Errorf("%d events were written, want the act and two", back.Written)
+	}
+}
+
+func TestASourceThatIsWrittenToMeanwhileIsNotFinished(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), &eventstoretest.Faulty{Log: newMemory(t)}
+	writeHistory(t, from, rand.New(rand.NewPCG(8, 8)), 3)
+	to.Next(eventstoretest.Overtake(from, eventstoretest.NewBatch("repository-c", eventstore.NoStream(), "w", 0, 2)))
+	if _, err := copyLog(t, from, to); !errors.Is(err, eventstore.ErrStillWritten) {
+		t.Fatalf("error is %v, want ErrStillWritten", err)
+	}
+	wantCopy(t, from, to.Log, mustCopy(t, from, to))
+}
+
+func TestATargetThatIsWrittenToMeanwhileIsRefused(t *testing.T) {
+	t.Parallel()
+	from, to := newMemory(t), &eventstoretest.Faulty{Log: newMemory(t)}
+	writeHistory(t, from, rand.New(rand.NewPCG(8, 8)), 3)
+	other := eventstoretest.NewBatch("repository-c", eventstore.NoStream(), "w", 0, 2)
+	other.RecordedAt = time.Unix(0, 0)
+	to.Next(eventstoretest.Overtake(to.Log, other))
+	if _, err := copyLog(t, from, to); !errors.Is(err, eventstore.ErrOtherHistory) {
+		t.Errorf("error is %v, want ErrOtherHistory", err)
+	}
+}
+
+func TestALogWithHalfABatchIsNotCopied(t *testing.T) {
+	t.Parallel()
+	for _, at := range []eventstore.Position{1, 2, 4} { // the first, one inside, the end of a batch of four
+		from := damage(t, sound(t).log.Log)
+		from.drop(at)
+		if at == 4 {
+			from.records = from.records[:3]
+			from.head = 3
+		}
+		if _, err := copyLog(t, from, newMemory(t)); !errors.Is(err, eventstore.ErrCorrupt) || !strings.Contains(err.Error(), "not whole") {
+			t.Errorf("without position %d: error is %v, want ErrCorrupt", at, err)
+		}
+	}
+}
+
+func TestACopyNeedsAnActorAndTwoLogs(t *testing.T) {
+	t.Parallel()
+	log := newMemory(t)
+	if _, err := copyLog(t, log, log); !errors.Is(err, eventstore.ErrInvalid) || !strings.Contains(err.Error(), "both are the log") {
+		t.Errorf("to itself: %v, want ErrInvalid", err)
+	}
+	for _, order := range []eventstore.CopyOrder{{Act: uuid.Must(uuid.NewV7())}, {Act: uuid.New(), Actor: "a"}, {Actor: "a"}} {
+		if _, err := eventstore.Copy(t.Context(), log, newMemory(t), order, nil); !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("%+v: %v, want ErrInvalid", order, err)
+		}
+	}
+}
+
+func TestACopyTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	from, to := sound(t).log, newMemory(t)
+	last := map[eventstore.CopyStep][2]uint64{}
+	order := eventstore.CopyOrder{Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: clock()}
+	if _, err := eventstore.Copy(t.Context(), from, to, order, func(step eventstore.CopyStep, done, all uint64) {
+		last[step] = [2]uint64{done, all}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[eventstore.CopyStep][2]uint64{
+		eventstore.CopyAppending: {8, 8}, eventstore.CopyChecking: {8, 8}, eventstore.CopyContents: {3, 0},
+	}
+	if !reflect.DeepEqual(last, want) {
+		t.Errorf("told %v, want %v", last, want)
+	}
+}
