@@ -31,25 +31,23 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 }
 
 func (l *Log) append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
-	if err := l.takeTurn(ctx); err != nil {
+	if err := l.usable(ctx); err != nil {
 		return eventstore.Appended{}, err
 	}
-	defer func() { l.turn <- struct{}{} }()
+	// Of several that append the same batch at the same time, one writes it; the others find it.
+	done, err := l.turns.take(ctx, "stream "+string(b.Stream))
+	if err != nil {
+		return eventstore.Appended{}, err
+	}
+	defer done()
 	end, err := l.last(ctx, l.names.stream(b.Stream))
 	if err != nil {
 		return eventstore.Appended{}, err
 	}
-	if size := sizeOf(end); size != uint64(b.Expected.Next()) {
+	if sizeOf(end) != uint64(b.Expected.Next()) {
 		return l.settle(ctx, b)
 	}
-	events, err := l.prepare(ctx, b, end)
-	if err != nil {
-		return eventstore.Appended{}, err
-	}
-	if err := l.store(ctx, b.Contents); err != nil {
-		return eventstore.Appended{}, err
-	}
-	err = l.write(ctx, l.names.stream(b.Stream), b.Expected, events)
+	err = l.send(ctx, b, end)
 	switch {
 	case err == nil:
 		return l.locate(ctx, b)
@@ -62,22 +60,6 @@ func (l *Log) append(ctx context.Context, b eventstore.Batch) (eventstore.Append
 	}
 }
 
-// takeTurn waits until no other append of this handle is under way. Times are recorded in the order of positions only
-// if no two appends can overtake each other.
-func (l *Log) takeTurn(ctx context.Context) error {
-	if err := l.usable(ctx); err != nil {
-		return err
-	}
-	select {
-	case <-l.turn:
-		return nil
-	case <-l.clients.closed:
-		return eventstore.ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // sizeOf is the number of events of a stream that ends with e.
 func sizeOf(e *esdb.RecordedEvent) uint64 {
 	if e == nil {
@@ -86,39 +68,52 @@ func sizeOf(e *esdb.RecordedEvent) uint64 {
 	return e.EventNumber + 1
 }
 
-// prepare encodes b, which comes after end, and checks its size. The turn must be held.
-func (l *Log) prepare(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEvent) ([]esdb.EventData, error) {
-	if err := l.findKeeper(ctx); err != nil {
-		return nil, err
+// send writes b, which comes after end, and its contents before it. What is too large is refused before anything is sent.
+func (l *Log) send(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEvent) error {
+	keeper, err := l.findKeeper(ctx)
+	if err != nil {
+		return err
 	}
 	var at *time.Time
-	if l.keeper == keeperEngine {
-		if end != nil {
-			r, err := record(end, b.Stream)
-			if err != nil {
-				return nil, err
-			}
-			l.see(r.RecordedAt)
-		}
-		recordedAt, err := l.date(ctx, b)
+	if keeper == keeperEngine {
+		// Times are recorded in the order of positions only if no append overtakes another.
+		done, err := l.turns.take(ctx, "clock")
 		if err != nil {
-			return nil, err
+			return err
+		}
+		defer done()
+		recordedAt, err := l.date(ctx, b, end)
+		if err != nil {
+			return err
 		}
 		at = &recordedAt
 	} else if !b.RecordedAt.IsZero() {
-		return nil, fmt.Errorf("%w: this server keeps the time of events itself, and takes none from a copy: copy to the log that it serves",
+		return fmt.Errorf("%w: this server keeps the time of events itself, and takes none from a copy: copy to the log that it serves",
 			eventstore.ErrInvalid)
 	}
 	events, err := encode(b, at)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = l.options.checkSize("the batch", events)
 	}
-	return events, l.options.checkSize("the batch", events)
+	if err == nil {
+		err = l.store(ctx, b.Contents)
+	}
+	if err != nil {
+		return err
+	}
+	return l.write(ctx, l.names.stream(b.Stream), b.Expected, events)
 }
 
-// date returns when b is recorded and moves latest there. A time that b brings along must be behind all that the log holds,
-// whichever process wrote it. The turn must be held.
-func (l *Log) date(ctx context.Context, b eventstore.Batch) (time.Time, error) {
+// date returns when b, which comes after end, is recorded, and moves latest there. A time that b brings along must be
+// behind all that the log holds, whichever process wrote it. The turn of the clock must be held.
+func (l *Log) date(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEvent) (time.Time, error) {
+	if end != nil {
+		r, err := record(end, b.Stream)
+		if err != nil {
+			return time.Time{}, err
+		}
+		l.see(r.RecordedAt)
+	}
 	if !b.RecordedAt.IsZero() {
 		for r, err := range l.ReadBackwards(ctx, 0, eventstore.Filter{}) {
 			if err != nil {
@@ -136,7 +131,8 @@ func (l *Log) date(ctx context.Context, b eventstore.Batch) (time.Time, error) {
 	return at, nil
 }
 
-// see moves latest to at: a clock that was set back, or another process's that is ahead, must not turn times round.
+// see moves latest to at: a clock that was set back, or another process's that is ahead, must not turn times round. The
+// turn of the clock must be held.
 func (l *Log) see(at time.Time) {
 	if at.After(l.latest) {
 		l.latest = at
@@ -144,10 +140,10 @@ func (l *Log) see(at time.Time) {
 }
 
 // findKeeper finds out whether the server takes the engine's time, by an append that none can accept: a KurrentDB looks
-// at the revision only, a server of package esdbserver at the metadata first. The turn must be held.
-func (l *Log) findKeeper(ctx context.Context) error {
-	if l.keeper != keeperUnknown {
-		return nil
+// at the revision only, a server of package esdbserver at the metadata first.
+func (l *Log) findKeeper(ctx context.Context) (timekeeper, error) {
+	if keeper := timekeeper(l.keeper.Load()); keeper != keeperUnknown {
+		return keeper, nil
 	}
 	at := time.Unix(0, 0).UTC()
 	probe := eventstore.Batch{
@@ -156,20 +152,22 @@ func (l *Log) findKeeper(ctx context.Context) error {
 	}
 	events, err := encode(probe, &at)
 	if err != nil {
-		return err
+		return keeperUnknown, err
 	}
 	err = l.write(ctx, l.names.stream(probe.Stream), probe.Expected, events)
+	var keeper timekeeper
 	switch {
 	case errors.Is(err, eventstore.ErrConflict):
-		l.keeper = keeperEngine
+		keeper = keeperEngine
 	case errors.Is(err, eventstore.ErrInvalid):
-		l.keeper = keeperServer
+		keeper = keeperServer
 	case err == nil:
-		return fmt.Errorf("%w: the server took an append at a revision that cannot be", eventstore.ErrCorrupt)
+		return keeperUnknown, fmt.Errorf("%w: the server took an append at a revision that cannot be", eventstore.ErrCorrupt)
 	default:
-		return fmt.Errorf("ask the server whose clock it keeps: %w", err)
+		return keeperUnknown, fmt.Errorf("ask the server whose clock it keeps: %w", err)
 	}
-	return nil
+	l.keeper.Store(int32(keeper))
+	return keeper, nil
 }
 
 // write is one append. Its errors are those of package eventstore.

@@ -27,8 +27,14 @@
 //
 // The server compares ids only where an append wants to stand. An id that stands anywhere else in the log is refused by
 // esdbserver, and not noticed by EventStoreDB. RecordedAt never falls within a process nor within a stream; processes
-// whose clocks differ may record times that fall between streams. Appends of one process go one at a time. Snapshots are
+// whose clocks differ may record times that fall between streams. Appends of one
+// handle are written one at a time, but for those to esdbserver. Snapshots are
 // kept in Options.CacheDir, or in memory. A content is at most one append large.
+//
+// # What the client leaves behind
+//
+// When the client loses its server it may forget the old connection without closing it: a handful of goroutines for each
+// such loss. What was asked of it meanwhile ends at the latest when the server is there again.
 //
 // # Tampering
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -24,20 +25,18 @@ type Log struct {
 	snapshots snapshots
 	closing   sync.Once // closes clients
 
-	turn chan struct{} // has one token; who holds it may append and use all below
-	// latest is the newest time that was recorded.
-	latest time.Time
-	// keeper is who keeps the time of an append; nobody knows before the first.
-	keeper timekeeper
+	turns  *turns
+	latest time.Time    // the newest that was recorded; guarded by the turn of the clock
+	keeper atomic.Int32 // a timekeeper
 }
 
 // timekeeper says whose clock tells RecordedAt.
-type timekeeper int
+type timekeeper int32
 
 const (
-	keeperUnknown timekeeper = iota
-	keeperEngine             // the engine's, in the metadata
-	keeperServer             // that of a server of package esdbserver, which takes no other
+	keeperUnknown timekeeper = iota // nobody knows before the first append
+	keeperEngine                    // the engine's, in the metadata
+	keeperServer                    // that of a server of package esdbserver, which takes no other
 )
 
 var _ eventstore.Log = (*Log)(nil)
@@ -60,9 +59,9 @@ func Open(ctx context.Context, connection string, options Options) (*Log, error)
 	options = options.withDefaults()
 	l := &Log{
 		options: options, names: names{prefix: options.Prefix}, clients: newClients(config, options.MaxCalls),
-		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}}, turn: make(chan struct{}, 1),
+		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}},
 	}
-	l.turn <- struct{}{}
+	l.turns = newTurns(l.clients.closed)
 	if l.id, err = l.identify(ctx); err != nil {
 		l.clients.close()
 		return nil, fmt.Errorf("open log at %s: %w", Redact(connection), err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 )
 
@@ -207,6 +208,13 @@ func TestTheEngineKeepsTheTime(t *testing.T) {
 			t.Errorf("event %d is recorded at %s, want %s", i, r.RecordedAt, want)
 		}
 	}
+}
+
+// A copy keeps the times that it brings along, unless they fall.
+func TestACopyKeepsItsTimes(t *testing.T) {
+	t.Parallel()
+	_, url := newFake(t)
+	eventstoretest.KeepsRecordedTimes(t, open(t, url, options()))
 }
 
 // Every call asks for the leader: others of a cluster may be behind.
