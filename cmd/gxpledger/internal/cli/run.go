@@ -72,7 +72,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.Var(&a.colour, "color", "use colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
 	flags.BoolP("help", "h", false, "show help")
-	root.AddCommand(newScan(a), newRetire(a), newMigrate(a), newVersion(a))
+	root.AddCommand(newScan(a), newRetire(a), newMigrate(a), newServe(a), newVersion(a))
 	root.AddCommand(readingCommands(a)...)
 	return root
 }

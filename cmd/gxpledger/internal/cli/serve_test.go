@@ -1,0 +1,255 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
+)
+
+// serving is a serve command on its way.
+type serving struct {
+	t      *testing.T
+	line   string // the first of its output
+	screen *bufio.Reader
+	stderr *bytes.Buffer
+	cancel context.CancelFunc
+	code   chan int
+}
+
+// serve starts a server on the home of the desk and waits until it listens. It is stopped when the test ends.
+func (d *desk) serve(args ...string) *serving {
+	d.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(d.t.Context()))
+	read, write := io.Pipe()
+	s := &serving{t: d.t, screen: bufio.NewReader(read), stderr: &bytes.Buffer{}, cancel: cancel, code: make(chan int, 1)}
+	now := d.now()
+	system := cli.System{
+		Stdin: strings.NewReader(""), Stdout: write, Stderr: s.stderr, Now: func() time.Time { return now },
+		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
+	}
+	args = append([]string{"serve", "--esdb", "127.0.0.1:0", "--home", d.home}, args...)
+	go func() {
+		s.code <- system.Run(ctx, args)
+		_ = write.Close()
+	}()
+	d.t.Cleanup(func() {
+		cancel()
+		_ = read.Close()
+	})
+	var err error
+	if s.line, err = s.screen.ReadString('\n'); err != nil {
+		d.t.Fatalf("the server said nothing: exit code %d\n%s", <-s.code, s.stderr)
+	}
+	return s
+}
+
+// stop stops the server as a signal does, and checks that it ends well and has said no more.
+func (s *serving) stop() {
+	s.t.Helper()
+	s.cancel()
+	rest, err := io.ReadAll(s.screen)
+	if code := <-s.code; code != 0 || err != nil || len(rest) > 0 || s.stderr.Len() > 0 {
+		s.t.Errorf("exit code %d, %v, standard output %q, standard error %q; want 0 and silence", code, err, rest, s.stderr)
+	}
+}
+
+// address returns the connection string that the server announced.
+func (s *serving) address() string {
+	_, address, _ := strings.Cut(strings.TrimSpace(s.line), " at ")
+	return address
+}
+
+func dial(t *testing.T, address string) *esdb.Client {
+	t.Helper()
+	config, err := esdb.ParseConnectionString(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// next waits for events of a subscription and returns their types.
+func next(t *testing.T, from *esdb.Subscription, n int) string {
+	t.Helper()
+	var types []string
+	for len(types) < n {
+		got := from.Recv()
+		if got.SubscriptionDropped != nil {
+			t.Fatalf("dropped after %v: %v", types, got.SubscriptionDropped.Error)
+		}
+		if got.EventAppeared != nil {
+			types = append(types, got.EventAppeared.OriginalEvent().EventType)
+		}
+	}
+	return strings.Join(types, " ")
+}
+
+func appendEvent(t *testing.T, client *esdb.Client, stream string) error {
+	t.Helper()
+	_, err := client.AppendToStream(within(t), stream, esdb.AppendToStreamOptions{}, esdb.EventData{
+		EventID: uuid.New(), EventType: "order-placed", ContentType: esdb.ContentTypeJson, Data: []byte(`{"n":1}`),
+	})
+	return err
+}
+
+// TestAClientFollowsTheLogWhileScansAreRecorded: the genuine client sees what was there, and what commands that run beside
+// the server record, on either log.
+func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
+	t.Parallel()
+	for name, log := range map[string]string{"SQLite": "", "PostgreSQL": made(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, r := newDesk(t), newRepo(t).commit("Write it down")
+			d.env["GXPLEDGER_LOG"] = log
+			d.scan(r).wantCode(0)
+			s := d.serve()
+			all, err := dial(t, s.address()).SubscribeToAll(within(t), esdb.SubscribeToAllOptions{From: esdb.Start{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const first = "repository.registered.v1 artifact.parsed.v1 artifact.parsed.v1 scan.completed.v1"
+			if got := next(t, all, 4); got != first {
+				t.Errorf("of the first scan %s, want %s", got, first)
+			}
+			d.scan(r.requirement("REQ-002", "The second").commit("Write more")).wantCode(0)
+			if got := next(t, all, 2); got != "artifact.parsed.v1 scan.completed.v1" {
+				t.Errorf("of the scan beside the server %s", got)
+			}
+			if err := appendEvent(t, dial(t, s.address()), "orders-1"); err == nil {
+				t.Error("a client appended to a log that is open to nobody")
+			}
+			s.stop()
+		})
+	}
+}
+
+func TestServingOverTLSToKnownUsers(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.scan(r).wantCode(0)
+	cert, key := certificate(t)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "# who may read\n\nada:%s\n", hash), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := d.serve("--tls-cert", cert, "--tls-key", key, "--basic-auth-file", file)
+	host := strings.TrimSuffix(strings.TrimPrefix(s.address(), "esdb://"), "?tls=true")
+	read := func(user, password string) error {
+		client := dial(t, "esdb://"+host+"?tlsCaFile="+cert)
+		stream, err := client.ReadAll(within(t), esdb.ReadAllOptions{Authenticated: &esdb.Credentials{Login: user, Password: password}}, 1)
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		_, err = stream.Recv()
+		return err
+	}
+	for range 2 { // the second time the password is known
+		if err := read("ada", password); err != nil {
+			t.Errorf("the right password: %v", err)
+		}
+		for user, word := range map[string]string{"ada": "wrong", "eve": password, "": ""} {
+			if read(user, word) == nil {
+				t.Errorf("user %q was let in with %q", user, word)
+			}
+		}
+	}
+	s.stop()
+}
+
+// certificate writes one for 127.0.0.1, signed by itself, and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestServeRefusesWhatIsNotSafe(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.run("serve", "--esdb", "127.0.0.1:0").wantCode(1).says("there is no log")
+	d.scan(r).wantCode(0)
+	cert, key := certificate(t)
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("ada:in clear text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{2, "--esdb is required", nil},
+		{2, "want HOST:PORT", []string{"--esdb", "2113"}},
+		{2, "can be reached from other machines", []string{"--esdb", "0.0.0.0:0"}},
+		{2, "belong together", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert}},
+		{2, "not taken in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
+		{1, "line 1: want USER:HASH", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--basic-auth-file", users}},
+		{1, "cannot be used", []string{"--esdb", "127.0.0.1:0", "--tls-cert", key, "--tls-key", cert}},
+		{1, "cannot listen at", []string{"--esdb", "192.0.2.1:2113"}},
+	} {
+		got := d.run(append([]string{"serve"}, c.args...)...).wantCode(c.code).says(c.says)
+		if got.stdout != "" {
+			t.Errorf("%q: says %q before it refuses", c.args, got.stdout)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
+)
+
+// users knows who may use the server. It is safe for concurrent use.
+//
+// Clients send their password with each call, and bcrypt is slow on purpose: a password that fitted is remembered as a MAC
+// under a key of this process, and compared with that from then on. One hash is computed at a time, so that guessing costs
+// a core at most.
+type users struct {
+	hashes  map[string][]byte
+	nobody  []byte // the hash that an unknown user's password is compared with, so that the time does not tell
+	key     []byte
+	hashing sync.Mutex
+
+	mu     sync.Mutex
+	fitted map[string][]byte // guarded by mu: by user, the MAC of the password that fitted
+}
+
+// parseUsers reads lines of USER:HASH. Empty lines and those that begin with # are skipped.
+func parseUsers(data []byte) (*users, error) {
+	const keySize = 32
+	u := &users{hashes: map[string][]byte{}, fitted: map[string][]byte{}, key: make([]byte, keySize)}
+	if _, err := rand.Read(u.key); err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, hash, ok := strings.Cut(line, ":")
+		if _, err := bcrypt.Cost([]byte(hash)); !ok || name == "" || err != nil {
+			return nil, fmt.Errorf("line %d: want USER:HASH with a bcrypt hash, as htpasswd -B writes it", n)
+		}
+		if _, twice := u.hashes[name]; twice {
+			return nil, fmt.Errorf("line %d: this user has a line already", n)
+		}
+		u.hashes[name] = []byte(hash)
+		u.nobody = []byte(hash)
+	}
+	if len(u.hashes) == 0 {
+		return nil, errors.New("it has no user: want a line USER:HASH for each")
+	}
+	return u, nil
+}
+
+// authenticate implements the option of the server.
+func (u *users) authenticate(_ context.Context, name, password string) error {
+	mac := hmac.New(sha256.New, u.key)
+	mac.Write([]byte(password))
+	sum := mac.Sum(nil)
+	u.mu.Lock()
+	known := u.fitted[name]
+	u.mu.Unlock()
+	if known != nil && hmac.Equal(known, sum) {
+		return nil
+	}
+	hash, exists := u.hashes[name]
+	if !exists {
+		hash = u.nobody
+	}
+	u.hashing.Lock()
+	err := bcrypt.CompareHashAndPassword(hash, []byte(password))
+	u.hashing.Unlock()
+	if err != nil || !exists {
+		return esdbserver.ErrNotAuthenticated
+	}
+	u.mu.Lock()
+	u.fitted[name] = sum
+	u.mu.Unlock()
+	return nil
+}
