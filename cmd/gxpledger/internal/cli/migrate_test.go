@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"net/url"
 	"os"
@@ -149,4 +150,33 @@ func TestMigratingTheSQLiteLog(t *testing.T) {
 	_ = os.Remove(filepath.Join(d.home, "log.db-wal"))
 	_ = os.Remove(filepath.Join(d.home, "log.db-shm"))
 	d.run("migrate", "status").wantCode(1).says("log.db")
+}
+
+// TestABackupThatWasTakenWhileTheLogIsOpenIsWhole: the way to copy a SQLite log that docs/operations.md gives.
+func TestABackupThatWasTakenWhileTheLogIsOpenIsWhole(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.scan(r).wantCode(0)
+	s := d.serve() // keeps the log open
+	d.scan(r.requirement("REQ-002", "The second").commit("Write more")).wantCode(0)
+	restored := newDesk(t)
+	if err := os.MkdirAll(restored.home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(d.home, "log.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "VACUUM INTO ?", filepath.Join(restored.home, "log.db")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	restored.verify(0)
+	restored.run("show", "requirements").wantCode(0).has("REQ-002")
+	restored.scan(r.requirement("REQ-003", "The third").commit("Go on")).wantCode(0)
+	restored.verify(0)
+	d.scan(r).wantCode(0)
 }
