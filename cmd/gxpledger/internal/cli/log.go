@@ -64,6 +64,7 @@ func newLog(a *app) *cobra.Command {
 	flags.IntVar(&o.limit, "limit", 0, "at most `N` events (default all)")
 	flags.BoolVar(&o.backwards, "backwards", false, "the newest first")
 	flags.BoolVar(&o.follow, "follow", false, "go on with what is recorded from now on")
+	cmd.AddCommand(newLogCopy(a))
 	return cmd
 }
 

@@ -1,0 +1,160 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// copyTo copies the log of the desk's home to an address.
+func (d *desk) copyTo(address string, more ...string) result {
+	d.t.Helper()
+	args := []string{"log", "copy", "--from", "sqlite:" + d.home, "--to", address, "--reason", "a larger house", "--actor", "mover"}
+	return d.bare(d.t.Context(), append(args, more...)...)
+}
+
+// copied is what log copy --json says.
+func (r result) copied() eventstore.Copied {
+	r.t.Helper()
+	var c eventstore.Copied
+	if err := json.Unmarshal([]byte(r.wantCode(0).stdout), &c); err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+// digests are the rows and fingerprints of all tables but those that show acts.
+func (d *desk) digests(more ...string) map[string]string {
+	d.t.Helper()
+	var v struct {
+		Tables []struct {
+			Projection string
+			Tables     []json.RawMessage
+		}
+	}
+	if err := json.Unmarshal([]byte(d.run(append([]string{"verify", "--json"}, more...)...).wantCode(0).stdout), &v); err != nil {
+		d.t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, p := range v.Tables {
+		for _, table := range p.Tables {
+			all[p.Projection] += string(table) + "\n"
+		}
+	}
+	delete(all, "audit") // holds the act
+	if len(all) < 2 {
+		d.t.Fatalf("tables of %d projections are compared", len(all))
+	}
+	return all
+}
+
+func TestACopiedLogIsUsedInPlaceOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	moved := newDesk(t)
+	moved.now = d.now
+	first := d.copyTo("sqlite:" + moved.home)
+	again := d.copyTo("sqlite:"+moved.home, "--json").copied()
+	ids := []string{again.FromLog.String(), "FROM-ID", again.ToLog.String(), "TO-ID", d.home, ".gxpledger", moved.home, "/srv/gxp"}
+	first.wantCode(0).golden("log_copy.txt", ids...)
+	d.copyTo("sqlite:"+moved.home).wantCode(0).golden("log_copy_again.txt", ids...)
+	if !again.Repeated || again.Written != 0 || again.Events != 20 || again.Act != 21 {
+		t.Errorf("again it says %+v", again)
+	}
+	if want, got := d.digests(), moved.digests(); !reflect.DeepEqual(got, want) {
+		t.Errorf("tables of the copy are\n%v\nwant\n%v", got, want)
+	}
+	moved.run("audit", "--json").wantCode(0).has("log.copied")
+	moved.scan(r, "--links", "flag").wantCode(0) // life goes on in the copy
+	moved.verify(0)
+	if after := d.copyTo("sqlite:"+moved.home, "--json").copied(); !after.Repeated {
+		t.Errorf("a copy that is in use is copied to again: %+v", after)
+	}
+}
+
+// The home stays and the log moves to a server: its tables are of the original until they are made anew.
+func TestTablesFollowALogThatMovesToPostgreSQL(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	want := d.digests()
+	server := made(t)
+	d.copyTo(server).wantCode(0).has("--adopt-log --reason TEXT --log postgres://")
+	d.run("show", "requirements", "--log", server).wantCode(1).says("--adopt-log")
+	d.run("projections", "rebuild", "--all", "--adopt-log", "--reason", "moved", "--log", server).wantCode(0)
+	d.run("verify", "--log", server).wantCode(0)
+	if got := d.digests("--log", server); !reflect.DeepEqual(got, want) {
+		t.Errorf("tables of the copy are\n%v\nwant\n%v", got, want)
+	}
+	back := newDesk(t)
+	result := back.bare(t.Context(), "log", "copy", "--from", server, "--to", "sqlite:"+back.home, "--reason", "back", "--json").copied()
+	if want := uint64(20 + 1 + 3); result.Events != want { // the records, the act, and the rebuilding of three projections
+		t.Errorf("the way back is %+v, want %d events", result, want)
+	}
+	back.verify(0)
+}
+
+func TestACopyThatWasStoppedGoesOn(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	to := "sqlite:" + filepath.Join(t.TempDir(), "home")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	d.bare(ctx, "log", "copy", "--from", "sqlite:"+d.home, "--to", to, "--reason", "x").wantCode(1).
+		says("the copy was stopped", "goes on where it stopped")
+	if c := d.copyTo(to, "--json").copied(); c.Repeated || c.Events != 20 {
+		t.Errorf("it says %+v", c)
+	}
+}
+
+func TestACopyTellsWhatTheOriginalHasLost(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	d.tamper("log.db", "DELETE FROM contents WHERE rowid IN (SELECT rowid FROM contents LIMIT 1)")
+	d.copyTo("sqlite:" + filepath.Join(t.TempDir(), "home")).wantCode(3).has("the original does not hold it either")
+}
+
+func TestCopyingSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	other, r := newDesk(t), newRepo(t).commit("Another history")
+	other.scan(r).wantCode(0)
+	to := "sqlite:" + filepath.Join(t.TempDir(), "home")
+	d.copyTo("sqlite:"+other.home).wantCode(1).says("holds other events: at its position 1", "copy to a new, empty log")
+	d.copyTo("sqlite:" + d.home).wantCode(1).says("both are the log")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--to", to, "--reason", "x"}, 2, "the flag --from is required"},
+		{[]string{"--from", to, "--reason", "x"}, 2, "the flag --to is required"},
+		{[]string{"--from", to, "--to", "sqlite:", "--reason", "x"}, 2, "--to names no folder"},
+		{[]string{"--from", "/srv/log.db", "--to", to, "--reason", "x"}, 2, "--from names no log"},
+		{[]string{"--from", to, "--to", to}, 2, "--reason is required"},
+		{[]string{"--from", to, "--to", to, "--reason", "x", "more"}, 2, "takes no arguments"},
+		{[]string{"--from", to, "--to", "sqlite:" + d.home, "--reason", "x"}, 1, "there is no log in"},
+	} {
+		d.bare(t.Context(), append([]string{"log", "copy"}, c.args...)...).wantCode(c.code).says(c.says)
+	}
+	if _, err := os.Stat(strings.TrimPrefix(to, "sqlite:")); !os.IsNotExist(err) {
+		t.Errorf("a home was made: %v", err)
+	}
+	d.bare(t.Context(), "log", "copy", "--help").golden("help_log_copy.txt")
+}
+
+func TestCopyingShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	wrong := withPassword(t, made(t), "nobody-here", password)
+	d.keepsSecret(d.copyTo(wrong, "--verbose")).wantCode(1).says("password authentication failed")
+	args := []string{"log", "copy", "--from", wrong, "--to", "sqlite:" + d.home, "--reason", "x"}
+	d.keepsSecret(d.bare(t.Context(), args...)).wantCode(1).says("password authentication failed")
+	d.keepsSecret(d.bare(t.Context(), slices.Concat(args[:3], []string{"mysql://a:s3cret@h/d"}, args[4:])...)).wantCode(2)
+}
