@@ -3,6 +3,7 @@ package eventstore
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,13 @@ const EngineStream StreamID = "engine"
 
 // RepositoryStream returns the stream of a repository.
 func RepositoryStream(id domain.RepositoryID) StreamID { return StreamID("repository-" + string(id)) }
+
+// OfEngine reports whether the events of s are facts of the engine: of a repository or of an administrator. Events of
+// other streams are guests, appended by services where the operator lets them: they are kept and served like any other,
+// and never decoded, folded or projected.
+func (s StreamID) OfEngine() bool {
+	return s == EngineStream || strings.HasPrefix(string(s), RepositoryPrefix)
+}
 
 // RepositoryPrefix begins the name of every repository's stream.
 const RepositoryPrefix = "repository-"

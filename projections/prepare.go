@@ -26,7 +26,7 @@ type decoded struct {
 }
 
 // decodePage decodes what is in handled. Of the others it makes sure that the type is known at all: an event of a newer
-// binary may change what the tables mean, so that skipping it would be wrong.
+// binary may change what the tables mean, so that skipping it would be wrong. Guests are passed over, whatever their type.
 func (p *preparer) decodePage(pg page, handled map[string]bool) decoded {
 	d := decoded{page: pg, events: make([]domain.Event, len(pg.records))}
 	fail := func(i int, err error) {
@@ -36,7 +36,7 @@ func (p *preparer) decodePage(pg page, handled map[string]bool) decoded {
 		d.errs[i] = err
 	}
 	for i, r := range pg.records {
-		if !handled[r.Type] && p.knows(r.Type) {
+		if !r.Stream.OfEngine() || !handled[r.Type] && p.knows(r.Type) {
 			continue
 		}
 		event, err := p.decode(r)
@@ -76,7 +76,7 @@ func (d decoded) apply(p Projection, handles map[string]bool, n int) ([]Op, erro
 		if err != nil && (handles[r.Type] || errors.Is(err, eventstore.ErrUnknownType)) {
 			return nil, err
 		}
-		if handles[r.Type] {
+		if handles[r.Type] && d.events[i] != nil {
 			events = append(events, Event{Record: r, Event: d.events[i]})
 		}
 	}
