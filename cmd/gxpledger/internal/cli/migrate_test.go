@@ -17,15 +17,18 @@ import (
 )
 
 type migrated struct {
-	Log     string
-	Applied []struct {
-		Version        int
-		Name, Checksum string
-	}
-	Missing     []struct{ Name string }
-	Done        []struct{ Name string }
-	Owner       string
-	WriterReady *bool `json:"writer_ready"`
+	Log         string `json:"log"`
+	Applied     []step `json:"applied"`
+	Missing     []step `json:"missing"`
+	Done        []step `json:"done"`
+	Owner       string `json:"owner"`
+	WriterReady *bool  `json:"writer_ready"`
+}
+
+type step struct {
+	Version  int    `json:"version"`
+	Name     string `json:"name"`
+	Checksum string `json:"checksum"`
 }
 
 func (d *desk) migrated(args ...string) (m migrated) {

@@ -6,23 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
 
 // serveDocument is the line that serve --json writes when it listens.
 type serveDocument struct {
-	Listening string `json:"listening"` // host:port
-	TLS       bool   `json:"tls"`
-	Log       string `json:"log"` // file or address, without passwords
+	Listening string   `json:"listening"` // host:port
+	TLS       bool     `json:"tls"`
+	Log       string   `json:"log"` // file or address, without passwords
+	Writable  []string `json:"writable"`
 }
 
 type serveOptions struct {
 	app               *app
 	address           string
+	writable          []string
 	certFile, keyFile string
 	usersFile         string
 }
@@ -33,10 +37,11 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve --esdb ADDRESS",
 		Short: "Serve the log to EventStoreDB clients",
 		Long: "Serves the log over the EventStoreDB client protocol until it is stopped by SIGINT or SIGTERM, so that services in any\n" +
-			"language read it and follow it with the official clients, while scans go on. Nobody can write: appending and deleting\n" +
-			"are refused.\n" +
+			"language read it and follow it with the official clients, while scans go on. Nobody can change what was recorded: the\n" +
+			"streams of the engine are never open for writing, and deleting is refused.\n" +
 			"Clear text is served on loopback addresses alone; everywhere else it takes --tls-cert and --tls-key.",
 		Example: "  gxpledger serve --esdb 127.0.0.1:2113\n" +
+			"  gxpledger serve --esdb 127.0.0.1:2113 --esdb-writable orders- --esdb-writable invoices-\n" +
 			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,6 +53,7 @@ func newServe(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.address, "esdb", "", "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one")
+	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "let clients append to streams whose names begin with `PREFIX`; repeatable")
 	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate and its chain (PEM)")
 	flags.StringVar(&o.keyFile, "tls-key", "", "`FILE` with the certificate's private key (PEM)")
 	flags.StringVar(&o.usersFile, "basic-auth-file", "", "`FILE` of users, a line USER:HASH each with a bcrypt hash, as htpasswd -B writes it; needs TLS")
@@ -67,7 +73,25 @@ func (o *serveOptions) validate() error {
 	if o.usersFile != "" && o.certFile == "" {
 		return usage("--basic-auth-file needs --tls-cert and --tls-key: passwords are not taken in clear text")
 	}
+	for _, prefix := range o.writable {
+		if closed := closedTo(prefix); closed != "" {
+			return usage("--esdb-writable cannot open %q: the streams %s are the engine's alone", prefix, closed)
+		}
+	}
 	return nil
+}
+
+// closedTo names the streams among those that begin with prefix which are never open, if all of them are.
+func closedTo(prefix string) string {
+	for _, closed := range []string{"$", eventstore.RepositoryPrefix, "content-"} {
+		if strings.HasPrefix(prefix, closed) {
+			return closed + "..."
+		}
+	}
+	if prefix == string(eventstore.EngineStream) {
+		return prefix
+	}
+	return ""
 }
 
 func (o *serveOptions) run(ctx context.Context) (err error) {
@@ -75,7 +99,7 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := o.app.openLogToRead(ctx)
+	log, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,11 +118,22 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	return server.Serve(ctx, listener)
 }
 
+// open opens the log for what clients may do with it.
+func (o *serveOptions) open(ctx context.Context) (eventstore.Log, error) {
+	if len(o.writable) == 0 {
+		return o.app.openLogToRead(ctx)
+	}
+	if err := o.app.prepareHome(); err != nil {
+		return nil, err
+	}
+	return o.app.openLog(ctx)
+}
+
 // server returns what the flags say of the server.
 func (o *serveOptions) server() (esdbserver.Options, error) {
 	logger := o.app.logger()
 	options := esdbserver.Options{
-		Now: o.app.system.Now, Failed: func(err error) { logger.Error(err) },
+		Now: o.app.system.Now, Writable: o.writable, Failed: func(err error) { logger.Error(err) },
 	}
 	if o.certFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
@@ -139,8 +174,9 @@ func (o *serveOptions) listen(ctx context.Context) (net.Listener, error) {
 // announce says where clients are served.
 func (o *serveOptions) announce(address net.Addr) error {
 	if o.app.json {
+		writable := append([]string{}, o.writable...)
 		return render.Line(o.app.system.Stdout, serveDocument{
-			Listening: address.String(), TLS: o.certFile != "", Log: o.app.logName(),
+			Listening: address.String(), TLS: o.certFile != "", Log: o.app.logName(), Writable: writable,
 		})
 	}
 	security := "tls=false"

@@ -140,7 +140,7 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const first = "repository.registered.v1 artifact.parsed.v1 artifact.parsed.v1 scan.completed.v1"
+			first := "repository.registered.v1 " + strings.Repeat("artifact.parsed.v1 ", 2) + "scan.completed.v1"
 			if got := next(t, all, 4); got != first {
 				t.Errorf("of the first scan %s, want %s", got, first)
 			}
@@ -152,8 +152,30 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 				t.Error("a client appended to a log that is open to nobody")
 			}
 			s.stop()
+			d.run("serve", "--esdb", "127.0.0.1:0", "--esdb-writable", "repository-x").wantCode(2).says("engine's alone")
 		})
 	}
+}
+
+func TestClientsAppendOnlyWhereTheyAreLet(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	s := d.serve("--esdb-writable", "orders-", "--esdb-writable", "invoices-") // there is no log yet: it is made
+	client := dial(t, s.address())
+	for stream, open := range map[string]bool{
+		"orders-1": true, "invoices-7": true, "others-1": false, "repository-x": false, "engine": false,
+	} {
+		if err := appendEvent(t, client, stream); (err == nil) != open {
+			t.Errorf("%s: %v", stream, err)
+		}
+	}
+	d.scan(r).wantCode(0)
+	if err := appendEvent(t, client, "orders-1"); err != nil {
+		t.Error(err)
+	}
+	d.run("show", "requirements").wantCode(0).has("REQ-001")
+	d.verify(0)
+	s.stop()
 }
 
 func TestServingOverTLSToKnownUsers(t *testing.T) {
@@ -243,6 +265,8 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{2, "can be reached from other machines", []string{"--esdb", "0.0.0.0:0"}},
 		{2, "belong together", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert}},
 		{2, "not taken in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
+		{2, "engine's alone", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "engine"}},
+		{2, "engine's alone", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "content-1"}},
 		{1, "line 1: want USER:HASH", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--basic-auth-file", users}},
 		{1, "cannot be used", []string{"--esdb", "127.0.0.1:0", "--tls-cert", key, "--tls-key", cert}},
 		{1, "cannot listen at", []string{"--esdb", "192.0.2.1:2113"}},
