@@ -3,6 +3,7 @@ package kurrent_test
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
 
 // A server of package esdbserver keeps the time itself. It must not be taken for one that kept that of a copy.
@@ -24,6 +26,59 @@ func TestAServerThatKeepsTheTimeTakesNoCopy(t *testing.T) {
 	}
 	if records := readAll(t, log); len(records) != 0 {
 		t.Errorf("%d events were written", len(records))
+	}
+}
+
+// A server like EventStoreDB keeps what the metadata says.
+func TestAServerThatTakesTheTimeKeepsThatOfACopy(t *testing.T) {
+	t.Parallel()
+	_, url := newFake(t)
+	eventstoretest.KeepsRecordedTimes(t, open(t, url, options()))
+}
+
+// What another process recorded counts, too: a copy must not go behind it.
+func TestAHandleKnowsTheTimesOfOthers(t *testing.T) {
+	t.Parallel()
+	_, url := newFake(t)
+	mustAppend(t, open(t, url, options()), batch("s", 0, 1))
+	late := batch("t", 0, 1)
+	late.RecordedAt = time.Unix(1, 0)
+	if _, err := open(t, url, options()).Append(within(t), late); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("error is %v, want ErrInvalid", err)
+	}
+}
+
+// Positions of the server have gaps, so that the copy is told apart from its original by them alone.
+func TestALogIsCopiedToAServerAndBack(t *testing.T) {
+	t.Parallel()
+	_, url := newFake(t)
+	first, there, back := memory.New(time.Now), open(t, url, options()), memory.New(time.Now)
+	for n := range 3 {
+		b := batch("s", n, 2)
+		b.Contents = []eventstore.Blob{blob("shared"), blob(string(rune('a' + n)))}
+		mustAppend(t, first, b)
+	}
+	order := eventstore.CopyOrder{Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now()}
+	var copied eventstore.Copied
+	for _, repeated := range []bool{false, true} {
+		var err error
+		if copied, err = eventstore.Copy(within(t), first, there, order, nil); err != nil || copied.Repeated != repeated {
+			t.Fatalf("copied %+v, %v; repeated, want %v", copied, err, repeated)
+		}
+	}
+	records := readAll(t, there)
+	if copied.Last != (eventstore.CopiedPosition{From: 6, To: records[5].Position}) || copied.Last.To == 6 || copied.Contents != 4 {
+		t.Errorf("it says %+v", copied)
+	}
+	order.Act = uuid.Must(uuid.NewV7())
+	if copied, err := eventstore.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
+		t.Fatalf("copied back %+v, %v; want the events and the act", copied, err)
+	}
+	for i, r := range readAll(t, back)[:7] {
+		records[i].Position = r.Position
+		if !reflect.DeepEqual(r, records[i]) {
+			t.Errorf("event %d came back as\n %+v\nwant\n %+v", i, r, records[i])
+		}
 	}
 }
 

@@ -35,9 +35,9 @@ func (d *desk) digests(more ...string) map[string]string {
 	d.t.Helper()
 	var v struct {
 		Tables []struct {
-			Projection string
-			Tables     []json.RawMessage
-		}
+			Projection string            `json:"projection"`
+			Tables     []json.RawMessage `json:"tables"`
+		} `json:"tables"`
 	}
 	if err := json.Unmarshal([]byte(d.run(append([]string{"verify", "--json"}, more...)...).wantCode(0).stdout), &v); err != nil {
 		d.t.Fatal(err)
