@@ -33,9 +33,6 @@ func (r *RefusedError) Error() string {
 // The error is a *RefusedError when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
 // when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
 func Decide(s State, scan Scan) ([]Event, error) {
-	if err := admit(s, scan); err != nil {
-		return nil, err
-	}
 	t, err := grow(s, scan.Files)
 	if err != nil {
 		return nil, err
@@ -61,24 +58,21 @@ func Fail(s State, head Head, violations []Violation) ScanFailed {
 	return ScanFailed{Head: head, Code: violations[0].Code, Violations: violations}
 }
 
-// admit refuses what no policy lets pass.
-func admit(s State, scan Scan) error {
-	violations := scan.Faults
+// faults returns what no policy lets pass.
+func faults(s State, scan Scan) []Violation {
+	var violations []Violation
 	if s.Retired {
-		violations = append([]Violation{{
+		violations = append(violations, Violation{
 			Code: ViolationRetired,
 			Text: fmt.Sprintf("repository %q was retired; scan it under another name to go on", s.Repository.Name),
-		}}, violations...)
+		})
 	}
-	if len(violations) > 0 {
-		return &RefusedError{Violations: violations}
-	}
-	return nil
+	return append(violations, scan.Faults...)
 }
 
 // judge applies the policy to the tree. It returns the findings of the tree as a whole.
 func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
-	var violations []Violation
+	violations := faults(t.state, scan)
 	findings := append([]Finding(nil), scan.Findings...)
 	for _, c := range t.claims() {
 		if scan.Policy.Duplicates == DuplicatesUpdate {

@@ -308,6 +308,18 @@ func TestFaultsOfTheReaderFailTheScan(t *testing.T) {
 	Given().When(scan).ThenRefused(t, Because(domain.ViolationNoContext, ".gxp/system_context.md"))
 }
 
+// Whoever mends one fault should not find the next only then.
+func TestARefusalListsFaultsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	first := File(domain.KindRequirement, ".gxp/requirements/a.md", "REQ-001", "a")
+	second := File(domain.KindRequirement, ".gxp/requirements/b.md", "REQ-001", "b")
+	scan := Scan(domain.DefaultPolicy(), first, second, UserStory("US-001", "REQ-404"))
+	scan.Faults = []domain.Violation{{Code: domain.ViolationNoContext, Path: ".gxp/system_context.md", Text: "it is not there"}}
+	Given(domain.RepositoryRegistered{}, domain.RepositoryRetired{}).When(scan).ThenRefused(t,
+		Because(domain.ViolationRetired, ""), Because(domain.ViolationNoContext, ".gxp/system_context.md"),
+		Because(domain.ViolationDuplicate, second.Path), Because(domain.ViolationMissingParent, ".gxp/user_stories/US-001.md"))
+}
+
 func TestARetiredRepositoryIsScannedNoMore(t *testing.T) {
 	t.Parallel()
 	Given(domain.RepositoryRegistered{}, domain.RepositoryRetired{}).
