@@ -124,8 +124,15 @@ func TestAHomeThatCannotBeWrittenCanBeRead(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(d.home, 0o700) })
 	for _, command := range [][]string{
-		{"scans"}, {"show", "requirements"}, {"history", "REQ-001"}, {"diff", "scan:1", "scan:2"}, {"audit"}, {"log"}, {"verify"},
-		{"content", ".gxp/requirements/REQ-001.md"}, {"projections", "status"},
+		{"scans"},
+		{"show", "requirements"},
+		{"history", "REQ-001"},
+		{"diff", "scan:1", "scan:2"},
+		{"audit"},
+		{"log"},
+		{"verify"},
+		{"content", ".gxp/requirements/REQ-001.md"},
+		{"projections", "status"},
 	} {
 		d.run(command...).wantCode(0)
 	}
