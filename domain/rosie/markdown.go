@@ -93,7 +93,8 @@ func (d *draft) readID(root value) {
 	}
 	d.GxPID = d.bounded(fieldID, root.fieldText(fieldID), maxID)
 	if d.GxPID == "" && d.Kind != domain.KindSystemContext {
-		d.note(domain.FindingMissingID, 0, "the file gives no gxp_id: nothing can link to it")
+		near, line := misspelt(root, fieldID)
+		d.note(domain.FindingMissingID, line, "the file gives no gxp_id: nothing can link to it%s", near)
 	}
 }
 
@@ -158,7 +159,8 @@ func (d *draft) linkAll(edge domain.Edge, v value) {
 func (d *draft) checkRequired(root value) {
 	for _, names := range requiredFields(d.Kind) {
 		if root.field(names...).form == formNull {
-			d.note(domain.FindingMissingField, 0, "the field %s is missing", strings.Join(names, " or "))
+			near, line := misspelt(root, names...)
+			d.note(domain.FindingMissingField, line, "the field %s is missing%s", strings.Join(names, " or "), near)
 		}
 	}
 }
