@@ -34,51 +34,59 @@ func TestKilledScansAreWholeOrAbsent(t *testing.T) {
 	r := newRepo(t).fill(200)
 	r.commit("Start")
 	c := newClient(t)
-	began := time.Now()
 	c.runBinary(t, gxpledger, r.dir)
-	whole := time.Since(began) // the first scan is the longest: moments are drawn from a little more than it took
 
-	const kills = 50
-	landed, killed := 0, 0
-	for i := range kills {
-		r.requirement("REQ-00001", fmt.Sprintf("LOW %d", i)).commit("Change one")
+	const kills, most = 50, 500
+	landed, killed, tried := 0, 0, 0
+	scan := func() *exec.Cmd { return exec.CommandContext(t.Context(), gxpledger, "scan", r.dir, "--home", c.home) }
+	lasts, _ := shoot(t, scan(), time.Hour) // what a scan takes that is not killed; moments are drawn from a little more
+	for killed < kills {
+		if tried++; tried > most {
+			t.Fatalf("only %d of %d scans were killed before they ended: the moments prove nothing", killed, most)
+		}
+		r.requirement("REQ-00001", fmt.Sprintf("LOW %d", tried)).commit("Change one")
 		before := len(c.events(t))
-		cmd := exec.CommandContext(t.Context(), gxpledger, "scan", r.dir, "--home", c.home)
-		var screen bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &screen, &screen
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		shot := time.AfterFunc(time.Duration(rand.Int64N(int64(whole))), func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		shot.Stop()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.Exited() {
-			t.Fatalf("scan %d failed by itself: %v\n%s", i, err, screen.String())
-		}
-		if err != nil {
+		took, dead := shoot(t, scan(), rand.N(lasts*5/4))
+		if dead {
 			killed++
+		} else {
+			lasts = took
 		}
 		switch added := c.events(t)[before:]; len(added) {
 		case 0:
 		case 2:
 			landed++
 			if added[0] != "artifact.parsed.v1" || added[1] != "scan.completed.v1" {
-				t.Fatalf("scan %d left %v", i, added)
+				t.Fatalf("scan %d left %v", tried, added)
 			}
 		default:
-			t.Fatalf("scan %d left %v; want the artifact and the scan, or nothing", i, added)
+			t.Fatalf("scan %d left %v; want the artifact and the scan, or nothing", tried, added)
 		}
-		if i%10 == 9 {
+		if tried%10 == 9 {
 			c.run(t, "verify").wantCode(t, 0)
 		}
 	}
-	if killed < kills/4 {
-		t.Errorf("only %d of %d scans were killed before they ended: the moments prove nothing", killed, kills)
-	}
-	t.Logf("killed %d of %d scans, %d had landed", killed, kills, landed)
+	t.Logf("killed %d of %d scans, %d had landed", killed, tried, landed)
 	c.run(t, "scan", r.dir).wantCode(t, 0)
 	c.run(t, "verify").wantCode(t, 0)
+}
+
+// shoot starts a command and kills it after a while. It returns how long the command ran, and whether the kill ended it.
+func shoot(tb testing.TB, cmd *exec.Cmd, after time.Duration) (took time.Duration, dead bool) {
+	tb.Helper()
+	var screen bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &screen, &screen
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	shot := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	shot.Stop()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+		tb.Fatalf("a scan failed by itself: %v\n%s", err, screen.String())
+	}
+	return time.Since(began), err != nil
 }
 
 // runBinary runs a scan with the real binary to its end.
