@@ -32,6 +32,9 @@ func corpus(t *testing.T) (folder, clone string) {
 	}
 	bundle := filepath.Join(folder, "rosie-middleware-gxp.bundle")
 	if _, err := os.Stat(bundle); err != nil {
+		if os.Getenv("GXPLEDGER_CORPUS") != "" {
+			t.Fatalf("GXPLEDGER_CORPUS names no corpus: %v", err)
+		}
 		t.Skipf("THE CORPUS IS NOT THERE: %v\nThis test replays a real .gxp/ history against an independent oracle and "+
 			"proves nothing without it. Set GXPLEDGER_CORPUS to its folder.", err)
 	}
