@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -48,6 +49,19 @@ type Build struct {
 	Lease      Lease     // the last one; it is live when Expires is in the future
 	CreatedAt  time.Time // when the build was begun
 	UpdatedAt  time.Time // when the checkpoint last moved
+	// Since says when the last lease was given and where the build was then: from there to the checkpoint is the work of
+	// one holder, which tells how fast it is.
+	Since Since
+	// Revived is set on a ready build that was retired before, see [Controller].
+	Revived bool
+	// CancelledBy is who cancelled the build while it was written; "" for nobody.
+	CancelledBy string
+}
+
+// Since is where a lease began.
+type Since struct {
+	At       time.Time
+	Position eventstore.Position
 }
 
 // Fault is the event at which a projection stopped.
@@ -91,31 +105,38 @@ type Activation struct {
 	// Digests are stored with the build as evidence of what was activated, and the position that they were taken at.
 	Digests []Digest
 	At      eventstore.Position
+	// Act is kept in the same transaction, see [Controller]. Nil for an activation that nobody asked for.
+	Act *domain.AdminActed
 }
 
 // Builder makes builds and puts them in front of readers.
 type Builder interface {
 	// CreateBuild makes an empty build of p, the next in number, and leases it to claim. Unfinished builds of p whose
-	// lease has run out are dropped; one with a live lease makes it fail with a *HeldError.
+	// lease has run out are dropped, or retired again when they were before; one with a live lease makes it fail with a
+	// *HeldError.
 	CreateBuild(ctx context.Context, p Projection, claim Claim) (Lease, error)
 	// FinishBuild adds what filling left out: keys, indexes, foreign keys and triggers, and checks them. Until then
 	// writing is fast, and readers never see the build. Errors: ErrRefused when the rows break a rule of their table,
 	// ErrLeaseLost.
 	FinishBuild(ctx context.Context, lease Lease, p Projection) error
 	// ActivateBuild points the stable views at a finished build and retires the one before, in one transaction (I7).
-	// A build behind the active one is refused with ErrBehind: readers never go back. Errors: also ErrLeaseLost.
+	// A build behind the active one is refused with ErrBehind: readers never go back. Errors: also ErrLeaseLost,
+	// ErrCancelled.
 	ActivateBuild(ctx context.Context, lease Lease, a Activation) error
-	// DropBuild removes a build that is not active. Errors: ErrLeaseLost, ErrBuildActive.
+	// DropBuild removes a build that is not active, or retires it again when it was before, also one that was cancelled.
+	// Errors: ErrLeaseLost, ErrBuildActive.
 	DropBuild(ctx context.Context, lease Lease) error
-	// PruneBuilds removes retired builds of projection, except the newest keep of them, and says which.
-	PruneBuilds(ctx context.Context, projection string, keep int) ([]Ref, error)
+	// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and keeps act, see
+	// [Controller], with their numbers as the argument "builds". Where there is nothing to remove, it keeps nothing.
+	PruneBuilds(ctx context.Context, projection string, keep int, act domain.AdminActed) ([]Ref, error)
 }
 
 // Writer writes rows.
 type Writer interface {
 	// WritePage applies the page's operations and moves the checkpoint in one transaction, and prolongs the lease.
-	// Errors, on all of which nothing was written unless it is ErrTransient: ErrLeaseLost, ErrSuperseded, ErrMoved,
-	// ErrRefused (as an *OpError where the operation is known), ErrTransient: the outcome is unknown.
+	// Errors, on all of which nothing was written unless it is ErrTransient: ErrLeaseLost, ErrSuperseded, ErrCancelled,
+	// ErrPaused (as a *PausedError) for the active build of a projection that is held, ErrMoved, ErrRefused (as an
+	// *OpError where the operation is known), ErrTransient: the outcome is unknown.
 	WritePage(ctx context.Context, page Page) error
 	// SaveFault records at which event the holder of lease stopped. The next page that is written clears it.
 	SaveFault(ctx context.Context, lease Lease, fault Fault) error
@@ -124,7 +145,8 @@ type Writer interface {
 // Leaser decides who writes.
 type Leaser interface {
 	// Acquire leases a build and returns it as it is now. It fails with a *HeldError while another lease lives, with
-	// ErrNoBuild when there is no such build, and with ErrSuperseded when it was retired.
+	// ErrNoBuild when there is no such build, with ErrSuperseded when it was retired, with ErrCancelled when it was
+	// cancelled, and with a *PausedError when it is active and its projection is held.
 	Acquire(ctx context.Context, ref Ref, claim Claim) (Build, error)
 	// Renew prolongs a lease by its TTL from now. Errors: ErrLeaseLost.
 	Renew(ctx context.Context, lease Lease) (Lease, error)
@@ -159,4 +181,5 @@ type Database interface {
 	Writer
 	Leaser
 	Inspector
+	Controller
 }

@@ -19,6 +19,12 @@ var (
 	ErrLeaseLost = errors.New("lease was taken over")
 	// ErrSuperseded: the build was retired, another one is active. Nothing was written. Look for the active one.
 	ErrSuperseded = errors.New("build was superseded")
+	// ErrCancelled: an administrator cancelled the build. Nothing was written. Drop it.
+	ErrCancelled = errors.New("build was cancelled")
+	// ErrPaused: an administrator holds the projection. Nothing was written. Wait until it is resumed. See [PausedError].
+	ErrPaused = errors.New("projection is paused")
+	// ErrNotPaused: the projection is not held.
+	ErrNotPaused = errors.New("projection is not paused")
 	// ErrMoved: the build's checkpoint is not the expected one. Nothing was written. Read it again.
 	ErrMoved = errors.New("checkpoint has moved")
 	// ErrBehind: the build is behind the active one. Nothing was changed. Catch up and try again.
@@ -59,6 +65,20 @@ func (e *HeldError) Error() string {
 
 // Unwrap returns ErrLeaseHeld.
 func (e *HeldError) Unwrap() error { return ErrLeaseHeld }
+
+// PausedError says who holds a projection and why. It matches [ErrPaused].
+type PausedError struct {
+	Projection string
+	Hold       Hold
+}
+
+// Error names who paused and why.
+func (e *PausedError) Error() string {
+	return fmt.Sprintf("projection %s is paused since %s by %s: %s", e.Projection, e.Hold.At.UTC().Format(time.RFC3339), e.Hold.By, e.Hold.Reason)
+}
+
+// Unwrap returns ErrPaused.
+func (e *PausedError) Unwrap() error { return ErrPaused }
 
 // OpError is an operation that the database refused. It matches [ErrRefused].
 type OpError struct {
