@@ -19,9 +19,7 @@ const goldenFolder = "testdata/events"
 
 // I11: what was stored once is decoded for ever, and what is encoded now is byte for byte what was stored.
 func TestStoredFormsNeverChange(t *testing.T) {
-	if os.Getenv("UPDATE_GOLDEN") == "1" {
-		writeGoldens(t) // before Parallel: no test that reads the files runs yet
-	}
+	updateGoldens(t) // before Parallel: no test that reads the files runs yet
 	t.Parallel()
 	for name, want := range samples() {
 		t.Run(name, func(t *testing.T) {
@@ -48,8 +46,12 @@ func TestStoredFormsNeverChange(t *testing.T) {
 	}
 }
 
-func writeGoldens(t *testing.T) {
+// updateGoldens writes the golden files when UPDATE_GOLDEN is 1.
+func updateGoldens(t *testing.T) {
 	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "1" {
+		return
+	}
 	for name, event := range samples() {
 		_, data, err := eventstore.Encode(event)
 		if err != nil {
