@@ -15,8 +15,8 @@ import (
 // version gets one, beside the older one that readers keep until then.
 //
 // Errors, joined, one for each projection that did not get there, which never keeps the others from it: an *[EventError]
-// that names the event (also for [eventstore.ErrUnknownType]), a *[MismatchError], a *[VersionError], or what the log or
-// the database said.
+// that names the event (also for [eventstore.ErrUnknownType]), a *[PausedError], a *[MismatchError], a *[VersionError], or
+// what the log or the database said.
 func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	head, err := r.log.Head(ctx)
 	if err != nil {
@@ -129,12 +129,45 @@ func (r *Runner) lease(ctx context.Context, p Projection, ref Ref) (*target, err
 	return t, nil
 }
 
+// openNew leases a build of p that readers do not see yet: the one that somebody left unfinished, or else a new one.
 func (r *Runner) openNew(ctx context.Context, p Projection) (*target, error) {
+	t, err := r.takeUp(ctx, p)
+	if err == nil && t == nil {
+		t, err = r.create(ctx, p)
+	}
+	return t, err
+}
+
+func (r *Runner) create(ctx context.Context, p Projection) (*target, error) {
 	lease, err := r.db.CreateBuild(ctx, p, r.claim())
 	if err != nil {
 		return nil, err
 	}
-	return newTarget(p, lease, Checkpoint{Version: p.Version}, BuildFilling), nil
+	return r.skipping(ctx, newTarget(p, lease, Checkpoint{Version: p.Version}, BuildFilling))
+}
+
+// takeUp leases the unfinished build of p whose maker died or was stopped, so that its work is not done twice. It returns
+// nil when there is none, or none of this version and this log.
+func (r *Runner) takeUp(ctx context.Context, p Projection) (*target, error) {
+	builds, err := r.db.Builds(ctx, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range builds {
+		unfinished := b.State == BuildFilling || b.State == BuildReady
+		if !unfinished || b.Revived || b.CancelledBy != "" || b.Checkpoint.Version != p.Version {
+			continue
+		}
+		t, err := r.lease(ctx, p, b.Ref)
+		switch {
+		case errors.Is(err, ErrLogMismatch), errors.Is(err, ErrNoBuild), errors.Is(err, ErrCancelled):
+			continue // it is gone, or a ruin that the next build clears away
+		case err != nil:
+			return nil, err
+		}
+		return r.skipping(ctx, t)
+	}
+	return nil, nil //nolint:nilnil // none, as documented
 }
 
 // active returns the build that readers see, nil when there is none.
@@ -156,7 +189,7 @@ func (r *Runner) active(ctx context.Context, projection string) (*Build, error) 
 // Where a filled build stopped at an event, readers keep the build before; if there is none, they get what is there, and
 // the status says where it stops.
 func (r *Runner) settle(ctx context.Context, t *target) {
-	if t.state != BuildFilling {
+	if t.state == BuildActive {
 		return
 	}
 	if _, stopped := errors.AsType[*EventError](t.err); stopped {
@@ -168,7 +201,7 @@ func (r *Runner) settle(ctx context.Context, t *target) {
 	} else if t.err != nil {
 		return
 	}
-	if _, err := r.swap(ctx, t, nil); err != nil {
+	if err := r.swap(ctx, &work{target: t}); err != nil {
 		t.err = errors.Join(t.err, err)
 	}
 }

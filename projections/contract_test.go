@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
@@ -218,7 +219,7 @@ func TestANewVersionIsBuiltBesideTheOld(t *testing.T) {
 	must(t, err)
 	catchUp(t, old)
 	whole(t, db, log)
-	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1)
+	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1, domain.AdminActed{ID: "a"})
 	must(t, err)
 	if len(pruned) != 1 || pruned[0].Number != 1 {
 		t.Errorf("pruned %v, want build 1", pruned)

@@ -2,6 +2,9 @@ package projections
 
 import (
 	"context"
+	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -51,4 +54,18 @@ type Controller interface {
 	KeptActs(ctx context.Context) ([]KeptAct, error)
 	// ForgetAct forgets what the log has. An act that is not kept is no error.
 	ForgetAct(ctx context.Context, id string) error
+}
+
+// PruneAct returns act with the numbers of the builds that were removed.
+func PruneAct(act domain.AdminActed, pruned []Ref) domain.AdminActed {
+	numbers := make([]string, len(pruned))
+	for i, ref := range pruned {
+		numbers[i] = strconv.Itoa(ref.Number)
+	}
+	act.Arguments = maps.Clone(act.Arguments)
+	if act.Arguments == nil {
+		act.Arguments = map[string]string{}
+	}
+	act.Arguments["builds"] = strings.Join(numbers, ",")
+	return act
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -115,6 +116,8 @@ type counted struct {
 	mu   sync.Mutex
 	head eventstore.Position
 	more chan struct{}
+	// acts are what administrators did. They stand beside the events that are counted.
+	acts []domain.AdminActed
 }
 
 const countedBatch = 4
@@ -173,6 +176,21 @@ func (c *counted) Subscribe(ctx context.Context, after eventstore.Position, f ev
 	}
 }
 
+// ReadStream yields the acts, whatever the stream.
+func (c *counted) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		c.mu.Lock()
+		acts := slices.Clone(c.acts)
+		c.mu.Unlock()
+		for i, act := range acts {
+			typ, data, err := eventstore.Encode(act)
+			if !yield(eventstore.Record{Type: typ, Data: data, Revision: eventstore.Revision(i)}, err) {
+				return
+			}
+		}
+	}
+}
+
 func (c *counted) record(p eventstore.Position) eventstore.Record {
 	n := int(p)
 	r := eventstore.Record{
@@ -187,6 +205,9 @@ func (c *counted) record(p eventstore.Position) eventstore.Record {
 
 // decodeCounted is the decoder of counted: each batch makes a box, fills it, and drops one of those before.
 func decodeCounted(r eventstore.Record) (domain.Event, error) {
+	if r.Position == 0 {
+		return eventstore.Decode(r) // an act
+	}
 	n := int(r.Position)
 	box := (n - 1) / countedBatch
 	switch r.Meta.Index {

@@ -68,15 +68,25 @@ func (p *preparer) learn(eventType string) {
 	p.known[eventType] = true
 }
 
-// apply returns the operations that the first n records of d mean to projection p.
-func (d decoded) apply(p Projection, handles map[string]bool, n int) ([]Op, error) {
+// applying is how a page is applied: to which projection, and without which events.
+type applying struct {
+	Projection
+	handles map[string]bool
+	skips   skips
+}
+
+// apply returns the operations that the first n records of d mean.
+func (d decoded) apply(how applying, n int) ([]Op, error) {
 	events := make([]Event, 0, n)
 	for i, r := range d.page.records[:n] {
+		if how.skips[r.ID] {
+			continue
+		}
 		err := d.errs[i]
-		if err != nil && (handles[r.Type] || errors.Is(err, eventstore.ErrUnknownType)) {
+		if err != nil && (how.handles[r.Type] || errors.Is(err, eventstore.ErrUnknownType)) {
 			return nil, err
 		}
-		if handles[r.Type] && d.events[i] != nil {
+		if how.handles[r.Type] && d.events[i] != nil {
 			events = append(events, Event{Record: r, Event: d.events[i]})
 		}
 	}
@@ -84,7 +94,7 @@ func (d decoded) apply(p Projection, handles map[string]bool, n int) ([]Op, erro
 		return nil, nil
 	}
 	var rows Rows
-	if err := safely(p.Apply, events, &rows); err != nil {
+	if err := safely(how.Apply, events, &rows); err != nil {
 		return nil, err
 	}
 	return rows.Ops(), nil
@@ -100,14 +110,14 @@ func safely(apply func([]Event, *Rows) error, events []Event, rows *Rows) (err e
 	return apply(events, rows)
 }
 
-// culprit returns the index of the record at which projection p fails, or adds the operation that failed. A failure stays
+// culprit returns the index of the record at which applying fails, or adds the operation that failed. A failure stays
 // when more records follow, so that the first record at which it shows is found by halving. Where nobody can tell, as for
 // a reference that leads nowhere at the end of the page, it is the last record.
-func (d decoded) culprit(p Projection, handles map[string]bool, failure error) int {
+func (d decoded) culprit(how applying, failure error) int {
 	var refused *OpError
 	byOp := errors.As(failure, &refused)
 	return sort.Search(len(d.page.records)-1, func(i int) bool {
-		ops, err := d.apply(p, handles, i+1)
+		ops, err := d.apply(how, i+1)
 		return err != nil || byOp && len(ops) > refused.Index
 	})
 }

@@ -59,9 +59,9 @@ func (r *Runner) pump(ctx context.Context, s source, targets []*target) error {
 // read sends the pages of s to jobs and sets workers on them.
 func (r *Runner) read(ctx context.Context, s source, targets []*target, jobs chan<- *job) {
 	handled := map[string]bool{}
-	from := make([]eventstore.Position, len(targets)) // only the writer may look at a target once it runs
+	from := make([]start, len(targets)) // only the writer may look at a target once it runs
 	for i, t := range targets {
-		from[i] = t.checkpoint.Position
+		from[i] = start{t.checkpoint.Position, t.skips}
 		for h := range t.handles {
 			handled[h] = true
 		}
@@ -90,11 +90,17 @@ func (r *Runner) read(ctx context.Context, s source, targets []*target, jobs cha
 	}
 }
 
-func (r *Runner) prepareAll(pg page, targets []*target, from []eventstore.Position, handled map[string]bool) []prepared {
+// start is where a target stood when reading began.
+type start struct {
+	position eventstore.Position
+	skips    skips
+}
+
+func (r *Runner) prepareAll(pg page, targets []*target, from []start, handled map[string]bool) []prepared {
 	d := r.prepare.decodePage(pg, handled)
 	pages := make([]prepared, len(targets))
 	for i, t := range targets {
-		if pg.last().Position <= from[i] {
+		if pg.last().Position <= from[i].position {
 			pages[i] = prepared{decoded: d} // seen: write will pass over it
 			continue
 		}

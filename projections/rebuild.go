@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // RebuildOptions say how to rebuild. The zero value is the safe one.
@@ -13,22 +17,43 @@ type RebuildOptions struct {
 	// is now. Without it a rebuild refuses that with a *MismatchError: what the old tables show might be all that is
 	// left of lost events.
 	AdoptLog bool
+	// Fresh begins anew where a rebuild that was stopped could be gone on with.
+	Fresh bool
+	// Act, when set, is the act of the administrator who asked for it, without an outcome. It is kept from the beginning,
+	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
+	// rebuild fails. The caller moves it to the log, see [Controller].
+	Act *domain.AdminActed
 }
 
 // Report says what a rebuild did.
 type Report struct {
-	Ref             // the new build
-	Before   *Ref   // the build that was active before; nil when there was none
-	Events   uint64 // folded or skipped
+	Ref                          // the new build
+	Before   *Ref                // the build that was active before; nil when there was none
+	From     eventstore.Position // from which it went on, when it took up what was left unfinished; 0 for a whole one
+	Events   uint64              // folded or skipped
 	Duration time.Duration
 	// Checkpoint is where the digests were taken, before the build was put in front of readers.
 	Checkpoint Checkpoint
 	Digests    []Digest
+	// Compared reports whether the tables before, of the same version and at the same position, were compared with the
+	// new ones; Differs names the tables that were not what the log says. Unreadable says why they could not be read.
+	Compared   bool
+	Differs    []string
+	Unreadable string
 }
+
+// The outcomes of an act.
+const (
+	OutcomeSucceeded   = "succeeded"
+	OutcomeFailed      = "failed"
+	OutcomeCancelled   = "cancelled"
+	OutcomeInterrupted = "interrupted" // its process died or was stopped
+)
 
 // Rebuild fills a new build of the projection beside the active one, which goes on living and serving readers, lets it
 // catch up, and swaps it in, in one instant (I7). If it fails, is cancelled or killed, the old build stays active and
-// nothing has to be cleaned up by hand. Errors: those of CatchUp, and a *[HeldError] when it is being rebuilt already.
+// nothing has to be cleaned up by hand. A rebuild whose ctx ended, or whose process died, is gone on with by the next
+// one. Errors: those of CatchUp, a *[HeldError] when it is being rebuilt already, and [ErrCancelled].
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)
 	if err != nil {
@@ -38,7 +63,6 @@ func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOption
 }
 
 func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
-	started := r.config.Now()
 	p, err := r.projection(name)
 	if err != nil {
 		return Report{}, err
@@ -47,23 +71,77 @@ func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOption
 	if err != nil {
 		return Report{}, err
 	}
-	t, err := r.openNew(ctx, p)
+	begin := r.openNew
+	if options.Fresh {
+		begin = r.create
+	}
+	t, err := begin(ctx, p)
 	if err != nil {
 		return Report{}, err
 	}
-	defer r.keep(ctx, t)()
-	report := Report{Ref: t.lease.Ref, Before: before}
-	if err := r.fill(ctx, t); err != nil {
-		return report, errors.Join(err, r.discard(ctx, t))
+	w := &work{target: t, replace: replace, act: options.Act, started: r.config.Now()}
+	w.report = Report{Ref: t.lease.Ref, Before: before, From: t.checkpoint.Position}
+	return r.carryOut(ctx, w)
+}
+
+// work is a build on its way to readers.
+type work struct {
+	*target
+	replace *Checkpoint // the active build that may be replaced although it is ahead
+	act     *domain.AdminActed
+	started time.Time
+	report  Report
+}
+
+// carryOut brings the build of w to the head and in front of readers.
+func (r *Runner) carryOut(ctx context.Context, w *work) (Report, error) {
+	defer r.keep(ctx, w.target)()
+	err := r.keepAct(ctx, w, "", "")
+	if err == nil {
+		err = r.fill(ctx, w.target)
 	}
-	digests, err := r.swap(ctx, t, replace)
+	if err == nil {
+		err = r.swap(ctx, w)
+	}
 	if err != nil {
-		return report, errors.Join(err, r.discard(ctx, t))
+		return w.report, errors.Join(err, r.giveUp(ctx, w, err))
 	}
-	r.release(ctx, t)
-	report.Events, report.Duration = t.events, r.config.Now().Sub(started)
-	report.Checkpoint, report.Digests = digests.at, digests.tables
-	return report, t.err
+	r.release(ctx, w.target)
+	w.report.Events, w.report.Duration = w.events, r.config.Now().Sub(w.started)
+	return w.report, w.err
+}
+
+// keepAct has the database remember how far the act of w is.
+func (r *Runner) keepAct(ctx context.Context, w *work, outcome, detail string) error {
+	if w.act == nil {
+		return nil
+	}
+	w.act.Outcome, w.act.Detail = outcome, detail
+	return r.db.KeepAct(ctx, KeptAct{Act: *w.act, Ref: w.lease.Ref})
+}
+
+// giveUp ends the work on a build that is not put in front of readers, also when ctx has ended. One that was only stopped
+// is left for the next rebuild to go on with; another is dropped, and one that cannot be is a ruin that the next rebuild
+// drops.
+func (r *Runner) giveUp(ctx context.Context, w *work, cause error) error {
+	stopped := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
+	defer cancel()
+	outcome, detail := OutcomeFailed, cause.Error()
+	switch {
+	case stopped:
+		outcome, detail = OutcomeInterrupted, fmt.Sprintf("build %d was stopped at position %d, and can be gone on with", w.lease.Number, w.checkpoint.Position)
+	case errors.Is(cause, ErrCancelled):
+		outcome = OutcomeCancelled
+	}
+	err := r.keepAct(ctx, w, outcome, detail)
+	if stopped {
+		return errors.Join(err, r.db.Release(ctx, w.lease))
+	}
+	if dropped := r.db.DropBuild(ctx, w.lease); dropped != nil && !lost(dropped) {
+		err = errors.Join(err, dropped)
+	}
+	return err
 }
 
 // replaceable looks at what a rebuild would replace. It returns the checkpoint that may be given up, nil when the new
@@ -92,55 +170,123 @@ func (r *Runner) fill(ctx context.Context, t *target) error {
 	return t.err
 }
 
+// swap finishes the build of w, compares it with the one that readers see, and puts it in front of them. Since the active
+// build may move on meanwhile, it catches up and tries again until it is not behind: each round has less to do than the
+// one before.
+func (r *Runner) swap(ctx context.Context, w *work) error {
+	if w.state == BuildFilling {
+		if err := r.db.FinishBuild(ctx, w.lease, w.projection); err != nil {
+			return err
+		}
+		w.state = BuildReady
+	}
+	if err := r.compare(ctx, w); err != nil {
+		return err
+	}
+	for {
+		if w.err == nil { // a first build that stopped at an event is shown as far as it is
+			if err := r.fill(ctx, w.target); err != nil {
+				return err
+			}
+		}
+		if err := r.belongs(ctx, w.lease.Ref, w.checkpoint); err != nil {
+			return err
+		}
+		err := r.db.ActivateBuild(ctx, w.lease, w.activation())
+		if err == nil {
+			w.state = BuildActive
+			return nil
+		}
+		if !errors.Is(err, ErrBehind) {
+			return err
+		}
+	}
+}
+
+func (w *work) activation() Activation {
+	a := Activation{Replace: w.replace, Digests: w.report.Digests, At: w.report.Checkpoint.Position}
+	if w.act != nil {
+		done := *w.act
+		done.Outcome, done.Detail = OutcomeSucceeded, w.detail()
+		a.Act = &done
+	}
+	return a
+}
+
+// detail says what came of the work, for the audit trail.
+func (w *work) detail() string {
+	text := fmt.Sprintf("build %d up to position %d", w.lease.Number, w.checkpoint.Position)
+	if w.report.Before != nil {
+		text += fmt.Sprintf(" in place of build %d", w.report.Before.Number)
+	}
+	switch {
+	case len(w.report.Differs) > 0:
+		text += fmt.Sprintf(", which differed from the log in %s", strings.Join(w.report.Differs, ", "))
+	case w.report.Compared:
+		text += ", which was equal"
+	case w.report.Unreadable != "":
+		text += ", which could not be read"
+	}
+	return text
+}
+
+// compare takes the digests of the new build, at the position of the active one if it can be, so that the two can be
+// compared: what the old tables showed is a fact for the audit trail. A comparison that cannot be made is no failure.
+func (r *Runner) compare(ctx context.Context, w *work) error {
+	old, err := r.shown(ctx, w)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		w.report.Unreadable = err.Error() // tables that are damaged are what a rebuild is for
+	}
+	if at := old.at.Position; w.err == nil && at > w.checkpoint.Position && w.replace == nil {
+		if err := errors.Join(r.bring(ctx, []*target{w.target}, at), w.err); err != nil {
+			return err
+		}
+	}
+	now, err := r.digest(ctx, w.lease.Ref, w.projection)
+	if err != nil {
+		return err
+	}
+	w.report.Checkpoint, w.report.Digests = now.at, now.tables
+	if old.at != now.at {
+		return nil
+	}
+	w.report.Compared = true
+	for i, d := range now.tables {
+		if old.tables[i] != d {
+			w.report.Differs = append(w.report.Differs, d.Table)
+		}
+	}
+	return nil
+}
+
+// shown returns the digests of what readers see, none when it is of another version or there is nothing.
+func (r *Runner) shown(ctx context.Context, w *work) (digested, error) {
+	active, err := r.active(ctx, w.projection.Name)
+	if err != nil || active == nil || active.Checkpoint.Version != w.projection.Version {
+		return digested{}, err
+	}
+	d, err := r.digest(ctx, active.Ref, w.projection)
+	if errors.Is(err, ErrNoBuild) {
+		return digested{}, nil // pruned meanwhile
+	}
+	return d, err
+}
+
 // digested are the digests of a build at a checkpoint.
 type digested struct {
 	at     Checkpoint
 	tables []Digest
 }
 
-// swap finishes the build of t and puts it in front of readers. Since the active build may move on meanwhile, it catches
-// up and tries again until it is not behind: each round has less to do than the one before.
-func (r *Runner) swap(ctx context.Context, t *target, replace *Checkpoint) (digested, error) {
-	if err := r.db.FinishBuild(ctx, t.lease, t.projection); err != nil {
-		return digested{}, err
-	}
-	t.state = BuildReady
+func (r *Runner) digest(ctx context.Context, ref Ref, p Projection) (digested, error) {
 	var d digested
-	err := r.db.Inspect(ctx, t.lease.Ref, func(s Snapshot) (err error) {
+	err := r.db.Inspect(ctx, ref, func(s Snapshot) (err error) {
 		d.at = s.Build().Checkpoint
-		d.tables, err = DigestTables(ctx, s, t.projection.Tables)
+		d.tables, err = DigestTables(ctx, s, p.Tables)
 		return err
 	})
-	if err != nil {
-		return d, err
-	}
-	for {
-		if t.err == nil { // a first build that stopped at an event is shown as far as it is
-			if err := r.fill(ctx, t); err != nil {
-				return d, err
-			}
-		}
-		if err := r.belongs(ctx, t.lease.Ref, t.checkpoint); err != nil {
-			return d, err
-		}
-		err := r.db.ActivateBuild(ctx, t.lease, Activation{Replace: replace, Digests: d.tables, At: d.at.Position})
-		if err == nil {
-			t.state = BuildActive
-			return d, nil
-		}
-		if !errors.Is(err, ErrBehind) {
-			return d, err
-		}
-	}
-}
-
-// discard removes a build that will not be used, also when ctx has ended. One that could not be removed is a ruin that
-// the next rebuild drops.
-func (r *Runner) discard(ctx context.Context, t *target) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
-	defer cancel()
-	if err := r.db.DropBuild(ctx, t.lease); err != nil && !lost(err) {
-		return err
-	}
-	return nil
+	return d, err
 }

@@ -83,6 +83,11 @@ func (l *endless) Read(ctx context.Context, after eventstore.Position, _ eventst
 	}
 }
 
+// ReadStream yields nothing: no event is skipped.
+func (*endless) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	return func(func(eventstore.Record, error) bool) {}
+}
+
 func (l *endless) Subscribe(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return l.Read(ctx, after, f)
 }

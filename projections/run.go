@@ -13,7 +13,7 @@ import (
 
 // Run follows the log with every projection until ctx ends, and then returns nil. A projection that stops at an event
 // stops alone. While another process writes a build, Run stands by for it. What passes, a log or a database that does not
-// answer, is waited for.
+// answer, or a pause, is waited for.
 //
 // Run returns before ctx ends when no projection is left, or at once when the log is not the one that the tables were
 // built from; with the errors, joined.
@@ -54,8 +54,11 @@ func (r *Runner) follow(ctx context.Context, p Projection) error {
 			wait.Reset()
 		}
 		delay := wait.NextBackOff()
-		if lost(err) {
+		switch {
+		case lost(err):
 			delay = r.config.Poll
+		case errors.Is(err, ErrPaused):
+			delay = r.config.FirstWait
 		}
 		if pause(ctx, delay) != nil {
 			return nil //nolint:nilerr // ctx has ended, as asked
@@ -79,7 +82,7 @@ func (r *Runner) followOnce(ctx context.Context, p Projection) (moved bool, err 
 	}
 	defer r.keep(ctx, t)()
 	defer func() { r.release(ctx, t) }()
-	if t.state == BuildFilling {
+	if t.state != BuildActive {
 		if err := r.fill(ctx, t); err != nil && t.err == nil {
 			return false, err
 		}

@@ -19,6 +19,7 @@ type Log interface {
 	Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error]
 	Head(ctx context.Context) (eventstore.Position, error)
 	Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error]
+	ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error]
 	ID() uuid.UUID
 }
 

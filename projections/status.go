@@ -20,6 +20,7 @@ const (
 	StateStalled    State = "stalled"     // the head moved, the position did not
 	StateFaulted    State = "faulted"     // stopped at an event; see Fault
 	StateMismatched State = "mismatched"  // the tables were built from another log (I14); see Mismatch
+	StatePaused     State = "paused"      // held by an administrator; see Hold
 )
 
 // Status says how a projection is.
@@ -29,6 +30,9 @@ type Status struct {
 	State   State
 	Active  *Build              // what readers see; nil when there is none
 	Next    *Build              // the build that is to replace it, while there is one
+	Before  *Build              // the newest of those that readers saw before, for a rollback; nil when there is none
+	Retired int                 // how many of those there are
+	Hold    *Hold               // nil unless the projection is paused
 	Head    eventstore.Position // of the log
 	Lag     uint64              // positions between the active build and the head
 	LagTime time.Duration       // how long the oldest event that the active build lacks has been waiting; 0 when there is none
@@ -79,7 +83,12 @@ func (r *Runner) status(ctx context.Context, p Projection, head eventstore.Posit
 		case BuildFilling, BuildReady:
 			s.Next = &b
 		case BuildRetired:
+			s.Before = &b
+			s.Retired++
 		}
+	}
+	if s.Hold, err = r.db.Held(ctx, p.Name); err != nil {
+		return s, err
 	}
 	if s.Next != nil {
 		s.Fault = s.Next.Fault
@@ -115,6 +124,24 @@ func (r *Runner) waiting(ctx context.Context, at eventstore.Position) (time.Dura
 	return 0, nil
 }
 
+// Pace is how fast the holder of a build's last lease has folded: positions in a second, 0 when it is not known.
+func (b Build) Pace() float64 {
+	span := b.UpdatedAt.Sub(b.Since.At)
+	if b.Since.At.IsZero() || span <= 0 || b.Checkpoint.Position <= b.Since.Position {
+		return 0
+	}
+	return float64(b.Checkpoint.Position-b.Since.Position) / span.Seconds()
+}
+
+// Left is how long a build needs to the head of the log at its pace; 0 when it is there or its pace is not known.
+func (b Build) Left(head eventstore.Position) time.Duration {
+	pace := b.Pace()
+	if pace == 0 || b.Checkpoint.Position >= head {
+		return 0
+	}
+	return time.Duration(float64(head-b.Checkpoint.Position) / pace * float64(time.Second))
+}
+
 func (s Status) state(now time.Time, stallAfter time.Duration) State {
 	switch {
 	case s.Mismatch != nil:
@@ -123,6 +150,8 @@ func (s Status) state(now time.Time, stallAfter time.Duration) State {
 		return StateFaulted
 	case s.Active == nil:
 		return StateAbsent
+	case s.Hold != nil:
+		return StatePaused
 	case s.Lag == 0:
 		return StateLive
 	case s.LagTime > stallAfter && now.Sub(s.Active.UpdatedAt) > stallAfter:

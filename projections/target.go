@@ -18,6 +18,7 @@ type target struct {
 	checkpoint Checkpoint
 	state      BuildState
 	events     uint64 // folded or skipped
+	skips      skips  // events that are passed over; only the writer may change it
 	err        error  // why it is no longer written
 }
 
@@ -36,11 +37,11 @@ type prepared struct {
 	err     error // of decoding or applying
 }
 
-func prepare(d decoded, t *target, from eventstore.Position) prepared {
-	if from >= d.page.records[0].Position {
+func prepare(d decoded, t *target, from start) prepared {
+	if from.position >= d.page.records[0].Position {
 		return prepared{decoded: d, err: errPartly}
 	}
-	ops, err := d.apply(t.projection, t.handles, len(d.page.records))
+	ops, err := d.apply(applying{t.projection, t.handles, from.skips}, len(d.page.records))
 	return prepared{decoded: d, ops: ops, err: err}
 }
 
@@ -70,7 +71,8 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 // poisoned reports whether the events are at fault, not the circumstances.
 func poisoned(err error) bool {
 	for _, circumstance := range []error{
-		context.Canceled, context.DeadlineExceeded, ErrLeaseLost, ErrSuperseded, ErrMoved, ErrTransient, errDatabase,
+		context.Canceled, context.DeadlineExceeded, ErrLeaseLost, ErrSuperseded, ErrCancelled, ErrPaused, ErrMoved, ErrTransient,
+		errDatabase,
 	} {
 		if errors.Is(err, circumstance) {
 			return false
@@ -84,14 +86,28 @@ var errDatabase = errors.New("database failed")
 
 func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
 	d := r.prepare.decodePage(batch, t.handles)
-	ops, err := d.apply(t.projection, t.handles, len(batch.records))
-	if err == nil {
-		err = r.commit(ctx, t, batch, ops)
+	for {
+		how := applying{t.projection, t.handles, t.skips}
+		ops, err := d.apply(how, len(batch.records))
+		if err == nil {
+			err = r.commit(ctx, t, batch, ops)
+		}
+		if err == nil || !poisoned(err) {
+			return err
+		}
+		record := batch.records[d.culprit(how, err)]
+		skipped, failure := r.mayPass(ctx, t, record)
+		if failure != nil {
+			return errors.Join(err, failure)
+		}
+		if !skipped {
+			return r.stop(ctx, t, record, err)
+		}
 	}
-	if err == nil || !poisoned(err) {
-		return err
-	}
-	record := batch.records[d.culprit(t.projection, t.handles, err)]
+}
+
+// stop says at which event t stopped, and has the database remember it.
+func (r *Runner) stop(ctx context.Context, t *target, record eventstore.Record, err error) error {
 	failure := &EventError{Projection: t.projection.Name, Position: record.Position, ID: record.ID, Type: record.Type, Err: err}
 	fault := Fault{Position: record.Position, Event: record.ID, Type: record.Type, Text: err.Error(), At: r.config.Now()}
 	if saved := r.db.SaveFault(ctx, t.lease, fault); saved != nil {

@@ -3,11 +3,13 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -50,10 +52,10 @@ ON CONFLICT (projection) DO UPDATE SET builds = builds + 1 RETURNING builds`, p.
 	}
 	now := stamp(db.options.Now())
 	if _, err := tx.ExecContext(ctx, `
-INSERT INTO projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at)
-VALUES (?, ?, ?, 'filling', ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
+INSERT INTO projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at, since_at)
+VALUES (?, ?, ?, 'filling', ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		ref.Projection, ref.Number, p.Version, uuid.Nil.String(), uuid.Nil.String(), claim.Holder, int64(lease.Token), //nolint:gosec // tokens stay far below 2^63
-		claim.TTL.Microseconds(), stamp(lease.Expires), now, now); err != nil {
+		claim.TTL.Microseconds(), stamp(lease.Expires), now, now, now); err != nil {
 		return lease, err
 	}
 	for i, t := range p.Tables {
@@ -71,10 +73,10 @@ func (db *DB) dropRuins(ctx context.Context, tx *sql.Conn, projection string) er
 		return err
 	}
 	for _, b := range ruins {
-		if err := db.held(b); err != nil {
+		if err := db.leasedNow(b); err != nil {
 			return err
 		}
-		if err := db.drop(ctx, tx, b.Ref); err != nil {
+		if err := db.dismiss(ctx, tx, b); err != nil {
 			return err
 		}
 	}
@@ -115,6 +117,16 @@ func createBuildTable(ctx context.Context, tx *sql.Conn, ref projections.Ref, or
 		}
 	}
 	return nil
+}
+
+// dismiss drops an unfinished build, or retires it again when it was before.
+func (db *DB) dismiss(ctx context.Context, tx *sql.Conn, b projections.Build) error {
+	if !b.Revived {
+		return db.drop(ctx, tx, b.Ref)
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE projection_builds SET state = 'retired', revived = 0, cancelled_by = NULL WHERE projection = ? AND build = ?",
+		b.Projection, b.Number)
+	return err
 }
 
 // drop removes the tables of a build and what is recorded of it. REQUIRES: a connection that does not enforce foreign
@@ -165,13 +177,16 @@ func strings1(ctx context.Context, q queries, query string, args ...any) ([]stri
 func (db *DB) DropBuild(ctx context.Context, lease projections.Lease) error {
 	err := db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
 		b, err := leased(ctx, tx, lease)
+		if errors.Is(err, projections.ErrCancelled) && b.Lease.Token == lease.Token {
+			err = nil // that is why it is dropped
+		}
 		if err != nil {
 			return err
 		}
 		if b.State == projections.BuildActive {
 			return projections.ErrBuildActive
 		}
-		return db.drop(ctx, tx, lease.Ref)
+		return db.dismiss(ctx, tx, b)
 	})
 	if err != nil {
 		return fmt.Errorf("drop %s build %d: %w", lease.Projection, lease.Number, err)
@@ -180,7 +195,7 @@ func (db *DB) DropBuild(ctx context.Context, lease projections.Lease) error {
 }
 
 // PruneBuilds implements [projections.Builder].
-func (db *DB) PruneBuilds(ctx context.Context, projection string, keep int) ([]projections.Ref, error) {
+func (db *DB) PruneBuilds(ctx context.Context, projection string, keep int, act domain.AdminActed) ([]projections.Ref, error) {
 	var pruned []projections.Ref
 	err := db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
 		retired, err := builds(ctx, tx, projection, "AND state = 'retired'")
@@ -193,7 +208,10 @@ func (db *DB) PruneBuilds(ctx context.Context, projection string, keep int) ([]p
 			}
 			pruned = append(pruned, b.Ref)
 		}
-		return nil
+		if len(pruned) == 0 {
+			return nil
+		}
+		return keepAct(ctx, tx, projections.KeptAct{Ref: projections.Ref{Projection: projection}, Act: projections.PruneAct(act, pruned)})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prune builds of %s: %w", projection, err)

@@ -102,9 +102,12 @@ func (db *DB) ActivateBuild(ctx context.Context, lease projections.Lease, a proj
 		if err := storeDigests(ctx, tx, b.Ref, a); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET state = 'active', activated_at = ? WHERE projection = ? AND build = ?",
+		_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET state = 'active', revived = 0, activated_at = ? WHERE projection = ? AND build = ?",
 			stamp(db.options.Now()), b.Projection, b.Number)
-		return err
+		if err != nil || a.Act == nil {
+			return err
+		}
+		return keepAct(ctx, tx, projections.KeptAct{Ref: b.Ref, Act: *a.Act})
 	})
 	if err != nil {
 		return fmt.Errorf("activate %s build %d: %w", lease.Projection, lease.Number, err)
@@ -157,6 +160,11 @@ func showViews(ctx context.Context, tx *sql.Conn, ref projections.Ref) error {
 }
 
 func storeDigests(ctx context.Context, tx *sql.Conn, ref projections.Ref, a projections.Activation) error {
+	if len(a.Digests) > 0 { // of a build that was active before
+		if _, err := tx.ExecContext(ctx, "DELETE FROM build_digests WHERE projection = ? AND build = ?", ref.Projection, ref.Number); err != nil {
+			return err
+		}
+	}
 	for i, d := range a.Digests {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			ref.Projection, ref.Number, i+1, d.Table, int64(a.At), d.Rows, d.SHA256); err != nil { //nolint:gosec // positions stay far below 2^63

@@ -23,7 +23,7 @@ type queries interface {
 
 const selectBuilds = `
 SELECT build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at,
-       fault_position, fault_event, fault_type, fault_text, fault_at
+       fault_position, fault_event, fault_type, fault_text, fault_at, since_at, since_position, revived, cancelled_by
 FROM projection_builds WHERE projection = ?`
 
 // builds reads the builds of projection that where chooses.
@@ -49,12 +49,19 @@ func scanBuild(rows *sql.Rows, projection string) (projections.Build, error) {
 	var position, token, ttl int64
 	var log, event, expires, created, updated string
 	var faultPosition sql.NullInt64
-	var faultEvent, faultType, faultText, faultAt sql.NullString
+	var faultEvent, faultType, faultText, faultAt, since, cancelled sql.NullString
+	var sincePosition int64
 	if err := rows.Scan(&b.Number, &b.Checkpoint.Version, &b.State, &log, &position, &event, &b.Lease.Holder, &token, &ttl,
-		&expires, &created, &updated, &faultPosition, &faultEvent, &faultType, &faultText, &faultAt); err != nil {
+		&expires, &created, &updated, &faultPosition, &faultEvent, &faultType, &faultText, &faultAt,
+		&since, &sincePosition, &b.Revived, &cancelled); err != nil {
 		return b, err
 	}
-	var errs [7]error
+	var errs [8]error
+	b.CancelledBy = cancelled.String
+	b.Since = projections.Since{Position: eventstore.Position(sincePosition)} //nolint:gosec // a CHECK keeps it from being negative
+	if since.Valid {
+		b.Since.At, errs[7] = time.Parse(projections.TimestampLayout, since.String)
+	}
 	b.Checkpoint.Position = eventstore.Position(position) //nolint:gosec // a CHECK keeps it from being negative
 	b.Checkpoint.Log, errs[0] = uuid.Parse(log)
 	b.Checkpoint.Event, errs[1] = uuid.Parse(event)
@@ -92,6 +99,8 @@ func leased(ctx context.Context, q queries, lease projections.Lease) (projection
 		return b, err
 	case b.State == projections.BuildRetired:
 		return b, projections.ErrSuperseded
+	case b.CancelledBy != "":
+		return b, fmt.Errorf("%w by %s", projections.ErrCancelled, b.CancelledBy)
 	case b.Lease.Token != lease.Token:
 		return b, fmt.Errorf("%w: token %d was given to %s, ours is %d", projections.ErrLeaseLost, b.Lease.Token, b.Lease.Holder, lease.Token)
 	}
@@ -130,8 +139,8 @@ func checkClaim(claim projections.Claim) error {
 	return nil
 }
 
-// held returns a *HeldError if the lease of b is live.
-func (db *DB) held(b projections.Build) error {
+// leasedNow returns a *HeldError if the lease of b is live.
+func (db *DB) leasedNow(b projections.Build) error {
 	if db.options.Now().Before(b.Lease.Expires) {
 		return &projections.HeldError{Ref: b.Ref, Holder: b.Lease.Holder, Until: b.Lease.Expires}
 	}
@@ -159,17 +168,34 @@ func (db *DB) acquire(ctx context.Context, tx *sql.Conn, ref projections.Ref, cl
 	if err != nil {
 		return b, err
 	}
-	if b.State == projections.BuildRetired {
+	switch {
+	case b.State == projections.BuildRetired:
 		return b, projections.ErrSuperseded
+	case b.CancelledBy != "":
+		return b, fmt.Errorf("%w by %s", projections.ErrCancelled, b.CancelledBy)
 	}
-	if err := db.held(b); err != nil {
+	if err := paused(ctx, tx, b); err != nil {
 		return b, err
 	}
-	b.Lease, err = db.newLease(ctx, tx, ref, claim)
-	if err != nil {
+	if err := db.leasedNow(b); err != nil {
 		return b, err
 	}
-	return b, storeLease(ctx, tx, b.Lease)
+	return db.take(ctx, tx, b, claim)
+}
+
+// take gives b to claim.
+func (db *DB) take(ctx context.Context, tx *sql.Conn, b projections.Build, claim projections.Claim) (projections.Build, error) {
+	var err error
+	if b.Lease, err = db.newLease(ctx, tx, b.Ref, claim); err != nil {
+		return b, err
+	}
+	b.Since = projections.Since{At: db.options.Now(), Position: b.Checkpoint.Position}
+	if err := storeLease(ctx, tx, b.Lease); err != nil {
+		return b, err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET since_at = ?, since_position = position WHERE projection = ? AND build = ?",
+		stamp(b.Since.At), b.Projection, b.Number)
+	return b, err
 }
 
 func storeLease(ctx context.Context, tx *sql.Conn, lease projections.Lease) error {

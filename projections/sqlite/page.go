@@ -95,6 +95,9 @@ func (db *DB) writePage(inside, outer context.Context, w *writer, page projectio
 	if err != nil {
 		return err
 	}
+	if err := paused(inside, w.conn, row); err != nil {
+		return err
+	}
 	if row.Checkpoint != page.From {
 		return fmt.Errorf("%w: it is at position %d, expected %d", projections.ErrMoved, row.Checkpoint.Position, page.From.Position)
 	}
@@ -136,7 +139,8 @@ func (db *DB) moveCheckpoint(ctx context.Context, tx *sql.Conn, page projections
 UPDATE projection_builds
 SET log = ?, position = ?, event = ?, updated_at = ?, expires_at = ?,
     fault_position = NULL, fault_event = NULL, fault_type = NULL, fault_text = NULL, fault_at = NULL
-WHERE projection = ? AND build = ? AND token = ? AND version = ? AND log = ? AND position = ? AND event = ? AND state <> 'retired'`,
+WHERE projection = ? AND build = ? AND token = ? AND version = ? AND log = ? AND position = ? AND event = ? AND state <> 'retired'
+    AND cancelled_by IS NULL`,
 		page.To.Log.String(), int64(page.To.Position), page.To.Event.String(), stamp(now), stamp(now.Add(page.Lease.TTL)), //nolint:gosec // positions stay far below 2^63
 		page.Lease.Projection, page.Lease.Number, int64(page.Lease.Token), //nolint:gosec // tokens stay far below 2^63
 		page.To.Version, page.From.Log.String(), int64(page.From.Position), page.From.Event.String()) //nolint:gosec // see above

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
@@ -190,7 +191,7 @@ func TestBuildsComeAndGo(t *testing.T) {
 	if n := count(t, db, "SELECT number FROM books"); n != 3 {
 		t.Errorf("the view shows book %d, want 3", n)
 	}
-	pruned, err := db.PruneBuilds(t.Context(), "library", 0)
+	pruned, err := db.PruneBuilds(t.Context(), "library", 0, domain.AdminActed{ID: "a"})
 	must(t, err)
 	if len(pruned) != 1 || pruned[0].Number != 1 {
 		t.Errorf("pruned %v, want build 1", pruned)
