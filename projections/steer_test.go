@@ -1,0 +1,513 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+)
+
+func asked(id, action string) domain.AdminActed {
+	return domain.AdminActed{ID: id, Action: action, Target: "shelf", Actor: "ada", Reason: "because"}
+}
+
+// stopAfter ends a context at the n-th page that is written.
+func stopAfter(t *testing.T, n int) (context.Context, func(*projections.Config)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	var once sync.Once
+	pages := 0
+	return ctx, func(c *projections.Config) {
+		c.Observe = func(projections.Progress) {
+			if pages++; pages == n {
+				once.Do(cancel)
+			}
+		}
+	}
+}
+
+func status(t *testing.T, r *projections.Runner) projections.Status {
+	t.Helper()
+	all, err := r.Status(t.Context(), projections.StatusOptions{})
+	must(t, err)
+	return all[0]
+}
+
+func kept(t *testing.T, db projections.Database) []projections.KeptAct {
+	t.Helper()
+	all, err := db.KeptActs(t.Context())
+	must(t, err)
+	return all
+}
+
+func TestARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
+	t.Parallel()
+	log := newCounted(40 * countedBatch)
+	db := open(t, file(t))
+	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+	ctx, stopping := stopAfter(t, 3)
+	act := asked("a", "rebuild")
+	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+		Rebuild(ctx, "shelf", projections.RebuildOptions{Act: &act})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("error is %v, want that of the context", err)
+	}
+	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted || all[0].Number != 2 {
+		t.Errorf("kept is %+v, want an interrupted act on build 2", all)
+	}
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	if s := status(t, runner); s.Next == nil || s.Next.Checkpoint.Position != 3*countedBatch || s.Active.Number != 1 {
+		t.Fatalf("status is %+v, want a build left at position %d beside build 1", s, 3*countedBatch)
+	}
+	log.grow()
+	second := asked("b", "rebuild")
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &second})
+	must(t, err)
+	if report.Number != 2 || report.From != 3*countedBatch || report.Events != 38*countedBatch {
+		t.Errorf("report is %+v, want build 2 gone on with from position %d", report, 3*countedBatch)
+	}
+	all := kept(t, db)
+	if done := all[len(all)-1].Act; len(all) != 2 || done.ID != "b" || done.Outcome != projections.OutcomeSucceeded || done.Detail == "" {
+		t.Errorf("kept is %+v, want a second act that succeeded", all)
+	}
+	whole(t, db, log)
+}
+
+func TestAFreshRebuildBeginsAnew(t *testing.T) {
+	t.Parallel()
+	log := newCounted(20 * countedBatch)
+	db := open(t, file(t))
+	ctx, stopping := stopAfter(t, 3)
+	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+		Rebuild(ctx, "shelf", projections.RebuildOptions{})
+	if err == nil {
+		t.Fatal("the rebuild was not stopped")
+	}
+	report, err := projectionstest.Runner(t, log, db, shelf(), counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Fresh: true})
+	must(t, err)
+	if report.Number != 2 || report.From != 0 || report.Events != 20*countedBatch {
+		t.Errorf("report is %+v, want a second build of the whole log", report)
+	}
+	whole(t, db, log)
+}
+
+// Work that another version, another log or an administrator disowned is not gone on with.
+func TestWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
+	t.Parallel()
+	next := shelf()
+	next.Version = 2
+	for name, again := range map[string]func(*testing.T, *counted, projections.Database) *projections.Runner{
+		"another version": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+			t.Helper()
+			return projectionstest.Runner(t, log, db, next, counting)
+		},
+		"another log": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+			t.Helper()
+			return projectionstest.Runner(t, &forged{log}, db, shelf(), counting)
+		},
+		"cancelled": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+			t.Helper()
+			_, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
+			must(t, err)
+			return projectionstest.Runner(t, log, db, shelf(), counting)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := newCounted(20 * countedBatch)
+			db := open(t, file(t))
+			ctx, stopping := stopAfter(t, 3)
+			_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+				Rebuild(ctx, "shelf", projections.RebuildOptions{})
+			if err == nil {
+				t.Fatal("the rebuild was not stopped")
+			}
+			report, err := again(t, log, db).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			must(t, err)
+			if report.Number != 2 || report.From != 0 {
+				t.Errorf("report is %+v, want a build of its own", report)
+			}
+			builds, err := db.Builds(t.Context(), "shelf")
+			must(t, err)
+			if len(builds) != 1 {
+				t.Errorf("builds are %+v, want one", builds)
+			}
+		})
+	}
+}
+
+func TestACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) { // I7
+	t.Parallel()
+	log := newCounted(40 * countedBatch)
+	db := open(t, file(t))
+	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+	pages := 0
+	act := asked("a", "rebuild")
+	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), func(c *projections.Config) {
+		c.Observe = func(projections.Progress) {
+			if pages++; pages == 3 {
+				ref, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
+				if err != nil || ref.Number != 2 {
+					t.Errorf("cancel answers %+v, %v", ref, err)
+				}
+			}
+		}
+	}).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &act})
+	if !errors.Is(err, projections.ErrCancelled) || !strings.Contains(err.Error(), "ada") {
+		t.Fatalf("error is %v, want that ada cancelled it", err)
+	}
+	if pages != 3 {
+		t.Errorf("%d pages were written, want none after the third", pages)
+	}
+	builds, err := db.Builds(t.Context(), "shelf")
+	must(t, err)
+	if len(builds) != 1 || builds[0].State != projections.BuildActive {
+		t.Errorf("builds are %+v, want the active one alone", builds)
+	}
+	all := kept(t, db)
+	if len(all) != 2 || all[0].Act.Outcome != projections.OutcomeCancelled || all[1].Act.ID != "c" {
+		t.Errorf("kept is %+v, want the rebuild as cancelled, and who did it", all)
+	}
+	if _, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("d", "cancel")); !errors.Is(err, projections.ErrNoBuild) {
+		t.Errorf("cancelling nothing answers %v, want ErrNoBuild", err)
+	}
+	whole(t, db, log)
+}
+
+func TestAPausedProjectionStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	log := projectionstest.NewLog(t, batch(act("box", 1)))
+	db := open(t, file(t))
+	runner, err := projections.NewRunner(log, db, []projections.Projection{shelf(), counts()}, config(t))
+	must(t, err)
+	catchUp(t, runner)
+	hold := projections.Hold{By: "ada", Reason: "upgrade", At: projectionstest.Epoch()}
+	must(t, db.Pause(t.Context(), "shelf", hold, asked("p", "pause")))
+	last := log.Add(t, batch(act("box", 2)))
+
+	err = runner.CatchUp(t.Context(), 0)
+	var paused *projections.PausedError
+	if !errors.As(err, &paused) || paused.Hold != hold || paused.Projection != "shelf" {
+		t.Fatalf("error is %v, want that ada holds the shelf", err)
+	}
+	all, err := runner.Status(t.Context(), projections.StatusOptions{})
+	must(t, err)
+	if s := all[0]; s.State != projections.StatePaused || s.Hold == nil || *s.Hold != hold || s.Active.Checkpoint.Position != 1 {
+		t.Errorf("shelf is %+v, want paused at position 1", s)
+	}
+	if s := all[1]; s.State != projections.StateLive || s.Active.Checkpoint.Position != last {
+		t.Errorf("counts is %+v, want live", s)
+	}
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err) // somebody asked for it
+	log.Add(t, batch(act("box", 3)))
+	if err := runner.CatchUp(t.Context(), 0); !errors.Is(err, projections.ErrPaused) {
+		t.Errorf("build %d is not held: %v", report.Number, err)
+	}
+	must(t, db.Resume(t.Context(), "shelf", asked("r", "resume")))
+	catchUp(t, runner)
+	if err := db.Resume(t.Context(), "shelf", asked("r", "resume")); !errors.Is(err, projections.ErrNotPaused) {
+		t.Errorf("resuming again answers %v, want ErrNotPaused", err)
+	}
+	if s := status(t, runner); s.State != projections.StateLive || s.Hold != nil {
+		t.Errorf("shelf is %+v, want live", s)
+	}
+}
+
+// A pause takes effect at the next page of whoever writes, and Run goes on when it ends.
+func TestRunWaitsWhileItsProjectionIsPaused(t *testing.T) {
+	t.Parallel()
+	log := newCounted(countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting, func(c *projections.Config) { c.FirstWait = time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- runner.Run(ctx) }()
+	eventually(t, "the tables are live", func() bool { return status(t, runner).State == projections.StateLive })
+	must(t, db.Pause(t.Context(), "shelf", projections.Hold{By: "ada", Reason: "x", At: projectionstest.Epoch()}, asked("p", "pause")))
+	log.grow()
+	log.grow()
+	eventually(t, "the pause stops the writer", func() bool {
+		s := status(t, runner)
+		return s.State == projections.StatePaused && s.Active.Lease.Expires.Before(time.Now()) // released
+	})
+	if s := status(t, runner); s.Active.Checkpoint.Position != countedBatch {
+		t.Errorf("it stands at position %d, want %d", s.Active.Checkpoint.Position, countedBatch)
+	}
+	must(t, db.Resume(t.Context(), "shelf", asked("r", "resume")))
+	eventually(t, "the writer goes on", func() bool { return status(t, runner).Active.Checkpoint.Position == 3*countedBatch })
+	cancel()
+	must(t, <-done)
+	whole(t, db, log)
+}
+
+func TestARollbackShowsTheBuildBefore(t *testing.T) { // I7
+	t.Parallel()
+	log := newCounted(10 * countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, runner)
+	if _, err := runner.Rollback(t.Context(), "shelf", nil); !errors.Is(err, projections.ErrNoBuild) {
+		t.Errorf("without a build before, error is %v, want ErrNoBuild", err)
+	}
+	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	for range 5 {
+		log.grow()
+	}
+	catchUp(t, runner)
+	act := asked("a", "rollback")
+	report, err := runner.Rollback(t.Context(), "shelf", &act)
+	must(t, err)
+	if report.Number != 1 || report.Before == nil || report.Before.Number != 2 || report.From != 10*countedBatch || !report.Compared {
+		t.Errorf("report is %+v, want build 1 in place of build 2", report)
+	}
+	if s := status(t, runner); s.Active.Number != 1 || s.Active.Revived || s.Before.Number != 2 || s.Retired != 1 || s.State != projections.StateLive {
+		t.Errorf("status is %+v, want build 1 live and build 2 behind it", s)
+	}
+	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeSucceeded {
+		t.Errorf("kept is %+v, want the rollback", all)
+	}
+	log.grow()
+	catchUp(t, runner)
+	whole(t, db, log)
+	report, err = runner.Rollback(t.Context(), "shelf", nil)
+	must(t, err)
+	if report.Number != 2 {
+		t.Errorf("a second rollback shows build %d, want 2", report.Number)
+	}
+	whole(t, db, log)
+}
+
+func TestARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
+	t.Parallel()
+	log := newCounted(4 * countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, runner)
+	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	log.grow()
+	catchUp(t, runner)
+	broken := &spy{Database: db, before: func(int) error { return errBroken }}
+	if _, err := projectionstest.Runner(t, log, broken, shelf(), counting).Rollback(t.Context(), "shelf", nil); !errors.Is(err, errBroken) {
+		t.Fatalf("error is %v", err)
+	}
+	builds, err := db.Builds(t.Context(), "shelf")
+	must(t, err)
+	if len(builds) != 2 || builds[0].State != projections.BuildRetired || builds[1].State != projections.BuildActive {
+		t.Errorf("builds are %+v, want a retired one and an active one", builds)
+	}
+	whole(t, db, log)
+	later := shelf()
+	later.Version = 2
+	next := projectionstest.Runner(t, log, db, later, counting)
+	catchUp(t, next)
+	var version *projections.VersionError
+	if _, err := next.Rollback(t.Context(), "shelf", nil); !errors.As(err, &version) || version.Found != 1 {
+		t.Errorf("rolling back to another version answers %v, want a *VersionError", err)
+	}
+}
+
+// skippable is the shelf, which makes nothing of a skip.
+func skippable(version int) projections.Projection {
+	p := shelf()
+	p.Version = version
+	apply := p.Apply
+	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
+		var rest []projections.Event
+		for _, e := range page {
+			if a, ok := e.Event.(domain.AdminActed); !ok || a.Action != projections.ActSkip {
+				rest = append(rest, e)
+			}
+		}
+		return apply(rest, rows)
+	}
+	return p
+}
+
+func TestASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
+	t.Parallel()
+	for name, poison := range map[string]domain.Event{
+		"an error":      act("poison", 2),
+		"a panic":       act("panic", 2),
+		"a missing row": act("label", 9, "label", "x"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := projectionstest.NewLog(t, batch(act("box", 1)))
+			db := open(t, file(t))
+			runner := projectionstest.Runner(t, log, db, skippable(1))
+			catchUp(t, runner)
+			log.Add(t, batch(act("box", 3), poison, act("box", 4)))
+			log.Add(t, batch(act("box", 5)))
+			if err := runner.CatchUp(t.Context(), 0); err == nil {
+				t.Fatal("the event was folded")
+			}
+			s := status(t, runner)
+			skip, err := projections.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "known defect"}, s)
+			must(t, err)
+			if skip.Arguments["position"] != "3" || skip.Arguments["version"] != "1" || skip.Target != "shelf" {
+				t.Errorf("act is %+v", skip)
+			}
+			log.Add(t, batch(skip))
+			catchUp(t, runner)
+			if s := status(t, runner); s.State != projections.StateLive || s.Fault != nil {
+				t.Errorf("status is %+v, want live without a fault", s)
+			}
+			report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			must(t, err)
+			if !report.Compared || len(report.Differs) != 0 {
+				t.Errorf("rebuilt, it differs from the live tables: %+v", report)
+			}
+			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			must(t, err)
+			if len(v.Differences) != 0 {
+				t.Errorf("verification differs: %v", v.Differences)
+			}
+			into := projectionstest.Open(t)
+			_, err = runner.AsOf(t.Context(), 5, into) // before it was skipped
+			must(t, err)
+			if rows := strings.Count(projectionstest.Dump(t.Context(), t, into, skippable(1)), "boxes number="); rows != 4 {
+				t.Errorf("as of position 5 there are %d boxes, want 4", rows)
+			}
+
+			if err := projectionstest.Runner(t, log, db, skippable(2)).CatchUp(t.Context(), 0); err == nil {
+				t.Error("a later version did not try the event again")
+			}
+			if _, err := projections.SkipAct(domain.AdminActed{}, projections.Status{Name: "shelf"}); !errors.Is(err, projections.ErrInvalid) {
+				t.Errorf("skipping where nothing failed answers %v, want ErrInvalid", err)
+			}
+		})
+	}
+}
+
+// An act for another projection, or of another kind, skips nothing.
+func TestOnlyItsOwnSkipCounts(t *testing.T) {
+	t.Parallel()
+	log := projectionstest.NewLog(t, batch(act("box", 1)))
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, skippable(1))
+	catchUp(t, runner)
+	log.Add(t, batch(act("poison", 3)))
+	if err := runner.CatchUp(t.Context(), 0); err == nil {
+		t.Fatal("the event was folded")
+	}
+	skip, err := projections.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "x"}, status(t, runner))
+	must(t, err)
+	skip.Target = "counts"
+	log.Add(t, batch(skip))
+	var stopped *projections.EventError
+	if err := runner.CatchUp(t.Context(), 0); !errors.As(err, &stopped) || stopped.Position != 2 {
+		t.Errorf("error is %v, want that it stopped at position 2", err)
+	}
+}
+
+func TestARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
+	t.Parallel()
+	log := newCounted(10 * countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	catchUp(t, runner)
+	tamper(t, db, "UPDATE boxes__b1 SET label = 'forged' WHERE number = (SELECT min(number) FROM boxes__b1)")
+	act := asked("a", "rebuild")
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &act})
+	must(t, err)
+	if !report.Compared || len(report.Differs) != 1 || report.Differs[0] != "boxes" {
+		t.Errorf("report is %+v, want that boxes differed", report)
+	}
+	if all := kept(t, db); !strings.Contains(all[0].Act.Detail, "differed from the log in boxes") {
+		t.Errorf("the act says %q", all[0].Act.Detail)
+	}
+	report, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	if !report.Compared || len(report.Differs) != 0 {
+		t.Errorf("report is %+v, want that nothing differed", report)
+	}
+}
+
+// An act whose process died ends as interrupted, once, and the process cannot end it in another way.
+func TestAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
+	t.Parallel()
+	var c clock
+	path := file(t)
+	sleeper, other := openAt(t, path, c.now), openAt(t, path, c.now)
+	log := newCounted(4 * countedBatch)
+	runner := projectionstest.Runner(t, log, other, shelf(), counting)
+	lease, err := sleeper.CreateBuild(t.Context(), shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
+	must(t, err)
+	act := asked("a", "rebuild")
+	must(t, sleeper.KeepAct(t.Context(), projections.KeptAct{Act: act, Ref: lease.Ref}))
+	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
+		t.Fatalf("an act at work was interrupted: %d, %v", n, err)
+	}
+	c.advance(2 * time.Minute)
+	if n, err := runner.Interrupt(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d acts were interrupted, %v; want 1", n, err)
+	}
+	if all := kept(t, other); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted {
+		t.Errorf("kept is %+v", all)
+	}
+	page := projections.Page{
+		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: shelf().Tables,
+		To: projections.Checkpoint{Log: log.ID(), Position: 4, Event: log.record(4).ID, Version: 1},
+	}
+	if err := sleeper.WritePage(t.Context(), page); !errors.Is(err, projections.ErrLeaseLost) {
+		t.Errorf("the sleeper's write answers %v, want ErrLeaseLost", err)
+	}
+	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
+		t.Errorf("it was interrupted again: %d, %v", n, err)
+	}
+	must(t, other.ForgetAct(t.Context(), "a"))
+	must(t, other.ForgetAct(t.Context(), "a"))
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	if report.Number != 1 {
+		t.Errorf("build %d was made, want that of the sleeper", report.Number)
+	}
+}
+
+func TestPruningKeepsTheActWithItsBuilds(t *testing.T) {
+	t.Parallel()
+	log := newCounted(countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	for range 4 {
+		_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		must(t, err)
+	}
+	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1, asked("p", "prune"))
+	must(t, err)
+	if len(pruned) != 2 {
+		t.Errorf("pruned %+v, want two", pruned)
+	}
+	all := kept(t, db)
+	if len(all) != 1 || all[0].Act.Arguments["builds"] != "1,2" {
+		t.Errorf("kept is %+v, want the numbers 1,2", all)
+	}
+	if pruned, err = db.PruneBuilds(t.Context(), "shelf", 1, asked("q", "prune")); err != nil || len(pruned) != 0 || len(kept(t, db)) != 1 {
+		t.Errorf("pruning nothing answers %v, %v and keeps %+v", pruned, err, kept(t, db))
+	}
+}
+
+func TestAStatusTellsThePace(t *testing.T) {
+	t.Parallel()
+	begin := projectionstest.Epoch()
+	b := projections.Build{
+		Checkpoint: projections.Checkpoint{Position: 300}, UpdatedAt: begin.Add(2 * time.Second),
+		Since: projections.Since{At: begin, Position: 100},
+	}
+	if b.Pace() != 100 || b.Left(1300) != 10*time.Second || b.Left(300) != 0 {
+		t.Errorf("pace is %v, left %v", b.Pace(), b.Left(1300))
+	}
+	if pace := (projections.Build{Checkpoint: b.Checkpoint, UpdatedAt: begin}).Pace(); pace != 0 {
+		t.Errorf("pace is %v, want none", pace)
+	}
+}
