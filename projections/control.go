@@ -30,8 +30,9 @@ type KeptAct struct {
 // Each act is kept in the transaction that does it, until the log has it and ForgetAct is called: what was done is never
 // done without a trace, wherever a process dies. A kept act is identified by its ID; keeping it again replaces it.
 type Controller interface {
-	// Pause holds the active build of projection, from its next page on, whoever writes it. New builds are not held, and
-	// one that is activated meanwhile is held in its turn. A projection that is held already gets the new hold.
+	// Pause holds the active build of projection, from its next page on, whoever writes it. New builds are filled all the
+	// same, and take its place only where an administrator asks for it; then they are held in their turn. A projection
+	// that is held already gets the new hold.
 	Pause(ctx context.Context, projection string, hold Hold, act domain.AdminActed) error
 	// Resume ends the hold. Errors: ErrNotPaused.
 	Resume(ctx context.Context, projection string, act domain.AdminActed) error

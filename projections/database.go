@@ -105,7 +105,8 @@ type Activation struct {
 	// Digests are stored with the build as evidence of what was activated, and the position that they were taken at.
 	Digests []Digest
 	At      eventstore.Position
-	// Act is kept in the same transaction, see [Controller]. Nil for an activation that nobody asked for.
+	// Act is kept in the same transaction, see [Controller]. Nil for an activation that nobody asked for: that one is
+	// refused with a *PausedError while the projection is held.
 	Act *domain.AdminActed
 }
 
@@ -121,7 +122,7 @@ type Builder interface {
 	FinishBuild(ctx context.Context, lease Lease, p Projection) error
 	// ActivateBuild points the stable views at a finished build and retires the one before, in one transaction (I7).
 	// A build behind the active one is refused with ErrBehind: readers never go back. Errors: also ErrLeaseLost,
-	// ErrCancelled.
+	// ErrCancelled, ErrPaused.
 	ActivateBuild(ctx context.Context, lease Lease, a Activation) error
 	// DropBuild removes a build that is not active, or retires it again when it was before, also one that was cancelled.
 	// Errors: ErrLeaseLost, ErrBuildActive.

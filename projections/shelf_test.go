@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
 var errPoison = errors.New("poison")
@@ -117,48 +119,89 @@ func batch(events ...domain.Event) projectionstest.Batch {
 	return projectionstest.Batch{Stream: eventstore.EngineStream, Actor: "ann", Events: events}
 }
 
-// history draws batches that a shelf can fold.
-func history(t *rapid.T) []projectionstest.Batch {
-	boxes := map[int]bool{}
+// mover draws what a shelf can fold, and remembers which boxes are there.
+type mover map[int]bool
+
+func (boxes mover) step(t *rapid.T) domain.Event {
 	number := rapid.IntRange(1, 5)
 	word := rapid.StringMatching(`[a-zäöü ]{0,8}`)
 	slot := rapid.SampledFrom([]string{"left", "right", "top"})
-	step := func(t *rapid.T) domain.Event {
-		n := number.Draw(t, "box")
-		if !boxes[n] {
-			boxes[n] = true
-			return act("box", n, "label", word.Draw(t, "label"))
-		}
-		switch rapid.IntRange(0, 6).Draw(t, "step") {
-		case 0:
-			return act("box", n, "label", word.Draw(t, "label"))
-		case 1:
-			return act("label", n, "label", word.Draw(t, "label"))
-		case 2, 3:
-			return act("put", n, "slot", slot.Draw(t, "slot"), "name", word.Draw(t, "name"))
-		case 4:
-			return act("take", n, "slot", slot.Draw(t, "slot"))
-		case 5:
-			return act("clear", n)
-		default:
-			boxes[n] = false
-			return act("drop", n)
-		}
+	n := number.Draw(t, "box")
+	if !boxes[n] {
+		boxes[n] = true
+		return act("box", n, "label", word.Draw(t, "label"))
 	}
+	switch rapid.IntRange(0, 6).Draw(t, "step") {
+	case 0:
+		return act("box", n, "label", word.Draw(t, "label"))
+	case 1:
+		return act("label", n, "label", word.Draw(t, "label"))
+	case 2, 3:
+		return act("put", n, "slot", slot.Draw(t, "slot"), "name", word.Draw(t, "name"))
+	case 4:
+		return act("take", n, "slot", slot.Draw(t, "slot"))
+	case 5:
+		return act("clear", n)
+	default:
+		boxes[n] = false
+		return act("drop", n)
+	}
+}
+
+func (boxes mover) batch(t *rapid.T) projectionstest.Batch {
+	if rapid.IntRange(0, 4).Draw(t, "foreign") == 0 { // an event that nobody handles
+		return projectionstest.Batch{Events: []domain.Event{domain.RepositoryRegistered{}}}
+	}
+	var events []domain.Event
+	for range rapid.IntRange(1, 6).Draw(t, "size") {
+		events = append(events, boxes.step(t))
+	}
+	return batch(events...)
+}
+
+// history draws batches that a shelf can fold.
+func history(t *rapid.T) []projectionstest.Batch {
+	boxes := mover{}
 	var batches []projectionstest.Batch
-	for range rapid.IntRange(0, 12).Draw(t, "batches") {
-		var events []domain.Event
-		for range rapid.IntRange(1, 6).Draw(t, "size") {
-			events = append(events, step(t))
-		}
-		b := batch(events...)
-		if rapid.IntRange(0, 3).Draw(t, "foreign") == 0 { // events that nobody handles
-			b = projectionstest.Batch{Events: []domain.Event{domain.RepositoryRegistered{}}}
-			batches = append(batches, batch(events...))
-		}
-		batches = append(batches, b)
+	for range rapid.IntRange(0, 15).Draw(t, "batches") {
+		batches = append(batches, boxes.batch(t))
 	}
 	return batches
+}
+
+// edition is the shelf of a version: each writes down otherwise what happened.
+func edition(version int) projections.Projection {
+	p := shelf()
+	p.Version = version
+	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
+		for _, e := range page {
+			a, ok := e.Event.(domain.AdminActed)
+			if !ok {
+				return fmt.Errorf("not an act: %T", e.Event)
+			}
+			if err := applyAct(e, a, rows); err != nil {
+				return err
+			}
+			rows.Insert("moves", int64(e.Position), e.Meta.Actor, fmt.Sprintf("%s, as version %d has it", a.Action, version))
+		}
+		return nil
+	}
+	return p
+}
+
+func TestTablesUnderAnyHistoryOfAdministration(t *testing.T) { // I5, I6, I7, I8
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		path := file(t)
+		projectionstest.Steer(t, rt, projectionstest.Steering{
+			Open: func(now func() time.Time) projectionstest.ClosingDatabase {
+				db, err := sqlite.Open(t.Context(), path, sqlite.Options{Now: now})
+				must(t, err)
+				return db
+			},
+			Projection: edition, Draw: mover{}.batch,
+		})
+	})
 }
 
 func TestRebuiltTablesEqualLiveOnes(t *testing.T) { // I6

@@ -205,8 +205,12 @@ func TestAPausedProjectionStaysAsItIs(t *testing.T) {
 	if s := all[1]; s.State != projections.StateLive || s.Active.Checkpoint.Position != last {
 		t.Errorf("counts is %+v, want live", s)
 	}
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
-	must(t, err) // somebody asked for it
+	if _, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{}); !errors.As(err, &paused) {
+		t.Errorf("a rebuild that nobody asked for answers %v, want a *PausedError", err)
+	}
+	asking := asked("a", "rebuild")
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &asking})
+	must(t, err)
 	log.Add(t, batch(act("box", 3)))
 	if err := runner.CatchUp(t.Context(), 0); !errors.Is(err, projections.ErrPaused) {
 		t.Errorf("build %d is not held: %v", report.Number, err)

@@ -75,11 +75,16 @@ func paused(ctx context.Context, q queries, b projections.Build) error {
 	if b.State != projections.BuildActive {
 		return nil
 	}
-	hold, err := held(ctx, q, b.Projection)
+	return unheld(ctx, q, b.Projection)
+}
+
+// unheld returns a *PausedError when projection is held.
+func unheld(ctx context.Context, q queries, projection string) error {
+	hold, err := held(ctx, q, projection)
 	if err != nil || hold == nil {
 		return err
 	}
-	return &projections.PausedError{Projection: b.Projection, Hold: *hold}
+	return &projections.PausedError{Projection: projection, Hold: *hold}
 }
 
 // CancelBuild implements [projections.Controller].

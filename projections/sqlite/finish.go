@@ -93,6 +93,11 @@ func (db *DB) ActivateBuild(ctx context.Context, lease projections.Lease, a proj
 		if b.State != projections.BuildReady {
 			return fmt.Errorf("%w: build is %s, want %s", projections.ErrInvalid, b.State, projections.BuildReady)
 		}
+		if a.Act == nil {
+			if err := unheld(ctx, tx, b.Projection); err != nil {
+				return err
+			}
+		}
 		if err := retire(ctx, tx, b, a.Replace); err != nil {
 			return err
 		}

@@ -1,0 +1,375 @@
+package projectionstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// Steering is what [Steer] needs of a database and a projection.
+type Steering struct {
+	// Open opens the same tables each time, as another process would, with a clock. Close is called on what it returns.
+	Open func(now func() time.Time) ClosingDatabase
+	// Projection returns a projection whose rows differ from version to version.
+	Projection func(version int) projections.Projection
+	// Draw draws the next batch that the projection can fold.
+	Draw func(*rapid.T) Batch
+}
+
+// ClosingDatabase is a database as an adapter opens it.
+type ClosingDatabase interface {
+	projections.Database
+	Close() error
+}
+
+// Steer draws a history of scans, catching up, rebuilds, rollbacks, pauses, cancels, pruning and new versions, in which
+// processes are stopped and killed in the middle, and checks after each step, against a fold in memory of nothing but the
+// log, that readers see whole tables that never go back (I5, I6, I7), that a paused projection stays as it is, and, at the
+// end, that no handwork is left to do and that every act has its outcome.
+func Steer(tb testing.TB, t *rapid.T, s Steering) {
+	m := &steered{tb: tb, t: t, Steering: s, log: NewLog(tb), version: 1, now: Epoch()}
+	m.db = m.open()
+	defer m.close()
+	must(t, "make the tables", m.runner(m.db).CatchUp(tb.Context(), 0))
+	t.Repeat(map[string]func(*rapid.T){
+		"scan":     m.scan,
+		"catch up": func(*rapid.T) { m.tolerate(m.runner(m.db).CatchUp(tb.Context(), 0)) },
+		"rebuild":  func(*rapid.T) { m.rebuild(tb.Context(), m.db, nil) },
+		"rebuild, killed": func(t *rapid.T) {
+			m.rebuild(tb.Context(), m.dying(t), nil)
+			m.sleep()
+		},
+		"rebuild, stopped":   m.stopped,
+		"rebuild, cancelled": m.cancelled,
+		"catch up, killed": func(t *rapid.T) {
+			m.tolerate(m.runner(m.dying(t)).CatchUp(tb.Context(), 0))
+			m.sleep()
+		},
+		"roll back": func(*rapid.T) { m.rollback(m.db) },
+		"roll back, killed": func(t *rapid.T) {
+			m.rollback(m.dying(t))
+			m.sleep()
+		},
+		"pause":     m.pause,
+		"resume":    m.resume,
+		"prune":     m.prune,
+		"upgrade":   m.upgrade,
+		"interrupt": func(*rapid.T) { _, err := m.runner(m.db).Interrupt(tb.Context()); must(m.t, "interrupt", err) },
+		"":          func(*rapid.T) { m.check() },
+	})
+	m.end()
+}
+
+type steered struct {
+	tb testing.TB
+	t  *rapid.T
+	Steering
+	log     *Log
+	db      projections.Database
+	opened  []ClosingDatabase
+	version int // of the binary at hand
+	now     time.Time
+	acts    int
+	seen    eventstore.Position // the furthest that readers saw
+	paused  bool
+	held    string // what a paused projection showed
+	heldAs  int    // its build
+}
+
+func (m *steered) open() projections.Database {
+	db := m.Open(m.clock)
+	m.opened = append(m.opened, db)
+	return db
+}
+
+func (m *steered) close() {
+	for _, db := range m.opened {
+		must(m.t, "close", db.Close())
+	}
+}
+
+func (m *steered) clock() time.Time { return m.now }
+
+// sleep lets every lease run out.
+func (m *steered) sleep() { m.now = m.now.Add(time.Hour) }
+
+func (m *steered) runner(db projections.Database) *projections.Runner {
+	return Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *projections.Config) {
+		c.Tries, c.Now = 1, m.clock
+	})
+}
+
+// tolerate fails the test unless err is what the history explains.
+func (m *steered) tolerate(err error) {
+	m.t.Helper()
+	for _, fine := range []error{nil, errKilled, projections.ErrPaused, projections.ErrCancelled, context.Canceled} {
+		if errors.Is(err, fine) {
+			return
+		}
+	}
+	m.t.Fatalf("error is %v", err)
+}
+
+func (m *steered) act(action string) domain.AdminActed {
+	m.acts++
+	return domain.AdminActed{ID: fmt.Sprintf("act %d", m.acts), Action: action, Target: "x", Actor: "ada", Reason: "test"}
+}
+
+func (m *steered) done(action string) domain.AdminActed {
+	act := m.act(action)
+	act.Outcome = projections.OutcomeSucceeded
+	return act
+}
+
+func (m *steered) scan(t *rapid.T) { m.log.Add(m.tb, m.Draw(t)) }
+
+func (m *steered) rebuild(ctx context.Context, db projections.Database, observe func(projections.Progress)) {
+	act := m.act("rebuild")
+	r := Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *projections.Config) {
+		c.Tries, c.Now, c.Observe = 1, m.clock, observe
+	})
+	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, projections.RebuildOptions{Act: &act})
+	m.tolerate(err)
+	m.asked()
+	m.outcome(act.ID, err)
+}
+
+// asked notes that an administrator may have changed a paused projection, also one whose process died right after.
+func (m *steered) asked() {
+	if b := m.active(); m.paused && b.Number != m.heldAs {
+		m.held, m.heldAs = m.shown(), b.Number
+	}
+}
+
+// outcome checks that an act of a process that lives has the outcome that the caller saw.
+func (m *steered) outcome(id string, err error) {
+	if errors.Is(err, errKilled) {
+		return
+	}
+	for _, k := range m.kept() {
+		if k.Act.ID == id && (k.Act.Outcome == "" || (k.Act.Outcome == projections.OutcomeSucceeded) != (err == nil)) {
+			m.t.Fatalf("act %+v came to %v", k.Act, err)
+		}
+	}
+}
+
+func (m *steered) kept() []projections.KeptAct {
+	all, err := m.db.KeptActs(m.tb.Context())
+	must(m.t, "read acts", err)
+	return all
+}
+
+func (m *steered) stopped(t *rapid.T) {
+	ctx, cancel := context.WithCancel(m.tb.Context())
+	defer cancel()
+	m.rebuild(ctx, m.db, atPage(t, cancel))
+}
+
+func (m *steered) cancelled(t *rapid.T) {
+	m.rebuild(m.tb.Context(), m.db, atPage(t, func() {
+		_, err := m.db.CancelBuild(m.tb.Context(), m.Projection(m.version).Name, "ada", m.done("cancel"))
+		if !errors.Is(err, projections.ErrNoBuild) { // at the last page it may be done
+			must(t, "cancel", err)
+		}
+	}))
+}
+
+// atPage returns an observer that calls do once, at some page.
+func atPage(t *rapid.T, do func()) func(projections.Progress) {
+	left := rapid.IntRange(1, 4).Draw(t, "page")
+	return func(projections.Progress) {
+		if left--; left == 0 {
+			do()
+		}
+	}
+}
+
+func (m *steered) rollback(db projections.Database) {
+	act := m.act("rollback")
+	_, err := m.runner(db).Rollback(m.tb.Context(), m.Projection(m.version).Name, &act)
+	if errors.Is(err, projections.ErrNoBuild) || errors.Is(err, projections.ErrNewerVersion) || errors.As(err, new(*projections.VersionError)) {
+		return
+	}
+	m.tolerate(err)
+	m.asked()
+	m.outcome(act.ID, err)
+}
+
+func (m *steered) pause(*rapid.T) {
+	hold := projections.Hold{By: "ada", Reason: "test", At: m.now}
+	must(m.t, "pause", m.db.Pause(m.tb.Context(), m.Projection(m.version).Name, hold, m.done("pause")))
+	m.paused, m.held, m.heldAs = true, m.shown(), m.active().Number
+}
+
+func (m *steered) resume(*rapid.T) {
+	err := m.db.Resume(m.tb.Context(), m.Projection(m.version).Name, m.done("resume"))
+	if m.paused == errors.Is(err, projections.ErrNotPaused) {
+		m.t.Fatalf("resume: error is %v", err)
+	}
+	m.paused = false
+}
+
+func (m *steered) prune(t *rapid.T) {
+	_, err := m.db.PruneBuilds(m.tb.Context(), m.Projection(m.version).Name, rapid.IntRange(0, 1).Draw(t, "keep"), m.done("prune"))
+	must(m.t, "prune", err)
+}
+
+// upgrade starts a new binary. Its first catching up makes tables of the new version beside the old ones.
+func (m *steered) upgrade(*rapid.T) {
+	if m.version < 4 {
+		m.version++
+	}
+}
+
+func (m *steered) active() projections.Build {
+	builds, err := m.db.Builds(m.tb.Context(), m.Projection(m.version).Name)
+	must(m.t, "list builds", err)
+	for _, b := range builds {
+		if b.State == projections.BuildActive {
+			return b
+		}
+	}
+	m.t.Fatalf("readers see nothing")
+	return projections.Build{}
+}
+
+func (m *steered) shown() string {
+	b := m.active()
+	return Dump(m.tb.Context(), m.t, m.db, m.Projection(b.Checkpoint.Version))
+}
+
+// check is what holds after every step.
+func (m *steered) check() {
+	b := m.active()
+	if b.Checkpoint.Position < m.seen {
+		m.t.Fatalf("readers went back from position %d to %d", m.seen, b.Checkpoint.Position)
+	}
+	m.seen = b.Checkpoint.Position
+	shown := m.shown()
+	if want := Fold(m.tb.Context(), m.t, m.Projection(b.Checkpoint.Version), m.log, m.seen); shown != want {
+		m.t.Fatalf("build %d of version %d at position %d\n got: %s\nwant: %s", b.Number, b.Checkpoint.Version, m.seen, shown, want)
+	}
+	if m.paused && shown != m.held {
+		m.t.Fatalf("a paused projection changed\n got: %s\nwant: %s", shown, m.held)
+	}
+}
+
+// end brings everything to rest, without handwork.
+func (m *steered) end() {
+	ctx := m.tb.Context()
+	if m.paused {
+		m.resume(m.t)
+	}
+	r := m.runner(m.db)
+	_, err := r.Interrupt(ctx)
+	must(m.t, "interrupt", err)
+	must(m.t, "catch up", r.CatchUp(ctx, 0))
+	_, err = r.Rebuild(ctx, m.Projection(m.version).Name, projections.RebuildOptions{})
+	must(m.t, "rebuild", err)
+	m.check()
+	head, err := m.log.Head(ctx)
+	must(m.t, "read head", err)
+	if m.seen != head {
+		m.t.Fatalf("the tables stand at position %d of %d", m.seen, head)
+	}
+	builds, err := m.db.Builds(ctx, m.Projection(m.version).Name)
+	must(m.t, "list builds", err)
+	for _, b := range builds {
+		if b.State != projections.BuildActive && b.State != projections.BuildRetired {
+			m.t.Fatalf("build %d is %s: a ruin was left", b.Number, b.State)
+		}
+	}
+	for _, k := range m.kept() {
+		if k.Act.Outcome == "" {
+			m.t.Fatalf("act %+v has no outcome", k)
+		}
+	}
+}
+
+var errKilled = errors.New("the process was killed")
+
+// dying returns a database of a process that dies within its next few calls: from then on none of them does anything.
+func (m *steered) dying(t *rapid.T) projections.Database {
+	return &mortal{Database: m.open(), left: rapid.IntRange(0, 12).Draw(t, "calls to live")}
+}
+
+type mortal struct {
+	projections.Database
+	mu   sync.Mutex // guards left
+	left int
+}
+
+// live counts a call that writes, and reports whether the process still lives.
+func (d *mortal) live() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left--; d.left < 0 {
+		return errKilled
+	}
+	return nil
+}
+
+func (d *mortal) CreateBuild(ctx context.Context, p projections.Projection, c projections.Claim) (projections.Lease, error) {
+	if err := d.live(); err != nil {
+		return projections.Lease{}, err
+	}
+	return d.Database.CreateBuild(ctx, p, c)
+}
+
+func (d *mortal) FinishBuild(ctx context.Context, l projections.Lease, p projections.Projection) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.FinishBuild(ctx, l, p) }))
+}
+
+func (d *mortal) ActivateBuild(ctx context.Context, l projections.Lease, a projections.Activation) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.ActivateBuild(ctx, l, a) }))
+}
+
+func (d *mortal) DropBuild(ctx context.Context, l projections.Lease) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.DropBuild(ctx, l) }))
+}
+
+func (d *mortal) WritePage(ctx context.Context, page projections.Page) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.WritePage(ctx, page) }))
+}
+
+func (d *mortal) Acquire(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
+	if err := d.live(); err != nil {
+		return projections.Build{}, err
+	}
+	return d.Database.Acquire(ctx, ref, c)
+}
+
+func (d *mortal) Release(ctx context.Context, l projections.Lease) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.Release(ctx, l) }))
+}
+
+func (d *mortal) ReviveBuild(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
+	if err := d.live(); err != nil {
+		return projections.Build{}, err
+	}
+	return d.Database.ReviveBuild(ctx, ref, c)
+}
+
+func (d *mortal) KeepAct(ctx context.Context, k projections.KeptAct) error {
+	return errors.Join(d.live(), d.alive(func() error { return d.Database.KeepAct(ctx, k) }))
+}
+
+// alive calls do unless the process is dead.
+func (d *mortal) alive(do func() error) error {
+	d.mu.Lock()
+	dead := d.left < 0
+	d.mu.Unlock()
+	if dead {
+		return nil
+	}
+	return do()
+}
