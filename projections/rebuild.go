@@ -57,9 +57,20 @@ const (
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)
 	if err != nil {
-		return report, fmt.Errorf("rebuild %s: %w", name, err)
+		return report, fmt.Errorf("rebuild %s: %w", name, errors.Join(err, r.keepFailed(ctx, name, options.Act, err)))
 	}
 	return report, nil
+}
+
+// keepFailed keeps an act that came to nothing before it had a build.
+func (r *Runner) keepFailed(ctx context.Context, name string, act *domain.AdminActed, cause error) error {
+	if act == nil || act.Outcome != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
+	defer cancel()
+	act.Outcome, act.Detail = OutcomeFailed, cause.Error()
+	return r.db.KeepAct(ctx, KeptAct{Act: *act, Ref: Ref{Projection: name}})
 }
 
 func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {

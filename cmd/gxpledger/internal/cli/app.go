@@ -169,7 +169,7 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	if err := v.runner.CatchUp(ctx, 0); err != nil {
+	if err := a.bring(ctx, v.runner, 0, nil); err != nil {
 		return nil, err
 	}
 	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
