@@ -155,9 +155,9 @@ func stateWord(s projections.State) any {
 		return render.Good.Of(string(s))
 	case projections.StateCatchingUp, projections.StatePaused, projections.StateAbsent:
 		return string(s)
-	default:
-		return render.Bad.Of(string(s))
+	case projections.StateStalled, projections.StateFaulted, projections.StateMismatched:
 	}
+	return render.Bad.Of(string(s))
 }
 
 // whyState says why a projection is not live.

@@ -32,14 +32,14 @@ type projectionState struct {
 // Handler returns what is served:
 //
 //	/metrics             for Prometheus
-//	/livez               200 as long as the process answers
+//	/livez               204 as long as the process answers
 //	/readyz              200 while the log and the tables can be read and no projection is stalled, faulted, mismatched
 //	                     or absent, else 503; a projection that catches up, is paused or is being rebuilt is ready
 //	/healthz/projections the same as a document, always 200
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, map[string]bool{"live": true}) })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		h := m.health(r.Context())
 		code := http.StatusOK
@@ -72,11 +72,16 @@ func (m *Metrics) health(ctx context.Context) health {
 	return h
 }
 
-func write(w http.ResponseWriter, code int, document any) {
+func write(w http.ResponseWriter, code int, document health) {
+	body, err := json.Marshal(document)
+	if err != nil {
+		http.Error(w, "the state of the projections cannot be written", http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(document) // a client that went away needs no answer
+	_, _ = w.Write(append(body, '\n')) // a client that went away needs no answer
 }
 
 // Limits on clients. A collection answers within patience.
