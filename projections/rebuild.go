@@ -21,7 +21,7 @@ type RebuildOptions struct {
 	Fresh bool
 	// Act, when set, is the act of the administrator who asked for it, without an outcome. It is kept from the beginning,
 	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
-	// rebuild fails. The caller moves it to the log, see [Controller].
+	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *HeldError.
 	Act *domain.AdminActed
 }
 
@@ -62,9 +62,10 @@ func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOption
 	return report, nil
 }
 
-// keepFailed keeps an act that came to nothing before it had a build.
+// keepFailed keeps an act that came to nothing before it had a build. One that another process kept from beginning is the
+// caller's, who may try again.
 func (r *Runner) keepFailed(ctx context.Context, name string, act *domain.AdminActed, cause error) error {
-	if act == nil || act.Outcome != "" {
+	if act == nil || act.Outcome != "" || errors.Is(cause, ErrLeaseHeld) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)

@@ -33,6 +33,7 @@ type app struct {
 	json    bool
 	colour  render.ColourMode
 	verbose bool
+	lease   lease // how long a process that died keeps others from writing tables
 }
 
 func newApp(s System) *app {
@@ -42,6 +43,9 @@ func newApp(s System) *app {
 	}
 	if url, ok := s.Env("GXPLEDGER_LOG"); ok {
 		a.log.text = url
+	}
+	if text, ok := s.Env("GXPLEDGER_LEASE"); ok {
+		a.lease.text = text
 	}
 	return a
 }
@@ -139,7 +143,7 @@ func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, err
 // newRunner returns a runner of all projections from log to db.
 func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projections.Runner, error) {
 	logger := a.logger()
-	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
+	config := a.runnerConfig()
 	config.Observe = func(p projections.Progress) {
 		logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
@@ -153,7 +152,9 @@ func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (
 		return projections.Report{}, err
 	}
 	defer done()
-	report, cause := runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
+	report, cause := s.outwait(ctx, o.app, &act, func() (projections.Report, error) {
+		return runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
+	})
 	return report, unfinished(ctx, "rebuild", name, cause)
 }
 
@@ -182,7 +183,7 @@ func (a *app) watchedRunner(ctx context.Context, v *view, what string) (runner *
 		return nil, nil, err
 	}
 	watch := newWatch(a, what, head)
-	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
+	config := a.runnerConfig()
 	config.Observe = watch.observe
 	runner, err = projections.NewRunner(v.log, v.tables, tables.All(), config)
 	return runner, watch.done, err

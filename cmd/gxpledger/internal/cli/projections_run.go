@@ -12,7 +12,6 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
@@ -60,7 +59,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		config := projections.DefaultConfig(o.app.system.Now, eventstore.Decode, processName())
+		config := o.app.runnerConfig()
 		config.Observe = metrics.Observe
 		runner, err := projections.NewRunner(s.log, s.tables, tables.All(), config)
 		if err != nil {

@@ -214,7 +214,7 @@ func (o *acting) rollback(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		report, err := runner.Rollback(ctx, name, &act)
+		report, err := s.outwait(ctx, o.app, &act, func() (projections.Report, error) { return runner.Rollback(ctx, name, &act) })
 		done()
 		switch {
 		case errors.Is(err, projections.ErrNoBuild):
