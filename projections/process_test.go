@@ -26,8 +26,11 @@ const playEvents = 400 * countedBatch
 // play is what a child process does with the tables at path. It writes a line for each step.
 func play(part, path string) error {
 	ctx := context.Background()
-	if part == "reader" {
+	switch part {
+	case "reader":
 		return read(ctx, path, os.Stdout, os.Stdin)
+	case "sleep":
+		return sleep(path)
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Now: time.Now})
 	if err != nil {
