@@ -190,14 +190,14 @@ func TestReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 	growing := make(chan struct{})
 	go func() { // scans go on meanwhile
 		defer close(growing)
-		for range 300 {
+		for range 600 {
 			log.grow()
 			if pace(ctx) != nil {
 				return
 			}
 		}
 	}()
-	for range 5 {
+	for range 10 {
 		report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 		must(t, err)
 		if report.Checkpoint.Position < 100*countedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {

@@ -24,7 +24,7 @@ func newProjections(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: chooseCommand,
 	}
-	cmd.AddCommand(newProjectionsStatus(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a), newProjectionsRollback(a),
+	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a), newProjectionsRollback(a),
 		newProjectionsPause(a), newProjectionsResume(a), newProjectionsSkip(a), newProjectionsPrune(a))
 	return cmd
 }

@@ -233,6 +233,7 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"projections skip 7 --reason x":                 {1, []string{"no projection stands at position 7"}},
 		"projections skip audits 7 --reason x":          {2, []string{"did you mean audit?"}},
 		"projections skip audit 7 --reason x":           {1, []string{"audit does not stand at position 7"}},
+		"projections builds audits":                     {2, []string{"did you mean audit?"}},
 		"projections run --metrics 9464":                {2, []string{"want HOST:PORT"}},
 		"projections run --metrics 0.0.0.0:0":           {2, []string{"can be reached from other machines"}},
 		"scans extra":                                   {2, []string{"takes no arguments"}},
@@ -265,7 +266,7 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	d := newDesk(t)
 	for _, command := range []string{
 		"scans", "show", "history", "diff", "gaps", "audit", "content", "log", "projections", "projections status",
-		"projections rebuild", "projections run", "projections pause", "projections resume", "projections cancel", "projections skip",
+		"projections builds", "projections rebuild", "projections run", "projections pause", "projections resume", "projections cancel", "projections skip",
 		"projections rollback", "projections prune", "verify",
 	} {
 		got := d.bare(t.Context(), append(strings.Fields(command), "--help")...).wantCode(0)

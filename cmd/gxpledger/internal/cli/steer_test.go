@@ -78,6 +78,10 @@ func TestARollbackAndAPruneAreRecorded(t *testing.T) {
 	if b := out.Rebuilt[0]; b.Build != 1 || b.Replaced != 2 || b.From != 20 || !b.Compared {
 		t.Errorf("rolled back %+v, want build 1 in place of build 2, from position 20", b)
 	}
+	d.run("projections", "builds", "history").wantCode(0).golden("projections_builds.txt")
+	if got := d.run("projections", "builds", "--json").wantCode(0); strings.Count(got.stdout, `"sha256"`) != 15+1+2*2 {
+		t.Errorf("builds --json writes %s, want the digests of every table of four builds", got.stdout)
+	}
 	d.run("projections", "prune", "history", "--reason", "room", "--actor", "admin").wantCode(0).golden("projections_prune.txt")
 	d.run("projections", "prune", "history", "--reason", "room", "--actor", "admin").wantCode(0).golden("projections_prune_nothing.txt")
 	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_rollback.txt")
