@@ -102,4 +102,3 @@ func buildOf(b projections.Build, digests []projections.Digest) buildDocument {
 	}
 	return out
 }
-
