@@ -113,6 +113,7 @@ type Features struct {
 	Durable         bool   // an acknowledged batch survives kill -9 and power loss
 	DensePositions  bool   // 1, 2, 3 and so on without a gap
 	SharedByProcess bool   // several processes may append and read at the same time
+	UniqueIDs       bool   // an id that stands anywhere in the log is refused; without it, one that stands in the batch's stream
 	MaxBatchBytes   int64  // largest sum of data and metadata of a batch; 0 means no limit but memory
 }
 

@@ -25,11 +25,11 @@
 //
 // # What differs from the SQL logs
 //
-// The server compares ids only where an append wants to stand. An id that stands anywhere else in the log is refused by
-// esdbserver, and not noticed by EventStoreDB. RecordedAt never falls within a process nor within a stream; processes
-// whose clocks differ may record times that fall between streams. Appends of one
-// handle are written one at a time, but for those to esdbserver. Snapshots are
-// kept in Options.CacheDir, or in memory. A content is at most one append large.
+// An EventStoreDB compares ids only where an append wants to stand. Ids that tell when they were made, as those of the
+// engine do, are therefore looked for in the stream before each append, as far back as that time; one that stands in
+// another stream is refused by esdbserver alone. RecordedAt never falls within a process nor within a stream; processes
+// whose clocks differ may record times that fall between streams. Appends of one handle are written one at a time, but for
+// those to esdbserver. Snapshots are kept in Options.CacheDir, or in memory. A content is at most one append large.
 //
 // # What the client leaves behind
 //

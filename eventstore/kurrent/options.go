@@ -20,7 +20,7 @@ const (
 // maxEventBytes is the largest event that any server takes: a record of it has at most 16 MiB.
 const maxEventBytes = 16<<20 - 64<<10
 
-// Options say how to open a log.
+// Options say how to open a log. What is set here goes before what the connection string says.
 type Options struct {
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
@@ -18,7 +19,7 @@ import (
 // A server of package esdbserver keeps the time itself. It must not be taken for one that kept that of a copy.
 func TestAServerThatKeepsTheTimeTakesNoCopy(t *testing.T) {
 	t.Parallel()
-	log := open(t, newMemory(t).url(), options())
+	log := open(t, newMemory(t).URL(), options())
 	b := batch("s", 0, 2)
 	b.RecordedAt = time.Now().Add(time.Hour)
 	if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrInvalid) || !strings.Contains(err.Error(), "copy to the log that it serves") {
@@ -32,14 +33,14 @@ func TestAServerThatKeepsTheTimeTakesNoCopy(t *testing.T) {
 // A server like EventStoreDB keeps what the metadata says.
 func TestAServerThatTakesTheTimeKeepsThatOfACopy(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	eventstoretest.KeepsRecordedTimes(t, open(t, url, options()))
 }
 
 // What another process recorded counts, too: a copy must not go behind it.
 func TestAHandleKnowsTheTimesOfOthers(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	mustAppend(t, open(t, url, options()), batch("s", 0, 1))
 	late := batch("t", 0, 1)
 	late.RecordedAt = time.Unix(1, 0)
@@ -51,7 +52,7 @@ func TestAHandleKnowsTheTimesOfOthers(t *testing.T) {
 // Positions of the server have gaps, so that the copy is told apart from its original by them alone.
 func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	first, there, back := memory.New(time.Now), open(t, url, options()), memory.New(time.Now)
 	for n := range 3 {
 		b := batch("s", n, 2)

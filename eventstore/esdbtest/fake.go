@@ -1,0 +1,174 @@
+package esdbtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// Fake is a server that holds what a test says, whatever a log would make of it. What is cut is seen by reads of a stream
+// only through its metadata: nothing is scavenged until Forget. It is safe for concurrent use.
+type Fake struct {
+	api.UnimplementedStreamsServer
+
+	url string
+
+	mu         sync.Mutex // guards all below
+	all        []*event
+	tombstoned map[string]bool
+	leader     map[string]int // calls by what they say of requires-leader
+	strange    bool           // the next read of a stream answers what no client expects
+	grown      chan struct{}  // closed and made anew when an event comes
+}
+
+type event = api.ReadResp_ReadEvent_RecordedEvent
+
+// Gap is between the positions of two events of a [Fake].
+const Gap = 100
+
+// StartFake starts a fake, which runs until tb ends.
+func StartFake(tb testing.TB) *Fake {
+	tb.Helper()
+	listener, err := listen(tb, "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := &Fake{
+		url: fmt.Sprintf("esdb://%s?tls=false", listener.Addr()), tombstoned: map[string]bool{}, leader: map[string]int{},
+		grown: make(chan struct{}),
+	}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(17 << 20))
+	api.RegisterStreamsServer(server, f)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	tb.Cleanup(func() {
+		server.Stop()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+	})
+	return f
+}
+
+// URL returns the connection string for package kurrent.
+func (f *Fake) URL() string { return f.url }
+
+// see counts what a call says of requires-leader.
+func (f *Fake) see(ctx context.Context) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leader[fmt.Sprint(md.Get("requires-leader"))]++
+}
+
+// Leader returns how many calls there were, by what they say of requires-leader.
+func (f *Fake) Leader() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.leader)
+}
+
+// BeStrange makes the next read of a stream answer what no client expects.
+func (f *Fake) BeStrange() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.strange = true
+}
+
+// Put adds an event behind all others.
+func (f *Fake) Put(stream string, revision uint64, name string, data, meta []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.add(&api.AppendReq_ProposedMessage{
+		Id:       &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}},
+		Metadata: map[string]string{"type": name, "content-type": "application/json"}, Data: data, CustomMetadata: meta,
+	}, stream, revision)
+}
+
+// PutBatch adds events of a batch as package kurrent would, those whose index is in indexes.
+func (f *Fake) PutBatch(stream string, first uint64, size int, indexes ...int) {
+	for _, i := range indexes {
+		meta, err := json.Marshal(eventstore.Meta{Actor: "a", Index: i, Size: size, Attempt: 1})
+		if err != nil {
+			panic(err) // it is always JSON
+		}
+		f.Put(stream, first+uint64(i), "test.v1", []byte("{}"), meta)
+	}
+}
+
+// Settings sets the metadata of a stream, such as {"$maxCount":1}, as an administrator does.
+func (f *Fake) Settings(stream, settings string) {
+	name := "$$" + stream
+	f.Put(name, uint64(len(f.Of(name))), "$metadata", []byte(settings), nil)
+}
+
+// Forget makes the server as if it never had, or had scavenged, the first n events of a stream.
+func (f *Fake) Forget(stream string, n uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = slices.DeleteFunc(f.all, func(e *event) bool { return nameOf(e) == stream && e.GetStreamRevision() < n })
+}
+
+// Bury deletes a stream for ever, as an administrator does.
+func (f *Fake) Bury(stream string) {
+	f.Put(stream, tombstone, "$streamDeleted", nil, nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tombstoned[stream] = true
+}
+
+// tombstone is the number of the event that ends a stream for ever.
+const tombstone = 1<<63 - 1
+
+// add needs mu.
+func (f *Fake) add(m *api.AppendReq_ProposedMessage, stream string, revision uint64) {
+	position := Gap * uint64(1)
+	if n := len(f.all); n > 0 {
+		position = f.all[n-1].GetCommitPosition() + Gap
+	}
+	m.Metadata["created"] = strconv.FormatInt(time.Now().UnixNano()/100, 10)
+	f.all = append(f.all, &event{
+		Id: m.GetId(), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}, StreamRevision: revision,
+		CommitPosition: position, PreparePosition: position, Metadata: m.GetMetadata(), Data: m.GetData(),
+		CustomMetadata: m.GetCustomMetadata(),
+	})
+	close(f.grown)
+	f.grown = make(chan struct{})
+}
+
+// Of returns the events of a stream, "" for all.
+func (f *Fake) Of(stream string) []*api.ReadResp_ReadEvent_RecordedEvent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.of(stream)
+}
+
+// of needs mu.
+func (f *Fake) of(stream string) []*event {
+	if stream == "" {
+		return slices.Clone(f.all)
+	}
+	var found []*event
+	for _, e := range f.all {
+		if nameOf(e) == stream {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func nameOf(e *event) string { return string(e.GetStreamIdentifier().GetStreamName()) }
