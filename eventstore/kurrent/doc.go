@@ -27,7 +27,8 @@
 //
 // An EventStoreDB compares ids only where an append wants to stand. Ids that tell when they were made, as those of the
 // engine do, are therefore looked for in the stream before each append, as far back as that time; one that stands in
-// another stream is refused by esdbserver alone. RecordedAt never falls within a process nor within a stream; processes
+// another stream is refused by esdbserver alone. Of handles that append one batch at the same moment each may be told that
+// it wrote it, which is written once. RecordedAt never falls within a process nor within a stream; processes
 // whose clocks differ may record times that fall between streams. Appends of one handle are written one at a time, but for
 // those to esdbserver. Snapshots are kept in Options.CacheDir, or in memory. A content is at most one append large.
 //

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 // nobody can close it any more. These are the goroutines of gRPC's client in one. Where no server was lost there are none:
 // see TestClosingLeavesNothingBehind.
 func TestMain(m *testing.M) {
+	store(nil).Child()
 	goleak.VerifyTestMain(
 		m,
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
@@ -167,12 +169,9 @@ func TestConformance(t *testing.T) {
 			t.Helper()
 			return newMemory(t).URL()
 		},
-		"OverSQLite":     overSQLite,
-		"OverPostgreSQL": overPostgreSQL,
-		"LikeEventStoreDB": func(t *testing.T) string {
-			t.Helper()
-			return esdbtest.StartFake(t).URL()
-		},
+		"OverSQLite":       overSQLite,
+		"OverPostgreSQL":   overPostgreSQL,
+		"LikeEventStoreDB": likeEventStoreDB,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,6 +185,38 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// store is how handles and processes share the log on one server, and a folder for snapshots.
+func store(start func(t *testing.T) string) eventstoretest.Store {
+	return eventstoretest.Store{
+		Create: func(t *testing.T) string {
+			t.Helper()
+			return start(t) + " " + t.TempDir()
+		},
+		Open: func(ctx context.Context, where string) (eventstore.Log, error) {
+			o := options()
+			url, dir, _ := strings.Cut(where, " ")
+			o.CacheDir = dir
+			return kurrent.Open(ctx, url, o)
+		},
+	}
+}
+
+func TestHandlesAndProcessesShareALog(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) string{"OverSQLite": overSQLite, "LikeEventStoreDB": likeEventStoreDB} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eventstoretest.RunShared(t, store(start))
+		})
+	}
+}
+
+// likeEventStoreDB returns the address of a server that differs from ours as EventStoreDB does.
+func likeEventStoreDB(t *testing.T) string {
+	t.Helper()
+	return esdbtest.StartFake(t).URL()
 }
 
 // overSQLite returns the address of a server over a new SQLite log.

@@ -124,7 +124,7 @@ func (l *Log) ID() uuid.UUID { return l.identity.id }
 // Features implements [eventstore.Log].
 func (l *Log) Features() eventstore.Features {
 	return eventstore.Features{
-		Name: "PostgreSQL", Durable: l.identity.durable, DensePositions: true, SharedByProcess: true, UniqueIDs: true,
+		Name: "PostgreSQL", Durable: l.identity.durable, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true,
 		MaxBatchBytes: maxBatchBytes,
 	}
 }

@@ -32,9 +32,10 @@ func newLogCopy(a *app) *cobra.Command {
 			"one that is complete is left as it is; a log that holds anything else is refused.\n\n" +
 			"A log is named as for --log, or, the SQLite log of a home, by sqlite:FOLDER. A log on PostgreSQL must have been made by\n" +
 			"migrate up. The copy has an id of its own: tables that were made from the original are not used with it until they are\n" +
-			"made anew by projections rebuild --all --adopt-log.",
+			"made anew by projections rebuild --all --adopt-log. Positions are the same, but where an EventStoreDB is one of the two.",
 		Example: "  gxpledger log copy --from sqlite:.gxpledger --to postgres://USER@HOST/DATABASE --reason \"a second machine\"\n" +
-			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"",
+			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"\n" +
+			"  gxpledger log copy --from sqlite:.gxpledger --to esdb://USER:PASSWORD@HOST --reason \"a cluster\"",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
@@ -175,6 +176,10 @@ func (o *logCopyOptions) show(c eventstore.Copied) error {
 	screen.Blank()
 	for _, hash := range c.Lost {
 		screen.Line("%s content %s is named by events, and the original does not hold it either", render.Bad.Of("lost"), hash)
+	}
+	if c.Raised > 0 {
+		screen.Line("%s fell behind the one before in the original, which had several writers: the copy gives that one's time instead.",
+			render.Count(int(c.Raised), "recorded time")) //nolint:gosec // nor recorded times
 	}
 	screen.Line("%s", render.Good.Of("Every event of the copy was compared with the original, and every content was read back."))
 	screen.Line("The copy has an id of its own. Tables that were made from the original have to be made anew, in a home that has some:")
