@@ -28,7 +28,8 @@ type Fake struct {
 	url string
 
 	mu         sync.Mutex // guards all below
-	all        []*event
+	all        []*event   // is only added to, or replaced, as are streams: whoever got a part of it may keep it
+	streams    map[string][]*event
 	tombstoned map[string]bool
 	leader     map[string]int // calls by what they say of requires-leader
 	strange    bool           // the next read of a stream answers what no client expects
@@ -48,7 +49,7 @@ func StartFake(tb testing.TB) *Fake {
 		tb.Fatal(err)
 	}
 	f := &Fake{
-		url: fmt.Sprintf("esdb://%s?tls=false", listener.Addr()), tombstoned: map[string]bool{}, leader: map[string]int{},
+		url: fmt.Sprintf("esdb://%s?tls=false", listener.Addr()), streams: map[string][]*event{}, tombstoned: map[string]bool{}, leader: map[string]int{},
 		grown: make(chan struct{}),
 	}
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(17 << 20))
@@ -120,7 +121,9 @@ func (f *Fake) Settings(stream, settings string) {
 func (f *Fake) Forget(stream string, n uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.all = slices.DeleteFunc(f.all, func(e *event) bool { return nameOf(e) == stream && e.GetStreamRevision() < n })
+	gone := func(e *event) bool { return nameOf(e) == stream && e.GetStreamRevision() < n }
+	f.all = slices.DeleteFunc(slices.Clone(f.all), gone)
+	f.streams[stream] = slices.DeleteFunc(slices.Clone(f.streams[stream]), gone)
 }
 
 // Bury deletes a stream for ever, as an administrator does.
@@ -141,34 +144,24 @@ func (f *Fake) add(m *api.AppendReq_ProposedMessage, stream string, revision uin
 		position = f.all[n-1].GetCommitPosition() + Gap
 	}
 	m.Metadata["created"] = strconv.FormatInt(time.Now().UnixNano()/100, 10)
-	f.all = append(f.all, &event{
+	e := &event{
 		Id: m.GetId(), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)}, StreamRevision: revision,
 		CommitPosition: position, PreparePosition: position, Metadata: m.GetMetadata(), Data: m.GetData(),
 		CustomMetadata: m.GetCustomMetadata(),
-	})
+	}
+	f.all, f.streams[stream] = append(f.all, e), append(f.streams[stream], e)
 	close(f.grown)
 	f.grown = make(chan struct{})
 }
 
-// Of returns the events of a stream, "" for all.
+// Of returns the events of a stream, "" for all. The caller does not change the slice.
 func (f *Fake) Of(stream string) []*api.ReadResp_ReadEvent_RecordedEvent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.of(stream)
-}
-
-// of needs mu.
-func (f *Fake) of(stream string) []*event {
 	if stream == "" {
-		return slices.Clone(f.all)
+		return f.all
 	}
-	var found []*event
-	for _, e := range f.all {
-		if nameOf(e) == stream {
-			found = append(found, e)
-		}
-	}
-	return found
+	return f.streams[stream]
 }
 
 func nameOf(e *event) string { return string(e.GetStreamIdentifier().GetStreamName()) }

@@ -39,7 +39,7 @@ func (f *Fake) Append(call api.Streams_AppendServer) error {
 	if f.tombstoned[stream] {
 		return deleted(call.SetTrailer, stream)
 	}
-	held := f.of(stream)
+	held := f.streams[stream]
 	next := end(held)
 	want := next
 	switch {

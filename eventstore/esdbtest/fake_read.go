@@ -1,6 +1,7 @@
 package esdbtest
 
 import (
+	"iter"
 	"math"
 	"slices"
 
@@ -21,7 +22,7 @@ func (f *Fake) Read(request *api.ReadReq, call api.Streams_ReadServer) error {
 	}
 	stream := string(o.GetStream().GetStreamIdentifier().GetStreamName())
 	f.mu.Lock()
-	strange, gone, events := f.strange, f.tombstoned[stream], f.of(stream)
+	strange, gone, events := f.strange, f.tombstoned[stream], f.streams[stream]
 	f.strange = false
 	f.mu.Unlock()
 	switch {
@@ -34,24 +35,35 @@ func (f *Fake) Read(request *api.ReadReq, call api.Streams_ReadServer) error {
 			StreamIdentifier: o.GetStream().GetStreamIdentifier(),
 		}}})
 	}
-	from := o.GetStream().GetRevision()
-	if o.GetReadDirection() == api.ReadReq_Options_Backwards {
-		slices.Reverse(events)
-		if o.GetStream().GetEnd() != nil {
-			from = math.MaxUint64
-		}
-		events = slices.DeleteFunc(events, func(e *event) bool { return e.GetStreamRevision() > from })
-	} else {
-		events = slices.DeleteFunc(events, func(e *event) bool { return e.GetStreamRevision() < from })
+	at := slices.IndexFunc(events, func(e *event) bool { return e.GetStreamRevision() >= o.GetStream().GetRevision() })
+	if at < 0 || o.GetStream().GetEnd() != nil {
+		at = len(events)
 	}
-	return send(call, events, o.GetCount())
+	if o.GetReadDirection() != api.ReadReq_Options_Backwards {
+		return send(call, slices.Values(events[at:]), o.GetCount())
+	}
+	if at < len(events) && events[at].GetStreamRevision() == o.GetStream().GetRevision() {
+		at++ // it begins with that one
+	}
+	return send(call, backwards(events[:at]), o.GetCount())
 }
 
-func send(call api.Streams_ReadServer, events []*event, count uint64) error {
-	for i, e := range events {
-		if uint64(i) == count {
+func backwards(events []*event) iter.Seq[*event] {
+	return func(yield func(*event) bool) {
+		for _, e := range slices.Backward(events) {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func send(call api.Streams_ReadServer, events iter.Seq[*event], count uint64) error {
+	for e := range events {
+		if count == 0 {
 			break
 		}
+		count--
 		if err := call.Send(&api.ReadResp{Content: &api.ReadResp_Event{Event: &api.ReadResp_ReadEvent{Event: e}}}); err != nil {
 			return err
 		}
@@ -61,22 +73,21 @@ func send(call api.Streams_ReadServer, events []*event, count uint64) error {
 
 func (f *Fake) readAll(o *api.ReadReq_Options, call api.Streams_ReadServer) error {
 	events := f.Of("")
-	backwards := o.GetReadDirection() == api.ReadReq_Options_Backwards
+	back := o.GetReadDirection() == api.ReadReq_Options_Backwards
+	at := 0
+	if back {
+		at = len(events)
+	}
 	if o.GetAll().GetPosition() != nil {
-		at, err := place(events, o)
-		switch {
-		case err != nil:
+		var err error
+		if at, err = place(events, o); err != nil {
 			return err
-		case backwards:
-			events = events[:at]
-		default:
-			events = events[at:]
 		}
 	}
-	if backwards {
-		slices.Reverse(events)
+	if back {
+		return send(call, backwards(events[:at]), o.GetCount())
 	}
-	return send(call, events, o.GetCount())
+	return send(call, slices.Values(events[at:]), o.GetCount())
 }
 
 // place returns the index of the event at the position that a call names. Only those of events can be read from.
@@ -107,9 +118,9 @@ func (f *Fake) follow(o *api.ReadReq_Options, call api.Streams_ReadServer) error
 	}
 	for live := false; ; live = true {
 		f.mu.Lock()
-		fresh, grown := slices.Clone(f.all[min(next, len(f.all)):]), f.grown
+		fresh, grown := f.all[min(next, len(f.all)):], f.grown
 		f.mu.Unlock()
-		if err := send(call, fresh, math.MaxUint64); err != nil {
+		if err := send(call, slices.Values(fresh), math.MaxUint64); err != nil {
 			return err
 		}
 		next += len(fresh)

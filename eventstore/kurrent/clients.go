@@ -129,8 +129,7 @@ func (c *clients) join() (*generation, error) {
 			return nil, err
 		}
 		c.current = g
-		c.flights++
-		g.flights++ // the probe is one, too
+		g.flights++ // the probe is one, too; nobody waits for it when the log is closed
 		go c.probe(g)
 	}
 	c.flights++
@@ -172,7 +171,7 @@ const attempting = "discovery attempt %v/%v"
 
 // probe lets the client find a server.
 func (c *clients) probe(g *generation) {
-	defer c.leave(g)
+	defer c.release(g)
 	defer close(g.ready)
 	g.err = contain(func() error {
 		_, err := g.client.GetServerVersion()
@@ -193,12 +192,18 @@ func (c *clients) retire(g *generation) {
 // leave ends a flight with g.
 func (c *clients) leave(g *generation) {
 	c.mu.Lock()
-	g.flights--
-	c.flights--
-	last := g.retired && g.flights == 0
-	if c.ended && c.flights == 0 {
+	if c.flights--; c.ended && c.flights == 0 {
 		close(c.landed)
 	}
+	c.mu.Unlock()
+	c.release(g)
+}
+
+// release closes the client of g when nobody is inside any more and nobody will be.
+func (c *clients) release(g *generation) {
+	c.mu.Lock()
+	g.flights--
+	last := g.retired && g.flights == 0
 	c.mu.Unlock()
 	if last {
 		_ = g.client.Close() // it has no error to give

@@ -40,37 +40,44 @@ func parseParameters(query string) (own parameters, rest string, err error) {
 	if err != nil {
 		return own, "", errors.New("the parameters behind ? cannot be read: percent-encode what is special in them")
 	}
-	seen := map[string]bool{}
-	for name, values := range all {
-		known, ok := knownParameter(name)
+	seen, others := map[string]bool{}, url.Values{}
+	for given, values := range all {
+		name, ok := knownParameter(given)
 		switch {
 		case !ok:
-			return own, "", fmt.Errorf("there is no parameter %q: want %s", name, strings.Join(knownParameters(), ", "))
-		case len(values) > 1, seen[known]:
-			return own, "", fmt.Errorf("parameter %s is given twice", known)
+			return own, "", fmt.Errorf("there is no parameter %q: want %s", given, strings.Join(knownParameters(), ", "))
+		case len(values) > 1, seen[name]:
+			return own, "", fmt.Errorf("parameter %s is given twice", name)
 		}
-		seen[known] = true
-		switch known {
-		case prefixParameter:
-			own.prefix = values[0]
-		case maxAppendParameter:
-			if own.maxAppend, err = strconv.ParseInt(values[0], 10, 64); err != nil || own.maxAppend < 1 {
-				return own, "", fmt.Errorf("parameter %s is %q: want a number of bytes, such as 16777216", known, values[0])
-			}
-		case "defaultDeadline":
-			if n, err := strconv.ParseInt(values[0], 10, 32); err != nil || n < 1 { // the client would pass over it
-				return own, "", fmt.Errorf("parameter %s is %q: want milliseconds, such as 30000", known, values[0])
-			}
-		case "maxDiscoverAttempts":
-			own.attempts = true
+		seen[name] = true
+		if err := own.take(name, values[0]); err != nil {
+			return own, "", fmt.Errorf("parameter %s is %w", name, err)
+		}
+		if name != prefixParameter && name != maxAppendParameter {
+			others.Set(name, values[0])
 		}
 	}
-	for name := range all {
-		if known, _ := knownParameter(name); known == prefixParameter || known == maxAppendParameter {
-			all.Del(name)
+	return own, others.Encode(), nil
+}
+
+// take keeps the value of a parameter, if it is one that matters to the log. Its errors begin with the value.
+func (p *parameters) take(name, value string) (err error) {
+	switch name {
+	case prefixParameter:
+		p.prefix = value
+		return checkPrefix(value)
+	case maxAppendParameter:
+		if p.maxAppend, err = strconv.ParseInt(value, 10, 64); err != nil || p.maxAppend < 1 {
+			return fmt.Errorf("%q: want a number of bytes, such as 16777216", value)
 		}
+	case "defaultDeadline":
+		if n, err := strconv.ParseInt(value, 10, 32); err != nil || n < 1 { // the client would pass over it
+			return fmt.Errorf("%q: want milliseconds, such as 30000", value)
+		}
+	case "maxDiscoverAttempts":
+		p.attempts = true
 	}
-	return own, all.Encode(), nil
+	return nil
 }
 
 func knownParameters() []string {

@@ -96,6 +96,9 @@ func checkPorts(hosts string) error {
 		hosts = hosts[:end]
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
+		if strings.HasPrefix(host, "[") {
+			return fmt.Errorf("host %s: the client takes no IPv6 address, want a name or an IPv4 address", host)
+		}
 		if _, port, ok := strings.Cut(host, ":"); ok {
 			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 				return fmt.Errorf("port %q: want a number from 1 to 65535", port)

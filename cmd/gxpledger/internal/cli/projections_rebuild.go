@@ -151,7 +151,7 @@ func (o *rebuildOptions) rebuild(ctx context.Context, v *view, recorder *eventst
 	progress := o.app.progress()
 	defer progress.Done()
 	runner, err := o.app.watchedRunner(v, func(p projections.Progress) {
-		progress.Say(fmt.Sprintf("rebuilding %s: event %d of %d", name, p.Events, head))
+		progress.Say(fmt.Sprintf("rebuilding %s: position %d of %d", name, p.Position, head))
 	})
 	if err != nil {
 		return projections.Report{}, err
