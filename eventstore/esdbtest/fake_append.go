@@ -94,11 +94,21 @@ func deleted(trailer func(metadata.MD), stream string) error {
 func (f *Fake) Delete(_ context.Context, request *api.DeleteReq) (*api.DeleteResp, error) {
 	stream := string(request.GetOptions().GetStreamIdentifier().GetStreamName())
 	f.Settings(stream, fmt.Sprintf(`{"$tb":%d}`, uint64(tombstone)))
-	return &api.DeleteResp{}, nil
+	return &api.DeleteResp{PositionOption: &api.DeleteResp_Position_{Position: &api.DeleteResp_Position{
+		CommitPosition: f.last(), PreparePosition: f.last(),
+	}}}, nil
 }
 
 // Tombstone deletes a stream for ever.
 func (f *Fake) Tombstone(_ context.Context, request *api.TombstoneReq) (*api.TombstoneResp, error) {
 	f.Bury(string(request.GetOptions().GetStreamIdentifier().GetStreamName()))
-	return &api.TombstoneResp{}, nil
+	return &api.TombstoneResp{PositionOption: &api.TombstoneResp_Position_{Position: &api.TombstoneResp_Position{
+		CommitPosition: f.last(), PreparePosition: f.last(),
+	}}}, nil
+}
+
+// last is the position of the last event.
+func (f *Fake) last() uint64 {
+	all := f.Of("")
+	return all[len(all)-1].GetCommitPosition()
 }

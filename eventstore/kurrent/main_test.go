@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -241,25 +239,6 @@ func overPostgreSQL(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return esdbtest.Start(t, behind).URL()
-}
-
-// A real server is asked to do what the stand-ins do, where there is one.
-func TestConformanceOfARealServer(t *testing.T) {
-	t.Parallel()
-	url, ok := os.LookupEnv("GXPLEDGER_TEST_ESDB_URL")
-	if !ok {
-		t.Skip("NOT TESTED: a real KurrentDB. Set GXPLEDGER_TEST_ESDB_URL to the connection string of one whose MaxAppendSize is 8 MiB or more")
-	}
-	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
-		t.Helper()
-		o := options()
-		o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
-		log, err := kurrent.Open(within(t), url, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return log
-	})
 }
 
 func blob(text string) eventstore.Blob {

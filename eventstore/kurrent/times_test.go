@@ -2,7 +2,6 @@ package kurrent_test
 
 import (
 	"errors"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -81,15 +80,4 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 			t.Errorf("event %d came back as\n %+v\nwant\n %+v", i, r, records[i])
 		}
 	}
-}
-
-func TestARealServerKeepsTheTimesOfACopy(t *testing.T) {
-	t.Parallel()
-	url, ok := os.LookupEnv("GXPLEDGER_TEST_ESDB_URL")
-	if !ok {
-		t.Skip("NOT TESTED: a real KurrentDB. Set GXPLEDGER_TEST_ESDB_URL to the connection string of one whose MaxAppendSize is 8 MiB or more")
-	}
-	o := options()
-	o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
-	eventstoretest.KeepsRecordedTimes(t, open(t, url, o))
 }
