@@ -25,7 +25,7 @@ func (a *app) checkLog(*cobra.Command, []string) error { return a.log.check() }
 // caller closes it.
 func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
 	if !a.log.local() {
-		return a.openOnServer(ctx, kurrent.Open)
+		return a.openOnServer(ctx, toWrite)
 	}
 	if err := a.refuseNewLog(); err != nil {
 		return nil, err
@@ -39,11 +39,20 @@ func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
 
 // openLogToRead opens the log and changes nothing of it. The caller closes it.
 func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
+	return a.openStillLog(ctx, toRead)
+}
+
+// openLogToVerify opens the log as openLogToRead does, but also one that contradicts itself.
+func (a *app) openLogToVerify(ctx context.Context) (eventstore.Log, error) {
+	return a.openStillLog(ctx, toVerify)
+}
+
+func (a *app) openStillLog(ctx context.Context, why purpose) (eventstore.Log, error) {
 	if err := a.needLog(); err != nil {
 		return nil, err
 	}
 	if !a.log.local() {
-		return a.openOnServer(ctx, kurrent.OpenReadOnly)
+		return a.openOnServer(ctx, why)
 	}
 	log, err := logsqlite.OpenReadOnly(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
 	if err != nil {
@@ -51,6 +60,15 @@ func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
 	}
 	return log, nil
 }
+
+// purpose says what a log is opened for.
+type purpose int
+
+const (
+	toWrite purpose = iota
+	toRead
+	toVerify
+)
 
 // needLog says what to do when there is no log. Whether there is one on a server shows when it is opened.
 func (a *app) needLog() error {
@@ -79,17 +97,19 @@ func (a *app) refuseNewLog() error {
 	return nil
 }
 
-// openOnServer opens a log that is not in the home; one on an EventStoreDB with open.
-func (a *app) openOnServer(
-	ctx context.Context, open func(context.Context, string, kurrent.Options) (*kurrent.Log, error),
-) (log eventstore.Log, err error) {
+// openOnServer opens a log that is not in the home.
+func (a *app) openOnServer(ctx context.Context, why purpose) (log eventstore.Log, err error) {
 	defer a.waitFor("the server of the log at " + a.log.String())()
 	logger := a.logger()
 	observe := func(err error) { logger.Warn(err) }
 	if a.log.kind() == logKurrent {
+		open := kurrent.OpenReadOnly
+		if why == toWrite {
+			open = kurrent.Open
+		}
 		log, err = open(ctx, a.log.text, kurrent.Options{Now: a.system.Now, CacheDir: a.home, Observe: observe})
 	} else {
-		log, err = logpostgres.Open(ctx, a.log.text, logpostgres.Options{Now: a.system.Now, Observe: observe})
+		log, err = logpostgres.Open(ctx, a.log.text, logpostgres.Options{Now: a.system.Now, Observe: observe, Inspect: why == toVerify})
 	}
 	if err != nil {
 		return nil, a.unopened(ctx, err)
