@@ -30,6 +30,8 @@ type CopyOrder struct {
 	Act           uuid.UUID // UUIDv7 of the act
 	Actor, Reason string    // the actor is required
 	At            time.Time // when it was ordered
+	// Checkpoints are positions of the source up to which readers have read. Copied.Checkpoints tells where they go on.
+	Checkpoints []Position
 }
 
 // CopyStep is what a copy is doing.
@@ -71,6 +73,8 @@ type Copied struct {
 	// Raised is how many batches have a later recorded time in the copy: times may fall in the source between streams
 	// (Features.OrderedTimes), and the copy gives such a batch the time of the one before it.
 	Raised uint64 `json:"raised"`
+	// Checkpoints are those of the order, each with the position in the copy of the last event that is not behind it.
+	Checkpoints []CopiedPosition `json:"checkpoints"`
 }
 
 // The act in the log. It is stored and never changes.
@@ -93,7 +97,10 @@ const (
 // Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
 func Copy(ctx context.Context, from CopySource, to CopyTarget, order CopyOrder, watch CopyWatch) (Copied, error) {
 	c := &copier{from: from, to: to, watch: watch, held: map[string]bool{}, named: map[string]bool{}}
-	c.done = Copied{FromLog: from.ID(), ToLog: to.ID(), Lost: []string{}}
+	c.done = Copied{FromLog: from.ID(), ToLog: to.ID(), Lost: []string{}, Checkpoints: []CopiedPosition{}}
+	for _, at := range order.Checkpoints {
+		c.done.Checkpoints = append(c.done.Checkpoints, CopiedPosition{From: at})
+	}
 	err := order.validate()
 	if err == nil && from.ID() == to.ID() {
 		err = fmt.Errorf("%w: both are the log %s", ErrInvalid, from.ID())

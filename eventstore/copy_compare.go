@@ -74,6 +74,7 @@ func (c *copier) compare(ctx context.Context, step CopyStep) (standing, error) {
 			return at, err
 		}
 		at.match(from, to)
+		c.place(from, to)
 		c.name(from)
 		c.say(step, at.events, c.total(head))
 	}
@@ -82,6 +83,15 @@ func (c *copier) compare(ctx context.Context, step CopyStep) (standing, error) {
 		at.extra = &to
 	}
 	return at, err
+}
+
+// place notes where the checkpoints are that an event is not behind.
+func (c *copier) place(from, to Record) {
+	for i, at := range c.done.Checkpoints {
+		if from.Position <= at.From {
+			c.done.Checkpoints[i].To = to.Position
+		}
+	}
 }
 
 // same refuses an event of the target that is not the one of the source.

@@ -58,7 +58,9 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 		b.Contents = []eventstore.Blob{blob("shared"), blob(string(rune('a' + n)))}
 		mustAppend(t, first, b)
 	}
-	order := eventstore.CopyOrder{Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now()}
+	order := eventstore.CopyOrder{
+		Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now(), Checkpoints: []eventstore.Position{0, 1, 4, 6, 99},
+	}
 	var copied eventstore.Copied
 	for _, repeated := range []bool{false, true} {
 		var err error
@@ -70,14 +72,32 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 	if copied.Last != (eventstore.CopiedPosition{From: 6, To: records[5].Position}) || copied.Last.To == 6 || copied.Contents != 4 {
 		t.Errorf("it says %+v", copied)
 	}
+	wantPlaces(t, copied, 0, records[0].Position, records[3].Position, records[5].Position, records[5].Position)
 	order.Act = uuid.Must(uuid.NewV7())
+	order.Checkpoints = []eventstore.Position{records[0].Position - 1, records[3].Position, records[3].Position + 1}
 	if copied, err := eventstore.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
 		t.Fatalf("copied back %+v, %v; want the events and the act", copied, err)
+	} else {
+		wantPlaces(t, copied, 0, 4, 4)
 	}
 	for i, r := range readAll(t, back)[:7] {
 		records[i].Position = r.Position
 		if !reflect.DeepEqual(r, records[i]) {
 			t.Errorf("event %d came back as\n %+v\nwant\n %+v", i, r, records[i])
 		}
+	}
+}
+
+// wantPlaces checks where the checkpoints of a copy are.
+func wantPlaces(t *testing.T, c eventstore.Copied, want ...eventstore.Position) {
+	t.Helper()
+	for i, at := range c.Checkpoints {
+		if i >= len(want) || at.To != want[i] {
+			t.Errorf("checkpoints are %+v, want %v", c.Checkpoints, want)
+			return
+		}
+	}
+	if len(c.Checkpoints) != len(want) {
+		t.Errorf("checkpoints are %+v, want %v", c.Checkpoints, want)
 	}
 }

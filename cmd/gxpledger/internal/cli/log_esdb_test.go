@@ -79,7 +79,8 @@ func useEveryCommand(t *testing.T, address string) {
 	d.scan(r).wantCode(1)
 	d.verify(0)
 	moved := newDesk(t)
-	d.bare(t.Context(), "log", "copy", "--from", address, "--to", "sqlite:"+moved.home, "--reason", "home again").wantCode(0)
+	d.bare(t.Context(), "log", "copy", "--from", address, "--to", "sqlite:"+moved.home, "--reason", "home again", "--checkpoint", "1000000").
+		wantCode(0).has("Checkpoint  what has read up to position 1000000 goes on behind position")
 	moved.verify(0)
 }
 
