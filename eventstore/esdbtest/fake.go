@@ -11,11 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -24,6 +27,7 @@ import (
 // only through its metadata: nothing is scavenged until Forget. It is safe for concurrent use.
 type Fake struct {
 	api.UnimplementedStreamsServer
+	serverfeatures.UnimplementedServerFeaturesServer
 
 	url string
 
@@ -33,6 +37,9 @@ type Fake struct {
 	tombstoned map[string]bool
 	leader     map[string]int // calls by what they say of requires-leader
 	strange    bool           // the next read of a stream answers what no client expects
+	faults     []Fault        // what the next appends meet
+	filters    []string       // what subscriptions asked to be chosen
+	version    string         // of the server, "" for one that does not tell
 	grown      chan struct{}  // closed and made anew when an event comes
 }
 
@@ -54,6 +61,7 @@ func StartFake(tb testing.TB) *Fake {
 	}
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(17 << 20))
 	api.RegisterStreamsServer(server, f)
+	serverfeatures.RegisterServerFeaturesServer(server, f)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	tb.Cleanup(func() {
@@ -88,6 +96,44 @@ func (f *Fake) BeStrange() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.strange = true
+}
+
+// Fault is what becomes of an append.
+type Fault struct {
+	Err   error // the answer
+	Write bool  // the events are written all the same
+	Early bool  // it is answered before the events are read, so that the client does not see why
+}
+
+// FailNext lets the next appends meet faults, in order.
+func (f *Fake) FailNext(faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, faults...)
+}
+
+// Filters returns what subscriptions asked the server to choose, in order.
+func (f *Fake) Filters() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.filters)
+}
+
+// SayVersion makes the server tell a version of itself.
+func (f *Fake) SayVersion(version string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.version = version
+}
+
+// GetSupportedMethods tells the version, if the server has one.
+func (f *Fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.version == "" {
+		return nil, status.Error(codes.Unimplemented, "an old server")
+	}
+	return &serverfeatures.SupportedMethods{EventStoreServerVersion: f.version}, nil
 }
 
 // Put adds an event behind all others.

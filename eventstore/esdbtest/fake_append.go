@@ -7,6 +7,7 @@ import (
 	"io"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -17,6 +18,10 @@ import (
 // repetition if the same ids stand there.
 func (f *Fake) Append(call api.Streams_AppendServer) error {
 	f.see(call.Context())
+	fault := f.fault()
+	if fault.Early {
+		return fault.Err
+	}
 	var options *api.AppendReq_Options
 	var messages []*api.AppendReq_ProposedMessage
 	for {
@@ -33,11 +38,35 @@ func (f *Fake) Append(call api.Streams_AppendServer) error {
 		}
 		messages = append(messages, m.GetProposedMessage())
 	}
+	if fault.Err != nil && !fault.Write {
+		return fault.Err
+	}
+	answer, err := f.append(call, options, messages)
+	switch {
+	case err != nil:
+		return err
+	case fault.Err != nil:
+		return fault.Err
+	}
+	return call.SendAndClose(answer)
+}
+
+// fault returns what the next append meets.
+func (f *Fake) fault() (next Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.faults) > 0 {
+		next, f.faults = f.faults[0], f.faults[1:]
+	}
+	return next
+}
+
+func (f *Fake) append(call grpc.ServerStream, options *api.AppendReq_Options, messages []*api.AppendReq_ProposedMessage) (*api.AppendResp, error) {
 	stream := string(options.GetStreamIdentifier().GetStreamName())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.tombstoned[stream] {
-		return deleted(call.SetTrailer, stream)
+		return nil, deleted(call.SetTrailer, stream)
 	}
 	held := f.streams[stream]
 	next := end(held)
@@ -54,13 +83,13 @@ func (f *Fake) Append(call api.Streams_AppendServer) error {
 			f.add(m, stream, next+uint64(i))
 		}
 	case !repeats(held, want, messages):
-		return call.SendAndClose(&api.AppendResp{Result: &api.AppendResp_WrongExpectedVersion_{
+		return &api.AppendResp{Result: &api.AppendResp_WrongExpectedVersion_{
 			WrongExpectedVersion: &api.AppendResp_WrongExpectedVersion{},
-		}})
+		}}, nil
 	}
-	return call.SendAndClose(&api.AppendResp{Result: &api.AppendResp_Success_{Success: &api.AppendResp_Success{
+	return &api.AppendResp{Result: &api.AppendResp_Success_{Success: &api.AppendResp_Success{
 		CurrentRevisionOption: &api.AppendResp_Success_CurrentRevision{CurrentRevision: want + uint64(len(messages)) - 1},
-	}}})
+	}}}, nil
 }
 
 // end returns the revision that the next event gets.

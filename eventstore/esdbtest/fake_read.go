@@ -1,6 +1,7 @@
 package esdbtest
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -103,6 +104,9 @@ func place(events []*event, o *api.ReadReq_Options) (int, error) {
 
 // follow sends what comes after a position, and goes on with what is added.
 func (f *Fake) follow(o *api.ReadReq_Options, call api.Streams_ReadServer) error {
+	f.mu.Lock()
+	f.filters = append(f.filters, fmt.Sprint(o.GetFilter()))
+	f.mu.Unlock()
 	next := 0
 	if o.GetAll().GetPosition() != nil {
 		at, err := place(f.Of(""), o)

@@ -35,7 +35,8 @@
 // # What the client leaves behind
 //
 // When the client loses its server it may forget the old connection without closing it: a handful of goroutines for each
-// such loss. What was asked of it meanwhile ends at the latest when the server is there again.
+// such loss. What was asked of it meanwhile ends at the latest when the server is there again; where the log is closed
+// before that, the goroutines of those calls stay.
 //
 // # Tampering
 //

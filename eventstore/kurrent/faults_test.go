@@ -207,6 +207,8 @@ func TestASubscriptionSurvivesItsServer(t *testing.T) {
 type proxy struct {
 	listener net.Listener
 	down     atomic.Bool // new connections are closed at once
+	silent   atomic.Bool // nothing is passed on any more
+	accepted atomic.Int64
 
 	mu    sync.Mutex // guards conns
 	conns []net.Conn
@@ -226,6 +228,7 @@ func newProxy(t *testing.T, to string) *proxy {
 			if err != nil {
 				return
 			}
+			p.accepted.Add(1)
 			if p.down.Load() {
 				_ = from.Close()
 				continue
@@ -238,8 +241,8 @@ func newProxy(t *testing.T, to string) *proxy {
 			p.mu.Lock()
 			p.conns = append(p.conns, from, behind)
 			p.mu.Unlock()
-			running.Go(func() { _, _ = io.Copy(from, behind); _ = from.Close() })
-			running.Go(func() { _, _ = io.Copy(behind, from); _ = behind.Close() })
+			running.Go(func() { _, _ = io.Copy(p.valve(from), behind); _ = from.Close() })
+			running.Go(func() { _, _ = io.Copy(p.valve(behind), from); _ = behind.Close() })
 		}
 	})
 	t.Cleanup(func() {
@@ -248,6 +251,22 @@ func newProxy(t *testing.T, to string) *proxy {
 		running.Wait()
 	})
 	return p
+}
+
+// valve swallows what is written to it while the proxy is silent.
+func (p *proxy) valve(to io.Writer) io.Writer { return valve{p, to} }
+
+type valve struct {
+	*proxy
+
+	to io.Writer
+}
+
+func (v valve) Write(b []byte) (int, error) {
+	if v.silent.Load() {
+		return len(b), nil
+	}
+	return v.to.Write(b)
 }
 
 // cut ends every connection. New ones may be made.
