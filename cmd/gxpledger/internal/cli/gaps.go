@@ -13,6 +13,7 @@ import (
 
 // gapsDocument is the output of gaps --json.
 type gapsDocument struct {
+	pastDocument
 	Gaps     []query.Gap    `json:"gaps"`
 	Coverage query.Coverage `json:"coverage"`
 }
@@ -20,6 +21,7 @@ type gapsDocument struct {
 type gapsOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
 }
 
 func newGaps(a *app) *cobra.Command {
@@ -37,11 +39,12 @@ func newGaps(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	return cmd
 }
 
 func (o *gapsOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -54,7 +57,7 @@ func (o *gapsOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := o.show(gaps, coverage, several); err != nil {
+		if err := o.show(v, gaps, coverage, several); err != nil {
 			return err
 		}
 		if len(gaps) > 0 {
@@ -64,11 +67,11 @@ func (o *gapsOptions) run(ctx context.Context) error {
 	})
 }
 
-func (o *gapsOptions) show(gaps []query.Gap, coverage query.Coverage, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func (o *gapsOptions) show(v *view, gaps []query.Gap, coverage query.Coverage, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	if o.app.json {
-		return o.app.document(gapsDocument{Gaps: gaps, Coverage: coverage})
+		return o.app.document(gapsDocument{v.document(), gaps, coverage})
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	for _, group := range []struct{ gap, one, many string }{
 		{query.GapBrokenLink, "broken link", "broken links"},
 		{query.GapNoStory, "requirement without a user story", "requirements without a user story"},

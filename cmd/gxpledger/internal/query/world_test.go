@@ -29,6 +29,7 @@ type world struct {
 	runner   *projections.Runner
 	db       *sqlite.DB
 	scans    atomic.Int64
+	source   func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
 }
 
 func newWorld(t *testing.T) *world {
@@ -72,9 +73,11 @@ func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) 
 		Actor:      "carol", Reason: fmt.Sprintf("scan number %d", n), Policy: policy, StartedAt: w.now(),
 	}
 	_, err := w.recorder.Record(w.t.Context(), request, func(context.Context, domain.State) (eventstore.Reading, error) {
-		return eventstore.Reading{Files: files, Reader: domaintest.Stamp, Source: domain.Source{
-			Ref: "HEAD", Commit: commit, Author: person, Committer: person, Message: fmt.Sprintf("Commit %d", n),
-		}}, nil
+		source := domain.Source{Ref: "HEAD", Commit: commit, Author: person, Committer: person, Message: fmt.Sprintf("Commit %d", n)}
+		if w.source != nil {
+			source = w.source(int(n), source)
+		}
+		return eventstore.Reading{Files: files, Reader: domaintest.Stamp, Source: source}, nil
 	})
 	if err != nil && policy == domaintest.Flag() {
 		w.t.Fatal(err)
