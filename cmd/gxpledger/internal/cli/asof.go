@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -118,6 +119,17 @@ func (v *view) find(ctx context.Context, a *app, at query.Point, repository quer
 	return finder.Find(ctx, at, repository.ID)
 }
 
+// reach makes v, which is of the present, show a position that may have been recorded since it was opened.
+func (v *view) reach(ctx context.Context, at eventstore.Position) error {
+	if err := v.tx.Rollback(); err != nil {
+		return err
+	}
+	if err := v.runner.CatchUp(ctx, at); err != nil {
+		return err
+	}
+	return v.begin(ctx)
+}
+
 // lent is a log that whoever it was lent to does not close.
 type lent struct{ eventstore.Log }
 
@@ -142,8 +154,11 @@ func (a *app) replay(ctx context.Context, log eventstore.Log, place query.Place,
 }
 
 // screenOf is the screen for what v shows. It begins with which past that is, so that nobody takes it for the present.
-func (a *app) screenOf(v *view) *render.Screen {
-	screen := a.screen()
+func (a *app) screenOf(v *view) *render.Screen { return a.screenOn(a.system.Stdout, v) }
+
+// screenOn is screenOf for another writer.
+func (a *app) screenOn(w io.Writer, v *view) *render.Screen {
+	screen := render.NewScreen(w, render.Detect(w, a.colour, a.system.Env))
 	if v.past != nil {
 		showPast(screen, *v.past)
 		screen.Blank()

@@ -64,6 +64,9 @@ func (o *diffOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := v.reach(ctx, max(from.Position, to.Position)); err != nil {
+			return err
+		}
 		diff, err := v.query.Diff(ctx, repository, from, to)
 		if err != nil {
 			return err

@@ -180,6 +180,6 @@ func takes(cmd *cobra.Command, args []string, least, most int, names string) err
 // readingCommands are the commands that show, prove and rebuild what scans recorded.
 func readingCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newAudit(a), newContent(a), newLog(a), newProjections(a), newVerify(a),
+		newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a), newLog(a), newProjections(a), newVerify(a),
 	}
 }

@@ -39,12 +39,10 @@ type Cell struct {
 }
 
 // Name is how people call the artifact: its gxp_id, or else its place.
-func (c *Cell) Name() string {
-	if c.GxPID != "" {
-		return c.GxPID
-	}
-	return keyText(c.Path, c.Ordinal)
-}
+func (c *Cell) Name() string { return cmp.Or(c.GxPID, c.Key()) }
+
+// Key is the place of the artifact: the path, with #ordinal behind it unless that is 0.
+func (c *Cell) Key() string { return keyText(c.Path, c.Ordinal) }
 
 // Item is an artifact of the chain from requirement to evidence.
 type Item struct {

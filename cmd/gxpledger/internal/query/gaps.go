@@ -65,8 +65,11 @@ func (g Gap) Name() string {
 	if g.GxPID != "" {
 		return g.GxPID
 	}
-	return keyText(g.Path, g.Ordinal)
+	return g.Key()
 }
+
+// Key is the place of the artifact: the path, with #ordinal behind it unless that is 0.
+func (g Gap) Key() string { return keyText(g.Path, g.Ordinal) }
 
 // Coverage is how much of each level is covered by the next.
 type Coverage struct {
@@ -93,11 +96,23 @@ type Gaps struct {
 	States StateCounts `json:"states"`
 }
 
-// Has reports whether there is a gap or notice with one of the states, or an artifact that is transitive when that is one.
+// Count is how many gaps and notices have a state; of transitive, how many artifacts do.
+func (g *Gaps) Count(state string) int {
+	n := 0
+	for _, o := range slices.Concat(g.Gaps, g.Notices) {
+		if o.State == state {
+			n++
+		}
+	}
+	if state == StateTransitive {
+		n = int(g.States[state])
+	}
+	return n
+}
+
+// Has reports whether Count is above 0 for one of the states.
 func (g *Gaps) Has(states []string) bool {
-	is := func(o Gap) bool { return slices.Contains(states, o.State) }
-	return slices.ContainsFunc(g.Gaps, is) || slices.ContainsFunc(g.Notices, is) ||
-		slices.Contains(states, StateTransitive) && g.States[StateTransitive] > 0
+	return slices.ContainsFunc(states, func(s string) bool { return g.Count(s) > 0 })
 }
 
 // Gaps returns every gap. Evidence is valid when its signature is and, for a package, each of its checks. It proves its spec

@@ -117,7 +117,7 @@ func (i *Item) judgeLinks() {
 			broken = true
 			i.add(StateOrphaned, l.edge, l.target, fmt.Sprintf("%s names %s, which is not there", l.edge, l.target))
 		case l.to != nil && l.to != i && l.to.Said > i.Said:
-			i.add(StateSuspect, l.edge, l.target, fmt.Sprintf("%s changed in scan %d, this last in scan %d", l.to.Name(), l.to.Said, i.Said))
+			i.add(StateSuspect, l.edge, l.target, fmt.Sprintf("%s is newer: it is of scan %d, this of scan %d", l.to.Name(), l.to.Said, i.Said))
 		}
 	}
 	if !broken && len(i.above) == 0 && i.level != LevelRequirement {

@@ -69,7 +69,7 @@ func (f Finder) find(ctx context.Context, p Point, repository string, head event
 		if err != nil {
 			return eventstore.Record{}, err
 		}
-		scan, err := tables.scanOf(ctx, p, repository)
+		scan, err := tables.ScanAt(ctx, p, repository)
 		if err != nil {
 			return eventstore.Record{}, err
 		}
@@ -169,8 +169,9 @@ func (f Finder) outside(ctx context.Context, p Point, what string, head eventsto
 
 func shortTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// scanOf returns the scan that a point names.
-func (r *Reader) scanOf(ctx context.Context, p Point, repository string) (Scan, error) {
+// ScanAt returns the scan that a point names, which must be one that names a scan. repository and the errors are those of
+// [Finder.Find].
+func (r *Reader) ScanAt(ctx context.Context, p Point, repository string) (Scan, error) {
 	if p.form == formScan {
 		found, err := r.Find(ctx, repository)
 		if err != nil {

@@ -27,18 +27,18 @@ func TestAParentThatChangedLaterMakesItsChildrenSuspect(t *testing.T) {
 	t.Parallel()
 	rest := sound()[1:]
 	w := newWorld(t).scan(sound()...).scan(append(rest, domaintest.Requirement("REQ-1", "b"))...)
-	want(t, suspects(w.matrix()), "US-1: REQ-1 changed in scan 2, this last in scan 1 by parent_id")
+	want(t, suspects(w.matrix()), "US-1: REQ-1 is newer: it is of scan 2, this of scan 1 by parent_id")
 	want(t, rowsOf(w.matrix()), "suspect: REQ-1 / US-1 / SPEC-1 / EV-1")
 	want(t, reasonsOf(w.matrix()),
 		"REQ-1 transitive (below it, US-1 is suspect)",
-		"US-1 suspect (REQ-1 changed in scan 2, this last in scan 1)",
+		"US-1 suspect (REQ-1 is newer: it is of scan 2, this of scan 1)",
 		"SPEC-1 transitive (above it, US-1 is suspect)",
 		"EV-1 transitive (above it, US-1 is suspect)",
 	)
 
 	story := saying(`{"so_that":"it fits the new requirement"}`, domaintest.UserStory("US-1", "REQ-1"))
 	w.scan(append(rest[1:], domaintest.Requirement("REQ-1", "b"), story)...) // the story follows, and its spec has not yet
-	want(t, suspects(w.matrix()), "SPEC-1: US-1 changed in scan 3, this last in scan 1 by parent_id")
+	want(t, suspects(w.matrix()), "SPEC-1: US-1 is newer: it is of scan 3, this of scan 1 by parent_id")
 }
 
 func TestTheFirstScanMakesNothingSuspect(t *testing.T) {
@@ -57,7 +57,7 @@ func TestEvidenceThatIsOlderThanItsSpecIsSuspect(t *testing.T) {
 	first := append(sound(), leading(evidence("EV-2", "SPEC-404", "valid"), domain.Link{Edge: domain.EdgeTracedUserStory, Target: "US-1"}))
 	second := append(first[:2:2], spec, first[3], first[4])
 	w := newWorld(t).scan(first...).scan(second...)
-	want(t, suspects(w.matrix()), "EV-1: SPEC-1 changed in scan 2, this last in scan 1 by spec_id")
+	want(t, suspects(w.matrix()), "EV-1: SPEC-1 is newer: it is of scan 2, this of scan 1 by spec_id")
 	if state := w.matrix().Rows[0].Spec.State; state != query.StateTransitive {
 		t.Errorf("a spec whose only proof is older is %s, want transitive", state)
 	}
@@ -85,7 +85,7 @@ func TestReadingAnewChangesNothing(t *testing.T) {
 	w.scan(append(by("rosie/3", sound()[:1]...), by("rosie/2", sound()[1:]...)...)...)
 	want(t, suspects(w.matrix())) // the requirement alone was
 	w.scan(by("rosie/3", later...)...).scan(by("rosie/4", later...)...)
-	want(t, suspects(w.matrix()), "EV-1: SPEC-1 changed in scan 4, this last in scan 1 by spec_id") // with other keys too
+	want(t, suspects(w.matrix()), "EV-1: SPEC-1 is newer: it is of scan 4, this of scan 1 by spec_id") // with other keys too
 }
 
 func TestAMoveThatLeavesTheBytesChangesNothing(t *testing.T) {
@@ -100,9 +100,9 @@ func TestAMoveThatLeavesTheBytesChangesNothing(t *testing.T) {
 	w := scan(scan(scan(newWorld(t), at("r/a.md", "a")), at("r/b.md", "a")), at("r/c.md", "a"))
 	want(t, suspects(w.matrix())) // moved twice
 	scan(scan(w, at("r/c.md", "b")), at("r/d.md", "b"))
-	want(t, suspects(w.matrix()), "US-1: REQ-1 changed in scan 4, this last in scan 1 by parent_id") // changed between moves
+	want(t, suspects(w.matrix()), "US-1: REQ-1 is newer: it is of scan 4, this of scan 1 by parent_id") // changed between moves
 	scan(w, at("r/e.md", "c"))
-	want(t, suspects(w.matrix()), "US-1: REQ-1 changed in scan 6, this last in scan 1 by parent_id") // moved and changed at once
+	want(t, suspects(w.matrix()), "US-1: REQ-1 is newer: it is of scan 6, this of scan 1 by parent_id") // moved and changed at once
 }
 
 func TestAChildThatMovesIsAsOldAsItWas(t *testing.T) {
@@ -111,18 +111,18 @@ func TestAChildThatMovesIsAsOldAsItWas(t *testing.T) {
 	w := newWorld(t).scan(sound()...).
 		scan(append(sound()[1:], domaintest.Requirement("REQ-1", "b"))...).
 		scan(story, domaintest.Requirement("REQ-1", "b"), sound()[2], sound()[3])
-	want(t, suspects(w.matrix()), "US-1: REQ-1 changed in scan 2, this last in scan 1 by parent_id")
+	want(t, suspects(w.matrix()), "US-1: REQ-1 is newer: it is of scan 2, this of scan 1 by parent_id")
 }
 
 func TestWhatComesBackCountsAsChanged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).scan(sound()...).scan(sound()[1:]...).scan(sound()...)
-	want(t, suspects(w.matrix()), "US-1: REQ-1 changed in scan 3, this last in scan 1 by parent_id")
+	want(t, suspects(w.matrix()), "US-1: REQ-1 is newer: it is of scan 3, this of scan 1 by parent_id")
 }
 
 func TestLinksWithinALevelCountToo(t *testing.T) {
 	t.Parallel()
 	sub := domaintest.File(domain.KindRequirement, "r/sub.md", "REQ-1-1", "x", domain.Link{Edge: domain.EdgeParentID, Target: "REQ-1"})
 	w := newWorld(t).scan(domaintest.Requirement("REQ-1", "a"), sub).scan(domaintest.Requirement("REQ-1", "b"), sub)
-	want(t, suspects(w.matrix()), "REQ-1-1: REQ-1 changed in scan 2, this last in scan 1 by parent_id")
+	want(t, suspects(w.matrix()), "REQ-1-1: REQ-1 is newer: it is of scan 2, this of scan 1 by parent_id")
 }

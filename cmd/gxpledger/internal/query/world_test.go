@@ -64,6 +64,13 @@ func (w *world) scan(files ...domain.File) *world {
 // scanOf records a scan, completed or failed, and brings the tables up to date.
 func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) *world {
 	w.t.Helper()
+	w.record(name, policy, files...)
+	return w.project()
+}
+
+// record records a scan, completed or failed.
+func (w *world) record(name string, policy domain.Policy, files ...domain.File) {
+	w.t.Helper()
 	n := w.scans.Add(1)
 	commit := domaintest.Hash(fmt.Sprint("commit ", n))[:40]
 	person := &domain.Person{Name: "Ada", Email: "ada@example.org", When: w.now().Add(-time.Hour)}
@@ -82,7 +89,6 @@ func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) 
 	if err != nil && policy == domaintest.Flag() {
 		w.t.Fatal(err)
 	}
-	return w.project()
 }
 
 func repositoryID(name string) domain.RepositoryID {
