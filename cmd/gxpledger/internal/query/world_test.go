@@ -23,7 +23,7 @@ import (
 
 // world is a log, and the tables that the real projections make of it.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	log      *memory.Log
 	recorder *eventstore.Recorder
 	runner   *projections.Runner
@@ -32,21 +32,21 @@ type world struct {
 	source   func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t}
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb}
 	w.log = memory.New(w.now)
 	var err error
 	if w.recorder, err = eventstore.NewRecorder(w.log, eventstore.DefaultRecorderConfig(w.now, "")); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if w.db, err = sqlite.OpenScratch(t.Context(), t.TempDir(), sqlite.Options{Now: time.Now}); err != nil {
-		t.Fatal(err)
+	if w.db, err = sqlite.OpenScratch(tb.Context(), tb.TempDir(), sqlite.Options{Now: time.Now}); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.db.Close() })
+	tb.Cleanup(func() { _ = w.db.Close() })
 	config := projections.DefaultConfig(time.Now, eventstore.Decode, "test")
 	if w.runner, err = projections.NewRunner(w.log, w.db, tables.All(), config); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }
