@@ -20,11 +20,11 @@ type diffOptions struct {
 func newDiff(a *app) *cobra.Command {
 	o := &diffOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "diff WHEN WHEN",
+		Use:   "diff FROM TO",
 		Short: "Show what differs between two points in time of a repository",
 		Long: "Compares the artifacts of a repository as they were at two points in time: new, changed field by field, moved, removed,\n" +
-			"removed and added again, evidence signed anew or replaced, and links that broke or healed. WHEN is a date, a time,\n" +
-			"pos:N, scan:N or commit:SHA. A failed scan left everything as it was. The later point may come first.",
+			"removed and added again, evidence signed anew or replaced, and links that broke or healed. FROM and TO are each a date,\n" +
+			"a time, pos:N, scan:N or commit:SHA. A failed scan left everything as it was. The later point may come first.",
 		Example: "  gxpledger diff scan:6 scan:7\n" +
 			"  gxpledger diff 2026-02-01 2026-03-01\n" +
 			"  gxpledger diff commit:1e19594 scan:7 --repository product --json",

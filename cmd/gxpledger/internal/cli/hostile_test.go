@@ -87,8 +87,8 @@ func checkHostileJSON(t *testing.T, text string) {
 	var document struct {
 		Artifacts []struct {
 			GxPID string `json:"gxp_id"`
-			Title string
-		}
+			Title string `json:"title"`
+		} `json:"artifacts"`
 	}
 	if err := json.Unmarshal([]byte(text), &document); err != nil {
 		t.Fatal(err)

@@ -314,7 +314,8 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	for range 2 {
 		d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
 	}
-	for _, args := range []string{"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit", "matrix",
+	for _, args := range []string{
+		"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit", "matrix",
 		"scans --as-of 2026-03-01T12:02:00Z", "matrix --format html",
 	} {
 		all := d.run(strings.Fields(args)...)

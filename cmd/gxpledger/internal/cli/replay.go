@@ -180,6 +180,6 @@ func (o *replayOptions) show(d replayDocument) error {
 	}
 	t.show(screen)
 	screen.Blank()
-	screen.Line("%s", render.Faint.Of("Open it with any SQL tool: SELECT * FROM about says what it is, SELECT * FROM catalogue what its columns mean."))
+	screen.Line("%s", render.Faint.Of("Any SQL tool opens it: the table about says what it is, the view catalogue what every column means."))
 	return screen.Err()
 }

@@ -239,16 +239,7 @@ func (c *chain) findAbove(i *Item, within map[*Item]bool) {
 	}
 	within[i] = true
 	for level := i.level - 1; level >= LevelRequirement; level-- {
-		c.walks++
-		for _, up := range i.above {
-			c.markAbove(up)
-		}
-		for _, l := range i.links {
-			if l.to != nil && l.to.level == level && l.to.mark != c.walks {
-				l.to.mark = c.walks
-				i.above = append(i.above, l.to)
-			}
-		}
+		c.addAbove(i, level)
 	}
 	if len(i.above) > 0 || i.level == LevelRequirement {
 		return
@@ -262,6 +253,20 @@ func (c *chain) findAbove(i *Item, within map[*Item]bool) {
 			if !slices.Contains(i.above, up) {
 				i.above = append(i.above, up)
 			}
+		}
+	}
+}
+
+// addAbove adds what an artifact leads to on a level, but for what is above of what was added before.
+func (c *chain) addAbove(i *Item, level Level) {
+	c.walks++
+	for _, up := range i.above {
+		c.markAbove(up)
+	}
+	for _, l := range i.links {
+		if l.to != nil && l.to.level == level && l.to.mark != c.walks {
+			l.to.mark = c.walks
+			i.above = append(i.above, l.to)
 		}
 	}
 }

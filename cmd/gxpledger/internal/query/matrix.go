@@ -56,7 +56,8 @@ func newStateCounts() StateCounts {
 	return counts
 }
 
-// ErrTooManyRows: links of many to many multiply. Choose one repository, or mend the links.
+// ErrTooManyRows says that links of many to many multiply to more than any memory holds. Choose one repository, or mend
+// the links.
 var ErrTooManyRows = errors.New("the matrix has too many rows")
 
 // mostRows bounds the rows of a matrix: a tree of a few hundred files can ask for more than any memory holds.

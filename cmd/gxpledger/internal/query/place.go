@@ -31,7 +31,7 @@ type Finder struct {
 	Now func() time.Time
 }
 
-// ErrFuture: a point in time that has not come yet. What will be true then is not recorded.
+// ErrFuture says that a point in time has not come yet. What will be true then is not recorded.
 var ErrFuture = errors.New("in the future")
 
 // Find returns the place of p, which must not be now. repository is the name or id of the repository whose scans p

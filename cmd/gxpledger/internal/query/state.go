@@ -31,12 +31,13 @@ func States() []string {
 
 // severity orders states: the most severe is the least.
 func severity(state string) int {
-	for n, s := range bySeverity() {
+	all := bySeverity()
+	for n, s := range all {
 		if s == state {
 			return n
 		}
 	}
-	return len(bySeverity())
+	return len(all)
 }
 
 // worst returns the more severe of two states.
