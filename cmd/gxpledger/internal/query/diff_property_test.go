@@ -18,19 +18,23 @@ import (
 // folds to up to both ends.
 func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t)
-		drawHistory(rt, w)
-		head, err := w.log.Head(context.Background())
+	w := newWorld(t)
+	head := func() uint64 {
+		at, err := w.log.Head(context.Background())
 		if err != nil {
-			rt.Fatal(err)
+			t.Fatal(err)
 		}
-		repositories, err := w.reader().Repositories(context.Background())
+		return uint64(at)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		first := head() + 1
+		name := drawHistory(rt, w)
+		repository, err := w.reader().Find(context.Background(), name)
 		if err != nil {
 			rt.Fatal(err)
 		}
 		at := func(what string) query.Place {
-			p, err := query.ParsePoint(fmt.Sprint("pos:", rapid.Uint64Range(1, uint64(head)).Draw(rt, what)))
+			p, err := query.ParsePoint(fmt.Sprint("pos:", rapid.Uint64Range(first, head()).Draw(rt, what)))
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -41,41 +45,34 @@ func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 			return place
 		}
 		from, to := at("from"), at("to")
-		before, after := w.past(rt, from), w.past(rt, to)
-		for _, repository := range repositories {
-			d, err := w.reader().Diff(context.Background(), repository, from, to)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			checkDiff(rt, d, before[repository.ID], after[repository.ID])
+		d, err := w.reader().Diff(context.Background(), repository, from, to)
+		if err != nil {
+			rt.Fatal(err)
 		}
+		checkDiff(rt, d, w.past(rt, name, from), w.past(rt, name, to))
 	})
 }
 
 // tree is what a repository held: by place and kind, what lies there, as "digest stamp"; and the links that are broken.
 type tree struct{ artifacts, broken map[string]string }
 
-// past folds the log up to a place into the trees of all repositories.
-func (w *world) past(t *rapid.T, at query.Place) map[string]tree {
-	trees := map[string]tree{}
-	for r, err := range w.log.Read(context.Background(), 0, eventstore.Filter{}) {
+// past folds the stream of a repository up to a place into its tree.
+func (w *world) past(t *rapid.T, name string, at query.Place) tree {
+	then := tree{map[string]string{}, map[string]string{}}
+	for r, err := range w.log.ReadStream(context.Background(), eventstore.RepositoryStream(repositoryID(name)), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Position > at.Position {
 			break
 		}
-		repository := strings.TrimPrefix(string(r.Stream), eventstore.RepositoryPrefix)
-		if _, known := trees[repository]; !known {
-			trees[repository] = tree{map[string]string{}, map[string]string{}}
-		}
 		event, err := eventstore.Decode(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		trees[repository].fold(event)
+		then.fold(event)
 	}
-	return trees
+	return then
 }
 
 func (tr tree) fold(event domain.Event) {

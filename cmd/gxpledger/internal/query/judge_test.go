@@ -20,10 +20,10 @@ type judge struct {
 	said  map[numbered]int64
 }
 
-func newJudge(t *rapid.T, w *world) *judge {
-	j := &judge{all: map[numbered]query.Artifact{}, links: map[numbered][]query.Link{}, said: w.said(t)}
+func newJudge(t *rapid.T, w *world, name string) *judge {
+	j := &judge{all: map[numbered]query.Artifact{}, links: map[numbered][]query.Link{}, said: w.said(t, name)}
 	for _, shelf := range []query.Shelf{query.ShelfRequirements, query.ShelfStories, query.ShelfSpecs, query.ShelfEvidence} {
-		artifacts, err := w.reader().Artifacts(context.Background(), shelf, query.ArtifactFilter{})
+		artifacts, err := w.reader().Artifacts(context.Background(), shelf, query.ArtifactFilter{RepositoryID: string(repositoryID(name))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,45 +40,45 @@ func newJudge(t *rapid.T, w *world) *judge {
 	return j
 }
 
-// said folds the log into the number of the scan that last changed what each artifact says.
-func (w *world) said(t *rapid.T) map[numbered]int64 {
+// said folds the stream of a repository into the number of the scan that last changed what each artifact says.
+func (w *world) said(t *rapid.T, name string) map[numbered]int64 {
 	type was struct {
 		number int64
 		digest string
 	}
 	said, at := map[numbered]int64{}, map[string]was{}
-	scan := map[string]int64{} // of the batch, found at its end
+	scan := int64(0)
 	var batch []eventstore.Record
-	for r, err := range w.log.Read(context.Background(), 0, eventstore.Filter{}) {
+	repository := string(repositoryID(name))
+	for r, err := range w.log.ReadStream(context.Background(), eventstore.RepositoryStream(repositoryID(name)), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if batch = append(batch, r); !r.EndsBatch() {
 			continue
 		}
-		scan[string(r.Stream)]++
+		scan++
 		removed := map[string]was{}
 		for _, r := range batch {
-			repository := strings.TrimPrefix(string(r.Stream), eventstore.RepositoryPrefix)
 			event, err := eventstore.Decode(r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			switch e := event.(type) {
 			case domain.ArtifactRemoved:
-				removed[repository+e.String()] = at[repository+e.String()]
+				removed[e.String()] = at[e.String()]
 			case domain.ArtifactParsed:
 				key := numbered{repository, int64(e.Number)}
-				now := scan[string(r.Stream)]
+				now := scan
 				if e.MovedFrom != nil {
-					if old := removed[repository+e.MovedFrom.String()]; old.digest == e.Digest {
+					if old := removed[e.MovedFrom.String()]; old.digest == e.Digest {
 						now = said[numbered{repository, old.number}]
 					}
 				}
 				if e.Change != domain.ChangeReread {
 					said[key] = now
 				}
-				at[repository+e.String()] = was{int64(e.Number), e.Digest}
+				at[e.String()] = was{int64(e.Number), e.Digest}
 			case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 				domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 			}

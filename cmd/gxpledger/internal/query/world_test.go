@@ -23,13 +23,14 @@ import (
 
 // world is a log, and the tables that the real projections make of it.
 type world struct {
-	t        testing.TB
-	log      *memory.Log
-	recorder *eventstore.Recorder
-	runner   *projections.Runner
-	db       *sqlite.DB
-	scans    atomic.Int64
-	source   func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
+	t         testing.TB
+	log       *memory.Log
+	recorder  *eventstore.Recorder
+	runner    *projections.Runner
+	db        *sqlite.DB
+	scans     atomic.Int64
+	histories int                                        // that were drawn
+	source    func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
 }
 
 func newWorld(tb testing.TB) *world {
