@@ -200,11 +200,7 @@ func showPast(screen *render.Screen, p query.Shown) {
 	if trees == "" {
 		trees = " no completed scan"
 	}
-	goesOn := fmt.Sprintf("The log goes on to position %d.", p.Head)
-	if p.Head == p.Position {
-		goesOn = "The log ends there."
-	}
-	screen.Line("%s position %d, recorded at %s, after%s. %s", render.Notice.Of("As of "+p.Given+":"), uint64(p.Position), p.RecordedAt, trees, goesOn)
+	screen.Line("%s position %d of %d, recorded at %s, after%s.", render.Notice.Of("As of "+p.Given+":"), uint64(p.Position), uint64(p.Head), p.RecordedAt, trees)
 }
 
 // asked turns the errors of queries into the sentences that users read. What is not in a past may be in the present.

@@ -41,7 +41,7 @@ func TestEveryReadingCommandSaysWhichPastItShows(t *testing.T) {
 			d := d.in(t)
 			args := append(strings.Fields(command), "--as-of", "pos:3")
 			screen := d.run(args...)
-			const head = "As of pos:3: position 13, recorded at 2026-03-01T12:00:00Z, after scan 1 of demo (7b2f85981c82). The log goes on to position 20."
+			const head = "As of pos:3: position 13 of 20, recorded at 2026-03-01T12:00:00Z, after scan 1 of demo (7b2f85981c82)."
 			if all := screen.stdout + screen.stderr; strings.Count(all, head) != 1 {
 				t.Errorf("the screen does not say once which past it shows:\n%s", all)
 			}
@@ -106,7 +106,7 @@ func TestThePastOfAnUnknownRepositoryIsNotThePresent(t *testing.T) {
 	d.run("scans", "--repository", "other", "--as-of", "pos:20").wantCode(1).
 		says(`there is no repository "other"`, "this is as of pos:20, position 20 of 2026-03-01T12:02:00Z")
 	both := d.run("matrix", "--as-of", "2026-03-01").wantCode(0)
-	if !strings.Contains(both.stdout, "after scan 2 of demo (0ad75674aa41), scan 1 of other (") || !strings.Contains(both.stdout, "The log ends there.") {
+	if !strings.Contains(both.stdout, "after scan 2 of demo (0ad75674aa41), scan 1 of other (") || !strings.Contains(both.stdout, "position 34 of 34") {
 		t.Errorf("both are not named:\n%s", both.stdout)
 	}
 	one := d.run("matrix", "--as-of", "scan:1", "--repository", "other").wantCode(0)

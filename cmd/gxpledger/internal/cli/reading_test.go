@@ -127,7 +127,7 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 		"gaps.txt":              {3, []string{"gaps"}},
 		"gaps.json":             {3, []string{"gaps", "--json"}},
 		"gaps_fail_on.txt":      {0, []string{"gaps", "--fail-on", "failed,wrong_kind"}},
-		"gaps_fail_on_more.txt": {3, []string{"gaps", "--fail-on", "Suspect, wrong-kind", "--fail-on", "transitive"}},
+		"gaps_fail_on_more.txt": {3, []string{"gaps", "--fail-on", "Suspect, wrong-kind, transitive"}},
 		"matrix.txt":            {0, []string{"matrix"}},
 		"matrix.json":           {0, []string{"matrix", "--json"}},
 		"matrix.csv":            {0, []string{"matrix", "--format", "csv"}},
