@@ -152,13 +152,14 @@ func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projectio
 
 // view is what a reading command looks at: the log, and one state of the tables, brought up to its head. Close it.
 //
-// A command that shows another point in time differs in nothing but this: openView is the place for it.
+// A command that shows another point in time differs in nothing but this: openViewAt makes the view of a past.
 type view struct {
 	log    eventstore.Log
 	tables *tablesqlite.DB
 	runner *projections.Runner
 	query  *query.Reader // sees the same state in all its calls
 	tx     *sql.Tx
+	past   *query.Shown // which past it is; nil for the present
 }
 
 // openView opens what a scan has made. The log is only read. Tables that lag behind it are brought up to date, since a scan
@@ -176,11 +177,19 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 	if err := a.bring(ctx, v.runner, 0, nil); err != nil {
 		return nil, err
 	}
-	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return nil, err
 	}
-	v.query = query.NewReader(v.tx, query.SQLite)
 	return v, nil
+}
+
+// begin makes all queries of the view see the same state.
+func (v *view) begin(ctx context.Context) (err error) {
+	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+		return err
+	}
+	v.query = query.NewReader(v.tx, query.SQLite)
+	return nil
 }
 
 func (v *view) close() error {
