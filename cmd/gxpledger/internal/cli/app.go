@@ -160,11 +160,12 @@ type view struct {
 	query  *query.Reader // sees the same state in all its calls
 	tx     *sql.Tx
 	past   *query.Shown // which past it is; nil for the present
+	needs  []string     // the projections whose tables are shown; nil for all
 }
 
 // openView opens what a scan has made. The log is only read. Tables that lag behind it are brought up to date, since a scan
 // may have been killed before it did that; others are only read too, so that a home that cannot be written can be shown.
-func (a *app) openView(ctx context.Context) (_ *view, err error) {
+func (a *app) openView(ctx context.Context, needs []string) (_ *view, err error) {
 	v, err := a.openStill(ctx, a.openLogToRead)
 	if err != nil {
 		return nil, err
@@ -174,7 +175,8 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	if err := a.bring(ctx, v.runner, 0, nil); err != nil {
+	v.needs = needs
+	if err := a.bring(ctx, v.runner, 0, needs); err != nil {
 		return nil, err
 	}
 	if err := v.begin(ctx); err != nil {

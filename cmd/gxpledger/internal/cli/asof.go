@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -46,9 +47,24 @@ type pastDocument struct {
 	AsOf *query.Shown `json:"as_of,omitempty"`
 }
 
-// lookAt is look at a point in time. repository is the name or id of the one whose scans the point counts, or "".
-func (a *app) lookAt(ctx context.Context, at asOfFlag, repository repositoryFlag, use func(*view) error) (err error) {
-	v, err := a.openViewAt(ctx, at.point, repository.name)
+// looking is what a command looks at.
+type looking struct {
+	asOf       asOfFlag
+	repository repositoryFlag // whose scans a point in time counts
+	needs      []string       // the projections whose tables are shown
+}
+
+// The projections that commands show.
+const (
+	artifactTables = "artifacts"
+	auditTables    = "audit"
+	historyTables  = "history"
+)
+
+// lookAt opens what scans have made, now or at a point in time, for the time of one call of use. Tables that it does not
+// need may be as they are.
+func (a *app) lookAt(ctx context.Context, l looking, use func(*view) error) (err error) {
+	v, err := a.openViewAt(ctx, l)
 	if err != nil {
 		return asked(err)
 	}
@@ -59,11 +75,12 @@ func (a *app) lookAt(ctx context.Context, at asOfFlag, repository repositoryFlag
 // openViewAt opens what scans had made at a point in time: tables of their own, folded from the log by the code that folds
 // the present ones, which are neither needed nor touched but to look up a scan or commit. They are gone when the view is
 // closed.
-func (a *app) openViewAt(ctx context.Context, at query.Point, repository string) (_ *view, err error) {
+func (a *app) openViewAt(ctx context.Context, l looking) (_ *view, err error) {
+	at, repository := l.asOf.point, l.repository.name
 	if at.IsNow() {
-		return a.openView(ctx)
+		return a.openView(ctx, l.needs)
 	}
-	v := &view{}
+	v := &view{needs: l.needs}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close())
@@ -79,7 +96,7 @@ func (a *app) openViewAt(ctx context.Context, at query.Point, repository string)
 	if v.tables, err = tablesqlite.OpenScratch(ctx, "", tablesqlite.Options{Now: a.system.Now}); err != nil {
 		return nil, err
 	}
-	if v.runner, err = a.replay(ctx, v.log, place, v.tables); err != nil {
+	if v.runner, err = a.replay(ctx, v.log, past{place, l.needs}, v.tables); err != nil {
 		return nil, err
 	}
 	if err := v.begin(ctx); err != nil {
@@ -105,7 +122,7 @@ func (a *app) find(ctx context.Context, log eventstore.Log, at query.Point, repo
 		if present, err = a.openStill(ctx, func(context.Context) (eventstore.Log, error) { return lent{log}, nil }); err != nil {
 			return nil, err
 		}
-		if err := present.runner.CatchUp(ctx, 0); err != nil {
+		if err := a.bring(ctx, present.runner, 0, []string{artifactTables}); err != nil {
 			return nil, err
 		}
 		return query.NewReader(present.tables.Query(), query.SQLite), nil
@@ -120,11 +137,11 @@ func (v *view) find(ctx context.Context, a *app, at query.Point, repository quer
 }
 
 // reach makes v, which is of the present, show a position that may have been recorded since it was opened.
-func (v *view) reach(ctx context.Context, at eventstore.Position) error {
+func (v *view) reach(ctx context.Context, a *app, at eventstore.Position) error {
 	if err := v.tx.Rollback(); err != nil {
 		return err
 	}
-	if err := v.runner.CatchUp(ctx, at); err != nil {
+	if err := a.bring(ctx, v.runner, at, v.needs); err != nil {
 		return err
 	}
 	return v.begin(ctx)
@@ -136,20 +153,33 @@ type lent struct{ eventstore.Log }
 // Close does nothing.
 func (lent) Close() error { return nil }
 
-// replay makes the tables of all projections in a database that has none, as they were at a place of the log, and tells
-// somebody who waits at a terminal how far it is.
-func (a *app) replay(ctx context.Context, log eventstore.Log, place query.Place, into projections.Database) (*projections.Runner, error) {
+// past is what is replayed: up to where, and for which projections; nil for all.
+type past struct {
+	place query.Place
+	needs []string
+}
+
+// projections returns the definitions that are needed.
+func (p past) projections() []projections.Projection {
+	return slices.DeleteFunc(tables.All(), func(each projections.Projection) bool {
+		return p.needs != nil && !slices.Contains(p.needs, each.Name)
+	})
+}
+
+// replay makes tables in a database that has none, as they were at a place of the log, and tells somebody who waits at a
+// terminal how far it is.
+func (a *app) replay(ctx context.Context, log eventstore.Log, p past, into projections.Database) (*projections.Runner, error) {
 	progress := a.progress()
 	defer progress.Done()
-	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
-	config.Observe = func(p projections.Progress) {
-		progress.Say(fmt.Sprintf("replaying the log: position %d of %d", p.Position, place.Position))
+	config := a.runnerConfig()
+	config.Observe = func(done projections.Progress) {
+		progress.Say(fmt.Sprintf("replaying the log: position %d of %d", done.Position, p.place.Position))
 	}
-	runner, err := projections.NewRunner(log, into, tables.All(), config)
+	runner, err := projections.NewRunner(log, into, p.projections(), config)
 	if err != nil {
 		return nil, err
 	}
-	_, err = runner.AsOf(ctx, place.Position, into)
+	_, err = runner.AsOf(ctx, p.place.Position, into)
 	return runner, err
 }
 

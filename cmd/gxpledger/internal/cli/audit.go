@@ -92,7 +92,7 @@ func parseTime(flag, text string, days int) (time.Time, error) {
 }
 
 func (o *auditOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, auditTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err

@@ -73,7 +73,7 @@ func (o *contentOptions) validate(cmd *cobra.Command, args []string) error {
 }
 
 func (o *contentOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		hash, err := o.find(ctx, v)
 		if err != nil {
 			return err

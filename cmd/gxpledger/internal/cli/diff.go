@@ -51,7 +51,7 @@ func (o *diffOptions) validate(args []string) (err error) {
 }
 
 func (o *diffOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{needs: []string{artifactTables, historyTables}}, func(v *view) error {
 		repository, err := v.query.Find(ctx, o.repository.name)
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func (o *diffOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := v.reach(ctx, max(from.Position, to.Position)); err != nil {
+		if err := v.reach(ctx, o.app, max(from.Position, to.Position)); err != nil {
 			return err
 		}
 		diff, err := v.query.Diff(ctx, repository, from, to)

@@ -51,7 +51,7 @@ func newGaps(a *app) *cobra.Command {
 }
 
 func (o *gapsOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err

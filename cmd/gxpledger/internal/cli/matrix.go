@@ -76,7 +76,7 @@ func (o *matrixOptions) validate(cmd *cobra.Command) error {
 }
 
 func (o *matrixOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		d, err := o.read(ctx, v)
 		if errors.Is(err, query.ErrTooManyRows) {
 			return failed(err, "%v: choose one repository with --repository, or look at gxpledger gaps for links of many to many", err)

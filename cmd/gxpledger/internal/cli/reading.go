@@ -12,11 +12,6 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// look opens what a scan has made, brought up to date, for the time of one call of use.
-func (a *app) look(ctx context.Context, use func(*view) error) error {
-	return a.lookAt(ctx, asOfFlag{}, repositoryFlag{}, use)
-}
-
 // openStill opens the log for reading and the tables as they are. Nothing is brought up to date, so that it works where
 // that would fail. open opens the log, for reading or appending. The caller closes the view.
 func (a *app) openStill(ctx context.Context, open func(context.Context) (eventstore.Log, error)) (_ *view, err error) {

@@ -109,7 +109,7 @@ func (o *replayOptions) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.free()) }()
-	if _, err := o.app.replay(ctx, log, place, target.db); err != nil {
+	if _, err := o.app.replay(ctx, log, past{place: place}, target.db); err != nil {
 		return err
 	}
 	d := replayDocument{Into: o.into, Log: log.ID(), MadeAt: o.app.system.Now().UTC(), MadeBy: madeBy()}

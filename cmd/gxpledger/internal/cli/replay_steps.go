@@ -29,7 +29,7 @@ func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
 
 // follow steps through the scans of a repository.
 func (o *replayOptions) follow(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{needs: []string{artifactTables, historyTables}}, func(v *view) error {
 		repository, err := v.query.Find(ctx, o.repository.name)
 		if err != nil {
 			return err

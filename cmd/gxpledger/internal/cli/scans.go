@@ -43,7 +43,7 @@ func newScans(a *app) *cobra.Command {
 }
 
 func (o *scansOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, o.asOf, o.repository, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
