@@ -18,7 +18,7 @@ import (
 const goldenFolder = "testdata/events"
 
 // I11: what was stored once is decoded for ever, and what is encoded now is byte for byte what was stored.
-func TestStoredFormsNeverChange(t *testing.T) {
+func TestStoredFormsNeverChange(t *testing.T) { //nolint:tparallel // it is, behind what must come first
 	if os.Getenv("UPDATE_GOLDEN") == "1" {
 		writeGoldens(t) // before Parallel: no test that reads the files runs yet
 	}
