@@ -108,7 +108,10 @@ func (a *app) find(ctx context.Context, log eventstore.Log, at query.Point, repo
 		if err := present.runner.CatchUp(ctx, 0); err != nil {
 			return nil, err
 		}
-		return query.NewReader(present.tables.Query(), query.SQLite), nil
+		if err := present.begin(ctx); err != nil {
+			return nil, err
+		}
+		return present.query, nil
 	}}
 	return finder.Find(ctx, at, repository)
 }
