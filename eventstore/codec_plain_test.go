@@ -91,6 +91,7 @@ func FuzzBothWaysOfDecodingAgree(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
+	f.Add([]byte(string(data) + "}"))
 	for _, pair := range [][2]string{
 		{`"z":"1"`, `"z":1.5e3`}, {`"z":"1"`, `"z":-0`}, {`"z":"1"`, `"z":01`}, {`"z":"1"`, `"z":"\ud800\x"`}, {`"z":"1"`, `"z":"\u00zz"`},
 		{`"z":"1"`, `"z":` + strings.Repeat("[", 200) + strings.Repeat("]", 200)}, {`"z":"1"`, "\"z\":\"a\x01\""},
