@@ -34,6 +34,8 @@ type objects struct {
 	kept   *content // the loose object keptID whose size was asked for, since it is likely the next to be read; or nil
 	keptID plumbing.Hash
 	also   func() error // what else close frees, or nil
+
+	inflaters sync.Pool // of readers of loose objects whose use is over
 }
 
 func newObjects(dir *gitDir) *objects {
@@ -207,7 +209,7 @@ func (o *objects) loose(id plumbing.Hash) (*content, error) {
 		return nil, errNoObject
 	}
 	hex := id.String()
-	return openLoose(o.dir, o.dir.Join("objects", hex[:2], hex[2:]))
+	return openLoose(o.dir, o.dir.Join("objects", hex[:2], hex[2:]), &o.inflaters)
 }
 
 // contain turns a panic of a decoder into an error: whatever a repository holds is only data (I13).
