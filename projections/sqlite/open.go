@@ -167,9 +167,11 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
 	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
-		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON")))
+		// What a statement would take back is kept in memory: it is a few pages, and a file would cost a write for each.
+		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON"), pragma("temp_store", "MEMORY")))
 	}
 	if err == nil {
+		// Here it must be files: indexes are sorted in them, whatever their size.
 		db.bulk, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
 	}
 	if err != nil {
