@@ -93,10 +93,19 @@ func FuzzBothWaysOfDecodingAgree(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte(string(data) + "}"))
 	for _, pair := range [][2]string{
-		{`"z":"1"`, `"z":1.5e3`}, {`"z":"1"`, `"z":-0`}, {`"z":"1"`, `"z":01`}, {`"z":"1"`, `"z":"\ud800\x"`}, {`"z":"1"`, `"z":"\u00zz"`},
-		{`"z":"1"`, `"z":` + strings.Repeat("[", 200) + strings.Repeat("]", 200)}, {`"z":"1"`, "\"z\":\"a\x01\""},
-		{`"links":[`, `"links":[],"x":[`}, {`"ordinal":1`, `"ordinal":1,"ordinal":2`}, {`"number":2`, `"number":12345678901`},
-		{`"title"`, `"TITLE"`}, {`"kind"`, ` "kind"`}, {`"raw":"HIGH"`, `"raw":null`},
+		{`"z":"1"`, `"z":1.5e3`},
+		{`"z":"1"`, `"z":-0`},
+		{`"z":"1"`, `"z":01`},
+		{`"z":"1"`, `"z":"\ud800\x"`},
+		{`"z":"1"`, `"z":"\u00zz"`},
+		{`"z":"1"`, `"z":` + strings.Repeat("[", 200) + strings.Repeat("]", 200)},
+		{`"z":"1"`, "\"z\":\"a\x01\""},
+		{`"links":[`, `"links":[],"x":[`},
+		{`"ordinal":1`, `"ordinal":1,"ordinal":2`},
+		{`"number":2`, `"number":12345678901`},
+		{`"title"`, `"TITLE"`},
+		{`"kind"`, ` "kind"`},
+		{`"raw":"HIGH"`, `"raw":null`},
 	} {
 		f.Add([]byte(strings.Replace(string(data), pair[0], pair[1], 1)))
 	}
@@ -114,8 +123,11 @@ func BenchmarkDecode(b *testing.B) {
 		b.Fatal(err)
 	}
 	record := eventstore.Record{Type: eventstore.TypeArtifactParsed, Data: data}
-	decode := func(decode func() (domain.Event, error)) func(*testing.B) {
-		return func(b *testing.B) {
+	for name, decode := range map[string]func() (domain.Event, error){
+		"Decode":        func() (domain.Event, error) { return eventstore.Decode(record) },
+		"encoding-json": func() (domain.Event, error) { return eventstore.ParsedFromJSON(data) },
+	} {
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
@@ -123,8 +135,6 @@ func BenchmarkDecode(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-		}
+		})
 	}
-	b.Run("Decode", decode(func() (domain.Event, error) { return eventstore.Decode(record) }))
-	b.Run("encoding-json", decode(func() (domain.Event, error) { return eventstore.ParsedFromJSON(data) }))
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
+	slashpath "path"
 	"slices"
 	"strings"
 	"testing"
@@ -122,7 +122,7 @@ func (f folder) ReadDir(n int) ([]fs.DirEntry, error) {
 	entries, err := f.ReadDirFile.ReadDir(n)
 	for i, e := range entries {
 		if !e.IsDir() {
-			entries[i] = listed{DirEntry: e, path: path.Join(f.path, e.Name()), in: f.in}
+			entries[i] = listed{DirEntry: e, path: slashpath.Join(f.path, e.Name()), in: f.in}
 		}
 	}
 	return entries, err

@@ -68,7 +68,7 @@ func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itsel
 }
 
 func (b *binder) timestamp(c projections.Column, t time.Time) (driver.Value, error) {
-	if t == b.at && b.text != nil {
+	if t.Equal(b.at) && b.text != nil {
 		return b.text, nil
 	}
 	utc := t.UTC()
