@@ -170,9 +170,9 @@ func BenchmarkLag(b *testing.B) {
 	}
 }
 
-// BenchmarkHugeScan records one scan of many artifacts and makes the first tables from it: a batch is never split, so that
+// BenchmarkHugeBatch records one scan of many artifacts and makes the first tables from it: a batch is never split, so that
 // it passes through memory as a whole. The peak is that of the process, the tree included: run it alone.
-func BenchmarkHugeScan(b *testing.B) {
+func BenchmarkHugeBatch(b *testing.B) {
 	for _, n := range sizes([]int{1000, 100_000}) {
 		b.Run(fmt.Sprintf("artifacts=%d", n), func(b *testing.B) {
 			tree := forest(n, "text")
