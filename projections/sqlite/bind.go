@@ -10,9 +10,15 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// bind turns a value of column c into what SQLite stores. A value that does not fit the column is refused: SQLite's own
+// binder turns values into what SQLite stores.
+type binder struct {
+	at   time.Time // the last one, which the rows of a batch share
+	text driver.Value
+}
+
+// bind returns what SQLite stores for a value of column c. A value that does not fit the column is refused: SQLite's own
 // checks would let some of them through in another form.
-func bind(c projections.Column, value any) (driver.Value, error) {
+func (b *binder) bind(c projections.Column, value any) (driver.Value, error) {
 	if value == nil {
 		if !c.Null {
 			return nil, fmt.Errorf("%w: column %s: NULL is not allowed", projections.ErrRefused, c.Name)
@@ -25,12 +31,12 @@ func bind(c projections.Column, value any) (driver.Value, error) {
 			if !utf8.ValidString(v) {
 				return nil, fmt.Errorf("%w: column %s: text is not UTF-8", projections.ErrRefused, c.Name)
 			}
-			return v, nil
+			return value, nil // without boxing the text anew
 		}
 	case projections.Integer:
 		switch v := value.(type) {
 		case int64:
-			return v, nil
+			return value, nil
 		case int:
 			return int64(v), nil
 		}
@@ -40,7 +46,7 @@ func bind(c projections.Column, value any) (driver.Value, error) {
 		}
 	case projections.Timestamp:
 		if v, ok := value.(time.Time); ok {
-			return timestamp(c, v)
+			return b.timestamp(c, v)
 		}
 	case projections.JSON:
 		switch v := value.(type) {
@@ -61,12 +67,16 @@ func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itsel
 	return 0
 }
 
-func timestamp(c projections.Column, t time.Time) (driver.Value, error) {
-	t = t.UTC()
-	if y := t.Year(); y < 0 || y > 9999 {
+func (b *binder) timestamp(c projections.Column, t time.Time) (driver.Value, error) {
+	if t.Equal(b.at) && b.text != nil {
+		return b.text, nil
+	}
+	utc := t.UTC()
+	if y := utc.Year(); y < 0 || y > 9999 {
 		return nil, fmt.Errorf("%w: column %s: year %d does not fit", projections.ErrRefused, c.Name, y)
 	}
-	return t.Format(projections.TimestampLayout), nil
+	b.at, b.text = t, utc.Format(projections.TimestampLayout)
+	return b.text, nil
 }
 
 // column turns what SQLite returned for column c back into a value of its type.
