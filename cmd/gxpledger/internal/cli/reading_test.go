@@ -258,8 +258,6 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"replay --to scan:1 --into HOME":                    {2, []string{"names the folder"}},
 		"replay --to scan:1 --into postgres://a:secret@b/c": {2, []string{"cannot make tables on PostgreSQL yet"}},
 		"replay --to scan:1 --into ftp://a":                 {2, []string{"cannot make tables at ftp addresses"}},
-		"replay --to scan:1 --into HOME/tables.db":          {1, []string{"exists already", "--force"}},
-		"replay --to scan:1 --into HOME/tables.db --force":  {1, []string{"did not make"}},
 		"replay --to scan:1 --into HOME/none/x.db":          {1, []string{"no file can be made in"}},
 		"replay --from scan:1 --to scan:1 --into x":         {2, []string{"--from goes with --follow-scans"}},
 		"replay --follow-scans --into x":                    {2, []string{"exclude each other"}},

@@ -239,3 +239,12 @@ func TestAMatrixIsWrittenWhole(t *testing.T) {
 		t.Errorf("the folder holds %s", got)
 	}
 }
+
+// The tables of a home are never written over, whatever is asked for. Nobody else uses the home meanwhile.
+func TestAReplayDoesNotTakeThePlaceOfTables(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	into := filepath.Join(d.home, "tables.db")
+	d.run("replay", "--to", "scan:1", "--into", into).wantCode(1).says("exists already", "--force")
+	d.run("replay", "--to", "scan:1", "--into", into, "--force").wantCode(1).says("did not make")
+}
