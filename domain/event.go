@@ -134,7 +134,7 @@ type AdminActed struct {
 	Arguments map[string]string `json:"arguments,omitempty"`
 	Actor     string            `json:"actor"`
 	Reason    string            `json:"reason"`
-	Outcome   string            `json:"outcome"` // succeeded, failed, cancelled
+	Outcome   string            `json:"outcome"` // succeeded, failed, cancelled, interrupted
 	Detail    string            `json:"detail,omitempty"`
 	At        time.Time         `json:"at"`
 }

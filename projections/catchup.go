@@ -14,9 +14,9 @@ import (
 // log at the time of the call. A build that another process writes is waited for. A projection without a build of its
 // version gets one, beside the older one that readers keep until then.
 //
-// Errors, joined, one for each projection that did not get there, which never keeps the others from it: an *[EventError]
-// that names the event (also for [eventstore.ErrUnknownType]), a *[PausedError], a *[MismatchError], a *[VersionError], or
-// what the log or the database said.
+// Errors, joined: a *[ProjectionError] for each projection that did not get there, which never keeps the others from it,
+// around an *[EventError] that names the event (also for [eventstore.ErrUnknownType]), a *[PausedError], a
+// *[MismatchError], a *[VersionError] or what the database said; or what the log said.
 func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	head, err := r.log.Head(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *Runner) advance(ctx context.Context, set []Projection, to eventstore.Po
 		case err != nil && lost(err):
 			again = append(again, p)
 		case err != nil:
-			errs = append(errs, fmt.Errorf("open projection %s: %w", p.Name, err))
+			errs = append(errs, &ProjectionError{Projection: p.Name, Err: fmt.Errorf("open projection %s: %w", p.Name, err)})
 		case t != nil:
 			targets = append(targets, t)
 		}
@@ -82,7 +82,7 @@ func (r *Runner) advance(ctx context.Context, set []Projection, to eventstore.Po
 		case t.err != nil && lost(t.err):
 			again = append(again, t.projection)
 		case t.err != nil:
-			errs = append(errs, t.err)
+			errs = append(errs, &ProjectionError{Projection: t.projection.Name, Err: t.err})
 		}
 	}
 	return again, errors.Join(append(errs, err)...)

@@ -28,8 +28,15 @@ type KeptAct struct {
 // Controller is how administrators steer projections, across all processes that use a database.
 //
 // Each act is kept in the transaction that does it, until the log has it and ForgetAct is called: what was done is never
-// done without a trace, wherever a process dies. A kept act is identified by its ID; keeping it again replaces it.
+// done without a trace, wherever a process dies.
 type Controller interface {
+	Holder
+	Ender
+	ActKeeper
+}
+
+// Holder keeps tables as they are.
+type Holder interface {
 	// Pause holds the active build of projection, from its next page on, whoever writes it. New builds are filled all the
 	// same, and take its place only where an administrator asks for it; then they are held in their turn. A projection
 	// that is held already gets the new hold.
@@ -38,7 +45,10 @@ type Controller interface {
 	Resume(ctx context.Context, projection string, act domain.AdminActed) error
 	// Held returns the hold of projection, nil when there is none.
 	Held(ctx context.Context, projection string) (*Hold, error)
+}
 
+// Ender ends builds that are not wanted, and brings back former ones.
+type Ender interface {
 	// CancelBuild ends the unfinished build of projection. One whose lease is live is marked: every write of its holder
 	// is refused with ErrCancelled from now on, and the holder drops it. One without a live lease is dropped at once, or
 	// becomes retired again when it was before. It returns which it was. Errors: ErrNoBuild when nothing is being built.
@@ -48,7 +58,10 @@ type Controller interface {
 	// Errors: ErrNoBuild, ErrInvalid when the build is not retired. A revived build that nobody holds is retired again by
 	// the next CreateBuild or ReviveBuild of the projection, with rows that are still good.
 	ReviveBuild(ctx context.Context, ref Ref, claim Claim) (Build, error)
+}
 
+// ActKeeper keeps acts until the log has them. An act is identified by its ID; keeping it again replaces it.
+type ActKeeper interface {
 	// KeepAct keeps an act that does nothing else, or says how far one is. Ref.Number 0 is for an act on no build.
 	KeepAct(ctx context.Context, kept KeptAct) error
 	// KeptActs returns what is kept, in the order in which it was first kept.

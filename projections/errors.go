@@ -93,6 +93,36 @@ func (e *OpError) Error() string { return fmt.Sprintf("%v: table %s: %v", ErrRef
 // Unwrap returns ErrRefused and the cause.
 func (e *OpError) Unwrap() []error { return []error{ErrRefused, e.Err} }
 
+// ProjectionError is why one projection is not where it should be. Its text is that of its cause.
+type ProjectionError struct {
+	Projection string
+	Err        error
+}
+
+// Error returns the text of the cause.
+func (e *ProjectionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ProjectionError) Unwrap() error { return e.Err }
+
+// Behind returns each *[ProjectionError] that was joined into err, and what else was.
+func Behind(err error) (behind []*ProjectionError, rest error) {
+	switch e := err.(type) { //nolint:errorlint // the tree itself is walked
+	case nil:
+		return nil, nil
+	case *ProjectionError:
+		return []*ProjectionError{e}, nil
+	case interface{ Unwrap() []error }:
+		for _, each := range e.Unwrap() {
+			found, other := Behind(each)
+			behind, rest = append(behind, found...), errors.Join(rest, other)
+		}
+		return behind, rest
+	default:
+		return nil, err
+	}
+}
+
 // EventError is an event at which a projection stopped.
 type EventError struct {
 	Projection string

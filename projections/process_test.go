@@ -26,8 +26,11 @@ const playEvents = 400 * countedBatch
 // play is what a child process does with the tables at path. It writes a line for each step.
 func play(part, path string) error {
 	ctx := context.Background()
-	if part == "reader" {
+	switch part {
+	case "reader":
 		return read(ctx, path, os.Stdout, os.Stdin)
+	case "sleep":
+		return sleep(path)
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Now: time.Now})
 	if err != nil {
@@ -187,14 +190,14 @@ func TestReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 	growing := make(chan struct{})
 	go func() { // scans go on meanwhile
 		defer close(growing)
-		for range 300 {
+		for range 600 {
 			log.grow()
 			if pace(ctx) != nil {
 				return
 			}
 		}
 	}()
-	for range 5 {
+	for range 10 {
 		report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 		must(t, err)
 		if report.Checkpoint.Position < 100*countedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {

@@ -21,7 +21,7 @@ type RebuildOptions struct {
 	Fresh bool
 	// Act, when set, is the act of the administrator who asked for it, without an outcome. It is kept from the beginning,
 	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
-	// rebuild fails. The caller moves it to the log, see [Controller].
+	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *HeldError.
 	Act *domain.AdminActed
 }
 
@@ -57,9 +57,21 @@ const (
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)
 	if err != nil {
-		return report, fmt.Errorf("rebuild %s: %w", name, err)
+		return report, fmt.Errorf("rebuild %s: %w", name, errors.Join(err, r.keepFailed(ctx, name, options.Act, err)))
 	}
 	return report, nil
+}
+
+// keepFailed keeps an act that came to nothing before it had a build. One that another process kept from beginning is the
+// caller's, who may try again.
+func (r *Runner) keepFailed(ctx context.Context, name string, act *domain.AdminActed, cause error) error {
+	if act == nil || act.Outcome != "" || errors.Is(cause, ErrLeaseHeld) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
+	defer cancel()
+	act.Outcome, act.Detail = OutcomeFailed, cause.Error()
+	return r.db.KeepAct(ctx, KeptAct{Act: *act, Ref: Ref{Projection: name}})
 }
 
 func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {

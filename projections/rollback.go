@@ -17,7 +17,7 @@ import (
 func (r *Runner) Rollback(ctx context.Context, name string, act *domain.AdminActed) (Report, error) {
 	report, err := r.rollback(ctx, name, act)
 	if err != nil {
-		return report, fmt.Errorf("roll back %s: %w", name, err)
+		return report, fmt.Errorf("roll back %s: %w", name, errors.Join(err, r.keepFailed(ctx, name, act, err)))
 	}
 	return report, nil
 }

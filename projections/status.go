@@ -124,6 +124,11 @@ func (r *Runner) waiting(ctx context.Context, at eventstore.Position) (time.Dura
 	return 0, nil
 }
 
+// Troubled reports whether somebody has to do something: the projection is stalled, faulted or mismatched.
+func (s Status) Troubled() bool {
+	return s.State == StateStalled || s.State == StateFaulted || s.State == StateMismatched
+}
+
 // Pace is how fast the holder of a build's last lease has folded: positions in a second, 0 when it is not known.
 func (b Build) Pace() float64 {
 	span := b.UpdatedAt.Sub(b.Since.At)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +35,7 @@ type ClosingDatabase interface {
 // log, that readers see whole tables that never go back (I5, I6, I7), that a paused projection stays as it is, and, at the
 // end, that no handwork is left to do and that every act has its outcome.
 func Steer(tb testing.TB, t *rapid.T, s Steering) {
+	tb.Helper()
 	m := &steered{tb: tb, t: t, Steering: s, log: NewLog(tb), version: 1, now: Epoch()}
 	m.db = m.open()
 	defer m.close()
@@ -139,8 +139,8 @@ func (m *steered) rebuild(ctx context.Context, db projections.Database, observe 
 	})
 	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, projections.RebuildOptions{Act: &act})
 	m.tolerate(err)
-	m.asked()
-	m.outcome(act.ID, err)
+	m.asked()              //nolint:contextcheck // ctx may have ended, as the step wants
+	m.outcome(act.ID, err) //nolint:contextcheck // see above
 }
 
 // asked notes that an administrator may have changed a paused projection, also one whose process died right after.
@@ -293,83 +293,4 @@ func (m *steered) end() {
 			m.t.Fatalf("act %+v has no outcome", k)
 		}
 	}
-}
-
-var errKilled = errors.New("the process was killed")
-
-// dying returns a database of a process that dies within its next few calls: from then on none of them does anything.
-func (m *steered) dying(t *rapid.T) projections.Database {
-	return &mortal{Database: m.open(), left: rapid.IntRange(0, 12).Draw(t, "calls to live")}
-}
-
-type mortal struct {
-	projections.Database
-	mu   sync.Mutex // guards left
-	left int
-}
-
-// live counts a call that writes, and reports whether the process still lives.
-func (d *mortal) live() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.left--; d.left < 0 {
-		return errKilled
-	}
-	return nil
-}
-
-func (d *mortal) CreateBuild(ctx context.Context, p projections.Projection, c projections.Claim) (projections.Lease, error) {
-	if err := d.live(); err != nil {
-		return projections.Lease{}, err
-	}
-	return d.Database.CreateBuild(ctx, p, c)
-}
-
-func (d *mortal) FinishBuild(ctx context.Context, l projections.Lease, p projections.Projection) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.FinishBuild(ctx, l, p) }))
-}
-
-func (d *mortal) ActivateBuild(ctx context.Context, l projections.Lease, a projections.Activation) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.ActivateBuild(ctx, l, a) }))
-}
-
-func (d *mortal) DropBuild(ctx context.Context, l projections.Lease) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.DropBuild(ctx, l) }))
-}
-
-func (d *mortal) WritePage(ctx context.Context, page projections.Page) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.WritePage(ctx, page) }))
-}
-
-func (d *mortal) Acquire(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
-	if err := d.live(); err != nil {
-		return projections.Build{}, err
-	}
-	return d.Database.Acquire(ctx, ref, c)
-}
-
-func (d *mortal) Release(ctx context.Context, l projections.Lease) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.Release(ctx, l) }))
-}
-
-func (d *mortal) ReviveBuild(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
-	if err := d.live(); err != nil {
-		return projections.Build{}, err
-	}
-	return d.Database.ReviveBuild(ctx, ref, c)
-}
-
-func (d *mortal) KeepAct(ctx context.Context, k projections.KeptAct) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.KeepAct(ctx, k) }))
-}
-
-// alive calls do unless the process is dead.
-func (d *mortal) alive(do func() error) error {
-	d.mu.Lock()
-	dead := d.left < 0
-	d.mu.Unlock()
-	if dead {
-		return nil
-	}
-	return do()
 }

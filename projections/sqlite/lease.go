@@ -220,7 +220,7 @@ func (db *DB) Renew(ctx context.Context, lease projections.Lease) (projections.L
 }
 
 // Release implements [projections.Leaser]. The build gets a token that nobody holds, so that a renewal under way cannot
-// bring the lease back to life.
+// bring the lease back to life, and a time that is past by every clock.
 func (db *DB) Release(ctx context.Context, lease projections.Lease) error {
 	err := db.write(ctx, db.live, func(ctx context.Context, tx *sql.Conn) error {
 		token, err := nextToken(ctx, tx, lease.Projection)
@@ -228,7 +228,7 @@ func (db *DB) Release(ctx context.Context, lease projections.Lease) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET expires_at = ?, token = ? WHERE projection = ? AND build = ? AND token = ?",
-			stamp(db.options.Now()), int64(token), lease.Projection, lease.Number, int64(lease.Token)) //nolint:gosec // tokens stay far below 2^63
+			stamp(time.Unix(0, 0)), int64(token), lease.Projection, lease.Number, int64(lease.Token)) //nolint:gosec // tokens stay far below 2^63
 		return err
 	})
 	if err != nil {

@@ -249,7 +249,7 @@ func dsn(path string, settings ...string) string {
 // translate turns what SQLite says into the errors of package projections. It leaves alone what it does not know.
 func translate(err error) error {
 	var code *sqlite.Error
-	if err == nil || !errors.As(err, &code) {
+	if err == nil || errors.Is(err, projections.ErrRefused) || !errors.As(err, &code) {
 		return err
 	}
 	switch code.Code() & 0xff {

@@ -16,7 +16,7 @@ func auditTable() projections.Table {
 			text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, or what an administrator acted on."),
 			null(text("repository_id", "UUID of the repository; NULL for acts on the engine.")),
 			null(text("gxp_id", "gxp_id of the artifact at that time.")),
-			text("outcome", "succeeded, failed, cancelled or rejected."),
+			text("outcome", "succeeded, failed, cancelled, interrupted or rejected."),
 			null(text("reason", "Why, as the actor said.")),
 			text("summary", "The event as one plain sentence, safe to print: text from a repository is quoted, cut and escaped."),
 			text("payload_sha256", "SHA-256 of the event's data, byte for byte as recorded."),

@@ -33,6 +33,7 @@ type app struct {
 	json    bool
 	colour  render.ColourMode
 	verbose bool
+	lease   lease // how long a process that died keeps others from writing tables
 }
 
 func newApp(s System) *app {
@@ -42,6 +43,9 @@ func newApp(s System) *app {
 	}
 	if url, ok := s.Env("GXPLEDGER_LOG"); ok {
 		a.log.text = url
+	}
+	if text, ok := s.Env("GXPLEDGER_LEASE"); ok {
+		a.lease.text = text
 	}
 	return a
 }
@@ -139,7 +143,7 @@ func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, err
 // newRunner returns a runner of all projections from log to db.
 func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projections.Runner, error) {
 	logger := a.logger()
-	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
+	config := a.runnerConfig()
 	config.Observe = func(p projections.Progress) {
 		logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
 	}
@@ -169,7 +173,7 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	if err := v.runner.CatchUp(ctx, 0); err != nil {
+	if err := a.bring(ctx, v.runner, 0, nil); err != nil {
 		return nil, err
 	}
 	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {

@@ -25,7 +25,7 @@ type auditOptions struct {
 }
 
 func newAudit(a *app) *cobra.Command {
-	o := &auditOptions{app: a, outcome: &choice{words: []string{"succeeded", "failed", "cancelled", "rejected"}}}
+	o := &auditOptions{app: a, outcome: &choice{words: []string{"succeeded", "failed", "cancelled", "interrupted", "rejected"}}}
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit trail: who did what, when and why",

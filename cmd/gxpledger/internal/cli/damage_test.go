@@ -66,7 +66,7 @@ func TestTablesOfAnotherLogAreNamedOnce(t *testing.T) { // I14
 	if n := strings.Count(got.stderr, "do not belong"); n != 1 {
 		t.Errorf("standard error is %q, which says it %d times", got.stderr, n)
 	}
-	status := d.run("projections", "status").wantCode(0)
+	status := d.run("projections", "status").wantCode(3)
 	if strings.Count(status.stdout, "mismatched") != 3 || strings.Contains(status.stdout, "live") {
 		t.Errorf("status is\n%s\nwant every projection mismatched", status.stdout)
 	}

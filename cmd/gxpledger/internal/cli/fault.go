@@ -49,6 +49,10 @@ func explain(ctx context.Context, err error) (code int, text string) {
 	if problem, ok := errors.AsType[*gitrepo.Error](err); ok {
 		return exitFailed, oneLine(problem.Text)
 	}
+	if stopped, ok := errors.AsType[*projections.EventError](err); ok {
+		return exitFailed, oneLine(stopped.Error()) + fmt.Sprintf(": use a gxpledger that can fold it, look at the tables as they were before with "+
+			"--as-of pos:%d, or pass over it with gxpledger projections skip %s %d --reason TEXT", stopped.Position-1, stopped.Projection, stopped.Position)
+	}
 	if mismatch, ok := errors.AsType[*projections.MismatchError](err); ok { // the same of every projection: once is enough
 		return exitFailed, oneLine(mismatch.Error()) + ": gxpledger projections rebuild --all --adopt-log --reason TEXT"
 	}
@@ -72,6 +76,7 @@ func remedy(err error) string {
 		{eventstore.ErrTransient, ": another process keeps the log busy, or its server cannot be reached: try again"},
 		{projections.ErrTransient, ": another process keeps the tables busy, try again"},
 		{projections.ErrDamaged, ": " + makeAnew},
+		{projections.ErrCancelled, ": an administrator ended it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},
 		{fs.ErrPermission, ": give this user the right to it, or choose another folder with --home"},
 	} {

@@ -15,7 +15,9 @@ import (
 )
 
 // checkLog refuses a --log that cannot be, before any command begins.
-func (a *app) checkLog(*cobra.Command, []string) error { return a.log.check() }
+func (a *app) checkLog(*cobra.Command, []string) error {
+	return errors.Join(a.log.check(), a.lease.check())
+}
 
 // openLog opens the log for appending. A SQLite log is made when there is none; others are made by migrate up. The caller
 // closes it.

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,8 @@ func newProjections(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: chooseCommand,
 	}
-	cmd.AddCommand(newProjectionsStatus(a), newProjectionsRebuild(a))
+	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a), newProjectionsRollback(a),
+		newProjectionsPause(a), newProjectionsResume(a), newProjectionsSkip(a), newProjectionsPrune(a))
 	return cmd
 }
 
@@ -37,7 +40,11 @@ type projectionStatus struct {
 	State      projections.State `json:"state"`
 	Build      int               `json:"build,omitempty"` // what readers see; absent when there is none
 	BuiltBy    int               `json:"build_version,omitempty"`
-	Next       int               `json:"next_build,omitempty"` // that is to replace it
+	Next       *buildProgress    `json:"next,omitempty"`          // the build that is to replace it
+	Former     int               `json:"former_build,omitempty"`  // that projections rollback would show
+	Retired    int               `json:"former_builds,omitempty"` // how many there are
+	Rate       float64           `json:"events_per_second,omitempty"`
+	Paused     *pausedBy         `json:"paused,omitempty"`
 	Position   uint64            `json:"position"`
 	Head       uint64            `json:"head"`
 	Lag        uint64            `json:"lag"`
@@ -45,6 +52,24 @@ type projectionStatus struct {
 	UpdatedAt  time.Time         `json:"updated_at,omitzero"`
 	Error      *projectionFault  `json:"error,omitempty"`
 	Mismatch   string            `json:"mismatch,omitempty"` // why the log is not the one that the tables were made from
+}
+
+// buildProgress is how far a build is that nobody reads yet.
+type buildProgress struct {
+	Build       int       `json:"build"`
+	State       string    `json:"state"` // filling or ready
+	Position    uint64    `json:"position"`
+	Rate        float64   `json:"events_per_second"`
+	SecondsLeft float64   `json:"seconds_left"`
+	Holder      string    `json:"holder"`
+	HeldUntil   time.Time `json:"held_until"` // in the past when its process is gone: the next rebuild goes on with it
+	CancelledBy string    `json:"cancelled_by,omitempty"`
+}
+
+type pausedBy struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 type projectionFault struct {
@@ -59,9 +84,10 @@ func newProjectionsStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show how far each projection is",
-		Long: "Shows of each projection the build that readers see and how far it is: live at the head of the log, catching-up,\n" +
+		Long: "Shows of each projection the build that readers see and how far it is: live at the head of the log, catching-up, paused,\n" +
 			"stalled (the head moved, the position did not), faulted (stopped at an event), mismatched (made from another log) or\n" +
-			"absent. Nothing is brought up to date.",
+			"absent; and the build that is being made to replace it. Nothing is brought up to date. The exit code is 3 when one is\n" +
+			"stalled, faulted or mismatched.",
 		Example: "  gxpledger projections status\n  gxpledger projections status --json",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showStatus(cmd.Context(), a) },
@@ -78,45 +104,114 @@ func showStatus(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	document := statusDocument{Projections: make([]projectionStatus, len(all))}
-	for i, s := range all {
-		document.Projections[i] = statusOf(s)
-	}
 	if a.json {
-		return a.document(document)
+		document := statusDocument{Projections: make([]projectionStatus, len(all))}
+		for i, s := range all {
+			document.Projections[i] = statusOf(s)
+		}
+		err = a.document(document)
+	} else {
+		err = a.showStatus(all)
 	}
+	if err == nil && slices.ContainsFunc(all, projections.Status.Troubled) {
+		return found()
+	}
+	return err
+}
+
+func (a *app) showStatus(all []projections.Status) error {
 	screen := a.screen()
-	t := columns("Projection", "Version>", "Build>", "Next>", "State", "Position>", "Head>", "Lag>", "Waiting", "Last error")
-	for i, s := range document.Projections {
-		fault, waiting, next := "", "", any(nil)
-		if s.Error != nil {
-			fault = s.Error.Text
+	t := columns("Projection", "Version>", "Build>", "State", "Position>", "Head>", "Lag>", "Waiting", "Events/s>", "Former>", "Why")
+	for _, s := range all {
+		build, position, rate := any(nil), uint64(0), any(nil)
+		if s.Active != nil {
+			build, position = s.Active.Number, uint64(s.Active.Checkpoint.Position)
+			if pace := s.Active.Pace(); pace >= 1 && s.State == projections.StateCatchingUp {
+				rate = int64(pace)
+			}
 		}
-		if s.Mismatch != "" {
-			fault = s.Mismatch
+		waiting, former := "", any(nil)
+		if s.LagTime > 0 {
+			waiting = render.Duration(s.LagTime)
 		}
-		if all[i].LagTime > 0 {
-			waiting = render.Duration(all[i].LagTime)
+		if s.Retired > 0 {
+			former = s.Retired
 		}
-		if s.Next > 0 {
-			next = s.Next
-		}
-		t.Add(s.Name, s.Version, s.Build, next, good(string(s.State), string(projections.StateLive)), s.Position, s.Head, s.Lag, waiting, fault)
+		t.Add(s.Name, s.Version, build, stateWord(s.State), position, uint64(s.Head), s.Lag, waiting, rate, former, whyState(s))
 	}
 	t.show(screen)
+	for _, s := range all {
+		if s.Next != nil {
+			screen.Line("%s", nextSentence(s, a.system.Now()))
+		}
+	}
 	return screen.Err()
+}
+
+// stateWord paints a state: what is as hoped, what an administrator wants, and what is wrong.
+func stateWord(s projections.State) any {
+	switch s {
+	case projections.StateLive:
+		return render.Good.Of(string(s))
+	case projections.StateCatchingUp, projections.StatePaused, projections.StateAbsent:
+		return string(s)
+	case projections.StateStalled, projections.StateFaulted, projections.StateMismatched:
+	}
+	return render.Bad.Of(string(s))
+}
+
+// whyState says why a projection is not live.
+func whyState(s projections.Status) string {
+	switch {
+	case s.Mismatch != nil:
+		return s.Mismatch.Error()
+	case s.Fault != nil:
+		return fmt.Sprintf("position %d (%s): %s", s.Fault.Position, s.Fault.Type, s.Fault.Text)
+	case s.Hold != nil:
+		return fmt.Sprintf("since %s by %s: %s", s.Hold.At.UTC().Format(time.RFC3339), s.Hold.By, s.Hold.Reason)
+	default:
+		return ""
+	}
+}
+
+// nextSentence says how far the build is that is to replace the one of s.
+func nextSentence(s projections.Status, now time.Time) string {
+	b := s.Next
+	text := fmt.Sprintf("%s: build %d, version %d, is %s at position %d of %d", s.Name, b.Number, b.Checkpoint.Version, b.State, b.Checkpoint.Position, s.Head)
+	switch {
+	case b.CancelledBy != "":
+		return text + ", cancelled by " + b.CancelledBy
+	case now.After(b.Lease.Expires):
+		return text + "; its process is gone, the next rebuild goes on with it"
+	}
+	if pace := b.Pace(); pace >= 1 {
+		text += fmt.Sprintf(", %.0f events/s", pace)
+	}
+	if left := b.Left(s.Head); left > 0 {
+		text += ", " + render.Duration(left.Round(time.Second)) + " left"
+	}
+	return text + ", by " + b.Lease.Holder
 }
 
 func statusOf(s projections.Status) projectionStatus {
 	out := projectionStatus{
-		Name: s.Name, Version: s.Version, State: s.State, Head: uint64(s.Head), Lag: s.Lag, LagSeconds: s.LagTime.Seconds(),
+		Name: s.Name, Version: s.Version, State: s.State, Head: uint64(s.Head), Lag: s.Lag, LagSeconds: s.LagTime.Seconds(), Retired: s.Retired,
 	}
 	if s.Active != nil {
 		out.Build, out.BuiltBy = s.Active.Number, s.Active.Checkpoint.Version
-		out.Position, out.UpdatedAt = uint64(s.Active.Checkpoint.Position), s.Active.UpdatedAt.UTC()
+		out.Position, out.UpdatedAt, out.Rate = uint64(s.Active.Checkpoint.Position), s.Active.UpdatedAt.UTC(), s.Active.Pace()
 	}
-	if s.Next != nil {
-		out.Next = s.Next.Number
+	if b := s.Next; b != nil {
+		out.Next = &buildProgress{
+			Build: b.Number, State: string(b.State), Position: uint64(b.Checkpoint.Position), Rate: b.Pace(),
+			SecondsLeft: b.Left(s.Head).Seconds(), Holder: b.Lease.Holder, HeldUntil: b.Lease.Expires.UTC(), CancelledBy: b.CancelledBy,
+		}
+	}
+	if s.Before != nil {
+		out.Former = s.Before.Number
+	}
+	if h := s.Hold; h != nil {
+		out.Paused = &pausedBy{By: h.By, Reason: h.Reason, At: h.At.UTC()}
 	}
 	if f := s.Fault; f != nil {
 		out.Error = &projectionFault{Position: uint64(f.Position), Event: f.Event.String(), Type: f.Type, Text: f.Text, At: f.At.UTC()}

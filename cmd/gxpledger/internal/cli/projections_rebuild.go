@@ -4,36 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
-	"github.com/gxpledger/gxpledger/domain"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
-// actRebuild is the name of the act in the log. It is stored and never changes.
-const actRebuild = "projection.rebuild"
-
-// rebuildDocument is the output of projections rebuild --json.
+// rebuildDocument is the output of projections rebuild --json and projections rollback --json.
 type rebuildDocument struct {
 	Rebuilt []rebuilt `json:"rebuilt"`
+	// Left are the projections that --from-version passed over: their tables are of this binary's version already.
+	Left []string `json:"left,omitempty"`
 }
 
 type rebuilt struct {
 	Projection string        `json:"projection"`
 	Build      int           `json:"build"`
 	Replaced   int           `json:"replaced_build,omitempty"`
+	From       uint64        `json:"from_position,omitempty"` // where it went on with what was there already
 	Events     uint64        `json:"events"`
 	DurationMS int64         `json:"duration_ms"`
 	Rate       float64       `json:"events_per_second"`
 	Position   uint64        `json:"position"`
+	Compared   bool          `json:"compared"`           // the tables before, with the new ones
+	Differed   []string      `json:"differed,omitempty"` // tables that were not what the log says
+	Unreadable string        `json:"unreadable,omitempty"`
 	Tables     []tableDigest `json:"tables"`
 }
 
@@ -45,35 +44,41 @@ type tableDigest struct {
 }
 
 type rebuildOptions struct {
-	app           *app
-	names         []string
-	all, adoptLog bool
-	actor, reason string
+	acting
+	adoptLog, fresh, fromVersion bool
 }
 
 func newProjectionsRebuild(a *app) *cobra.Command {
-	o := &rebuildOptions{app: a}
+	o := &rebuildOptions{acting: acting{app: a}}
 	cmd := &cobra.Command{
 		Use:   "rebuild [NAME] --reason TEXT",
 		Short: "Make the tables of a projection anew from the log",
-		Long: "Makes the tables of a projection, or with --all of every one, anew from the log, beside the ones that readers see, and\n" +
-			"puts them in their place in one instant. If that fails or is stopped, the old tables stay. Who did it, why and what\n" +
-			"came of it is recorded in the log, and so in the audit trail.",
+		Long: "Makes the tables of a projection, or with --all of every one, anew from the log, beside the ones that readers see, compares\n" +
+			"the two, and puts the new ones in their place in one instant. Readers and scans go on meanwhile. If it fails, the old\n" +
+			"tables stay. If it is stopped, with Ctrl-C or by a crash, the next rebuild goes on where it was; projections cancel drops\n" +
+			"what is there. The old tables are kept for projections rollback until projections prune. Who did it, why and what came\n" +
+			"of it is recorded in the log, and so in the audit trail. At a terminal the progress is shown, with --json a line of it\n" +
+			"is written to standard error every second.",
 		Example: "  gxpledger projections rebuild artifacts --reason \"after an upgrade\"\n" +
+			"  gxpledger projections rebuild --all --from-version --reason \"change request 17\"\n" +
 			"  gxpledger projections rebuild --all --reason \"restored from a backup\" --adopt-log",
 		Args: func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "projection", args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.validate(args); err != nil {
+			if err := o.which(args); err != nil {
+				return err
+			}
+			if err := o.why(); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&o.all, "all", false, "every projection")
-	flags.StringVar(&o.reason, "reason", "", "`WHY` it is done; required")
-	flags.StringVar(&o.actor, "actor", "", "`WHO` does it (default: the user of the operating system)")
+	o.addAll(flags)
+	o.addWhy(flags)
 	flags.BoolVar(&o.adoptLog, "adopt-log", false, "also replace tables that were made from another log, or from more of this one than there is now")
+	flags.BoolVar(&o.fresh, "fresh", false, "begin anew where a rebuild that was stopped could be gone on with")
+	flags.BoolVar(&o.fromVersion, "from-version", false, "only tables that were made by another version of their projection than this binary's")
 	return cmd
 }
 
@@ -85,130 +90,109 @@ func projectionNames() []string {
 	return names
 }
 
-func (o *rebuildOptions) validate(args []string) error {
-	known := projectionNames()
-	switch {
-	case len(args) == 1 && o.all:
-		return usage("%s and --all exclude each other: give one of them", args[0])
-	case o.all:
-		o.names = known
-	case len(args) == 0:
-		return usage("no projection is named: give one of %s, or --all", strings.Join(known, ", "))
-	case !slices.Contains(known, args[0]):
-		return usage("there is no projection %q: %s", args[0], didYouMean(args[0], known, "want one of "+strings.Join(known, ", ")))
-	default:
-		o.names = args
-	}
-	if o.reason == "" {
-		return usage("the flag --reason is required: say why the tables are made anew; it is recorded")
-	}
-	if o.actor == "" {
-		o.actor = defaultActor()
-	}
-	return nil
-}
-
-func (o *rebuildOptions) run(ctx context.Context) (err error) {
-	v, err := o.app.openStill(ctx, o.app.openLog)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	recorder, err := o.app.newRecorder(v.log)
-	if err != nil {
-		return err
-	}
+func (o *rebuildOptions) run(ctx context.Context) error {
 	document := rebuildDocument{Rebuilt: []rebuilt{}}
-	for _, name := range o.names {
-		report, err := o.rebuild(ctx, v, recorder, name)
-		if err != nil {
+	return o.app.steer(ctx, func(s steering) error {
+		for _, name := range o.names {
+			if o.fromVersion {
+				current, err := isCurrent(ctx, s.runner, name)
+				if err != nil {
+					return err
+				}
+				if current {
+					document.Left = append(document.Left, name)
+					continue
+				}
+			}
+			report, err := o.rebuild(ctx, s, name)
+			if err != nil {
+				return err
+			}
+			document.Rebuilt = append(document.Rebuilt, rebuiltOf(name, report))
+		}
+		if err := s.showActs(ctx, o.app); err != nil {
 			return err
 		}
-		document.Rebuilt = append(document.Rebuilt, rebuiltOf(name, report))
-	}
-	// The acts were recorded after the tables were made. A fault of another projection is not one of this work.
-	if err := v.runner.CatchUp(ctx, 0); err != nil {
-		o.app.notes().Line("the tables do not show the act yet (%s): see gxpledger projections status", oneLine(err.Error()))
-	}
-	if o.app.json {
-		return o.app.document(document)
-	}
-	screen := o.app.screen()
-	showRebuilt(screen, document.Rebuilt)
-	return screen.Err()
+		if o.app.json {
+			return o.app.document(document)
+		}
+		screen := o.app.screen()
+		showRebuilt(screen, document)
+		return screen.Err()
+	})
 }
 
-// rebuild makes one projection anew and records what came of it.
-func (o *rebuildOptions) rebuild(ctx context.Context, v *view, recorder *eventstore.Recorder, name string) (projections.Report, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return projections.Report{}, fmt.Errorf("make an id: %w", err)
-	}
-	head, err := v.log.Head(ctx)
-	if err != nil {
-		return projections.Report{}, err
-	}
-	progress := o.app.progress()
-	defer progress.Done()
-	runner, err := o.app.watchedRunner(v, func(p projections.Progress) {
-		progress.Say(fmt.Sprintf("rebuilding %s: event %d of %d", name, p.Events, head))
-	})
-	if err != nil {
-		return projections.Report{}, err
-	}
-	report, cause := runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog})
-	act := domain.AdminActed{
-		ID: id.String(), Action: actRebuild, Target: name, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(),
-		Outcome: "succeeded", Detail: fmt.Sprintf("build %d from %d events", report.Number, report.Events),
-	}
-	if o.adoptLog {
-		act.Arguments = map[string]string{"adopt_log": "true"}
-	}
-	if cause != nil {
-		act.Outcome, act.Detail = "failed", cause.Error()
-		if ctx.Err() != nil {
-			act.Outcome = "cancelled"
+// isCurrent reports whether the tables that readers see are of this binary's version.
+func isCurrent(ctx context.Context, runner *projections.Runner, name string) (bool, error) {
+	all, err := runner.Status(ctx, projections.StatusOptions{})
+	for _, s := range all {
+		if s.Name == name {
+			return s.Active != nil && s.Active.Checkpoint.Version == s.Version, err
 		}
 	}
-	return report, errors.Join(o.explain(ctx, name, cause), record(ctx, recorder, act))
+	return false, err
 }
 
-// record records an act, also when the context has ended meanwhile: that somebody stopped it is a fact too.
-func record(ctx context.Context, recorder *eventstore.Recorder, act domain.AdminActed) error {
-	const grace = 10 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if _, err := recorder.Act(ctx, act); err != nil {
-		return fmt.Errorf("the act could not be recorded: %w", err)
+// rebuild makes one projection anew.
+func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (projections.Report, error) {
+	act, err := o.act(actRebuild, name)
+	if err != nil {
+		return projections.Report{}, err
 	}
-	return nil
+	for flag, set := range map[string]bool{"adopt_log": o.adoptLog, "fresh": o.fresh, "from_version": o.fromVersion} {
+		if set {
+			if act.Arguments == nil {
+				act.Arguments = map[string]string{}
+			}
+			act.Arguments[flag] = "true"
+		}
+	}
+	runner, done, err := o.app.watchedRunner(ctx, s.view, "rebuilding "+name)
+	if err != nil {
+		return projections.Report{}, err
+	}
+	defer done()
+	report, cause := s.outwait(ctx, o.app, &act, func() (projections.Report, error) {
+		return runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
+	})
+	return report, unfinished(ctx, "rebuild", name, cause)
 }
 
-// explain says what a rebuild that failed left.
-func (o *rebuildOptions) explain(ctx context.Context, name string, cause error) error {
+// unfinished says what a rebuild or a rollback that did not come to its end left.
+func unfinished(ctx context.Context, what, name string, cause error) error {
 	switch {
 	case cause == nil:
 		return nil
 	case ctx.Err() != nil:
-		return failed(cause, "the rebuild of %s was stopped, which was recorded; the tables are as they were", name)
+		return failed(cause, "the %s of %s was stopped, which was recorded; the tables are as they were: run it again to go on, "+
+			"or gxpledger projections cancel %s --reason TEXT to drop what was made", what, name, name)
 	case errors.Is(cause, projections.ErrLogMismatch):
 		return failed(cause, "%s; nothing was changed: if this is the right log, add --adopt-log", oneLine(cause.Error()))
+	case errors.Is(cause, projections.ErrCancelled):
+		return failed(cause, "the %s of %s was cancelled by another administrator (%s); the tables are as they were", what, name, oneLine(cause.Error()))
 	default:
 		_, text := explain(ctx, cause)
 		return failed(cause, "%s; the tables are as they were", text)
 	}
 }
 
-// watchedRunner is the runner of a view that also tells watch of each page.
-func (a *app) watchedRunner(v *view, watch func(projections.Progress)) (*projections.Runner, error) {
-	config := projections.DefaultConfig(a.system.Now, eventstore.Decode, processName())
-	config.Observe = watch
-	return projections.NewRunner(v.log, v.tables, tables.All(), config)
+// watchedRunner is the runner of a view that also tells how far the work called what is. done ends that.
+func (a *app) watchedRunner(ctx context.Context, v *view, what string) (runner *projections.Runner, done func(), err error) {
+	head, err := v.log.Head(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	watch := newWatch(a, what, head)
+	config := a.runnerConfig()
+	config.Observe = watch.observe
+	runner, err = projections.NewRunner(v.log, v.tables, tables.All(), config)
+	return runner, watch.done, err
 }
 
 func rebuiltOf(name string, r projections.Report) rebuilt {
 	out := rebuilt{
-		Projection: name, Build: r.Number, Events: r.Events, DurationMS: r.Duration.Milliseconds(), Position: uint64(r.Checkpoint.Position),
+		Projection: name, Build: r.Number, From: uint64(r.From), Events: r.Events, DurationMS: r.Duration.Milliseconds(),
+		Position: uint64(r.Checkpoint.Position), Compared: r.Compared, Differed: r.Differs, Unreadable: r.Unreadable,
 	}
 	if r.Before != nil {
 		out.Replaced = r.Before.Number
@@ -222,9 +206,9 @@ func rebuiltOf(name string, r projections.Report) rebuilt {
 	return out
 }
 
-func showRebuilt(screen *render.Screen, all []rebuilt) {
-	t := columns("Projection", "Build>", "Replaced>", "Events>", "Duration>", "Events/s>", "Rows>", "Position>")
-	for _, r := range all {
+func showRebuilt(screen *render.Screen, d rebuildDocument) {
+	t := columns("Projection", "Build>", "Replaced>", "Events>", "Duration>", "Events/s>", "Rows>", "Position>", "Tables before")
+	for _, r := range d.Rebuilt {
 		replaced := any(nil)
 		if r.Replaced > 0 {
 			replaced = r.Replaced
@@ -233,7 +217,33 @@ func showRebuilt(screen *render.Screen, all []rebuilt) {
 		for _, table := range r.Tables {
 			rows += table.Rows
 		}
-		t.Add(r.Projection, r.Build, replaced, r.Events, time.Duration(r.DurationMS)*time.Millisecond, int64(r.Rate), rows, r.Position)
+		t.Add(r.Projection, r.Build, replaced, r.Events, time.Duration(r.DurationMS)*time.Millisecond, int64(r.Rate), rows, r.Position, before(r))
 	}
-	t.show(screen)
+	if len(d.Rebuilt) > 0 {
+		t.show(screen)
+	}
+	for _, name := range d.Left {
+		screen.Line("%s was left: its tables are of this version.", name)
+	}
+	for _, r := range d.Rebuilt {
+		if len(r.Differed) > 0 {
+			screen.Line("%s", render.Bad.Of(fmt.Sprintf("Tables of %s were not what the log says: %s. Find out who or what wrote them.", r.Projection, strings.Join(r.Differed, ", "))))
+		}
+	}
+}
+
+// before says in a word what the tables before were.
+func before(r rebuilt) any {
+	switch {
+	case len(r.Differed) > 0:
+		return render.Bad.Of("differed")
+	case r.Unreadable != "":
+		return render.Bad.Of("unreadable")
+	case r.Compared:
+		return render.Good.Of("equal")
+	case r.Replaced > 0:
+		return "not compared"
+	default:
+		return nil
+	}
 }

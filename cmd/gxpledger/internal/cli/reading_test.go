@@ -219,6 +219,23 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"projections rebuild artefacts --reason x":      {2, []string{"did you mean artifacts?"}},
 		"projections rebuild artifacts":                 {2, []string{"--reason is required"}},
 		"projections rebuild artifacts --all":           {2, []string{"exclude each other"}},
+		"projections pause":                             {2, []string{"artifacts", "--all"}},
+		"projections pause audit":                       {2, []string{"--reason is required"}},
+		"projections pause audit artifacts --reason x":  {2, []string{"takes one projection"}},
+		"projections resume audit --reason x":           {1, []string{"audit is not paused", "nothing was done"}},
+		"projections cancel audit --reason x":           {1, []string{"nothing is being built of audit"}},
+		"projections rollback --reason x":               {2, []string{"needs the name of a projection"}},
+		"projections rollback audit --reason x":         {1, []string{"audit has no former build"}},
+		"projections prune audit --keep -1 --reason x":  {2, []string{"--keep does not take -1"}},
+		"projections skip --reason x":                   {2, []string{"the position of the event"}},
+		"projections skip ten --reason x":               {2, []string{`"ten" is no position`}},
+		"projections skip 7":                            {2, []string{"--reason is required"}},
+		"projections skip 7 --reason x":                 {1, []string{"no projection stands at position 7"}},
+		"projections skip audits 7 --reason x":          {2, []string{"did you mean audit?"}},
+		"projections skip audit 7 --reason x":           {1, []string{"audit does not stand at position 7"}},
+		"projections builds audits":                     {2, []string{"did you mean audit?"}},
+		"projections run --metrics 9464":                {2, []string{"want HOST:PORT"}},
+		"projections run --metrics 0.0.0.0:0":           {2, []string{"can be reached from other machines"}},
 		"scans extra":                                   {2, []string{"takes no arguments"}},
 		"gaps --reposit demo":                           {2, []string{"--repository"}},
 	} {
@@ -238,7 +255,7 @@ func TestReadingWithoutALogSaysWhatToDo(t *testing.T) {
 	d := newDesk(t)
 	for _, args := range []string{
 		"scans", "show requirements", "history X", "diff scan:1 scan:2", "gaps", "audit", "content X", "log",
-		"projections status", "projections rebuild audit --reason x", "verify",
+		"projections status", "projections rebuild audit --reason x", "projections run", "projections pause audit --reason x", "verify",
 	} {
 		d.run(strings.Fields(args)...).wantCode(1).says("there is no log", "gxpledger scan")
 	}
@@ -249,7 +266,8 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	d := newDesk(t)
 	for _, command := range []string{
 		"scans", "show", "history", "diff", "gaps", "audit", "content", "log", "projections", "projections status",
-		"projections rebuild", "verify",
+		"projections builds", "projections rebuild", "projections run", "projections pause", "projections resume", "projections cancel", "projections skip",
+		"projections rollback", "projections prune", "verify",
 	} {
 		got := d.bare(t.Context(), append(strings.Fields(command), "--help")...).wantCode(0)
 		if !strings.Contains(got.stdout, "Examples:\n  gxpledger "+command) {

@@ -260,7 +260,7 @@ func (s *scanner) project(ctx context.Context, log eventstore.Log, to eventstore
 	if err != nil {
 		return err
 	}
-	return runner.CatchUp(ctx, to)
+	return s.options.app.bring(ctx, runner, to, nil)
 }
 
 func (s *scanner) close() error {

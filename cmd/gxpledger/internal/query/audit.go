@@ -33,7 +33,7 @@ type AuditFilter struct {
 	Actor        string
 	Action       string    // exactly, such as ARTIFACT_UPDATED
 	Resource     string    // resource type, resource id or gxp_id, exactly
-	Outcome      string    // succeeded, failed, cancelled or rejected
+	Outcome      string    // succeeded, failed, cancelled, interrupted or rejected
 	Since        time.Time // recorded at or after; zero for the beginning
 	Until        time.Time // recorded before; zero for the end
 	Limit        int64     // at most so many, the newest; 0 for all

@@ -1,0 +1,177 @@
+// Package server shows over HTTP how a process that follows the log is: metrics for Prometheus, and whether it is well.
+package server
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// Statuses says how projections are. A *projections.Runner does.
+type Statuses interface {
+	Status(ctx context.Context, options projections.StatusOptions) ([]projections.Status, error)
+}
+
+// Build is which binary runs.
+type Build struct{ Version, Commit string }
+
+// Metrics are the figures of one process. They are read from the tables and the log at each collection, so that they are
+// true whichever process does the work. Safe for concurrent use.
+type Metrics struct {
+	statuses Statuses
+	registry *prometheus.Registry
+	folded   *prometheus.CounterVec
+	failed   prometheus.Counter
+	mu       sync.Mutex // guards events
+	events   map[projections.Ref]uint64
+}
+
+// patience bounds how long a collection waits for the log and the tables.
+const patience = 5 * time.Second
+
+// NewMetrics returns the metrics of a process that follows what statuses tells of. The names begin with gxp_ and are
+// stable.
+func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
+	m := &Metrics{
+		statuses: statuses, registry: prometheus.NewRegistry(), events: map[projections.Ref]uint64{},
+		folded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gxp_projection_events_total", Help: "Events that this process folded or passed over, by projection.",
+		}, []string{"projection"}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gxp_status_failures_total", Help: "Collections for which the log or the tables could not be read.",
+		}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "gxp_build_info", Help: "The binary; always 1.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit},
+	})
+	info.Set(1)
+	for _, c := range []prometheus.Collector{
+		m, m.folded, m.failed, info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := m.registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Observe counts what a Runner wrote; give it to its Config.
+func (m *Metrics) Observe(p projections.Progress) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.events[p.Ref]
+	if p.Events < before { // the build was leased anew
+		before = 0
+	}
+	m.events[p.Ref] = p.Events
+	m.folded.WithLabelValues(p.Projection).Add(float64(p.Events - before))
+}
+
+// figure is a gauge of one projection.
+type figure struct {
+	desc  *prometheus.Desc
+	value func(projections.Status) float64
+}
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, append([]string{"projection"}, labels...), nil)
+}
+
+func head() *prometheus.Desc {
+	return prometheus.NewDesc("gxp_log_head_position", "Position of the last event of the log.", nil, nil)
+}
+
+func state() *prometheus.Desc {
+	return gauge("gxp_projection_state", "1 for the state that the projection is in, 0 for the others.", "state")
+}
+
+func position() *prometheus.Desc {
+	return gauge("gxp_projection_position", "Position up to which the tables that readers see show the log.", "version", "build")
+}
+
+func figures() []figure {
+	return []figure{
+		{
+			gauge("gxp_projection_lag_events", "Positions between the tables that readers see and the head of the log."),
+			func(s projections.Status) float64 { return float64(s.Lag) },
+		},
+		{
+			gauge("gxp_projection_lag_seconds", "How long the oldest event that the tables lack has been in the log; 0 when there is none."),
+			func(s projections.Status) float64 { return s.LagTime.Seconds() },
+		},
+		{
+			gauge("gxp_projection_last_success_timestamp_seconds", "When the tables that readers see last moved; 0 when there are none."),
+			func(s projections.Status) float64 {
+				if s.Active == nil {
+					return 0
+				}
+				return float64(s.Active.UpdatedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
+			},
+		},
+		{
+			gauge("gxp_projection_rebuild_progress_ratio", "How much of the log the build holds that is to replace the tables; 1 when there is none."),
+			func(s projections.Status) float64 {
+				if s.Next == nil || s.Head == 0 {
+					return 1
+				}
+				return float64(s.Next.Checkpoint.Position) / float64(s.Head)
+			},
+		},
+	}
+}
+
+func states() []projections.State {
+	return []projections.State{
+		projections.StateAbsent, projections.StateCatchingUp, projections.StateLive, projections.StateStalled,
+		projections.StateFaulted, projections.StateMismatched, projections.StatePaused,
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (*Metrics) Describe(descs chan<- *prometheus.Desc) {
+	descs <- head()
+	descs <- state()
+	descs <- position()
+	for _, f := range figures() {
+		descs <- f.desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:forbidigo // a collector is given none
+	defer cancel()
+	all, err := m.statuses.Status(ctx, projections.StatusOptions{})
+	if err != nil {
+		m.failed.Inc()
+		return
+	}
+	send := func(desc *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	for i, s := range all {
+		if i == 0 {
+			send(head(), float64(s.Head))
+		}
+		for _, each := range states() {
+			value := 0.0
+			if each == s.State {
+				value = 1
+			}
+			send(state(), value, s.Name, string(each))
+		}
+		if s.Active != nil {
+			send(position(), float64(s.Active.Checkpoint.Position), s.Name, strconv.Itoa(s.Active.Checkpoint.Version), strconv.Itoa(s.Active.Number))
+		}
+		for _, f := range figures() {
+			send(f.desc, f.value(s), s.Name)
+		}
+	}
+}

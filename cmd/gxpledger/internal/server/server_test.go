@@ -1,0 +1,149 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// told is what a process is told of its projections.
+type told struct {
+	all []projections.Status
+	err error
+}
+
+func (s *told) Status(context.Context, projections.StatusOptions) ([]projections.Status, error) {
+	return s.all, s.err
+}
+
+// serve serves metrics until the test ends, and returns how to ask for a path.
+func serve(t *testing.T, m *server.Metrics) func(path string) (int, string) {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- m.Serve(ctx, listener) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		client.CloseIdleConnections()
+	})
+	return func(path string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+}
+
+func build(position eventstore.Position) *projections.Build {
+	return &projections.Build{
+		Ref: projections.Ref{Number: 3}, UpdatedAt: time.Unix(1000, 5e8), Checkpoint: projections.Checkpoint{Version: 2, Position: position},
+	}
+}
+
+func TestWhatIsWellAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	for state, ready := range map[projections.State]bool{
+		projections.StateLive: true, projections.StateCatchingUp: true, projections.StatePaused: true,
+		projections.StateStalled: false, projections.StateFaulted: false, projections.StateMismatched: false, projections.StateAbsent: false,
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			s := &told{all: []projections.Status{{Name: "audit", State: projections.StateLive}, {Name: "history", State: state}}}
+			m, err := server.NewMetrics(s, server.Build{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			get := serve(t, m)
+			want := http.StatusServiceUnavailable
+			if ready {
+				want = http.StatusOK
+			}
+			if code, body := get("/readyz"); code != want || !strings.Contains(body, `"state":"`+string(state)+`"`) {
+				t.Errorf("/readyz answers %d %s, want %d", code, body, want)
+			}
+			if code, _ := get("/healthz/projections"); code != http.StatusOK {
+				t.Errorf("/healthz/projections answers %d", code)
+			}
+		})
+	}
+}
+
+func TestFiguresOfProjections(t *testing.T) {
+	t.Parallel()
+	s := &told{all: []projections.Status{{
+		Name: "audit", State: projections.StateCatchingUp, Head: 40, Lag: 30, LagTime: 1500 * time.Millisecond, Active: build(10), Next: build(20),
+	}}}
+	m, err := server.NewMetrics(s, server.Build{Version: "v1", Commit: "abc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := projections.Ref{Projection: "audit", Number: 3}
+	for _, events := range []uint64{5, 12, 4} { // leased anew before the third
+		m.Observe(projections.Progress{Ref: ref, Events: events})
+	}
+	get := serve(t, m)
+	_, body := get("/metrics")
+	for _, want := range []string{
+		"gxp_log_head_position 40\n", `gxp_projection_position{build="3",projection="audit",version="2"} 10`,
+		`gxp_projection_lag_events{projection="audit"} 30`, `gxp_projection_lag_seconds{projection="audit"} 1.5`,
+		`gxp_projection_last_success_timestamp_seconds{projection="audit"} 1000.5`,
+		`gxp_projection_rebuild_progress_ratio{projection="audit"} 0.5`, `gxp_projection_state{projection="audit",state="catching-up"} 1`,
+		`gxp_projection_events_total{projection="audit"} 16`, `gxp_build_info{commit="abc",version="v1"} 1`, "go_goroutines",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+}
+
+func TestALogThatCannotBeReadIsNotWell(t *testing.T) {
+	t.Parallel()
+	s := &told{err: errors.New("postgres://user:secret@db")}
+	m, err := server.NewMetrics(s, server.Build{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := serve(t, m)
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || strings.Contains(body, "secret") || !strings.Contains(body, "cannot be read") {
+		t.Errorf("/readyz answers %d %s", code, body)
+	}
+	get("/metrics")
+	if _, body := get("/metrics"); !strings.Contains(body, "gxp_status_failures_total 1") && !strings.Contains(body, "gxp_status_failures_total 2") {
+		t.Errorf("metrics do not count the failure:\n%s", body)
+	}
+	if code, _ := get("/livez"); code != http.StatusNoContent {
+		t.Errorf("/livez answers %d", code)
+	}
+}

@@ -1,0 +1,89 @@
+package projections_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+)
+
+// An act whose process died ends as interrupted, once, and the process cannot end it in another way.
+func TestAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
+	t.Parallel()
+	var c clock
+	path := file(t)
+	sleeper, other := openAt(t, path, c.now), openAt(t, path, c.now)
+	log := newCounted(4 * countedBatch)
+	runner := projectionstest.Runner(t, log, other, shelf(), counting)
+	lease, err := sleeper.CreateBuild(t.Context(), shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
+	must(t, err)
+	act := asked("a", "rebuild")
+	must(t, sleeper.KeepAct(t.Context(), projections.KeptAct{Act: act, Ref: lease.Ref}))
+	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
+		t.Fatalf("an act at work was interrupted: %d, %v", n, err)
+	}
+	c.advance(2 * time.Minute)
+	if n, err := runner.Interrupt(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d acts were interrupted, %v; want 1", n, err)
+	}
+	if all := kept(t, other); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted {
+		t.Errorf("kept is %+v", all)
+	}
+	page := projections.Page{
+		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: shelf().Tables,
+		To: projections.Checkpoint{Log: log.ID(), Position: 4, Event: log.record(4).ID, Version: 1},
+	}
+	if err := sleeper.WritePage(t.Context(), page); !errors.Is(err, projections.ErrLeaseLost) {
+		t.Errorf("the sleeper's write answers %v, want ErrLeaseLost", err)
+	}
+	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
+		t.Errorf("it was interrupted again: %d, %v", n, err)
+	}
+	must(t, other.ForgetAct(t.Context(), "a"))
+	must(t, other.ForgetAct(t.Context(), "a"))
+	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	if report.Number != 1 {
+		t.Errorf("build %d was made, want that of the sleeper", report.Number)
+	}
+}
+
+func TestPruningKeepsTheActWithItsBuilds(t *testing.T) {
+	t.Parallel()
+	log := newCounted(countedBatch)
+	db := open(t, file(t))
+	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+	for range 4 {
+		_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		must(t, err)
+	}
+	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1, asked("p", "prune"))
+	must(t, err)
+	if len(pruned) != 2 {
+		t.Errorf("pruned %+v, want two", pruned)
+	}
+	all := kept(t, db)
+	if len(all) != 1 || all[0].Act.Arguments["builds"] != "1,2" {
+		t.Errorf("kept is %+v, want the numbers 1,2", all)
+	}
+	if pruned, err = db.PruneBuilds(t.Context(), "shelf", 1, asked("q", "prune")); err != nil || len(pruned) != 0 || len(kept(t, db)) != 1 {
+		t.Errorf("pruning nothing answers %v, %v and keeps %+v", pruned, err, kept(t, db))
+	}
+}
+
+func TestAStatusTellsThePace(t *testing.T) {
+	t.Parallel()
+	begin := projectionstest.Epoch()
+	b := projections.Build{
+		Checkpoint: projections.Checkpoint{Position: 300}, UpdatedAt: begin.Add(2 * time.Second),
+		Since: projections.Since{At: begin, Position: 100},
+	}
+	if b.Pace() != 100 || b.Left(1300) != 10*time.Second || b.Left(300) != 0 {
+		t.Errorf("pace is %v, left %v", b.Pace(), b.Left(1300))
+	}
+	if pace := (projections.Build{Checkpoint: b.Checkpoint, UpdatedAt: begin}).Pace(); pace != 0 {
+		t.Errorf("pace is %v, want none", pace)
+	}
+}

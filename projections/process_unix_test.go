@@ -1,0 +1,80 @@
+//go:build !windows
+
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/sqlite"
+)
+
+// sleep is what a child process does that stops in the middle of a rebuild, and finds out what happened meanwhile.
+func sleep(path string) error {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Now: time.Now})
+	if err != nil {
+		return err
+	}
+	c := projections.DefaultConfig(time.Now, decodeCounted, "sleeper")
+	c.PageEvents, c.LeaseTTL = 1, 2*time.Second // not to be renewed, and so in the middle of a write, when it stops
+	woken := make(chan os.Signal, 1)
+	signal.Notify(woken, syscall.SIGCONT)
+	pages := 0
+	c.Observe = func(projections.Progress) {
+		if pages++; pages == 5 {
+			fmt.Fprintln(os.Stdout, "stopping")
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			<-woken
+		}
+	}
+	runner, err := projections.NewRunner(newCounted(playEvents), db, []projections.Projection{shelf()}, c)
+	if err != nil {
+		return err
+	}
+	_, err = runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+	fmt.Fprintln(os.Stdout, errors.Is(err, projections.ErrLeaseLost) && pages == 5)
+	return db.Close()
+}
+
+// A process that was stopped while it held the lease wakes up after another took its work over: the token of its lease
+// proves to the database that it is not the writer any more.
+func TestAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { // I8
+	t.Parallel()
+	path := file(t)
+	log := newCounted(playEvents)
+	db := open(t, path)
+	runner := projectionstest.Runner(t, log, db, shelf(), counting, taking)
+	catchUp(t, runner)
+	sleeper, says, _ := child(t, "sleep", path)
+	if !says.Scan() || says.Text() != "stopping" {
+		t.Fatalf("the child says %q", says.Text())
+	}
+	var report projections.Report
+	eventually(t, "its lease runs out", func() bool {
+		var err error
+		report, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		if errors.Is(err, projections.ErrLeaseHeld) {
+			return false
+		}
+		must(t, err)
+		return true
+	})
+	if report.Number != 2 || report.From != 5*countedBatch {
+		t.Errorf("report is %+v, want that the sleeper's build was taken over from position %d", report, 5*countedBatch)
+	}
+	must(t, sleeper.Process.Signal(syscall.SIGCONT))
+	if !says.Scan() || says.Text() != "true" {
+		t.Errorf("the child says %q, want that it lost its lease and wrote no page more", says.Text())
+	}
+	must(t, sleeper.Wait())
+	whole(t, db, log)
+}
