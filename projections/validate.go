@@ -48,6 +48,11 @@ func (p Projection) Validate() error {
 	return nil
 }
 
+// word is what a closed set may hold. Words go into SQL as they are.
+var word = regexp.MustCompile(`^[A-Za-z0-9_.]+$`)
+
+func odd(text string) bool { return !word.MatchString(text) }
+
 func (t Table) faults() []error {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -64,8 +69,8 @@ func (t Table) faults() []error {
 		if c.Type < Text || c.Type > JSON {
 			fault("column %q: unknown type %d", c.Name, c.Type)
 		}
-		if c.OneOf != nil && c.Type != Text || c.AtLeast != nil && c.Type != Integer {
-			fault("column %q: a closed set is of texts, a smallest value of integers", c.Name)
+		if c.OneOf != nil && c.Type != Text || c.AtLeast != nil && c.Type != Integer || slices.ContainsFunc(c.OneOf, odd) {
+			fault("column %q: a closed set is of plain words of a text, a smallest value of an integer", c.Name)
 		}
 		seen[c.Name] = true
 	}

@@ -66,7 +66,7 @@ const (
 
 // keyed tells whether a table has the index over its key: by that name, or, when it is the primary key, by the other.
 const keyed = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname = $1 AND c.relname IN ($2, pg_catalog.regexp_replace($2, '_key$', '_pkey')))`
+	WHERE n.nspname = $1 AND c.relname IN ($2::text, pg_catalog.regexp_replace($2::text, '_key$', '_pkey')))`
 
 // finishing is what a table lacks once it is filled, but for its references.
 func (f forms) finishing(t projections.Table) []step {

@@ -204,7 +204,7 @@ func (db *DB) prolong(ctx context.Context, tx pgx.Tx, lease projections.Lease) e
 }
 
 // Release implements [projections.Leaser]. The build gets a token that nobody holds, so that a renewal under way cannot
-// bring the lease back to life.
+// bring the lease back to life, and a time that is past by every clock.
 func (db *DB) Release(ctx context.Context, lease projections.Lease) error {
 	err := db.repeat(ctx, func(tx pgx.Tx) error {
 		if err := db.alone(ctx, tx, lease.Projection); err != nil {
@@ -217,7 +217,7 @@ func (db *DB) Release(ctx context.Context, lease projections.Lease) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, db.sql.release, lease.Projection, lease.Number, int64(lease.Token), db.options.Now(), int64(token)) //nolint:gosec // tokens stay far below 2^63
+		_, err = tx.Exec(ctx, db.sql.release, lease.Projection, lease.Number, int64(lease.Token), time.Unix(0, 0), int64(token)) //nolint:gosec // tokens stay far below 2^63
 		return err
 	})
 	if err != nil {
