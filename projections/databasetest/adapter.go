@@ -72,6 +72,47 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"Builds/AreCatalogued":             a.testCatalogue,
 		"Builds/OwnTheirNames":             a.testNames,
 		"Inspect/SeesOneState":             a.testInspect,
+
+		"ACancelledContextEndsEverything":             a.testACancelledContextEndsEverything,
+		"ACancelledRebuildStopsAndLeavesTheOldTables": a.testACancelledRebuildStopsAndLeavesTheOldTables,
+		"AFreshRebuildBeginsAnew":                     a.testAFreshRebuildBeginsAnew,
+		"AKilledProcessLosesAndDoublesNothing":        a.testAKilledProcessLosesAndDoublesNothing,
+		"ANewVersionIsBuiltBesideTheOld":              a.testANewVersionIsBuiltBesideTheOld,
+		"APausedProjectionStaysAsItIs":                a.testAPausedProjectionStaysAsItIs,
+		"APoisonEventStopsItsProjectionAlone":         a.testAPoisonEventStopsItsProjectionAlone,
+		"ARebuildOutlivesALostAnswer":                 a.testARebuildOutlivesALostAnswer,
+		"ARebuildSaysWhatTheOldTablesShowedWrongly":   a.testARebuildSaysWhatTheOldTablesShowedWrongly,
+		"ARebuildThatWasStoppedIsGoneOnWith":          a.testARebuildThatWasStoppedIsGoneOnWith,
+		"ARefusedFirstBuildIsShownAsFarAsItIs":        a.testARefusedFirstBuildIsShownAsFarAsItIs,
+		"ARetiredBuildIsNotWritten":                   a.testARetiredBuildIsNotWritten,
+		"ARollbackShowsTheBuildBefore":                a.testARollbackShowsTheBuildBefore,
+		"ARollbackThatFailsLeavesBothBuilds":          a.testARollbackThatFailsLeavesBothBuilds,
+		"ASkippedEventIsPassedOverInEveryWay":         a.testASkippedEventIsPassedOverInEveryWay,
+		"AStoppedProcessDoesNotWriteWhenItWakesUp":    a.testAStoppedProcessDoesNotWriteWhenItWakesUp,
+		"AnActOfADeadProcessIsInterrupted":            a.testAnActOfADeadProcessIsInterrupted,
+		"AnotherLogIsRefused":                         a.testAnotherLogIsRefused,
+		"AsOfShowsAWholeBatch":                        a.testAsOfShowsAWholeBatch,
+		"CatchUpStopsWhereItWasToldTo":                a.testCatchUpStopsWhereItWasToldTo,
+		"DigestsAreKeptWithTheBuild":                  a.testDigestsAreKeptWithTheBuild,
+		"OnlyItsOwnSkipCounts":                        a.testOnlyItsOwnSkipCounts,
+		"OnlyOneProcessRebuilds":                      a.testOnlyOneProcessRebuilds,
+		"ProjectionsAtDifferentPositionsShareAPass":   a.testProjectionsAtDifferentPositionsShareAPass,
+		"PruningKeepsTheActWithItsBuilds":             a.testPruningKeepsTheActWithItsBuilds,
+		"ReadersSeeWholeTablesDuringRebuilds":         a.testReadersSeeWholeTablesDuringRebuilds,
+		"RowsAndCheckpointCommitTogether":             a.testRowsAndCheckpointCommitTogether,
+		"RunEndsWhenNoProjectionIsLeft":               a.testRunEndsWhenNoProjectionIsLeft,
+		"RunFollowsTheLog":                            a.testRunFollowsTheLog,
+		"RunOutlivesADatabaseThatDoesNotAnswer":       a.testRunOutlivesADatabaseThatDoesNotAnswer,
+		"RunWaitsWhileItsProjectionIsPaused":          a.testRunWaitsWhileItsProjectionIsPaused,
+		"SmallLogs":                                   a.testSmallLogs,
+		"StatusTellsAStallFromWork":                   a.testStatusTellsAStallFromWork,
+		"TheDatabaseRefusesAStaleToken":               a.testTheDatabaseRefusesAStaleToken,
+		"TransientErrorsAreTriedAgain":                a.testTransientErrorsAreTriedAgain,
+		"TwoProcessesWriteOneBuildInTurn":             a.testTwoProcessesWriteOneBuildInTurn,
+		"VerifyFindsWhatStandsBetweenReadersAndRows":  a.testVerifyFindsWhatStandsBetweenReadersAndRows,
+		"VerifyNamesTheFirstDifference":               a.testVerifyNamesTheFirstDifference,
+		"WhatCannotBeGoneOnWithIsClearedAway":         a.testWhatCannotBeGoneOnWithIsClearedAway,
+		"TablesUnderAnyHistoryOfAdministration":       a.testTablesUnderAnyHistoryOfAdministration,
 	}
 }
 
@@ -94,8 +135,6 @@ func (a Adapter) Child() {
 	}
 	os.Exit(0) //nolint:revive // a child ends here
 }
-
-func (a Adapter) play(string, string) error { return nil }
 
 // open opens tables for a test.
 func (a Adapter) open(t testing.TB, address string) Database {

@@ -54,14 +54,15 @@ func (db *DB) beginPage(ctx context.Context, tx pgx.Tx, page projections.Page, p
 
 // learn asks which indexes over keys are there already: somebody else may have filled the build so far.
 func (w *writer) learn(ctx context.Context) error {
+	var keys []part
 	for _, t := range w.plan.tables {
-		var found bool
-		if err := w.tx.QueryRow(ctx, keyed, w.db.options.Schema, t.key.name).Scan(&found); err != nil {
-			return err
-		}
-		w.indexed[t] = found
+		keys = append(keys, t.key)
 	}
-	return nil
+	there, err := w.db.there(ctx, w.tx, keys)
+	for _, t := range w.plan.tables {
+		w.indexed[t] = there[t.key.name]
+	}
+	return err
 }
 
 // remember keeps, once the page is committed, what it found out or made.

@@ -84,7 +84,7 @@ func run(ctx context.Context, tx pgx.Tx, statements []string) error {
 }
 
 func (db *DB) forms(ref projections.Ref) forms {
-	return forms{schema: db.options.Schema, build: ref.Number}
+	return forms{schema: db.options.Schema, home: db.options.Schema, build: ref.Number}
 }
 
 // dropRuins drops unfinished builds that their makers left behind, and refuses while one of them is at work.

@@ -50,7 +50,7 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// reading opens the pool of connections that read: a transaction sees one state, and none can write.
+// reading opens the pool of connections that read.
 func reading(ctx context.Context, url string, options Options) (*pgxpool.Pool, error) {
 	config, err := parse(url)
 	if err != nil {
@@ -63,11 +63,12 @@ func reading(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// observe makes a connection one that reads: a transaction sees one state of all tables.
+// observe makes a connection one that reads. A statement that stands alone is READ COMMITTED: what it sees is decided when it
+// has its locks, which may be after a swap that it had to wait for.
 func observe(ctx context.Context, conn *pgx.Conn, schema string) error {
 	_, err := conn.Exec(ctx, `
 		SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident($1), false),
-		       pg_catalog.set_config('default_transaction_isolation', 'repeatable read', false),
+		       pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
 		       pg_catalog.set_config('default_transaction_read_only', 'on', false),
 		       -- a replay that is compared with a snapshot takes its time
 		       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),

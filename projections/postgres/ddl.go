@@ -75,9 +75,10 @@ type part struct {
 	make string
 }
 
-// forms makes the statements for the tables of one build in one schema.
+// forms makes the statements for the tables of one build.
 type forms struct {
-	schema string
+	schema string // where the tables go
+	home   string // of the functions and the account of builds
 	build  int
 }
 
@@ -145,15 +146,15 @@ func (f forms) words(index projections.Index) string {
 			texts[i] += " ->> " + literal(member)
 		}
 	}
-	return quote(f.schema) + ".words(" + strings.Join(texts, ", ") + ")"
+	return quote(f.home) + ".words(" + strings.Join(texts, ", ") + ")"
 }
 
-// rules are the CHECK constraints of a table.
+// rules are the CHECK constraints of a table: one pass over the rows for all of them. They go by the name of the first.
 func (f forms) rules(t projections.Table) []part {
-	var out []part
+	name := func(n int) string { return fmt.Sprintf("%s_c%d", physical(t.Name, f.build), n) }
+	var all []string
 	add := func(condition string) {
-		name := fmt.Sprintf("%s_c%d", physical(t.Name, f.build), len(out)+1)
-		out = append(out, part{name, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s)", quote(name), condition)})
+		all = append(all, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s)", quote(name(len(all)+1)), condition))
 	}
 	for _, c := range t.Columns {
 		if len(c.OneOf) > 0 {
@@ -171,7 +172,10 @@ func (f forms) rules(t projections.Table) []part {
 			add(quote(c.Name) + " >= '0001-01-01 00:00:00Z BC' AND " + quote(c.Name) + " < '10000-01-01 00:00:00Z'")
 		}
 	}
-	return out
+	if len(all) == 0 {
+		return nil
+	}
+	return []part{{name(1), "ALTER TABLE " + f.table(t) + " " + strings.Join(all, ", ")}}
 }
 
 func (f forms) foreign(t projections.Table, ordinal int) part {
@@ -189,11 +193,11 @@ func (f forms) guards(t projections.Table) []part {
 	}
 	name := physical(t.Name, f.build) + "_refuses"
 	return []part{{name, fmt.Sprintf("CREATE TRIGGER %s BEFORE UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s.refuse();\n"+
-		"ALTER TABLE %[2]s ENABLE ALWAYS TRIGGER %[1]s", quote(name), f.table(t), quote(f.schema))}}
+		"ALTER TABLE %[2]s ENABLE ALWAYS TRIGGER %[1]s", quote(name), f.table(t), quote(f.home))}}
 }
 
 // view makes what readers use. It names the state of the build as the reader's snapshot has it: see the function shown.
 func (f forms) view(t projections.Table, projection string) string {
 	return fmt.Sprintf("VIEW %s AS SELECT %s FROM %s WHERE %s.shown((SELECT b.state FROM %[4]s.projection_builds b WHERE b.projection = %s AND b.build = %d), %s)",
-		f.in(t.Name), list(columnNames(t)), f.table(t), quote(f.schema), literal(projection), f.build, literal(t.Name))
+		f.in(t.Name), list(columnNames(t)), f.table(t), quote(f.home), literal(projection), f.build, literal(t.Name))
 }

@@ -3,15 +3,14 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// FinishBuild implements [projections.Builder]. Each index and each check is a transaction of its own, which prolongs the
-// lease. One that was done before, by somebody who did not get to the end, is not done again.
+// FinishBuild implements [projections.Builder]. Each table is a transaction of its own, which prolongs the lease. What was
+// done before, by somebody who did not get to the end, is not done again.
 func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	err := db.finishBuild(ctx, lease, p)
 	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins anew
@@ -24,19 +23,13 @@ func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projec
 func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	f := db.forms(lease.Ref)
 	for _, t := range p.Tables {
-		for _, s := range f.finishing(t) {
-			if err := db.step(ctx, lease, s); err != nil {
-				return fmt.Errorf("table %s: %w", t.Name, err)
-			}
+		if err := db.step(ctx, lease, f.around(t), "ANALYZE "+f.table(t)); err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 	}
-	// References last, when every table has its keys.
-	for _, t := range p.Tables {
-		for i := range t.Foreign {
-			s := f.foreign(t, i)
-			if err := db.step(ctx, lease, step{part: s, done: constraint}); err != nil {
-				return fmt.Errorf("table %s: %w", t.Name, err)
-			}
+	for _, t := range p.Tables { // when every table has its keys
+		if err := db.step(ctx, lease, f.references(t)); err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 	}
 	return db.repeat(ctx, func(tx pgx.Tx) error {
@@ -48,65 +41,79 @@ func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projec
 	})
 }
 
-// step is one statement of finishing, and the query that tells whether it was done before: of schema and name.
-type step struct {
-	part
-	done string
-}
-
-const (
-	relation = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relname = $2)`
-	constraint = `SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
-		WHERE n.nspname = $1 AND c.conname = $2)`
-	trigger = `SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND t.tgname = $2)`
-	never = `SELECT $1::text = $2::text`
-)
-
-// keyed tells whether a table has the index over its key: by that name, or, when it is the primary key, by the other.
-const keyed = `SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname = $1 AND c.relname IN ($2::text, pg_catalog.regexp_replace($2::text, '_key$', '_pkey')))`
-
-// finishing is what a table lacks once it is filled, but for its references.
-func (f forms) finishing(t projections.Table) []step {
-	steps := []step{{f.key(t), keyed}, {f.primary(t), constraint}}
-	if rules := f.rules(t); len(rules) > 0 { // one pass over the rows for all of them
-		all := make([]string, len(rules))
-		for i, r := range rules {
-			all[i] = r.make
-		}
-		steps = append(steps, step{part{rules[0].name, "ALTER TABLE " + f.table(t) + " " + strings.Join(all, ", ")}, constraint})
-	}
+// around is what a table lacks once it is filled, but for its references.
+func (f forms) around(t projections.Table) []part {
+	parts := append([]part{f.key(t), f.primary(t)}, f.rules(t)...)
 	for i := range t.Indexes {
-		steps = append(steps, step{f.index(t, i), relation})
+		parts = append(parts, f.index(t, i))
 	}
-	for _, g := range f.guards(t) {
-		steps = append(steps, step{g, trigger})
-	}
-	return append(steps, step{part{"", "ANALYZE " + f.table(t)}, never})
+	return append(parts, f.guards(t)...)
 }
 
-// step runs one step in a transaction, for the holder of the lease alone, and prolongs the lease. That the lease is still
-// the holder's is proved at the end: until then, while an index is built, nothing keeps it from being renewed.
-func (db *DB) step(ctx context.Context, lease projections.Lease, s step) error {
+func (f forms) references(t projections.Table) []part {
+	parts := make([]part, len(t.Foreign))
+	for i := range t.Foreign {
+		parts[i] = f.foreign(t, i)
+	}
+	return parts
+}
+
+// step makes those of parts that are not there yet, and does the rest, in a transaction, for the holder of the lease alone,
+// and prolongs the lease. That the lease is still the holder's is proved at the end: until then, while an index is built,
+// nothing keeps it from being renewed.
+func (db *DB) step(ctx context.Context, lease projections.Lease, parts []part, rest ...string) error {
+	if len(parts)+len(rest) == 0 {
+		return nil
+	}
 	return db.repeat(ctx, func(tx pgx.Tx) error {
 		b, err := db.build(ctx, tx, lease.Ref, "")
 		if err := allows(b, err, lease); err != nil {
 			return err
 		}
-		var done bool
-		if err := tx.QueryRow(ctx, s.done, db.options.Schema, s.name).Scan(&done); err != nil {
+		there, err := db.there(ctx, tx, parts)
+		if err != nil {
 			return err
 		}
-		if !done {
-			// Whole tables are read here, and whoever looks at the build is waited for.
-			if err := run(ctx, tx, []string{"SET LOCAL enable_seqscan = on", "SET LOCAL lock_timeout = 0", s.make}); err != nil {
-				return err
+		// Whole tables are read here, and whoever looks at the build is waited for.
+		ddl := []string{"SET LOCAL enable_seqscan = on", "SET LOCAL lock_timeout = 0"}
+		for _, p := range parts {
+			if !there[p.name] {
+				ddl = append(ddl, p.make)
 			}
+		}
+		if err := run(ctx, tx, append(ddl, rest...)); err != nil {
+			return err
 		}
 		return db.prove(ctx, tx, lease)
 	})
+}
+
+// there returns the names of those of parts that the schema has. The index over a key has another name once it is the
+// primary key.
+func (db *DB) there(ctx context.Context, q queries, parts []part) (map[string]bool, error) {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.name
+	}
+	rows, err := q.Query(ctx, `
+		SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1 AND c.relname = ANY ($2)
+		UNION ALL SELECT pg_catalog.regexp_replace(c.relname, '_pkey$', '_key') FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = $1 AND c.relkind = 'i' AND pg_catalog.regexp_replace(c.relname, '_pkey$', '_key') = ANY ($2)
+		UNION ALL SELECT o.conname FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_namespace n ON n.oid = o.connamespace
+			WHERE n.nspname = $1 AND o.conname = ANY ($2)
+		UNION ALL SELECT t.tgname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND t.tgname = ANY ($2)`, db.options.Schema, names)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&name}, func() error {
+		found[name] = true
+		return nil
+	})
+	return found, err
 }
 
 // prove fails unless lease allows to write its build, keeps it so until the transaction ends, and prolongs it.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -72,10 +71,8 @@ func OpenUnwritable(ctx context.Context, url string, options Options) (*DB, erro
 }
 
 // OpenReadOnly opens the tables for queries over the views, with the schema as search_path. It works while other processes
-// write and rebuild, and never changes anything. A statement sees one state of all tables. A transaction that the handle
-// begins is REPEATABLE READ and READ ONLY: it sees one state of all tables, unless one that it has not read yet is replaced
-// meanwhile; then it ends with a serialization failure (40001) and must begin again. [DB.Begin] prevents that.
-// The caller closes it.
+// write and rebuild, and never changes anything. A statement sees one state of all tables, a transaction the same one
+// throughout: swaps wait for its end. The caller closes it.
 func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error) {
 	options := Options{Place: place}.withDefaults()
 	config, err := parse(url)
@@ -83,9 +80,9 @@ func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error)
 		return nil, fmt.Errorf("open tables: %w", err)
 	}
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+	db := sql.OpenDB(observer{stdlib.GetConnector(*config.ConnConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 		return observe(ctx, conn, options.Schema)
-	}))
+	}))})
 	db.SetMaxOpenConns(int(options.MaxConns / 2))
 	var found bool
 	err = db.QueryRowContext(ctx, "SELECT pg_catalog.to_regclass('catalogue') IS NOT NULL").Scan(&found)
@@ -106,7 +103,8 @@ func open(ctx context.Context, url string, options Options, check func(*DB) erro
 	db := &DB{options: options, sql: newStatements(options.Schema), plans: map[projections.Ref]*plan{}}
 	var err error
 	if db.read, err = reading(ctx, url, options); err == nil {
-		db.query = stdlib.OpenDBFromPool(db.read)
+		db.query = sql.OpenDB(observer{stdlib.GetPoolConnector(db.read)})
+		db.query.SetMaxIdleConns(0) // they belong to the pool
 		err = check(db)
 	}
 	if err != nil {
@@ -139,45 +137,6 @@ func checkSchema(ctx context.Context, conn *pgx.Conn, options Options) error {
 
 // Query returns the handle for queries over the views and the catalogue, as [OpenReadOnly] opens one. Close closes it.
 func (db *DB) Query() *sql.DB { return db.query }
-
-// Begin begins a transaction that sees one state of all tables until it ends, whatever is swapped meanwhile: swaps wait for
-// it. It cannot write. The caller ends it.
-func (db *DB) Begin(ctx context.Context) (*sql.Tx, error) {
-	tx, err := db.begin(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("begin to read: %w", translate(ctx, err))
-	}
-	return tx, nil
-}
-
-func (db *DB) begin(ctx context.Context) (*sql.Tx, error) {
-	views, err := db.views(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tx, err := db.query.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
-	if err != nil || len(views) == 0 {
-		return tx, err
-	}
-	// The lock comes first: what the transaction sees is decided by the first statement after it.
-	if _, err := tx.ExecContext(ctx, "LOCK TABLE "+strings.Join(views, ", ")+" IN ACCESS SHARE MODE"); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	return tx, nil
-}
-
-// views returns the views that readers use, quoted.
-func (db *DB) views(ctx context.Context) ([]string, error) {
-	rows, err := db.read.Query(ctx, "SELECT DISTINCT table_name FROM catalogue ORDER BY 1")
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
-		var name string
-		err := row.Scan(&name)
-		return db.sql.in(name), err
-	})
-}
 
 // Close frees what db holds. Closing twice is harmless.
 func (db *DB) Close() error {
