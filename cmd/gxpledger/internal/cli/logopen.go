@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
 	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/projections"
@@ -19,11 +23,11 @@ func (a *app) checkLog(*cobra.Command, []string) error {
 	return errors.Join(a.log.check(), a.lease.check())
 }
 
-// openLog opens the log for appending. A SQLite log is made when there is none; others are made by migrate up. The caller
-// closes it.
+// openLog opens the log for appending. It is made when there is none, but on PostgreSQL, where migrate up does that. The
+// caller closes it.
 func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
 	if !a.log.local() {
-		return a.openPostgres(ctx)
+		return a.openOnServer(ctx, toWrite)
 	}
 	if err := a.refuseNewLog(); err != nil {
 		return nil, err
@@ -37,11 +41,20 @@ func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
 
 // openLogToRead opens the log and changes nothing of it. The caller closes it.
 func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
+	return a.openStillLog(ctx, toRead)
+}
+
+// openLogToVerify opens the log as openLogToRead does, but also one that contradicts itself.
+func (a *app) openLogToVerify(ctx context.Context) (eventstore.Log, error) {
+	return a.openStillLog(ctx, toVerify)
+}
+
+func (a *app) openStillLog(ctx context.Context, why purpose) (eventstore.Log, error) {
 	if err := a.needLog(); err != nil {
 		return nil, err
 	}
 	if !a.log.local() {
-		return a.openPostgres(ctx)
+		return a.openOnServer(ctx, why)
 	}
 	log, err := logsqlite.OpenReadOnly(ctx, a.path(logFile), logsqlite.Options{Now: a.system.Now})
 	if err != nil {
@@ -49,6 +62,15 @@ func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
 	}
 	return log, nil
 }
+
+// purpose says what a log is opened for.
+type purpose int
+
+const (
+	toWrite purpose = iota
+	toRead
+	toVerify
+)
 
 // needLog says what to do when there is no log. Whether there is one on a server shows when it is opened.
 func (a *app) needLog() error {
@@ -77,16 +99,47 @@ func (a *app) refuseNewLog() error {
 	return nil
 }
 
-func (a *app) openPostgres(ctx context.Context) (eventstore.Log, error) {
+// openOnServer opens a log that is not in the home.
+func (a *app) openOnServer(ctx context.Context, why purpose) (log eventstore.Log, err error) {
+	defer a.waitFor("the server of the log at " + a.log.String())()
 	logger := a.logger()
-	log, err := logpostgres.Open(ctx, a.log.text, logpostgres.Options{
-		Now:     a.system.Now,
-		Observe: func(err error) { logger.Warn(err) },
-	})
+	observe := func(err error) { logger.Warn(err) }
+	if a.log.kind() == logKurrent {
+		open := kurrent.OpenReadOnly
+		if why == toWrite {
+			open = kurrent.Open
+		}
+		log, err = open(ctx, a.log.text, kurrent.Options{Now: a.system.Now, CacheDir: a.home, Observe: observe})
+	} else {
+		log, err = logpostgres.Open(ctx, a.log.text, logpostgres.Options{Now: a.system.Now, Observe: observe, Inspect: why == toVerify})
+	}
 	if err != nil {
 		return nil, a.unopened(ctx, err)
 	}
 	return log, nil
+}
+
+// waitFor tells somebody at a terminal what is waited for, once it takes long and until done is called.
+func (a *app) waitFor(what string) (done func()) {
+	const pace = time.Second
+	progress, tick, stop := a.progress(), time.NewTicker(pace), make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for {
+			select {
+			case <-tick.C:
+				progress.Say("waiting for " + what)
+			case <-stop:
+				return
+			}
+		}
+	})
+	return func() {
+		tick.Stop()
+		close(stop)
+		telling.Wait()
+		progress.Done()
+	}
 }
 
 // unopened says of a log on a server that it could not be used, and where it should be.
@@ -95,10 +148,17 @@ func (a *app) unopened(ctx context.Context, err error) error {
 		return a.log.hideIn(err)
 	}
 	todo := ""
-	if errors.Is(err, eventstore.ErrTransient) {
+	switch {
+	case errors.Is(err, eventstore.ErrNotFound):
+		return failed(a.log.hideIn(err), "there is no log at %s: record something with gxpledger scan, or see that streamPrefix is the one that "+
+			"the log was begun with; what gxpledger serve serves is read through the log behind it", a.log.String())
+	case errors.Is(err, eventstore.ErrTransient):
 		todo = ": see that the server runs and can be reached, and try again"
+	case errors.Is(err, kurrent.ErrRefused):
+		todo = ": give the address a user who may read $all and write; a log that gxpledger serve serves is written through the log behind it"
 	}
-	return failed(a.log.hideIn(err), "the log at %s cannot be used: %s%s", a.log.String(), a.log.hide(oneLine(err.Error())), todo)
+	why := strings.TrimPrefix(a.log.hide(oneLine(err.Error())), "open log at "+kurrent.Redact(a.log.text)+": ") // once is enough
+	return failed(a.log.hideIn(err), "the log at %s cannot be used: %s%s", a.log.String(), why, todo)
 }
 
 // ownTables refuses tables in the home that were made from another log (I14). That a scan finds them out before it records

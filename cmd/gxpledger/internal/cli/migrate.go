@@ -46,10 +46,14 @@ type migrator interface {
 
 // migrator returns the one of the log that is chosen.
 func (a *app) migrator() migrator {
-	if a.log.local() {
-		return sqliteMigrator{a}
+	switch a.log.kind() {
+	case logPostgres:
+		return postgresMigrator{a}
+	case logKurrent:
+		return kurrentMigrator{a}
+	case logInHome, logNowhere:
 	}
-	return postgresMigrator{a}
+	return sqliteMigrator{a}
 }
 
 func newMigrate(a *app) *cobra.Command {
@@ -58,7 +62,8 @@ func newMigrate(a *app) *cobra.Command {
 		Short: "Make a log, or bring it to the form that this gxpledger knows",
 		Long: "A log is made by numbered migrations, which only go forward and are remembered in it with their SHA-256. A SQLite log is\n" +
 			"migrated whenever it is opened for writing. A log on PostgreSQL is migrated by migrate up alone, as a user who may\n" +
-			"create a schema and roles: the role " + writerRole + ", which it makes, is all that the user of every other command needs.",
+			"create a schema and roles: the role " + writerRole + ", which it makes, is all that the user of every other command needs.\n" +
+			"A log on an EventStoreDB has none: migrate up begins it, as any command that records does.",
 		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE",
 		RunE:    chooseCommand,
 	}
@@ -163,6 +168,10 @@ func (a *app) showMigrations(d migrateDocument) error {
 		field(screen, "Writer", "%s", writerState(*d.WriterReady))
 	}
 	screen.Blank()
+	if len(d.Applied)+len(d.Missing) == 0 {
+		screen.Line("A log on an EventStoreDB has no migrations: it is begun by the first command that records, or by migrate up.")
+		return screen.Err()
+	}
 	t := columns("Migration>", "Name", "State", "Checksum")
 	for _, m := range d.Applied {
 		t.Add(m.Version, m.Name, good("applied", "applied"), m.Checksum)
