@@ -35,17 +35,24 @@ func (t *tablesURL) check() error {
 	return nil
 }
 
-// place returns the address of the server, and where the tables are in its database.
+// place returns the address of the server, and where the tables are in its database. What is not ours stays as it is written:
+// a server reads an address with stricter rules than a browser.
 func (t *tablesURL) place() (string, tablespostgres.Place) {
-	u, err := url.Parse(t.text)
-	if err != nil { // which check has refused
-		return t.text, tablespostgres.Place{}
+	var place tablespostgres.Place
+	address, parameters, _ := strings.Cut(t.text, "?")
+	var others []string
+	for parameter := range strings.SplitSeq(parameters, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if name != schemaParameter {
+			others = append(others, parameter)
+		} else if schema, err := url.QueryUnescape(value); err == nil {
+			place.Schema = schema
+		}
 	}
-	query := u.Query()
-	place := tablespostgres.Place{Schema: query.Get(schemaParameter)}
-	query.Del(schemaParameter)
-	u.RawQuery = query.Encode()
-	return u.String(), place
+	if rest := strings.Join(others, "&"); rest != "" {
+		address += "?" + rest
+	}
+	return address, place
 }
 
 // schema returns the schema of the tables.
