@@ -42,7 +42,7 @@ func TestEveryQueryOnPostgreSQL(t *testing.T) {
 // schemas counts the worlds of this process.
 var schemas atomic.Int64
 
-func openTables(t *testing.T) (tablesDB, query.Dialect) {
+func openTables(t testing.TB) (tablesDB, query.Dialect) {
 	t.Helper()
 	var db tablesDB
 	var err error
