@@ -17,6 +17,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
@@ -26,8 +27,7 @@ type world struct {
 	log       *memory.Log
 	recorder  *eventstore.Recorder
 	runner    *projections.Runner
-	db        tablesDB
-	dialect   query.Dialect
+	db        *sqlite.DB
 	scans     atomic.Int64
 	histories int                                        // that were drawn
 	source    func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
@@ -41,7 +41,10 @@ func newWorld(tb testing.TB) *world {
 	if w.recorder, err = eventstore.NewRecorder(w.log, eventstore.DefaultRecorderConfig(w.now, "")); err != nil {
 		tb.Fatal(err)
 	}
-	w.db, w.dialect = openTables(tb)
+	if w.db, err = sqlite.OpenScratch(tb.Context(), tb.TempDir(), sqlite.Options{Now: time.Now}); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = w.db.Close() })
 	config := projections.DefaultConfig(time.Now, eventstore.Decode, "test")
 	if w.runner, err = projections.NewRunner(w.log, w.db, tables.All(), config); err != nil {
 		tb.Fatal(err)
@@ -101,7 +104,7 @@ func (w *world) project() *world {
 	return w
 }
 
-func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), w.dialect) }
+func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), query.SQLite) }
 
 func (w *world) repository(name string) query.Repository {
 	w.t.Helper()
