@@ -125,7 +125,10 @@ func (a *app) find(ctx context.Context, log eventstore.Log, at query.Point, repo
 		if err := a.bring(ctx, present.runner, 0, []string{artifactTables}); err != nil {
 			return nil, err
 		}
-		return query.NewReader(present.tables.Query(), present.dialect), nil
+		if err := present.begin(ctx); err != nil {
+			return nil, err
+		}
+		return present.query, nil
 	}}
 	return finder.Find(ctx, at, repository)
 }

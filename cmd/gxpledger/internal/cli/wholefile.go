@@ -28,15 +28,15 @@ func newWholeFile(path string) (*wholeFile, error) {
 // keep puts the file, which must be closed, on disk and in its place. An existing one is replaced when replace is set, and
 // else an error that matches [fs.ErrExist].
 func (f *wholeFile) keep(replace bool) error { //revive:disable-line:flag-parameter // what the user said
-	if err := syncFile(f.temporary); err != nil {
-		return fmt.Errorf("write %s: %w", f.path, err)
-	}
-	err := f.put(replace)
+	file, err := os.OpenFile(f.temporary, os.O_RDWR, 0)
 	if err == nil {
-		err = syncFile(filepath.Dir(f.path))
-		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-			err = nil // systems that cannot sync a folder do not need it
-		}
+		err = errors.Join(file.Sync(), file.Close())
+	}
+	if err == nil {
+		err = f.put(replace)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(f.path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
@@ -66,12 +66,17 @@ func (f *wholeFile) discard() error {
 	return nil
 }
 
-func syncFile(path string) error {
-	file, err := os.Open(path) //nolint:gosec // the operator named it
+// syncFolder puts the names in a folder on disk. Systems that cannot do that do not need it.
+func syncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // the operator named it
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	err = folder.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
+		err = nil
+	}
+	return errors.Join(err, folder.Close())
 }
 
 // writeWhole writes a file in one piece, over an existing one unless that is a database.

@@ -20,39 +20,39 @@ type Step struct {
 // these numbers.
 func (r *Reader) Steps(ctx context.Context, repository Repository, from, to int64) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
+		for _, number := range []int64{from, to} {
+			if _, err := r.Scan(ctx, repository, number); err != nil {
+				yield(Step{}, err)
+				return
+			}
+		}
 		scans, err := r.Scans(ctx, ScanFilter{RepositoryID: repository.ID})
-		if err == nil && (from < 1 || from > int64(len(scans))) {
-			err = r.unknownScan(ctx, repository, from)
-		}
-		if err == nil && to > int64(len(scans)) {
-			err = r.unknownScan(ctx, repository, to)
-		}
 		if err != nil {
 			yield(Step{}, err)
 			return
 		}
-		for i := from - 1; i < to; i++ {
-			step, err := r.step(ctx, repository, scans, i)
-			if !yield(step, err) || err != nil {
-				return
+		after := int64(0)
+		for _, s := range scans {
+			if s.Number >= from && s.Number <= to {
+				step, err := r.step(ctx, repository, s, after)
+				if !yield(step, err) || err != nil {
+					return
+				}
 			}
+			after = s.Position
 		}
 	}
 }
 
-// step tells what the i-th of all scans changed.
-func (r *Reader) step(ctx context.Context, repository Repository, scans []Scan, i int64) (Step, error) {
+// step tells what a scan changed; after is the position of the scan before it.
+func (r *Reader) step(ctx context.Context, repository Repository, scan Scan, after int64) (Step, error) {
 	s := Step{
-		RepositoryID: repository.ID, Repository: repository.Name, Scan: scans[i], Artifacts: []ArtifactDiff{}, Links: []LinkDiff{},
+		RepositoryID: repository.ID, Repository: repository.Name, Scan: scan, Artifacts: []ArtifactDiff{}, Links: []LinkDiff{},
 	}
-	if s.Scan.Outcome != completed {
+	if scan.Outcome != completed {
 		return s, nil
 	}
-	within := span{upTo: s.Scan.Position}
-	if i > 0 {
-		within.after = scans[i-1].Position
-	}
-	pairs, err := r.pairs(ctx, repository.ID, within)
+	pairs, err := r.pairs(ctx, repository.ID, span{after: after, upTo: scan.Position})
 	if err != nil {
 		return s, fmt.Errorf("changes of scan %d: %w", s.Scan.Number, err)
 	}
