@@ -256,7 +256,7 @@ func (r *Runner) compare(ctx context.Context, w *work) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		w.report.Unreadable = err.Error() // tables that are damaged are what a rebuild is for
+		old, w.report.Unreadable = digested{}, err.Error() // tables that are damaged are what a rebuild is for
 	}
 	if at := old.at.Position; w.err == nil && at > w.checkpoint.Position && w.replace == nil {
 		if err := errors.Join(r.bring(ctx, []*target{w.target}, at), w.err); err != nil {

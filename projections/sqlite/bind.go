@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -19,44 +18,23 @@ type binder struct {
 // bind returns what SQLite stores for a value of column c. A value that does not fit the column is refused: SQLite's own
 // checks would let some of them through in another form.
 func (b *binder) bind(c projections.Column, value any) (driver.Value, error) {
-	if value == nil {
-		if !c.Null {
-			return nil, fmt.Errorf("%w: column %s: NULL is not allowed", projections.ErrRefused, c.Name)
-		}
-		return nil, nil //nolint:nilnil // nil is the value, NULL
+	if err := c.Check(value); err != nil {
+		return nil, err
 	}
-	switch c.Type {
-	case projections.Text:
-		if v, ok := value.(string); ok {
-			if !utf8.ValidString(v) {
-				return nil, fmt.Errorf("%w: column %s: text is not UTF-8", projections.ErrRefused, c.Name)
-			}
-			return value, nil // without boxing the text anew
-		}
-	case projections.Integer:
-		switch v := value.(type) {
-		case int64:
-			return value, nil
-		case int:
-			return int64(v), nil
-		}
-	case projections.Boolean:
-		if v, ok := value.(bool); ok {
-			return bit(v), nil
-		}
-	case projections.Timestamp:
-		if v, ok := value.(time.Time); ok {
-			return b.timestamp(c, v)
-		}
-	case projections.JSON:
-		switch v := value.(type) {
-		case json.RawMessage:
-			return string(v), nil
-		case []byte:
-			return string(v), nil
-		}
+	switch v := value.(type) {
+	case int:
+		return int64(v), nil
+	case bool:
+		return bit(v), nil
+	case time.Time:
+		return b.timestamp(v), nil
+	case json.RawMessage:
+		return string(v), nil
+	case []byte:
+		return string(v), nil
+	default:
+		return value, nil // without boxing the text anew
 	}
-	return nil, fmt.Errorf("%w: column %s: a %T is not a value of its type", projections.ErrRefused, c.Name, value)
 }
 
 // bit returns 1 for true, as SQLite does.
@@ -67,16 +45,11 @@ func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itsel
 	return 0
 }
 
-func (b *binder) timestamp(c projections.Column, t time.Time) (driver.Value, error) {
-	if t.Equal(b.at) && b.text != nil {
-		return b.text, nil
+func (b *binder) timestamp(t time.Time) driver.Value {
+	if b.text == nil || !t.Equal(b.at) {
+		b.at, b.text = t, stamp(t)
 	}
-	utc := t.UTC()
-	if y := utc.Year(); y < 0 || y > 9999 {
-		return nil, fmt.Errorf("%w: column %s: year %d does not fit", projections.ErrRefused, c.Name, y)
-	}
-	b.at, b.text = t, utc.Format(projections.TimestampLayout)
-	return b.text, nil
+	return b.text
 }
 
 // column turns what SQLite returned for column c back into a value of its type.

@@ -80,7 +80,7 @@ func (a *app) openViewAt(ctx context.Context, l looking) (_ *view, err error) {
 	if at.IsNow() {
 		return a.openView(ctx, l.needs)
 	}
-	v := &view{needs: l.needs}
+	v := &view{needs: l.needs, dialect: query.SQLite}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close())

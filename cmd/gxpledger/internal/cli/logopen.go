@@ -20,7 +20,7 @@ import (
 
 // checkLog refuses a --log that cannot be, before any command begins.
 func (a *app) checkLog(*cobra.Command, []string) error {
-	return errors.Join(a.log.check(), a.lease.check())
+	return errors.Join(a.log.check(), a.db.check(), a.lease.check())
 }
 
 // openLog opens the log for appending. It is made when there is none, but on PostgreSQL, where migrate up does that. The
@@ -89,6 +89,9 @@ func (a *app) needLog() error {
 // refuseNewLog keeps a log that was lost from being replaced by an empty one: tables without a log mean that there was
 // one. It looks for the tables first, since another process that begins here makes the log first.
 func (a *app) refuseNewLog() error {
+	if !a.db.local() {
+		return nil // the tables themselves know their log
+	}
 	if _, err := os.Stat(a.path(tablesFile)); err != nil {
 		return nil //nolint:nilerr // no tables, or none that can be seen: nothing speaks against a new log
 	}
@@ -161,10 +164,10 @@ func (a *app) unopened(ctx context.Context, err error) error {
 	return failed(a.log.hideIn(err), "the log at %s cannot be used: %s%s", a.log.String(), why, todo)
 }
 
-// ownTables refuses tables in the home that were made from another log (I14). That a scan finds them out before it records
-// anything keeps a forgotten --log from beginning a second history.
+// ownTables refuses tables that were made from another log (I14). That a scan finds them out before it records anything
+// keeps a forgotten --log from beginning a second history.
 func (a *app) ownTables(ctx context.Context, log eventstore.Log) (err error) {
-	if _, err := os.Stat(a.path(tablesFile)); err != nil {
+	if _, err := os.Stat(a.path(tablesFile)); err != nil && a.db.local() {
 		return nil // there are none that could be of another log
 	}
 	db, err := a.openTables(ctx)
@@ -177,17 +180,21 @@ func (a *app) ownTables(ctx context.Context, log eventstore.Log) (err error) {
 		return err
 	}
 	if err := runner.Check(ctx); errors.Is(err, projections.ErrLogMismatch) {
-		return anotherLog(a.home, err)
+		return a.anotherLog(err)
 	}
 	return nil
 }
 
 // anotherLog is the sentence on tables that were made from another log.
-func anotherLog(home string, err error) error {
+func (a *app) anotherLog(err error) error {
 	mismatch, ok := errors.AsType[*projections.MismatchError](err)
 	if !ok {
 		return err
 	}
-	return failed(err, "the tables in %s are not of this log (%v); open their log with --log, give this log a home of its own with --home, "+
-		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", home, mismatch)
+	own := "give this log a home of its own with --home"
+	if !a.db.local() {
+		own = "give this log tables of its own with another schema in --db"
+	}
+	return failed(err, "the tables in %s are not of this log (%v); open their log with --log, %s, "+
+		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", a.tablesName(), mismatch, own)
 }

@@ -18,7 +18,7 @@ func (a *app) openStill(ctx context.Context, open func(context.Context) (eventst
 	if err := a.needLog(); err != nil {
 		return nil, err
 	}
-	v := &view{}
+	v := &view{dialect: a.dialect()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close())

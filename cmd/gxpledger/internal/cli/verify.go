@@ -177,7 +177,7 @@ func (o *verifyOptions) noteTables(where string, err error) {
 	var stopped *projections.EventError
 	switch {
 	case errors.Is(err, projections.ErrDamaged):
-		f.Remedy = makeAnew
+		f.Remedy = makeAnew(err)
 	case errors.Is(err, projections.ErrLogMismatch):
 		f.Code, f.Remedy = faultRecorded, "open the log that the tables were made from, or rebuild them with --adopt-log if this one is right"
 	case errors.As(err, &stopped):

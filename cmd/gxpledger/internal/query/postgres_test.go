@@ -2,86 +2,41 @@ package query_test
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // as database/sql reads PostgreSQL
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/domaintest"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/postgres"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
-// onPostgres copies the tables of the world to a PostgreSQL server, in the types of the catalogue and texts in the order of
-// their bytes, and returns a reader of them.
+// onPostgres makes the tables of the world on a PostgreSQL server too, and returns a reader of them.
 func (w *world) onPostgres() *query.Reader {
 	w.t.Helper()
-	db, err := sql.Open("pgx", pgtest.Start(w.t))
+	url := pgtest.Start(w.t)
+	if err := postgres.Up(w.t.Context(), url, postgres.Place{}); err != nil {
+		w.t.Fatal(err)
+	}
+	db, err := postgres.Open(w.t.Context(), url, postgres.Options{Now: time.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = db.Close() })
-	for _, p := range tables.All() {
-		builds, err := w.db.Builds(w.t.Context(), p.Name)
-		if err != nil || len(builds) != 1 {
-			w.t.Fatalf("builds of %s: %v, %v", p.Name, builds, err)
-		}
-		if err := w.db.Inspect(w.t.Context(), builds[0].Ref, func(s projections.Snapshot) error {
-			for _, table := range p.Tables {
-				if err := copyTable(w.t.Context(), db, s, table); err != nil {
-					return fmt.Errorf("table %s: %w", table.Name, err)
-				}
-			}
-			return nil
-		}); err != nil {
-			w.t.Fatal(err)
-		}
+	runner, err := projections.NewRunner(w.log, db, tables.All(), projections.DefaultConfig(time.Now, eventstore.Decode, "test"))
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	return query.NewReader(db, query.Postgres)
-}
-
-func copyTable(ctx context.Context, db *sql.DB, s projections.Snapshot, table projections.Table) error {
-	types := map[projections.ColumnType]string{
-		projections.Text: `text COLLATE "C"`, projections.Integer: "bigint", projections.Boolean: "boolean",
-		projections.Timestamp: "timestamptz", projections.JSON: "json",
+	if err := runner.CatchUp(w.t.Context(), 0); err != nil {
+		w.t.Fatal(err)
 	}
-	var columns, places []string
-	for i, c := range table.Columns {
-		columns = append(columns, fmt.Sprintf(`"%s" %s`, c.Name, types[c.Type]))
-		places = append(places, fmt.Sprintf("$%d", i+1))
-	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE TABLE "%s" (%s)`, table.Name, strings.Join(columns, ", "))); err != nil {
-		return err
-	}
-	insert := fmt.Sprintf(`INSERT INTO "%s" VALUES (%s)`, table.Name, strings.Join(places, ", "))
-	for row, err := range s.Rows(ctx, table) {
-		if err != nil {
-			return err
-		}
-		values := make([]any, len(row))
-		for i, value := range row {
-			text, isText := value.(string)
-			if values[i] = value; isText && table.Columns[i].Type == projections.Timestamp {
-				if values[i], err = time.Parse(projections.TimestampLayout, text); err != nil {
-					return err
-				}
-			}
-			if raw, isJSON := value.(json.RawMessage); isJSON {
-				values[i] = string(raw)
-			}
-		}
-		if _, err := db.ExecContext(ctx, insert, values...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return query.NewReader(db.Query(), query.Postgres)
 }
 
 // asked is every query, by name.
@@ -117,10 +72,31 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 		"some audit": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Audit(ctx, query.AuditFilter{Since: at, Until: at.Add(time.Hour), Resource: "REQ-1", Limit: 3})
 		},
-		"matrix":  func(ctx context.Context, r *query.Reader) (any, error) { return r.Matrix(ctx, query.MatrixFilter{}) },
-		"gaps":    func(ctx context.Context, r *query.Reader) (any, error) { return r.Gaps(ctx, query.GapFilter{}) },
-		"present": func(ctx context.Context, r *query.Reader) (any, error) { return r.Present(ctx) },
-		"shown":   func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, query.Place{}, "") },
+		"links of": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Links(ctx, query.LinkFilter{RepositoryID: demo.ID, ID: "US-1", Kinds: []domain.Kind{domain.KindUserStory}, Text: "req"})
+		},
+		"broken links": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Links(ctx, query.LinkFilter{BrokenOnly: true})
+		},
+		"artifacts with": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Artifacts(ctx, query.ShelfStories, query.ArtifactFilter{Parent: "REQ-1", Text: "us-"})
+		},
+		"findings with": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Findings(ctx, query.FindingFilter{RepositoryID: demo.ID, ID: "US-2", Text: "US"})
+		},
+		"rejected with": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Rejected(ctx, query.RejectedFilter{RepositoryID: demo.ID, Path: ".gxp/requirements/bad.md", Text: "BAD"})
+		},
+		"audit of": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Audit(ctx, query.AuditFilter{RepositoryID: demo.ID, Actor: "carol", Outcome: "succeeded", Limit: 5})
+		},
+		"scan":          func(ctx context.Context, r *query.Reader) (any, error) { return r.Scan(ctx, demo, 2) },
+		"no scan":       func(ctx context.Context, r *query.Reader) (any, error) { return r.Scan(ctx, demo, 404) },
+		"no repository": func(ctx context.Context, r *query.Reader) (any, error) { return r.Find(ctx, "dem") },
+		"matrix":        func(ctx context.Context, r *query.Reader) (any, error) { return r.Matrix(ctx, query.MatrixFilter{}) },
+		"gaps":          func(ctx context.Context, r *query.Reader) (any, error) { return r.Gaps(ctx, query.GapFilter{}) },
+		"present":       func(ctx context.Context, r *query.Reader) (any, error) { return r.Present(ctx) },
+		"shown":         func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, query.Place{}, "") },
 		"content": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Content(ctx, demo, ".gxp/requirements/REQ-1.md", 1)
 		},
