@@ -96,7 +96,9 @@ func settle(ctx context.Context, conn *pgx.Conn) error {
 		       pg_catalog.set_config('statement_timeout', '0', false),
 		       -- rows are found by their keys, and the server keeps its plans of how to check references: also those that
 		       -- it made while the tables were empty
-		       pg_catalog.set_config('enable_seqscan', 'off', false)`)
+		       pg_catalog.set_config('enable_seqscan', 'off', false),
+		       -- which makes a table without an index look so dear that the server would compile code for ten rows
+		       pg_catalog.set_config('jit', 'off', false)`)
 	if err != nil {
 		return fmt.Errorf("prepare the connection: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
-	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
 // TB is what the checks need of a test: a *testing.T, or a *rapid.T.
@@ -29,7 +28,17 @@ func Check(tb testing.TB, p projections.Projection, log projections.Log) {
 // CheckWith is Check for a property: failures go to t, a *rapid.T, and the temporary databases belong to tb.
 func CheckWith(tb testing.TB, t TB, p projections.Projection, log projections.Log) {
 	tb.Helper()
-	c := check{tb: tb, t: t, p: p, log: log}
+	CheckIn(tb, t, p, log, func() (projections.Database, func()) {
+		db := open(tb)
+		return db, func() { closing(tb, db) }
+	})
+}
+
+// CheckIn is CheckWith for tables in any database: fresh opens one that is empty, and returns what closes it. What they
+// must be is still folded by SQLite.
+func CheckIn(tb testing.TB, t TB, p projections.Projection, log projections.Log, fresh func() (projections.Database, func())) {
+	tb.Helper()
+	c := check{tb: tb, t: t, p: p, log: log, fresh: fresh}
 	head, err := log.Head(tb.Context())
 	c.must("read head", err)
 	want := c.asOf(head)
@@ -41,21 +50,22 @@ func CheckWith(tb testing.TB, t TB, p projections.Projection, log projections.Lo
 }
 
 type check struct {
-	tb  testing.TB
-	t   TB
-	p   projections.Projection
-	log projections.Log
+	tb    testing.TB
+	t     TB
+	p     projections.Projection
+	log   projections.Log
+	fresh func() (projections.Database, func())
 }
 
 // pages folds the log live with pages of a size, and again.
 func (c check) pages(size int, head eventstore.Position, want string) {
-	db := open(c.tb)
-	defer closing(c.tb, db)
+	db, done := c.fresh()
+	defer done()
 	c.live(db, size, head, want)
 }
 
 // live makes the tables while nothing is in the log yet, so that they are shown, and then fills them live.
-func (c check) live(db *sqlite.DB, size int, head eventstore.Position, want string) *projections.Runner {
+func (c check) live(db projections.Database, size int, head eventstore.Position, want string) *projections.Runner {
 	ctx := c.tb.Context()
 	part := &clipped{Log: c.log}
 	runner := Runner(c.tb, part, db, c.p, PageEvents(size))
@@ -71,9 +81,10 @@ func (c check) live(db *sqlite.DB, size int, head eventstore.Position, want stri
 // beside folds the log live in one page, rebuilds, and verifies.
 func (c check) beside(head eventstore.Position, want string) {
 	ctx := c.tb.Context()
-	db, scratch := open(c.tb), open(c.tb)
-	defer closing(c.tb, db)
+	scratch := open(c.tb)
 	defer closing(c.tb, scratch)
+	db, done := c.fresh()
+	defer done()
 	runner := c.live(db, everything, head, want)
 	_, err := runner.Rebuild(ctx, c.p.Name, projections.RebuildOptions{})
 	c.must("rebuild", err)
@@ -102,8 +113,8 @@ func (c check) history() {
 		}
 	}
 	part := &clipped{Log: c.log}
-	db := open(c.tb)
-	defer closing(c.tb, db)
+	db, done := c.fresh()
+	defer done()
 	runner := Runner(c.tb, part, db, c.p)
 	c.must("make the tables", runner.CatchUp(ctx, 0))
 	for i := 0; i < len(ends); i += len(ends)/maxSteps + 1 {

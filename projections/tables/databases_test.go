@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/postgres"
@@ -48,6 +50,35 @@ func TestTheDocumentedTablesAreInTheDatabases(t *testing.T) {
 				t.Errorf("only %d things are documented", len(wanted))
 			}
 		})
+	}
+}
+
+// TestPostgreSQLShowsWhatSQLiteShows: a story that fills every table, and some that are drawn, by every way to fold a log.
+func TestPostgreSQLShowsWhatSQLiteShows(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t)
+	schemas := 0
+	fresh := func() (projections.Database, func()) {
+		schemas++
+		place := postgres.Place{Schema: fmt.Sprintf("story_%d", schemas)}
+		if err := postgres.Up(t.Context(), url, place); err != nil {
+			t.Fatal(err)
+		}
+		db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now, Place: place})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db, func() { _ = db.Close() }
+	}
+	all, _ := shortStoryOfAll(t)
+	stories := []*story{all}
+	for seed := range 2 {
+		stories = append(stories, rapid.Custom(drawStory).Example(seed).story)
+	}
+	for _, p := range tables.All() {
+		for _, told := range stories {
+			projectionstest.CheckIn(t, t, p, stored(t, told), fresh)
+		}
 	}
 }
 
