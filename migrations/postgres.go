@@ -25,14 +25,21 @@ type PostgresTarget struct {
 	// Writer is the role without login that gets the rights to run the engine, and no other: grant it to the user that
 	// the engine connects as. Up creates it when the connected user may, and goes without when not. "" for none.
 	Writer string
+	// Reader is the role without login that gets the rights to read what people read, and no other. Up creates it when
+	// the connected user may, and goes without when not. "" for none.
+	Reader string
 }
 
 // Postgres is a set of migrations bound to its place in a PostgreSQL database. It is safe for concurrent use.
 type Postgres struct {
 	set    Set
 	target PostgresTarget
-	grants string // SQL that gives Writer its rights, any number of times
+	grants Grants
 }
+
+// Grants are SQL that gives roles their rights, any number of times. Each is run at the end of an Up that has something to
+// do, if its role is there.
+type Grants struct{ Writer, Reader string }
 
 // PostgresLog returns the migrations of the log on PostgreSQL.
 func PostgresLog(target PostgresTarget) (*Postgres, error) {
@@ -40,20 +47,46 @@ func PostgresLog(target PostgresTarget) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	grants, err := postgresFiles.ReadFile("postgres/log.grants.sql")
+	grants, err := readGrants("postgres/log.grants.sql")
 	if err != nil {
-		return nil, fmt.Errorf("load grants: %w", err)
+		return nil, err
 	}
-	return NewPostgres(set, target, string(grants))
+	return NewPostgres(set, target, Grants{Writer: grants})
+}
+
+// PostgresTables returns the migrations of what the tables on PostgreSQL need before any projection has built one.
+func PostgresTables(target PostgresTarget) (*Postgres, error) {
+	set, err := Load(postgresFiles, "postgres/tables")
+	if err != nil {
+		return nil, err
+	}
+	var grants Grants
+	if grants.Writer, err = readGrants("postgres/tables.grants.sql"); err != nil {
+		return nil, err
+	}
+	if grants.Reader, err = readGrants("postgres/tables.reader.sql"); err != nil {
+		return nil, err
+	}
+	return NewPostgres(set, target, grants)
+}
+
+func readGrants(name string) (string, error) {
+	grants, err := postgresFiles.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("load grants: %w", err)
+	}
+	return string(grants), nil
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
-// NewPostgres binds set to target. In its SQL and in grants, :"schema", :"owner" and :"writer" stand for the names,
-// quoted; grants is run at the end of each Up that has something to do. Names that do not fit are errors.
-func NewPostgres(set Set, target PostgresTarget, grants string) (*Postgres, error) {
+// NewPostgres binds set to target. In its SQL and in grants, :"schema", :"owner", :"writer" and :"reader" stand for the
+// names, quoted. Names that do not fit are errors.
+func NewPostgres(set Set, target PostgresTarget, grants Grants) (*Postgres, error) {
 	var faults []error
-	for _, name := range []struct{ what, name string }{{"schema", target.Schema}, {"owner role", target.Owner}, {"writer role", target.Writer}} {
+	for _, name := range []struct{ what, name string }{
+		{"schema", target.Schema}, {"owner role", target.Owner}, {"writer role", target.Writer}, {"reader role", target.Reader},
+	} {
 		switch {
 		case name.name == "" && name.what != "schema":
 		case !identifier.MatchString(name.name), strings.HasPrefix(name.name, "pg_"):
@@ -72,6 +105,8 @@ type PostgresStatus struct {
 	Missing []Migration // in order
 	Owner   string      // of the schema; "" when there is no schema
 	Granted bool        // the writer role exists and has its rights
+	// ReaderGranted reports that the reader role exists and has its rights.
+	ReaderGranted bool
 }
 
 // Status reads how far the database is and changes nothing. Its errors are those of Up.
@@ -81,7 +116,8 @@ func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (PostgresStatus, 
 		return PostgresStatus{}, fmt.Errorf("check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
 	}
 	return PostgresStatus{
-		Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner, Granted: state.granted,
+		Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner,
+		Granted: state.writer.granted, ReaderGranted: state.reader.granted,
 	}, nil
 }
 

@@ -32,14 +32,11 @@ ALTER TABLE :"schema".schema_migrations ENABLE ALWAYS TRIGGER schema_migrations_
 // script returns the statements that bring state to the set's version, "" when it is there.
 func (p *Postgres) script(state postgresState) string {
 	missing := p.set.Migrations()[len(state.applied):]
-	grants := p.target.Writer != "" && (state.writer.exists || state.mayCreateRoles)
-	if len(missing) == 0 && (state.granted || !grants) {
+	if len(missing) == 0 && !state.lacks(p.target.Writer, state.writer) && !state.lacks(p.target.Reader, state.reader) {
 		return ""
 	}
 	var sql strings.Builder
-	if grants && !state.writer.exists {
-		sql.WriteString(createRole(p.target.Writer))
-	}
+	writer, reader := p.make(&sql, state, p.target.Writer, state.writer), p.make(&sql, state, p.target.Reader, state.reader)
 	p.beOwner(&sql, state)
 	if !state.ledger {
 		sql.WriteString(p.fill(postgresLedger))
@@ -49,10 +46,24 @@ func (p *Postgres) script(state postgresState) string {
 		fmt.Fprintf(&sql, "INSERT INTO %s.schema_migrations (version, series, name, checksum) VALUES (%d, '%s', '%s', '%s');\n",
 			quote(p.target.Schema), m.Version, p.set.name, m.Name, m.Checksum)
 	}
-	if grants {
-		sql.WriteString("\n" + p.fill(p.grants))
+	if writer {
+		sql.WriteString("\n" + p.fill(p.grants.Writer))
+	}
+	if reader {
+		sql.WriteString("\n" + p.fill(p.grants.Reader))
 	}
 	return sql.String()
+}
+
+// make creates a role that is missing, and reports whether there is one to give rights to.
+func (p *Postgres) make(sql *strings.Builder, state postgresState, name string, role roleState) bool {
+	if name == "" || !role.exists && !state.mayCreateRoles {
+		return false
+	}
+	if !role.exists {
+		sql.WriteString(createRole(name))
+	}
+	return true
 }
 
 // beOwner makes the schema and its owner where they are missing, and goes on as the owner.
@@ -84,6 +95,7 @@ func createRole(name string) string {
 func (p *Postgres) fill(sql string) string {
 	return strings.NewReplacer(
 		`:"schema"`, quote(p.target.Schema), `:"owner"`, quote(p.target.Owner), `:"writer"`, quote(p.target.Writer),
+		`:"reader"`, quote(p.target.Reader),
 	).Replace(sql)
 }
 

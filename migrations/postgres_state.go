@@ -19,12 +19,18 @@ type postgresState struct {
 	mayCreateRoles bool
 	owner          roleState
 	writer         roleState
-	granted        bool // the writer has its rights, as far as the schema shows
+	reader         roleState
 }
 
 type roleState struct {
-	exists bool
-	member bool // the user may act as it
+	exists  bool
+	member  bool // the user may act as it
+	granted bool // it has its rights, as far as the schema shows
+}
+
+// lacks reports whether the role is to get its rights, and can get them.
+func (s postgresState) lacks(name string, role roleState) bool {
+	return name != "" && !role.granted && (role.exists || s.mayCreateRoles)
 }
 
 // look reads the state and refuses a database that the set does not fit.
@@ -41,11 +47,13 @@ func (p *Postgres) look(ctx context.Context, conn *pgx.Conn) (postgresState, err
 	if err != nil {
 		return s, err
 	}
-	if s.owner, err = lookRole(ctx, conn, p.target.Owner); err != nil {
-		return s, err
-	}
-	if s.writer, err = lookRole(ctx, conn, p.target.Writer); err != nil {
-		return s, err
+	for _, role := range []struct {
+		name  string
+		state *roleState
+	}{{p.target.Owner, &s.owner}, {p.target.Writer, &s.writer}, {p.target.Reader, &s.reader}} {
+		if *role.state, err = lookRole(ctx, conn, role.name, p.target.Schema); err != nil {
+			return s, err
+		}
 	}
 	if !s.ledger {
 		if s.relations > 0 {
@@ -53,23 +61,19 @@ func (p *Postgres) look(ctx context.Context, conn *pgx.Conn) (postgresState, err
 		}
 		return s, nil
 	}
-	if s.writer.exists {
-		err = conn.QueryRow(ctx, "SELECT pg_catalog.has_schema_privilege($1::name, $2::text, 'USAGE')", p.target.Writer, p.target.Schema).Scan(&s.granted)
-		if err != nil {
-			return s, err
-		}
-	}
 	s.applied, err = p.applied(ctx, conn)
 	return s, err
 }
 
-func lookRole(ctx context.Context, conn *pgx.Conn, name string) (roleState, error) {
+func lookRole(ctx context.Context, conn *pgx.Conn, name, schema string) (roleState, error) {
 	if name == "" {
 		return roleState{}, nil
 	}
 	var s roleState
-	err := conn.QueryRow(ctx, `SELECT count(*) = 1, coalesce(bool_or(pg_catalog.pg_has_role(oid, 'MEMBER')), false)
-		FROM pg_catalog.pg_roles WHERE rolname = $1`, name).Scan(&s.exists, &s.member)
+	err := conn.QueryRow(ctx, `SELECT count(*) = 1, coalesce(bool_or(pg_catalog.pg_has_role(r.oid, 'MEMBER')), false),
+			coalesce(bool_or(pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')), false)
+		FROM pg_catalog.pg_roles r LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $2 WHERE r.rolname = $1`, name, schema).
+		Scan(&s.exists, &s.member, &s.granted)
 	return s, err
 }
 

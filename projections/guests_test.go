@@ -33,7 +33,7 @@ func TestGuestsAreNeverProjected(t *testing.T) {
 	}
 	own := log.Add(t, projectionstest.Batch{Events: []domain.Event{domain.ScanCompleted{Head: domain.Head{Number: 1}}}})
 	config := projections.DefaultConfig(projectionstest.Epoch, eventstore.Decode, "tester")
-	runner, err := projections.NewRunner(log, open(t, file(t)), []projections.Projection{p}, config)
+	runner, err := projections.NewRunner(log, projectionstest.Open(t), []projections.Projection{p}, config)
 	must(t, err)
 	must(t, runner.CatchUp(t.Context(), 0))
 	if len(seen) != 1 || !seen[0].OfEngine() {

@@ -41,6 +41,10 @@ type Column struct {
 	Type ColumnType
 	Null bool   // NULL is allowed; Apply passes nil
 	Doc  string // one sentence for the catalogue
+	// OneOf is all that a text may be, beside NULL where that is allowed; nil for anything. The databases refuse another.
+	OneOf []string
+	// AtLeast is the smallest that an integer may be; nil for anything. The databases refuse a smaller one.
+	AtLeast *int64
 }
 
 // ForeignKey is checked by the database at the end of each page.
@@ -54,6 +58,9 @@ type ForeignKey struct {
 type Index struct {
 	Columns []string
 	Unique  bool
+	// Words makes it a full-text index over the words of Columns together, which are texts; "fields.description" is the
+	// member description of the JSON column fields. A database that finds words by reading every row does without.
+	Words bool
 }
 
 // Table is a table of a projection. Readers see it under Name, a view over the active build.
@@ -94,7 +101,7 @@ type Op struct {
 }
 
 // Rows collects the operations of a page. The database applies them in the order in which they were added. Values are
-// nil, string, int, int64, bool, time.Time, []byte or json.RawMessage, as the column's type says.
+// nil, string, int, int64, bool, time.Time, []byte or json.RawMessage, as the column's type says. See [Column.Check].
 type Rows struct {
 	ops []Op
 }

@@ -12,7 +12,13 @@ import (
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 // reserved begins the names of what the database keeps for itself.
-var reserved = regexp.MustCompile(`^(sqlite|pg|projection|build|schema)_|^catalogue$`)
+var reserved = regexp.MustCompile(`^(sqlite|pg|projection|build|schema|kept|catalogue)_|^catalogue$`)
+
+// The longest names: with what is put behind them, such as a build's number, a database must not cut them.
+const (
+	longestTable  = 40
+	longestColumn = 63
+)
 
 // Validate reports every fault of the definition: names, keys, references. The error wraps [ErrInvalid].
 func (p Projection) Validate() error {
@@ -42,21 +48,29 @@ func (p Projection) Validate() error {
 	return nil
 }
 
+// word is what a closed set may hold. Words go into SQL as they are.
+var word = regexp.MustCompile(`^[A-Za-z0-9_.]+$`)
+
+func odd(text string) bool { return !word.MatchString(text) }
+
 func (t Table) faults() []error {
 	var faults []error
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("table %s: "+format, append([]any{t.Name}, args...)...))
 	}
-	if !identifier.MatchString(t.Name) || reserved.MatchString(t.Name) {
+	if !identifier.MatchString(t.Name) || reserved.MatchString(t.Name) || len(t.Name) > longestTable {
 		fault("the name is not allowed")
 	}
 	seen := map[string]bool{}
 	for _, c := range t.Columns {
-		if !identifier.MatchString(c.Name) || seen[c.Name] {
+		if !identifier.MatchString(c.Name) || len(c.Name) > longestColumn || seen[c.Name] {
 			fault("column %q: the name is not allowed or used twice", c.Name)
 		}
 		if c.Type < Text || c.Type > JSON {
 			fault("column %q: unknown type %d", c.Name, c.Type)
+		}
+		if c.OneOf != nil && c.Type != Text || c.AtLeast != nil && c.Type != Integer || slices.ContainsFunc(c.OneOf, odd) {
+			fault("column %q: a closed set is of plain words of a text, a smallest value of an integer", c.Name)
 		}
 		seen[c.Name] = true
 	}
@@ -65,16 +79,38 @@ func (t Table) faults() []error {
 		return faults
 	}
 	for i, name := range t.Key {
-		if c := t.Columns[i]; c.Name != name || c.Null {
-			fault("key column %q: want the columns that the table begins with, without NULL", name)
+		if c := t.Columns[i]; c.Name != name || c.Null || c.Type == JSON {
+			fault("key column %q: want the columns that the table begins with, without NULL and JSON", name)
 		}
 	}
 	for _, index := range t.Indexes {
-		if len(index.Columns) == 0 || !all(index.Columns, seen) {
-			fault("index over %s: unknown column", strings.Join(index.Columns, ", "))
+		if err := t.indexFault(index); err != "" {
+			fault("index over %s: %s", strings.Join(index.Columns, ", "), err)
 		}
 	}
 	return faults
+}
+
+// indexFault says what is wrong with an index, "" when nothing is.
+func (t Table) indexFault(index Index) string {
+	if len(index.Columns) == 0 {
+		return "want a column"
+	}
+	for _, name := range index.Columns {
+		name, member, nested := strings.Cut(name, ".")
+		i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+		switch {
+		case i < 0:
+			return "unknown column"
+		case !index.Words && (nested || t.Columns[i].Type == JSON):
+			return "JSON has no order"
+		case index.Words && (nested != (t.Columns[i].Type == JSON) || nested && !identifier.MatchString(member)):
+			return "want texts, or members of JSON"
+		case index.Words && t.Columns[i].Type != Text && t.Columns[i].Type != JSON || index.Words && index.Unique:
+			return "words are of texts, and not unique"
+		}
+	}
+	return ""
 }
 
 // foreignFaults looks into the tables up to t alone, so that parents come before children.

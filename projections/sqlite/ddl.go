@@ -69,6 +69,12 @@ func columnDefinition(c projections.Column) string {
 		definition += " CHECK (length(" + name + ") = 27)"
 	case projections.Text, projections.Integer, projections.JSON:
 	}
+	if len(c.OneOf) > 0 {
+		definition += " CHECK (" + name + " IN ('" + strings.Join(c.OneOf, "', '") + "'))" // words of the definition, without quotes
+	}
+	if c.AtLeast != nil {
+		definition += fmt.Sprintf(" CHECK (%s >= %d)", name, *c.AtLeast)
+	}
 	return definition
 }
 

@@ -49,8 +49,10 @@ func finishing(t projections.Table, build int) []string {
 	if key := createKey(t, build); key != "" {
 		queries = append(queries, key)
 	}
-	for i := range t.Indexes {
-		queries = append(queries, createIndex(t, build, i))
+	for i, index := range t.Indexes {
+		if !index.Words { // the query is a scan
+			queries = append(queries, createIndex(t, build, i))
+		}
 	}
 	return append(queries, createGuards(t, build)...)
 }

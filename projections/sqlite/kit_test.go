@@ -8,13 +8,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/goleak"
 
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -111,13 +108,6 @@ func (b *building) rows(table int) [][]any {
 		return nil
 	}))
 	return found
-}
-
-func count(t *testing.T, db *sqlite.DB, query string) int {
-	t.Helper()
-	var n int
-	must(t, db.Query().QueryRowContext(t.Context(), query).Scan(&n))
-	return n
 }
 
 // direct opens a file as an admin with a SQLite tool would.

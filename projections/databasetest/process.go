@@ -1,4 +1,4 @@
-package projections_test
+package databasetest
 
 import (
 	"bufio"
@@ -10,36 +10,34 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
-	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
 // playEvents is how many events the log of a child process holds: more than it will get to.
-const playEvents = 400 * countedBatch
+const playEvents = 400 * CountedBatch
 
 // play is what a child process does with the tables at path. It writes a line for each step.
-func play(part, path string) error {
+func (a Adapter) play(part, path string) error {
 	ctx := context.Background()
 	switch part {
 	case "reader":
-		return read(ctx, path, os.Stdout, os.Stdin)
+		return a.read(ctx, path, os.Stdout, os.Stdin)
 	case "sleep":
-		return sleep(path)
+		return a.sleep(path)
 	}
-	db, err := sqlite.Open(ctx, path, sqlite.Options{Now: time.Now})
+	db, err := a.Open(ctx, path, time.Now)
 	if err != nil {
 		return err
 	}
-	c := projections.DefaultConfig(time.Now, decodeCounted, fmt.Sprintf("child %d", os.Getpid()))
+	c := projections.DefaultConfig(time.Now, DecodeCounted, fmt.Sprintf("child %d", os.Getpid()))
 	c.PageEvents, c.LeaseTTL, c.Poll = 1, shortTTL, time.Millisecond
 	c.Observe = func(p projections.Progress) { fmt.Fprintln(os.Stdout, p.Position) }
-	runner, err := projections.NewRunner(newCounted(playEvents), db, []projections.Projection{shelf()}, c)
+	runner, err := projections.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
 	if err != nil {
 		return err
 	}
@@ -57,10 +55,10 @@ func play(part, path string) error {
 const shortTTL = 150 * time.Millisecond
 
 // child starts this test binary in a part, and returns a scanner of its lines.
-func child(t *testing.T, part, path string) (*exec.Cmd, *bufio.Scanner, io.WriteCloser) {
+func (a Adapter) child(t *testing.T, part, path string) (*exec.Cmd, *bufio.Scanner, io.WriteCloser) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "GXPLEDGER_TEST_PART="+part, "GXPLEDGER_TEST_TABLES="+path)
+	cmd.Env = append(os.Environ(), partEnv+"="+part, addressEnv+"="+path)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	must(t, err)
@@ -71,32 +69,31 @@ func child(t *testing.T, part, path string) (*exec.Cmd, *bufio.Scanner, io.Write
 }
 
 // killAfter kills a child at its n-th step, wherever it is on the way to the next.
-func killAfter(t *testing.T, part, path string, n int) {
+func (a Adapter) killAfter(t *testing.T, part, path string, n int) {
 	t.Helper()
-	cmd, steps, _ := child(t, part, path)
+	cmd, steps, _ := a.child(t, part, path)
 	for i := 0; i < n && steps.Scan(); i++ {
 	}
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait() // killed, or done before
 }
 
-func TestAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5, I7
-	t.Parallel()
-	path := file(t)
-	log := newCounted(playEvents)
+func (a Adapter) testAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5, I7
+	path := a.New(t)
+	log := NewCounted(playEvents)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	db := open(t, path)
+	db := a.open(t, path)
 	// The live tables must stand before a child fills them, or every life would begin with a new build.
-	runner := projectionstest.Runner(t, newCounted(0), db, shelf(), counting, taking)
+	runner := projectionstest.Runner(t, NewCounted(0), db, Shelf(), Counting, taking)
 	catchUp(t, runner)
 	for life := range 15 {
 		part := []string{"project", "rebuild"}[life%2]
-		killAfter(t, part, path, 1+random.IntN(25))
+		a.killAfter(t, part, path, 1+random.IntN(25))
 		whole(t, db, log)
 	}
-	last := projectionstest.Runner(t, log, db, shelf(), counting, taking)
+	last := projectionstest.Runner(t, log, db, Shelf(), Counting, taking)
 	catchUp(t, last)
 	_, err := last.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	must(t, err)
@@ -114,9 +111,9 @@ func TestAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5, I7
 func taking(c *projections.Config) { c.LeaseTTL = shortTTL }
 
 // whole fails the test unless the tables are exactly what the log says up to their checkpoint.
-func whole(t *testing.T, db *sqlite.DB, log *counted) {
+func whole(t *testing.T, db projections.Database, log *Counted) {
 	t.Helper()
-	v, err := projectionstest.Runner(t, log, db, shelf(), counting).Verify(t.Context(), "shelf", projectionstest.Open(t))
+	v, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Verify(t.Context(), "shelf", projectionstest.Open(t))
 	must(t, err)
 	for _, d := range v.Differences {
 		t.Errorf("at position %d: %s", v.Checkpoint.Position, d)
@@ -128,8 +125,8 @@ func whole(t *testing.T, db *sqlite.DB, log *counted) {
 
 // read polls the views as fast as it can until its input ends, and fails at the first sight of empty, partial or
 // backward-going tables. It writes a line once it has begun.
-func read(ctx context.Context, path string, out io.Writer, in io.Reader) error {
-	db, err := sqlite.OpenReadOnly(ctx, path)
+func (a Adapter) read(ctx context.Context, path string, out io.Writer, in io.Reader) error {
+	db, err := a.OpenReader(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -162,7 +159,7 @@ SELECT (SELECT count(*) FROM moves), (SELECT coalesce(max(position), 0) FROM mov
 	switch {
 	case err != nil:
 		return err
-	case rows != last || last%countedBatch != 0 || boxes != items || orphans != 0:
+	case rows != last || last%CountedBatch != 0 || boxes != items || orphans != 0:
 		return fmt.Errorf("partial tables: %d moves up to position %d, %d boxes, %d items, %d orphans", rows, last, boxes, items, orphans)
 	case last < w.last || rows == 0:
 		return fmt.Errorf("tables went from position %d to %d", w.last, last)
@@ -171,27 +168,26 @@ SELECT (SELECT count(*) FROM moves), (SELECT coalesce(max(position), 0) FROM mov
 	return nil
 }
 
-func TestReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
-	t.Parallel()
-	path := file(t)
-	log := newCounted(100 * countedBatch)
-	db := open(t, path)
-	runner := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(40))
+func (a Adapter) testReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
+	path := a.New(t)
+	log := NewCounted(100 * CountedBatch)
+	db := a.open(t, path)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(40))
 	catchUp(t, runner)
 
-	other, lines, stop := child(t, "reader", path)
+	other, lines, stop := a.child(t, "reader", path)
 	if !lines.Scan() {
 		t.Fatal("the reader in another process did not begin")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := make(chan error, 2)
-	go func() { seen <- readHere(ctx, path) }()
+	go func() { seen <- a.readHere(ctx, path) }()
 	go func() { seen <- runner.Run(ctx) }()
 	growing := make(chan struct{})
 	go func() { // scans go on meanwhile
 		defer close(growing)
 		for range 600 {
-			log.grow()
+			log.Grow()
 			if pace(ctx) != nil {
 				return
 			}
@@ -200,7 +196,7 @@ func TestReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 	for range 10 {
 		report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 		must(t, err)
-		if report.Checkpoint.Position < 100*countedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {
+		if report.Checkpoint.Position < 100*CountedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {
 			t.Errorf("report is %+v", report)
 		}
 	}
@@ -220,11 +216,11 @@ func TestReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 }
 
 // readHere is read in this process.
-func readHere(ctx context.Context, path string) error {
+func (a Adapter) readHere(ctx context.Context, path string) error {
 	r, w := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { _ = w.Close() })
 	defer stop()
-	return read(context.WithoutCancel(ctx), path, io.Discard, r)
+	return a.read(context.WithoutCancel(ctx), path, io.Discard, r)
 }
 
 // pace lets others work between two steps of a busy goroutine.
@@ -237,29 +233,27 @@ func pace(ctx context.Context) error {
 	}
 }
 
-func TestTwoProcessesWriteOneBuildInTurn(t *testing.T) { // I8
-	t.Parallel()
-	path := file(t)
-	catchUp(t, projectionstest.Runner(t, newCounted(0), open(t, path), shelf(), counting))
-	first, _, _ := child(t, "project", path)
-	second, _, _ := child(t, "project", path)
+func (a Adapter) testTwoProcessesWriteOneBuildInTurn(t *testing.T) { // I8
+	path := a.New(t)
+	catchUp(t, projectionstest.Runner(t, NewCounted(0), a.open(t, path), Shelf(), Counting))
+	first, _, _ := a.child(t, "project", path)
+	second, _, _ := a.child(t, "project", path)
 	for _, c := range []*exec.Cmd{first, second} {
 		if err := c.Wait(); err != nil {
 			t.Errorf("child: %v", err)
 		}
 	}
-	whole(t, open(t, path), newCounted(playEvents))
+	whole(t, a.open(t, path), NewCounted(playEvents))
 }
 
-func TestOnlyOneProcessRebuilds(t *testing.T) { // I8
-	t.Parallel()
-	path := file(t)
-	db := open(t, path)
-	log := newCounted(20 * countedBatch)
-	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+func (a Adapter) testOnlyOneProcessRebuilds(t *testing.T) { // I8
+	path := a.New(t)
+	db := a.open(t, path)
+	log := NewCounted(20 * CountedBatch)
+	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
 	held := make(chan struct{})
 	release := make(chan struct{})
-	slow := &spy{Database: db, before: func(n int) error {
+	slow := &Spy{Database: db, Before: func(n int) error {
 		if n == 1 {
 			close(held)
 			<-release
@@ -268,20 +262,20 @@ func TestOnlyOneProcessRebuilds(t *testing.T) { // I8
 	}}
 	done := make(chan error)
 	go func() {
-		_, err := projectionstest.Runner(t, log, slow, shelf(), counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		_, err := projectionstest.Runner(t, log, slow, Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 		done <- err
 	}()
 	<-held
-	_, err := projectionstest.Runner(t, log, open(t, path), shelf(), counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	_, err := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	var other *projections.HeldError
-	if !errors.As(err, &other) || other.Number != 2 || !strings.Contains(other.Holder, "TestOnlyOneProcessRebuilds") {
+	if !errors.As(err, &other) || other.Number != 2 || other.Holder != t.Name() {
 		t.Errorf("error is %v, want one that names the holder of build 2", err)
 	}
 	close(release)
 	must(t, <-done)
-	at, err := projectionstest.Runner(t, log, db, shelf(), counting).Position(t.Context())
+	at, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Position(t.Context())
 	must(t, err)
-	if at != eventstore.Position(20*countedBatch) {
+	if at != eventstore.Position(20*CountedBatch) {
 		t.Errorf("position is %d", at)
 	}
 }

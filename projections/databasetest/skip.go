@@ -1,4 +1,4 @@
-package projections_test
+package databasetest
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 
 // skippable is the shelf, which makes nothing of a skip.
 func skippable(version int) projections.Projection {
-	p := shelf()
+	p := Shelf()
 	p.Version = version
 	apply := p.Apply
 	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
@@ -27,21 +27,20 @@ func skippable(version int) projections.Projection {
 	return p
 }
 
-func TestASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
-	t.Parallel()
+func (a Adapter) testASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 	for name, poison := range map[string]domain.Event{
-		"an error":      act("poison", 2),
-		"a panic":       act("panic", 2),
-		"a missing row": act("label", 9, "label", "x"),
+		"an error":      Act("poison", 2),
+		"a panic":       Act("panic", 2),
+		"a missing row": Act("label", 9, "label", "x"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := projectionstest.NewLog(t, batch(act("box", 1)))
-			db := open(t, file(t))
+			log := projectionstest.NewLog(t, Batch(Act("box", 1)))
+			db := a.open(t, a.New(t))
 			runner := projectionstest.Runner(t, log, db, skippable(1))
 			catchUp(t, runner)
-			log.Add(t, batch(act("box", 3), poison, act("box", 4)))
-			log.Add(t, batch(act("box", 5)))
+			log.Add(t, Batch(Act("box", 3), poison, Act("box", 4)))
+			log.Add(t, Batch(Act("box", 5)))
 			if err := runner.CatchUp(t.Context(), 0); err == nil {
 				t.Fatal("the event was folded")
 			}
@@ -51,7 +50,7 @@ func TestASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 			if skip.Arguments["position"] != "3" || skip.Arguments["version"] != "1" || skip.Target != "shelf" {
 				t.Errorf("act is %+v", skip)
 			}
-			log.Add(t, batch(skip))
+			log.Add(t, Batch(skip))
 			catchUp(t, runner)
 			if s := status(t, runner); s.State != projections.StateLive || s.Fault != nil {
 				t.Errorf("status is %+v, want live without a fault", s)
@@ -84,20 +83,19 @@ func TestASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 }
 
 // An act for another projection, or of another kind, skips nothing.
-func TestOnlyItsOwnSkipCounts(t *testing.T) {
-	t.Parallel()
-	log := projectionstest.NewLog(t, batch(act("box", 1)))
-	db := open(t, file(t))
+func (a Adapter) testOnlyItsOwnSkipCounts(t *testing.T) {
+	log := projectionstest.NewLog(t, Batch(Act("box", 1)))
+	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, skippable(1))
 	catchUp(t, runner)
-	log.Add(t, batch(act("poison", 3)))
+	log.Add(t, Batch(Act("poison", 3)))
 	if err := runner.CatchUp(t.Context(), 0); err == nil {
 		t.Fatal("the event was folded")
 	}
 	skip, err := projections.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "x"}, status(t, runner))
 	must(t, err)
 	skip.Target = "counts"
-	log.Add(t, batch(skip))
+	log.Add(t, Batch(skip))
 	var stopped *projections.EventError
 	if err := runner.CatchUp(t.Context(), 0); !errors.As(err, &stopped) || stopped.Position != 2 {
 		t.Errorf("error is %v, want that it stopped at position 2", err)

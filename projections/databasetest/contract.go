@@ -1,7 +1,8 @@
-package projections_test
+package databasetest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,23 +16,23 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
-func TestRowsAndCheckpointCommitTogether(t *testing.T) { // I5
-	t.Parallel()
-	log := newCounted(countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testRowsAndCheckpointCommitTogether(t *testing.T) { // I5
+	log := NewCounted(CountedBatch)
+	path := a.New(t)
+	db := a.open(t, path)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
-	log.grow()
+	log.Grow()
 	// The rows are written first; then the checkpoint fails.
-	tamper(t, db, "CREATE TRIGGER broken BEFORE UPDATE OF position ON projection_builds BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
+	a.tamper(t, path, a.Failing...)
 	if err := runner.CatchUp(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "disk on fire") {
 		t.Fatalf("error is %v, want that of the checkpoint", err)
 	}
-	tamper(t, db, "DROP TRIGGER broken")
+	a.tamper(t, path, a.Mending...)
 	var rows int
 	must(t, db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&rows))
-	if rows != countedBatch {
-		t.Errorf("%d rows without their checkpoint, want the %d of before", rows, countedBatch)
+	if rows != CountedBatch {
+		t.Errorf("%d rows without their checkpoint, want the %d of before", rows, CountedBatch)
 	}
 	catchUp(t, runner)
 	whole(t, db, log)
@@ -45,21 +46,20 @@ func (c *clock) now() time.Time {
 }
 func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 
-func TestTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
-	t.Parallel()
+func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	var c clock
-	path := file(t)
-	sleeper, other := openAt(t, path, c.now), openAt(t, path, c.now)
+	path := a.New(t)
+	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
 	claim := projections.Claim{Holder: "sleeper", TTL: time.Minute}
-	lease, err := sleeper.CreateBuild(t.Context(), shelf(), claim)
+	lease, err := sleeper.CreateBuild(t.Context(), Shelf(), claim)
 	must(t, err)
 	page := func(l projections.Lease, from projections.Checkpoint, to eventstore.Position) projections.Page {
-		return projections.Page{Lease: l, From: from, Tables: shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
+		return projections.Page{Lease: l, From: from, Tables: Shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
 	}
 	start := projections.Checkpoint{Version: 1}
 	must(t, sleeper.WritePage(t.Context(), page(lease, start, 1)))
 	one := page(lease, start, 1).To
-	must(t, sleeper.FinishBuild(t.Context(), lease, shelf()))
+	must(t, sleeper.FinishBuild(t.Context(), lease, Shelf()))
 	must(t, sleeper.ActivateBuild(t.Context(), lease, projections.Activation{}))
 
 	if _, err := other.Acquire(t.Context(), lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
@@ -83,7 +83,7 @@ func TestTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 		"renew":  func() error { _, err := sleeper.Renew(t.Context(), lease); return err }(),
 		"drop":   sleeper.DropBuild(t.Context(), lease),
 		"fault":  sleeper.SaveFault(t.Context(), lease, projections.Fault{}),
-		"finish": sleeper.FinishBuild(t.Context(), lease, shelf()),
+		"finish": sleeper.FinishBuild(t.Context(), lease, Shelf()),
 	} {
 		if !errors.Is(err, projections.ErrLeaseLost) {
 			t.Errorf("%s with a stale token answers %v, want ErrLeaseLost", what, err)
@@ -98,22 +98,21 @@ func TestTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	if _, err := other.Renew(t.Context(), taken.Lease); !errors.Is(err, projections.ErrLeaseLost) {
 		t.Errorf("a renewal that comes after the release answers %v, want ErrLeaseLost", err)
 	}
-	if _, err := raw(t, path).ExecContext(t.Context(), "UPDATE projection_builds SET token = token - 1"); err == nil {
+	if _, err := a.admin(t, path).ExecContext(t.Context(), "UPDATE projection_builds SET token = token - 1"); err == nil {
 		t.Error("the database lets a token fall")
 	}
 }
 
-func TestARetiredBuildIsNotWritten(t *testing.T) { // I8
-	t.Parallel()
-	log := newCounted(countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testARetiredBuildIsNotWritten(t *testing.T) { // I8
+	log := NewCounted(CountedBatch)
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
 	old, err := db.Acquire(t.Context(), projections.Ref{Projection: "shelf", Number: 1}, projections.Claim{Holder: "old", TTL: time.Minute})
 	must(t, err)
 	_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	must(t, err)
-	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: shelf().Tables}
+	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: Shelf().Tables}
 	if err := db.WritePage(t.Context(), page); !errors.Is(err, projections.ErrSuperseded) {
 		t.Errorf("writing a retired build answers %v, want ErrSuperseded", err)
 	}
@@ -122,25 +121,24 @@ func TestARetiredBuildIsNotWritten(t *testing.T) { // I8
 	}
 }
 
-func TestAnotherLogIsRefused(t *testing.T) { // I14
-	t.Parallel()
-	swapped := newCounted(4 * countedBatch)
+func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
+	swapped := NewCounted(4 * CountedBatch)
 	swapped.id = uuid.New()
-	rewritten := &forged{counted: newCounted(4 * countedBatch)}
+	rewritten := &forged{Counted: NewCounted(4 * CountedBatch)}
 	for name, test := range map[string]struct {
 		log  projections.Log
 		want string
 	}{
 		"swapped":   {swapped, "this is log " + swapped.id.String()},
-		"truncated": {newCounted(countedBatch), "reach position 8, the log ends at 4"},
+		"truncated": {NewCounted(CountedBatch), "reach position 8, the log ends at 4"},
 		"rewritten": {rewritten, "event " + rewritten.forge(8).ID.String() + " is at position 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, file(t))
-			catchUp(t, projectionstest.Runner(t, newCounted(2*countedBatch), db, shelf(), counting))
-			before := projectionstest.Dump(t.Context(), t, db, shelf())
-			runner := projectionstest.Runner(t, test.log, db, shelf(), counting)
+			db := a.open(t, a.New(t))
+			catchUp(t, projectionstest.Runner(t, NewCounted(2*CountedBatch), db, Shelf(), Counting))
+			before := projectionstest.Dump(t.Context(), t, db, Shelf())
+			runner := projectionstest.Runner(t, test.log, db, Shelf(), Counting)
 			scratch := projectionstest.Open(t)
 			for what, try := range map[string]func() error{
 				"catch up": func() error { return runner.CatchUp(t.Context(), 0) },
@@ -164,7 +162,7 @@ func TestAnotherLogIsRefused(t *testing.T) { // I14
 			if s := all[0]; s.State != projections.StateMismatched || s.Mismatch == nil || !strings.Contains(s.Mismatch.Error(), test.want) || s.Lag != 0 {
 				t.Errorf("status is %+v, want mismatched, because of %q", s, test.want)
 			}
-			if after := projectionstest.Dump(t.Context(), t, db, shelf()); after != before {
+			if after := projectionstest.Dump(t.Context(), t, db, Shelf()); after != before {
 				t.Error("the tables were changed")
 			}
 			_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{AdoptLog: true})
@@ -174,14 +172,13 @@ func TestAnotherLogIsRefused(t *testing.T) { // I14
 	}
 }
 
-func TestANewVersionIsBuiltBesideTheOld(t *testing.T) {
-	t.Parallel()
-	log := newCounted(6 * countedBatch)
-	path := file(t)
-	db := open(t, path)
-	old := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testANewVersionIsBuiltBesideTheOld(t *testing.T) {
+	log := NewCounted(6 * CountedBatch)
+	path := a.New(t)
+	db := a.open(t, path)
+	old := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, old)
-	newer := shelf()
+	newer := Shelf()
 	newer.Version = 2
 	newer.Tables = newer.Tables[2:]
 	newer.Tables[0].Name = "deeds"
@@ -198,15 +195,15 @@ func TestANewVersionIsBuiltBesideTheOld(t *testing.T) {
 		}
 		return nil
 	}
-	reading := &spy{Database: db, before: func(int) error { // the old tables are there while the new ones are filled
+	reading := &Spy{Database: db, Before: func(int) error { // the old tables are there while the new ones are filled
 		var n int
 		return db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&n)
 	}}
-	catchUp(t, projectionstest.Runner(t, log, reading, newer, counting))
+	catchUp(t, projectionstest.Runner(t, log, reading, newer, Counting))
 	var n int
 	must(t, db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM deeds").Scan(&n))
-	if n != 6*countedBatch || len(reading.pages) == 0 {
-		t.Errorf("%d deeds, want %d", n, 6*countedBatch)
+	if n != 6*CountedBatch || len(reading.Pages) == 0 {
+		t.Errorf("%d deeds, want %d", n, 6*CountedBatch)
 	}
 	if err := db.Query().QueryRowContext(t.Context(), "SELECT count(*) FROM moves").Scan(&n); err == nil {
 		t.Error("a view of the old version is still there")
@@ -226,8 +223,7 @@ func TestANewVersionIsBuiltBesideTheOld(t *testing.T) {
 	}
 }
 
-func TestVerifyNamesTheFirstDifference(t *testing.T) {
-	t.Parallel()
+func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit []string
 		want string
@@ -237,7 +233,7 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 			`table boxes, row 5, column label: stored "mine", the log says "number 5"`,
 		},
 		"a deleted row": {
-			[]string{"DROP TRIGGER moves__b1_no_delete", "DELETE FROM moves__b1 WHERE position = 3"},
+			append(slices.Clone(a.Unguarded), "DELETE FROM moves__b1 WHERE position = 3"),
 			"table moves, row 3: missing, the log says that it is there",
 		},
 		"an added row": {
@@ -251,11 +247,11 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := newCounted(6 * countedBatch)
-			db := open(t, file(t))
-			runner := projectionstest.Runner(t, log, db, shelf(), counting)
+			log := NewCounted(6 * CountedBatch)
+			path := a.New(t)
+			runner := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting)
 			catchUp(t, runner)
-			tamper(t, db, test.edit...)
+			a.tamper(t, path, test.edit...)
 			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) != 1 || v.Differences[0].String() != test.want {
@@ -275,44 +271,25 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 }
 
 // Readers see rows through views and indexes, and trust guards: rows alone prove nothing.
-func TestVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
-	t.Parallel()
-	for name, test := range map[string]struct {
-		edit []string
-		want string // a part of the first thing that is broken; "" when nothing is
-	}{
-		"nothing": {nil, ""},
-		"a view that hides rows": {
-			[]string{"DROP VIEW boxes", "CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
-			"view boxes: it is not what gxpledger made: CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5",
-		},
-		"a view that is gone": {[]string{"DROP VIEW items"}, `table items: it lacks what gxpledger made: CREATE VIEW "items"`},
-		"a guard that is gone": {
-			[]string{"DROP TRIGGER moves__b1_no_update"}, `table moves: it lacks what gxpledger made: CREATE TRIGGER "moves__b1_no_update"`,
-		},
-		"a trigger that acts on its own": {
-			[]string{"CREATE TRIGGER sly AFTER INSERT ON boxes__b1 BEGIN DELETE FROM items__b1; END"},
-			"trigger sly: it is not what gxpledger made",
-		},
-		"an index that is gone": {[]string{"DROP INDEX boxes__b1_i1"}, `table boxes: it lacks what gxpledger made: CREATE INDEX "boxes__b1_i1"`},
-	} {
-		t.Run(name, func(t *testing.T) {
+func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
+	for _, test := range append([]Breakage{{Name: "nothing"}}, a.Broken...) {
+		t.Run(test.Name, func(t *testing.T) {
 			t.Parallel()
-			log := newCounted(6 * countedBatch)
-			db := open(t, file(t))
-			runner := projectionstest.Runner(t, log, db, shelf(), counting)
+			log := NewCounted(6 * CountedBatch)
+			path := a.New(t)
+			runner := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting)
 			catchUp(t, runner)
-			tamper(t, db, test.edit...)
+			a.tamper(t, path, test.Edit...)
 			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) != 0 {
 				t.Errorf("differences are %v, want none: the rows are as they were", v.Differences)
 			}
 			switch {
-			case test.want == "" && len(v.Broken) > 0:
+			case test.Want == "" && len(v.Broken) > 0:
 				t.Errorf("broken are %q, want nothing", v.Broken)
-			case test.want != "" && (len(v.Broken) == 0 || !strings.Contains(v.Broken[0], test.want)):
-				t.Errorf("broken are %q, want %q", v.Broken, test.want)
+			case test.Want != "" && (len(v.Broken) == 0 || !strings.Contains(v.Broken[0], test.Want)):
+				t.Errorf("broken are %q, want %q", v.Broken, test.Want)
 			}
 			_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 			must(t, err)
@@ -323,10 +300,9 @@ func TestVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
 	}
 }
 
-func TestDigestsAreKeptWithTheBuild(t *testing.T) {
-	t.Parallel()
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, newCounted(6*countedBatch), db, shelf(), counting)
+func (a Adapter) testDigestsAreKeptWithTheBuild(t *testing.T) {
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, NewCounted(6*CountedBatch), db, Shelf(), Counting)
 	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	must(t, err)
 	kept, err := db.Digests(t.Context(), report.Ref)
@@ -343,13 +319,12 @@ func TestDigestsAreKeptWithTheBuild(t *testing.T) {
 	}
 }
 
-func TestStatusTellsAStallFromWork(t *testing.T) {
-	t.Parallel()
+func (a Adapter) testStatusTellsAStallFromWork(t *testing.T) {
 	var c clock
 	c.advance(time.Hour)
-	log := newCounted(countedBatch)
-	db := openAt(t, file(t), c.now)
-	runner := projectionstest.Runner(t, log, db, shelf(), counting, func(config *projections.Config) { config.Now = c.now })
+	log := NewCounted(CountedBatch)
+	db := a.openAt(t, a.New(t), c.now)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(config *projections.Config) { config.Now = c.now })
 	state := func() projections.Status {
 		all, err := runner.Status(t.Context(), projections.StatusOptions{StallAfter: time.Minute})
 		must(t, err)
@@ -362,8 +337,8 @@ func TestStatusTellsAStallFromWork(t *testing.T) {
 	if s := state(); s.State != projections.StateLive || s.Lag != 0 || s.LagTime != 0 {
 		t.Errorf("status is %+v, want live", s)
 	}
-	log.grow()
-	if s := state(); s.State != projections.StateCatchingUp || s.Lag != countedBatch || s.LagTime != time.Hour-time.Second {
+	log.Grow()
+	if s := state(); s.State != projections.StateCatchingUp || s.Lag != CountedBatch || s.LagTime != time.Hour-time.Second {
 		t.Errorf("status is %+v, want catching-up: the position has just moved", s)
 	}
 	c.advance(2 * time.Minute)
@@ -376,17 +351,16 @@ func TestStatusTellsAStallFromWork(t *testing.T) {
 	}
 }
 
-func TestAsOfShowsAWholeBatch(t *testing.T) { // I1
-	t.Parallel()
-	log := newCounted(6 * countedBatch)
-	runner := projectionstest.Runner(t, log, open(t, file(t)), shelf(), counting)
+func (a Adapter) testAsOfShowsAWholeBatch(t *testing.T) { // I1
+	log := NewCounted(6 * CountedBatch)
+	runner := projectionstest.Runner(t, log, a.open(t, a.New(t)), Shelf(), Counting)
 	into := projectionstest.Open(t)
-	shown, err := runner.AsOf(t.Context(), countedBatch+1, into)
+	shown, err := runner.AsOf(t.Context(), CountedBatch+1, into)
 	must(t, err)
-	if shown != 2*countedBatch {
-		t.Errorf("shown is %d, want %d, the end of the batch", shown, 2*countedBatch)
+	if shown != 2*CountedBatch {
+		t.Errorf("shown is %d, want %d, the end of the batch", shown, 2*CountedBatch)
 	}
-	equalToLog(t, into, newCounted(2*countedBatch))
+	equalToLog(t, into, NewCounted(2*CountedBatch))
 	if _, err := runner.AsOf(t.Context(), 1, into); !errors.Is(err, projections.ErrInvalid) {
 		t.Errorf("a second replay into the same tables answers %v, want ErrInvalid", err)
 	}

@@ -1,23 +1,24 @@
-package projections_test
+package databasetest
 
 import (
 	"errors"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
 // An act whose process died ends as interrupted, once, and the process cannot end it in another way.
-func TestAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
-	t.Parallel()
+func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	var c clock
-	path := file(t)
-	sleeper, other := openAt(t, path, c.now), openAt(t, path, c.now)
-	log := newCounted(4 * countedBatch)
-	runner := projectionstest.Runner(t, log, other, shelf(), counting)
-	lease, err := sleeper.CreateBuild(t.Context(), shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
+	path := a.New(t)
+	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
+	log := NewCounted(4 * CountedBatch)
+	runner := projectionstest.Runner(t, log, other, Shelf(), Counting)
+	lease, err := sleeper.CreateBuild(t.Context(), Shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
 	must(t, err)
 	act := asked("a", "rebuild")
 	must(t, sleeper.KeepAct(t.Context(), projections.KeptAct{Act: act, Ref: lease.Ref}))
@@ -32,8 +33,8 @@ func TestAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 		t.Errorf("kept is %+v", all)
 	}
 	page := projections.Page{
-		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: shelf().Tables,
-		To: projections.Checkpoint{Log: log.ID(), Position: 4, Event: log.record(4).ID, Version: 1},
+		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: Shelf().Tables,
+		To: projections.Checkpoint{Log: log.ID(), Position: 4, Event: log.Record(4).ID, Version: 1},
 	}
 	if err := sleeper.WritePage(t.Context(), page); !errors.Is(err, projections.ErrLeaseLost) {
 		t.Errorf("the sleeper's write answers %v, want ErrLeaseLost", err)
@@ -50,11 +51,10 @@ func TestAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	}
 }
 
-func TestPruningKeepsTheActWithItsBuilds(t *testing.T) {
-	t.Parallel()
-	log := newCounted(countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testPruningKeepsTheActWithItsBuilds(t *testing.T) {
+	log := NewCounted(CountedBatch)
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	for range 4 {
 		_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 		must(t, err)
@@ -73,17 +73,16 @@ func TestPruningKeepsTheActWithItsBuilds(t *testing.T) {
 	}
 }
 
-func TestAStatusTellsThePace(t *testing.T) {
-	t.Parallel()
-	begin := projectionstest.Epoch()
-	b := projections.Build{
-		Checkpoint: projections.Checkpoint{Position: 300}, UpdatedAt: begin.Add(2 * time.Second),
-		Since: projections.Since{At: begin, Position: 100},
-	}
-	if b.Pace() != 100 || b.Left(1300) != 10*time.Second || b.Left(300) != 0 {
-		t.Errorf("pace is %v, left %v", b.Pace(), b.Left(1300))
-	}
-	if pace := (projections.Build{Checkpoint: b.Checkpoint, UpdatedAt: begin}).Pace(); pace != 0 {
-		t.Errorf("pace is %v, want none", pace)
-	}
+func (a Adapter) testTablesUnderAnyHistoryOfAdministration(t *testing.T) { // I5, I6, I7, I8
+	rapid.Check(t, func(rt *rapid.T) {
+		path := a.New(t)
+		projectionstest.Steer(t, rt, projectionstest.Steering{
+			Open: func(now func() time.Time) projectionstest.ClosingDatabase {
+				db, err := a.Open(t.Context(), path, now)
+				must(t, err)
+				return db
+			},
+			Projection: edition, Draw: mover{}.batch,
+		})
+	})
 }

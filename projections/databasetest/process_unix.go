@@ -1,6 +1,6 @@
 //go:build !windows
 
-package projections_test
+package databasetest
 
 import (
 	"context"
@@ -14,17 +14,16 @@ import (
 
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
-	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
 // sleep is what a child process does that stops in the middle of a rebuild, and finds out what happened meanwhile.
-func sleep(path string) error {
+func (a Adapter) sleep(path string) error {
 	ctx := context.Background()
-	db, err := sqlite.Open(ctx, path, sqlite.Options{Now: time.Now})
+	db, err := a.Open(ctx, path, time.Now)
 	if err != nil {
 		return err
 	}
-	c := projections.DefaultConfig(time.Now, decodeCounted, "sleeper")
+	c := projections.DefaultConfig(time.Now, DecodeCounted, "sleeper")
 	c.PageEvents, c.LeaseTTL = 1, 2*time.Second // not to be renewed, and so in the middle of a write, when it stops
 	woken := make(chan os.Signal, 1)
 	signal.Notify(woken, syscall.SIGCONT)
@@ -36,7 +35,7 @@ func sleep(path string) error {
 			<-woken
 		}
 	}
-	runner, err := projections.NewRunner(newCounted(playEvents), db, []projections.Projection{shelf()}, c)
+	runner, err := projections.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
 	if err != nil {
 		return err
 	}
@@ -47,14 +46,13 @@ func sleep(path string) error {
 
 // A process that was stopped while it held the lease wakes up after another took its work over: the token of its lease
 // proves to the database that it is not the writer any more.
-func TestAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { // I8
-	t.Parallel()
-	path := file(t)
-	log := newCounted(playEvents)
-	db := open(t, path)
-	runner := projectionstest.Runner(t, log, db, shelf(), counting, taking)
+func (a Adapter) testAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { // I8
+	path := a.New(t)
+	log := NewCounted(playEvents)
+	db := a.open(t, path)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, taking)
 	catchUp(t, runner)
-	sleeper, says, _ := child(t, "sleep", path)
+	sleeper, says, _ := a.child(t, "sleep", path)
 	if !says.Scan() || says.Text() != "stopping" {
 		t.Fatalf("the child says %q", says.Text())
 	}
@@ -68,8 +66,8 @@ func TestAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { // I8
 		must(t, err)
 		return true
 	})
-	if report.Number != 2 || report.From != 5*countedBatch {
-		t.Errorf("report is %+v, want that the sleeper's build was taken over from position %d", report, 5*countedBatch)
+	if report.Number != 2 || report.From != 5*CountedBatch {
+		t.Errorf("report is %+v, want that the sleeper's build was taken over from position %d", report, 5*CountedBatch)
 	}
 	must(t, sleeper.Process.Signal(syscall.SIGCONT))
 	if !says.Scan() || says.Text() != "true" {

@@ -1,4 +1,4 @@
-package projections_test
+package databasetest
 
 import (
 	"context"
@@ -47,14 +47,13 @@ func kept(t *testing.T, db projections.Database) []projections.KeptAct {
 	return all
 }
 
-func TestARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
-	t.Parallel()
-	log := newCounted(40 * countedBatch)
-	db := open(t, file(t))
-	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+func (a Adapter) testARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
+	log := NewCounted(40 * CountedBatch)
+	db := a.open(t, a.New(t))
+	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
 	ctx, stopping := stopAfter(t, 3)
 	act := asked("a", "rebuild")
-	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
 		Rebuild(ctx, "shelf", projections.RebuildOptions{Act: &act})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error is %v, want that of the context", err)
@@ -62,16 +61,16 @@ func TestARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
 	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted || all[0].Number != 2 {
 		t.Errorf("kept is %+v, want an interrupted act on build 2", all)
 	}
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
-	if s := status(t, runner); s.Next == nil || s.Next.Checkpoint.Position != 3*countedBatch || s.Active.Number != 1 {
-		t.Fatalf("status is %+v, want a build left at position %d beside build 1", s, 3*countedBatch)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	if s := status(t, runner); s.Next == nil || s.Next.Checkpoint.Position != 3*CountedBatch || s.Active.Number != 1 {
+		t.Fatalf("status is %+v, want a build left at position %d beside build 1", s, 3*CountedBatch)
 	}
-	log.grow()
+	log.Grow()
 	second := asked("b", "rebuild")
 	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &second})
 	must(t, err)
-	if report.Number != 2 || report.From != 3*countedBatch || report.Events != 38*countedBatch {
-		t.Errorf("report is %+v, want build 2 gone on with from position %d", report, 3*countedBatch)
+	if report.Number != 2 || report.From != 3*CountedBatch || report.Events != 38*CountedBatch {
+		t.Errorf("report is %+v, want build 2 gone on with from position %d", report, 3*CountedBatch)
 	}
 	all := kept(t, db)
 	if done := all[len(all)-1].Act; len(all) != 2 || done.ID != "b" || done.Outcome != projections.OutcomeSucceeded || done.Detail == "" {
@@ -80,51 +79,49 @@ func TestARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
 	whole(t, db, log)
 }
 
-func TestAFreshRebuildBeginsAnew(t *testing.T) {
-	t.Parallel()
-	log := newCounted(20 * countedBatch)
-	db := open(t, file(t))
+func (a Adapter) testAFreshRebuildBeginsAnew(t *testing.T) {
+	log := NewCounted(20 * CountedBatch)
+	db := a.open(t, a.New(t))
 	ctx, stopping := stopAfter(t, 3)
-	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
 		Rebuild(ctx, "shelf", projections.RebuildOptions{})
 	if err == nil {
 		t.Fatal("the rebuild was not stopped")
 	}
-	report, err := projectionstest.Runner(t, log, db, shelf(), counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Fresh: true})
+	report, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Fresh: true})
 	must(t, err)
-	if report.Number != 2 || report.From != 0 || report.Events != 20*countedBatch {
+	if report.Number != 2 || report.From != 0 || report.Events != 20*CountedBatch {
 		t.Errorf("report is %+v, want a second build of the whole log", report)
 	}
 	whole(t, db, log)
 }
 
 // Work that another version, another log or an administrator disowned is not gone on with.
-func TestWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
-	t.Parallel()
-	next := shelf()
+func (a Adapter) testWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
+	next := Shelf()
 	next.Version = 2
-	for name, again := range map[string]func(*testing.T, *counted, projections.Database) *projections.Runner{
-		"another version": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+	for name, again := range map[string]func(*testing.T, *Counted, projections.Database) *projections.Runner{
+		"another version": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
 			t.Helper()
-			return projectionstest.Runner(t, log, db, next, counting)
+			return projectionstest.Runner(t, log, db, next, Counting)
 		},
-		"another log": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+		"another log": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
 			t.Helper()
-			return projectionstest.Runner(t, &forged{log}, db, shelf(), counting)
+			return projectionstest.Runner(t, &forged{log}, db, Shelf(), Counting)
 		},
-		"cancelled": func(t *testing.T, log *counted, db projections.Database) *projections.Runner {
+		"cancelled": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
 			t.Helper()
 			_, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
 			must(t, err)
-			return projectionstest.Runner(t, log, db, shelf(), counting)
+			return projectionstest.Runner(t, log, db, Shelf(), Counting)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := newCounted(20 * countedBatch)
-			db := open(t, file(t))
+			log := NewCounted(20 * CountedBatch)
+			db := a.open(t, a.New(t))
 			ctx, stopping := stopAfter(t, 3)
-			_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), stopping).
+			_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
 				Rebuild(ctx, "shelf", projections.RebuildOptions{})
 			if err == nil {
 				t.Fatal("the rebuild was not stopped")
@@ -143,14 +140,13 @@ func TestWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
 	}
 }
 
-func TestACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) { // I7
-	t.Parallel()
-	log := newCounted(40 * countedBatch)
-	db := open(t, file(t))
-	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+func (a Adapter) testACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) { // I7
+	log := NewCounted(40 * CountedBatch)
+	db := a.open(t, a.New(t))
+	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
 	pages := 0
 	act := asked("a", "rebuild")
-	_, err := projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(1), func(c *projections.Config) {
+	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), func(c *projections.Config) {
 		c.Observe = func(projections.Progress) {
 			if pages++; pages == 3 {
 				ref, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
@@ -181,16 +177,15 @@ func TestACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) { // I7
 	whole(t, db, log)
 }
 
-func TestAPausedProjectionStaysAsItIs(t *testing.T) {
-	t.Parallel()
-	log := projectionstest.NewLog(t, batch(act("box", 1)))
-	db := open(t, file(t))
-	runner, err := projections.NewRunner(log, db, []projections.Projection{shelf(), counts()}, config(t))
+func (a Adapter) testAPausedProjectionStaysAsItIs(t *testing.T) {
+	log := projectionstest.NewLog(t, Batch(Act("box", 1)))
+	db := a.open(t, a.New(t))
+	runner, err := projections.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
 	must(t, err)
 	catchUp(t, runner)
 	hold := projections.Hold{By: "ada", Reason: "upgrade", At: projectionstest.Epoch()}
 	must(t, db.Pause(t.Context(), "shelf", hold, asked("p", "pause")))
-	last := log.Add(t, batch(act("box", 2)))
+	last := log.Add(t, Batch(Act("box", 2)))
 
 	err = runner.CatchUp(t.Context(), 0)
 	var paused *projections.PausedError
@@ -211,7 +206,7 @@ func TestAPausedProjectionStaysAsItIs(t *testing.T) {
 	asking := asked("a", "rebuild")
 	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &asking})
 	must(t, err)
-	log.Add(t, batch(act("box", 3)))
+	log.Add(t, Batch(Act("box", 3)))
 	if err := runner.CatchUp(t.Context(), 0); !errors.Is(err, projections.ErrPaused) {
 		t.Errorf("build %d is not held: %v", report.Number, err)
 	}
@@ -226,37 +221,35 @@ func TestAPausedProjectionStaysAsItIs(t *testing.T) {
 }
 
 // A pause takes effect at the next page of whoever writes, and Run goes on when it ends.
-func TestRunWaitsWhileItsProjectionIsPaused(t *testing.T) {
-	t.Parallel()
-	log := newCounted(countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting, func(c *projections.Config) { c.FirstWait = time.Millisecond })
+func (a Adapter) testRunWaitsWhileItsProjectionIsPaused(t *testing.T) {
+	log := NewCounted(CountedBatch)
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(c *projections.Config) { c.FirstWait = time.Millisecond })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- runner.Run(ctx) }()
 	eventually(t, "the tables are live", func() bool { return status(t, runner).State == projections.StateLive })
 	must(t, db.Pause(t.Context(), "shelf", projections.Hold{By: "ada", Reason: "x", At: projectionstest.Epoch()}, asked("p", "pause")))
-	log.grow()
-	log.grow()
+	log.Grow()
+	log.Grow()
 	eventually(t, "the pause stops the writer", func() bool {
 		s := status(t, runner)
 		return s.State == projections.StatePaused && s.Active.Lease.Expires.Before(time.Now()) // released
 	})
-	if s := status(t, runner); s.Active.Checkpoint.Position != countedBatch {
-		t.Errorf("it stands at position %d, want %d", s.Active.Checkpoint.Position, countedBatch)
+	if s := status(t, runner); s.Active.Checkpoint.Position != CountedBatch {
+		t.Errorf("it stands at position %d, want %d", s.Active.Checkpoint.Position, CountedBatch)
 	}
 	must(t, db.Resume(t.Context(), "shelf", asked("r", "resume")))
-	eventually(t, "the writer goes on", func() bool { return status(t, runner).Active.Checkpoint.Position == 3*countedBatch })
+	eventually(t, "the writer goes on", func() bool { return status(t, runner).Active.Checkpoint.Position == 3*CountedBatch })
 	cancel()
 	must(t, <-done)
 	whole(t, db, log)
 }
 
-func TestARollbackShowsTheBuildBefore(t *testing.T) { // I7
-	t.Parallel()
-	log := newCounted(10 * countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testARollbackShowsTheBuildBefore(t *testing.T) { // I7
+	log := NewCounted(10 * CountedBatch)
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
 	if _, err := runner.Rollback(t.Context(), "shelf", nil); !errors.Is(err, projections.ErrNoBuild) {
 		t.Errorf("without a build before, error is %v, want ErrNoBuild", err)
@@ -264,13 +257,13 @@ func TestARollbackShowsTheBuildBefore(t *testing.T) { // I7
 	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	must(t, err)
 	for range 5 {
-		log.grow()
+		log.Grow()
 	}
 	catchUp(t, runner)
 	act := asked("a", "rollback")
 	report, err := runner.Rollback(t.Context(), "shelf", &act)
 	must(t, err)
-	if report.Number != 1 || report.Before == nil || report.Before.Number != 2 || report.From != 10*countedBatch || !report.Compared {
+	if report.Number != 1 || report.Before == nil || report.Before.Number != 2 || report.From != 10*CountedBatch || !report.Compared {
 		t.Errorf("report is %+v, want build 1 in place of build 2", report)
 	}
 	if s := status(t, runner); s.Active.Number != 1 || s.Active.Revived || s.Before.Number != 2 || s.Retired != 1 || s.State != projections.StateLive {
@@ -279,7 +272,7 @@ func TestARollbackShowsTheBuildBefore(t *testing.T) { // I7
 	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeSucceeded {
 		t.Errorf("kept is %+v, want the rollback", all)
 	}
-	log.grow()
+	log.Grow()
 	catchUp(t, runner)
 	whole(t, db, log)
 	report, err = runner.Rollback(t.Context(), "shelf", nil)
@@ -290,18 +283,17 @@ func TestARollbackShowsTheBuildBefore(t *testing.T) { // I7
 	whole(t, db, log)
 }
 
-func TestARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
-	t.Parallel()
-	log := newCounted(4 * countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
+	log := NewCounted(4 * CountedBatch)
+	db := a.open(t, a.New(t))
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
 	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
 	must(t, err)
-	log.grow()
+	log.Grow()
 	catchUp(t, runner)
-	broken := &spy{Database: db, before: func(int) error { return errBroken }}
-	if _, err := projectionstest.Runner(t, log, broken, shelf(), counting).Rollback(t.Context(), "shelf", nil); !errors.Is(err, errBroken) {
+	broken := &Spy{Database: db, Before: func(int) error { return errBroken }}
+	if _, err := projectionstest.Runner(t, log, broken, Shelf(), Counting).Rollback(t.Context(), "shelf", nil); !errors.Is(err, errBroken) {
 		t.Fatalf("error is %v", err)
 	}
 	builds, err := db.Builds(t.Context(), "shelf")
@@ -310,9 +302,9 @@ func TestARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
 		t.Errorf("builds are %+v, want a retired one and an active one", builds)
 	}
 	whole(t, db, log)
-	later := shelf()
+	later := Shelf()
 	later.Version = 2
-	next := projectionstest.Runner(t, log, db, later, counting)
+	next := projectionstest.Runner(t, log, db, later, Counting)
 	catchUp(t, next)
 	var version *projections.VersionError
 	if _, err := next.Rollback(t.Context(), "shelf", nil); !errors.As(err, &version) || version.Found != 1 {
@@ -320,13 +312,13 @@ func TestARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
 	}
 }
 
-func TestARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
-	t.Parallel()
-	log := newCounted(10 * countedBatch)
-	db := open(t, file(t))
-	runner := projectionstest.Runner(t, log, db, shelf(), counting)
+func (a Adapter) testARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
+	log := NewCounted(10 * CountedBatch)
+	path := a.New(t)
+	db := a.open(t, path)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
-	tamper(t, db, "UPDATE boxes__b1 SET label = 'forged' WHERE number = (SELECT min(number) FROM boxes__b1)")
+	a.tamper(t, path, "UPDATE boxes__b1 SET label = 'forged' WHERE number = (SELECT min(number) FROM boxes__b1)")
 	act := asked("a", "rebuild")
 	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &act})
 	must(t, err)

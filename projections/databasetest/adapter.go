@@ -1,0 +1,188 @@
+package databasetest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// Database is a database as an adapter opens it.
+type Database interface {
+	projections.Database
+	projections.Examiner
+	// Query returns a handle for queries over the views and the catalogue.
+	Query() *sql.DB
+	Close() error
+}
+
+// Adapter is a kind of database, to be put to the test.
+type Adapter struct {
+	// New makes a place for new tables, which belongs to t, and returns its address, for this process and others.
+	New func(t testing.TB) string
+	// Open opens the tables at an address for writing, with a clock. Who opens them closes them.
+	Open func(ctx context.Context, address string, now func() time.Time) (Database, error)
+	// OpenReader opens the tables at an address as somebody would who only queries the views.
+	OpenReader func(ctx context.Context, address string) (*sql.DB, error)
+	// Admin opens a handle at an address that may do everything, behind the engine's back.
+	Admin func(ctx context.Context, address string) (*sql.DB, error)
+	// Failing are statements that make the move of every checkpoint fail, saying "disk on fire"; Mending takes them back.
+	Failing, Mending []string
+	// Unguarded are the statements that let rows of build 1 of the table moves be deleted.
+	Unguarded []string
+	// Attacks are statements that try to change the table log_lines of build 1 and the account of builds.
+	Attacks []string
+	// Objects counts everything that belongs to build 2.
+	Objects string
+	// Broken are what may stand wrongly around the rows of build 1 of a shelf.
+	Broken []Breakage
+}
+
+// Breakage is something that was changed around rows: [projections.Examiner] finds it, and a rebuild mends it.
+type Breakage struct {
+	Name string
+	Edit []string // done by Admin
+	Want string   // a part of the first thing that is found
+}
+
+// Run checks every promise on databases of the adapter.
+func (a Adapter) Run(t *testing.T) {
+	t.Helper()
+	for name, test := range a.tests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
+func (a Adapter) tests() map[string]func(*testing.T) {
+	return map[string]func(*testing.T){
+		"Rows/ComeBackAsTheyWere":          a.testValues,
+		"Rows/RefuseWhatDoesNotFit":        a.testMisfits,
+		"Rows/KeepTheRulesOfTheirTable":    a.testRules,
+		"Rows/KeepClosedSetsAndMinima":     a.testClosedSets,
+		"Rows/MayBreakAReferenceForAWhile": a.testBrokenReference,
+		"Rows/AppendOnlyForOthersToo":      a.testAppendOnly,
+		"Builds/ComeAndGo":                 a.testBuilds,
+		"Builds/AreCatalogued":             a.testCatalogue,
+		"Builds/OwnTheirNames":             a.testNames,
+		"Inspect/SeesOneState":             a.testInspect,
+
+		"ACancelledContextEndsEverything":             a.testACancelledContextEndsEverything,
+		"ACancelledRebuildStopsAndLeavesTheOldTables": a.testACancelledRebuildStopsAndLeavesTheOldTables,
+		"AFreshRebuildBeginsAnew":                     a.testAFreshRebuildBeginsAnew,
+		"AKilledProcessLosesAndDoublesNothing":        a.testAKilledProcessLosesAndDoublesNothing,
+		"ANewVersionIsBuiltBesideTheOld":              a.testANewVersionIsBuiltBesideTheOld,
+		"APausedProjectionStaysAsItIs":                a.testAPausedProjectionStaysAsItIs,
+		"APoisonEventStopsItsProjectionAlone":         a.testAPoisonEventStopsItsProjectionAlone,
+		"ARebuildOutlivesALostAnswer":                 a.testARebuildOutlivesALostAnswer,
+		"ARebuildSaysWhatTheOldTablesShowedWrongly":   a.testARebuildSaysWhatTheOldTablesShowedWrongly,
+		"ARebuildThatWasStoppedIsGoneOnWith":          a.testARebuildThatWasStoppedIsGoneOnWith,
+		"ARefusedFirstBuildIsShownAsFarAsItIs":        a.testARefusedFirstBuildIsShownAsFarAsItIs,
+		"ARetiredBuildIsNotWritten":                   a.testARetiredBuildIsNotWritten,
+		"ARollbackShowsTheBuildBefore":                a.testARollbackShowsTheBuildBefore,
+		"ARollbackThatFailsLeavesBothBuilds":          a.testARollbackThatFailsLeavesBothBuilds,
+		"ASkippedEventIsPassedOverInEveryWay":         a.testASkippedEventIsPassedOverInEveryWay,
+		"AStoppedProcessDoesNotWriteWhenItWakesUp":    a.testAStoppedProcessDoesNotWriteWhenItWakesUp,
+		"AnActOfADeadProcessIsInterrupted":            a.testAnActOfADeadProcessIsInterrupted,
+		"AnotherLogIsRefused":                         a.testAnotherLogIsRefused,
+		"AsOfShowsAWholeBatch":                        a.testAsOfShowsAWholeBatch,
+		"CatchUpStopsWhereItWasToldTo":                a.testCatchUpStopsWhereItWasToldTo,
+		"DigestsAreKeptWithTheBuild":                  a.testDigestsAreKeptWithTheBuild,
+		"OnlyItsOwnSkipCounts":                        a.testOnlyItsOwnSkipCounts,
+		"OnlyOneProcessRebuilds":                      a.testOnlyOneProcessRebuilds,
+		"ProjectionsAtDifferentPositionsShareAPass":   a.testProjectionsAtDifferentPositionsShareAPass,
+		"PruningKeepsTheActWithItsBuilds":             a.testPruningKeepsTheActWithItsBuilds,
+		"ReadersSeeWholeTablesDuringRebuilds":         a.testReadersSeeWholeTablesDuringRebuilds,
+		"RowsAndCheckpointCommitTogether":             a.testRowsAndCheckpointCommitTogether,
+		"RunEndsWhenNoProjectionIsLeft":               a.testRunEndsWhenNoProjectionIsLeft,
+		"RunFollowsTheLog":                            a.testRunFollowsTheLog,
+		"RunOutlivesADatabaseThatDoesNotAnswer":       a.testRunOutlivesADatabaseThatDoesNotAnswer,
+		"RunWaitsWhileItsProjectionIsPaused":          a.testRunWaitsWhileItsProjectionIsPaused,
+		"SmallLogs":                                   a.testSmallLogs,
+		"StatusTellsAStallFromWork":                   a.testStatusTellsAStallFromWork,
+		"TheDatabaseRefusesAStaleToken":               a.testTheDatabaseRefusesAStaleToken,
+		"TransientErrorsAreTriedAgain":                a.testTransientErrorsAreTriedAgain,
+		"TwoProcessesWriteOneBuildInTurn":             a.testTwoProcessesWriteOneBuildInTurn,
+		"VerifyFindsWhatStandsBetweenReadersAndRows":  a.testVerifyFindsWhatStandsBetweenReadersAndRows,
+		"VerifyNamesTheFirstDifference":               a.testVerifyNamesTheFirstDifference,
+		"WhatCannotBeGoneOnWithIsClearedAway":         a.testWhatCannotBeGoneOnWithIsClearedAway,
+		"TablesUnderAnyHistoryOfAdministration":       a.testTablesUnderAnyHistoryOfAdministration,
+	}
+}
+
+// The parts that a child process plays are told to it by these.
+const (
+	partEnv    = "GXPLEDGER_DATABASETEST_PART"
+	addressEnv = "GXPLEDGER_DATABASETEST_ADDRESS"
+)
+
+// Child plays the part that a test has started this process for, and ends it. In any other process it does nothing.
+// TestMain calls it first.
+func (a Adapter) Child() {
+	part, ok := os.LookupEnv(partEnv)
+	if !ok {
+		return
+	}
+	if err := a.play(part, os.Getenv(addressEnv)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:revive // a child ends here
+	}
+	os.Exit(0) //nolint:revive // a child ends here
+}
+
+// open opens tables for a test.
+func (a Adapter) open(t testing.TB, address string) Database {
+	t.Helper()
+	return a.openAt(t, address, time.Now)
+}
+
+func (a Adapter) openAt(t testing.TB, address string, now func() time.Time) Database {
+	t.Helper()
+	db, err := a.Open(t.Context(), address, now)
+	must(t, err)
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+// tamper runs SQL behind the engine's back.
+func (a Adapter) tamper(t testing.TB, address string, statements ...string) {
+	t.Helper()
+	handle := a.admin(t, address)
+	for _, s := range statements {
+		if _, err := handle.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+func (a Adapter) admin(t testing.TB, address string) *sql.DB {
+	t.Helper()
+	handle, err := a.Admin(t.Context(), address)
+	must(t, err)
+	t.Cleanup(func() { must(t, handle.Close()) })
+	return handle
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func count(t *testing.T, db *sql.DB, query string) int {
+	t.Helper()
+	var n int
+	must(t, db.QueryRowContext(t.Context(), query).Scan(&n))
+	return n
+}

@@ -1,0 +1,260 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// How long the swap asks for the views before it lets readers pass again. It grows from try to try, and stays below the
+// second after which the server looks for deadlocks: a reader that waits for the swap is never the one that is refused.
+const (
+	firstGrasp   = 50 * time.Millisecond
+	longestGrasp = 800 * time.Millisecond
+)
+
+// ActivateBuild implements [projections.Builder].
+//
+// While the views are exchanged nobody can read them, so the exchange waits for those who read and keeps others waiting.
+// Since a reader may take its time, the exchange gives up after a moment, lets those who wait pass, and tries again until
+// ctx ends: readers wait for less than a second, and never see an error.
+func (db *DB) ActivateBuild(ctx context.Context, lease projections.Lease, a projections.Activation) error {
+	s := swap{lease: lease, Activation: a}
+	for s.grasp = firstGrasp; ; s.grasp = min(2*s.grasp, longestGrasp) {
+		err := db.swap(ctx, &s)
+		if errors.Is(err, errBusy) {
+			if err = pause(ctx, 2*s.grasp); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("activate %s build %d: %w", lease.Projection, lease.Number, err)
+		}
+		return nil
+	}
+}
+
+// errBusy: somebody reads the views.
+var errBusy = errors.New("views are being read")
+
+// swap is an activation under way.
+type swap struct {
+	projections.Activation
+	lease projections.Lease
+	grasp time.Duration // how long to ask for the views
+	lost  bool          // the answer to an earlier try was lost: it may be done
+}
+
+func (db *DB) swap(ctx context.Context, s *swap) error {
+	return db.again(ctx, func() error {
+		err := db.transact(ctx, func(tx pgx.Tx) error { return db.activate(ctx, tx, s) })
+		s.lost = s.lost || errors.As(err, new(*unknownError))
+		return err
+	})
+}
+
+func (db *DB) activate(ctx context.Context, tx pgx.Tx, s *swap) error {
+	if err := db.alone(ctx, tx, s.lease.Projection); err != nil {
+		return err
+	}
+	b, err := db.leased(ctx, tx, s.lease)
+	if err != nil {
+		return err
+	}
+	if b.State == projections.BuildActive && s.lost {
+		return nil
+	}
+	if b.State != projections.BuildReady {
+		return fmt.Errorf("%w: build is %s, want %s", projections.ErrInvalid, b.State, projections.BuildReady)
+	}
+	if s.Act == nil {
+		if err := db.unheld(ctx, tx, b.Projection); err != nil {
+			return err
+		}
+	}
+	old, err := db.replaced(ctx, tx, b, s.Replace)
+	if err != nil {
+		return err
+	}
+	if err := db.exchange(ctx, tx, old, b.Ref, s.grasp); err != nil {
+		return err
+	}
+	if old != nil {
+		if _, err := tx.Exec(ctx, db.sql.retireOld, old.Projection, old.Number); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, db.sql.activate, b.Projection, b.Number, db.options.Now()); err != nil {
+		return err
+	}
+	return db.account(ctx, tx, b.Ref, s.Activation)
+}
+
+// replaced returns the build that readers see now, nil when there is none, unless it is ahead of b: readers never go back
+// (I7). It stays where it is until the transaction ends.
+func (db *DB) replaced(ctx context.Context, tx pgx.Tx, b projections.Build, replace *projections.Checkpoint) (*projections.Build, error) {
+	active, err := db.builds(ctx, tx, b.Projection, " AND state = 'active' FOR UPDATE")
+	if err != nil || len(active) == 0 {
+		return nil, err
+	}
+	old := active[0]
+	sameLog := old.Checkpoint.Log == b.Checkpoint.Log || old.Checkpoint.Position == 0
+	ahead := !sameLog || old.Checkpoint.Position > b.Checkpoint.Position
+	if ahead && (replace == nil || *replace != old.Checkpoint) {
+		return nil, fmt.Errorf("%w: build %d is at position %d of log %s, this one at %d of %s", projections.ErrBehind,
+			old.Number, old.Checkpoint.Position, old.Checkpoint.Log, b.Checkpoint.Position, b.Checkpoint.Log)
+	}
+	return &old, nil
+}
+
+// exchange points the views to the tables of ref.
+func (db *DB) exchange(ctx context.Context, tx pgx.Tx, old *projections.Build, ref projections.Ref, limit time.Duration) error {
+	shown := map[string][]column{}
+	if old != nil {
+		var err error
+		if shown, err = db.columns(ctx, tx, old.Ref); err != nil {
+			return err
+		}
+	}
+	next, err := db.columns(ctx, tx, ref)
+	if err != nil {
+		return err
+	}
+	ddl := db.drops(next, shown)
+	views, err := db.creates(ctx, tx, ref, next)
+	if err != nil {
+		return err
+	}
+	if err := db.grasp(ctx, tx, slices.Sorted(maps.Keys(shown)), limit); err != nil {
+		return err
+	}
+	return dependent(run(ctx, tx, append(ddl, views...)))
+}
+
+// drops takes away the views that there is no table for, and those that cannot be replaced.
+func (db *DB) drops(next, shown map[string][]column) []string {
+	var ddl []string
+	for _, name := range slices.Sorted(maps.Keys(shown)) {
+		if !extends(next[name], shown[name]) {
+			ddl = append(ddl, "DROP VIEW IF EXISTS "+db.sql.in(name))
+		}
+	}
+	return ddl
+}
+
+// creates makes or replaces the views of ref, with what they mean and who may read them.
+func (db *DB) creates(ctx context.Context, tx pgx.Tx, ref projections.Ref, columns map[string][]column) ([]string, error) {
+	tables, err := db.tables(ctx, tx, ref)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := db.hasReader(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	var ddl []string
+	f := db.forms(ref)
+	for _, t := range tables {
+		table := projections.Table{Name: t.name, Doc: t.doc}
+		for _, c := range columns[t.name] {
+			table.Columns = append(table.Columns, projections.Column{Name: c.name, Doc: c.doc})
+		}
+		ddl = append(append(ddl, "CREATE OR REPLACE "+f.view(table, ref.Projection)), f.comments("VIEW", t.name, table)...)
+		if reader {
+			ddl = append(ddl, "GRANT SELECT ON "+db.sql.in(t.name)+" TO "+quote(db.options.Reader))
+		}
+	}
+	return ddl, nil
+}
+
+// grasp locks the views, and nothing behind them, or gives up with errBusy. It asks for an end of its wait, not for one
+// with each view: what it holds already keeps readers waiting.
+func (db *DB) grasp(ctx context.Context, tx pgx.Tx, views []string, limit time.Duration) error {
+	begun := db.options.Now()
+	for _, name := range views { // two swaps of one projection exclude each other; of two projections, they share no view
+		left := limit - db.options.Now().Sub(begun)
+		if left < time.Millisecond {
+			return errBusy
+		}
+		// Changing the owner to the present one changes nothing. LOCK TABLE would lock the tables behind the view too.
+		err := run(ctx, tx, []string{
+			fmt.Sprintf("SET LOCAL lock_timeout = %d", left.Milliseconds()),
+			fmt.Sprintf("ALTER VIEW IF EXISTS %s OWNER TO CURRENT_USER", db.sql.in(name)),
+		})
+		if said(err, codeLockNotAvailable) {
+			return errBusy
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'")
+	return err
+}
+
+// dependent says what to do when somebody made something of a view that must change its form.
+func dependent(err error) error {
+	if said(err, codeDependentObjects) {
+		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way: drop that, and make it anew afterwards: %w", err)
+	}
+	return err
+}
+
+// column is a column of a build, as it is remembered.
+type column struct{ name, kind, doc string }
+
+// extends reports whether a view with the columns old can be replaced by one with the columns next: as it is, or with more
+// behind. Otherwise it must be dropped and made anew.
+func extends(next, old []column) bool {
+	return len(next) >= len(old) && slices.EqualFunc(next[:len(old)], old, func(a, b column) bool { return a.name == b.name && a.kind == b.kind })
+}
+
+// columns returns the columns of the tables of a build.
+func (db *DB) columns(ctx context.Context, q queries, ref projections.Ref) (map[string][]column, error) {
+	rows, err := q.Query(ctx, db.sql.columns, ref.Projection, ref.Number)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]column{}
+	var table string
+	var c column
+	_, err = pgx.ForEachRow(rows, []any{&table, &c.name, &c.kind, &c.doc}, func() error {
+		found[table] = append(found[table], c)
+		return nil
+	})
+	return found, err
+}
+
+// hasReader reports whether there is a reader role to let read the views.
+func (db *DB) hasReader(ctx context.Context, tx pgx.Tx) (bool, error) {
+	var found bool
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", db.options.Reader).Scan(&found)
+	return found, err
+}
+
+// account stores the evidence of an activation.
+func (db *DB) account(ctx context.Context, tx pgx.Tx, ref projections.Ref, a projections.Activation) error {
+	if len(a.Digests) > 0 { // of a build that was active before
+		if _, err := tx.Exec(ctx, db.sql.clearDigests, ref.Projection, ref.Number); err != nil {
+			return err
+		}
+	}
+	var batch pgx.Batch
+	for i, d := range a.Digests {
+		batch.Queue(db.sql.addDigest, ref.Projection, ref.Number, i+1, d.Table, int64(a.At), d.Rows, d.SHA256) //nolint:gosec // positions stay far below 2^63
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("store digests: %w", err)
+	}
+	if a.Act == nil {
+		return nil
+	}
+	return db.keepAct(ctx, tx, projections.KeptAct{Ref: ref, Act: *a.Act})
+}

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gxpledger/gxpledger/migrations"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// The values that stand for zero ones in [Options] and [Place].
+const (
+	DefaultSchema   = "gxp"
+	DefaultOwner    = "gxp_owner"
+	DefaultWriter   = "gxp_writer"
+	DefaultReader   = "gxp_reader"
+	DefaultMaxConns = 8
+	DefaultPatience = 10 * time.Second
+)
+
+// Options say how to open the tables.
+type Options struct {
+	Place
+	// Now is the engine's clock: it decides when a lease has run out. Required.
+	Now func() time.Time
+	// MaxConns bounds the connections of this DB, at least 4: half of them write, half of them read. It goes before
+	// pool_max_conns of the URL. They are opened when they are needed. Defaults to DefaultMaxConns.
+	MaxConns int32
+	// Patience is how long a call waits for a server that does not answer, or for locks of others, before it gives up
+	// with ErrTransient. Defaults to DefaultPatience.
+	Patience time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.Place = o.Place.withDefaults()
+	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
+	o.Patience = cmp.Or(o.Patience, DefaultPatience)
+	return o
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Now == nil {
+		faults = append(faults, errors.New("option Now: no clock"))
+	}
+	if o.MaxConns < 4 {
+		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least 4", o.MaxConns))
+	}
+	if o.Patience < 0 {
+		faults = append(faults, fmt.Errorf("option Patience: %s, want more than 0", o.Patience))
+	}
+	if _, err := o.migrations(); err != nil { // checks the names
+		faults = append(faults, err)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", projections.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+// Place says where the tables are, and whose they are. The zero value is what is meant by default.
+type Place struct {
+	Schema string // DefaultSchema when ""
+	Owner  string // role that owns the schema and the account of builds; DefaultOwner when ""
+	Writer string // role that owns the builds, and has the rights to make them and no other; DefaultWriter when ""
+	Reader string // role that reads the views, and what they mean, and nothing else; DefaultReader when ""
+}
+
+func (p Place) withDefaults() Place {
+	return Place{
+		Schema: cmp.Or(p.Schema, DefaultSchema), Owner: cmp.Or(p.Owner, DefaultOwner),
+		Writer: cmp.Or(p.Writer, DefaultWriter), Reader: cmp.Or(p.Reader, DefaultReader),
+	}
+}
+
+func (p Place) migrations() (*migrations.Postgres, error) {
+	p = p.withDefaults()
+	return migrations.PostgresTables(migrations.PostgresTarget{Schema: p.Schema, Owner: p.Owner, Writer: p.Writer, Reader: p.Reader})
+}

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// WritePage implements [projections.Writer].
+//
+// The checkpoint moves first: that is where fencing is proved, and its row keeps every other writer away until the rows are
+// committed with it (I5, I8). The operations follow as a few statements for each table. Where the server refuses one, it
+// does not say which operation is to blame: then the page is tried again, one operation after the other, and taken back.
+func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
+	err := db.writePage(ctx, page)
+	if err != nil {
+		db.forgetPlan(page.Lease.Ref)
+		return fmt.Errorf("write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
+	}
+	return nil
+}
+
+func (db *DB) writePage(ctx context.Context, page projections.Page) error {
+	p := db.plan(page.Lease.Ref, page.Tables)
+	effects, refusal := p.fold(page.Ops)
+	var w *writer
+	err := db.write(ctx, func(tx pgx.Tx) (err error) {
+		if w, err = db.beginPage(ctx, tx, page, p); err != nil {
+			return err
+		}
+		if refusal != nil {
+			return refusal
+		}
+		if err := w.write(ctx, effects); err != nil {
+			return err
+		}
+		return w.settle(ctx)
+	})
+	switch {
+	case err == nil:
+		w.remember()
+		return nil
+	case errors.Is(err, projections.ErrRefused) && !errors.Is(err, errReference):
+		return db.culprit(ctx, page, err)
+	default:
+		return err
+	}
+}
+
+// culprit returns the first refusal of page when its operations are done one after the other. Nothing is written.
+func (db *DB) culprit(ctx context.Context, page projections.Page, refusal error) error {
+	p := db.newPlan(page.Lease.Ref, page.Tables)
+	return db.write(ctx, func(tx pgx.Tx) error {
+		w, err := db.beginPage(ctx, tx, page, p)
+		if err != nil {
+			return err
+		}
+		for i, op := range page.Ops {
+			effects, err := p.fold([]projections.Op{op})
+			if refused, ok := errors.AsType[*projections.OpError](err); ok {
+				err = refused.Err
+			}
+			if err == nil {
+				err = translate(ctx, w.write(ctx, effects))
+			}
+			if errors.Is(err, projections.ErrRefused) {
+				return &projections.OpError{Index: i, Table: op.Table, Err: err}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		// That would be a mistake of folding. The page is not written: nobody knows what it comes to.
+		return fmt.Errorf("operations are refused together, and not one after the other: %w", refusal)
+	})
+}
+
+// move moves the checkpoint and prolongs the lease. It is where fencing is proved: one row must be the lease's and at the
+// expected place (I8). The hold is looked for once the row is ours, so that a pause that was answered holds.
+func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (projections.BuildState, error) {
+	now := db.options.Now()
+	lease, from, to := page.Lease, page.From, page.To
+	var state projections.BuildState
+	err := tx.QueryRow(ctx, db.sql.move, lease.Projection, lease.Number,
+		to.Log, int64(to.Position), to.Event, now, now.Add(lease.TTL), //nolint:gosec // positions stay far below 2^63
+		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event).Scan(&state) //nolint:gosec // tokens stay far below 2^63
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", db.unmoved(ctx, tx, page)
+	}
+	if err != nil {
+		return "", err
+	}
+	return state, db.paused(ctx, tx, projections.Build{Ref: lease.Ref, State: state})
+}
+
+// unmoved says why a checkpoint did not move.
+func (db *DB) unmoved(ctx context.Context, tx pgx.Tx, page projections.Page) error {
+	b, err := db.leased(ctx, tx, page.Lease)
+	if err == nil {
+		err = db.paused(ctx, tx, b)
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: it is at position %d, expected %d", projections.ErrMoved, b.Checkpoint.Position, page.From.Position)
+}

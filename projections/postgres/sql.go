@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are the statements of the account of builds, with the schema filled in. They rely on no search_path.
+type statements struct {
+	schema string
+
+	builds     string
+	catalogued string
+	nextBuild  string
+	nextToken  string
+
+	create    string
+	take      string
+	prolong   string
+	release   string
+	saveFault string
+	move      string
+	ready     string
+	retire    string
+	retireOld string
+	activate  string
+	cancel    string
+	revive    string
+	drop      string
+
+	addTable     string
+	addColumn    string
+	tables       string
+	columns      string
+	owner        string
+	digests      string
+	addDigest    string
+	clearDigests string
+
+	hold    string
+	unhold  string
+	held    string
+	keepAct string
+	acts    string
+	forget  string
+}
+
+const buildColumns = `SELECT projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at,
+		since_at, since_position, revived, cancelled_by, fault_position, fault_event, fault_type, fault_text, fault_at
+	FROM @.projection_builds WHERE projection = $1`
+
+func newStatements(schema string) statements {
+	in := strings.NewReplacer("@", pgx.Identifier{schema}.Sanitize()).Replace
+	const one = ` WHERE projection = $1 AND build = $2`
+	return statements{
+		schema: schema,
+		builds: in(buildColumns),
+		catalogued: in(`SELECT projection, build, version, state, log, position, event, updated_at FROM @.catalogue_builds
+			WHERE projection = $1 ORDER BY build`),
+		nextBuild: in(`INSERT INTO @.projection_counters AS c (projection, builds, tokens) VALUES ($1, 1, 0)
+			ON CONFLICT (projection) DO UPDATE SET builds = c.builds + 1 RETURNING builds`),
+		nextToken: in(`UPDATE @.projection_counters SET tokens = tokens + 1 WHERE projection = $1 RETURNING tokens`),
+
+		create: in(`INSERT INTO @.projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at,
+				created_at, updated_at, since_at)
+			VALUES ($1, $2, $3, 'filling', $4, 0, $4, $5, $6, $7, $8, $9, $9, $9)`),
+		take: in(`UPDATE @.projection_builds SET holder = $3, token = $4, ttl = $5, expires_at = $6, since_at = $7, since_position = position` + one),
+		// Each of these changes a build for its holder alone, whatever was looked at before.
+		prolong: in(`UPDATE @.projection_builds SET expires_at = $4` + one + ` AND token = $3`),
+		release: in(`UPDATE @.projection_builds SET expires_at = $4, token = $5` + one + ` AND token = $3`),
+		saveFault: in(`UPDATE @.projection_builds SET fault_position = $4, fault_event = $5, fault_type = $6, fault_text = $7, fault_at = $8` +
+			one + ` AND token = $3`),
+		move: in(`UPDATE @.projection_builds SET log = $3, position = $4, event = $5, updated_at = $6, expires_at = $7,
+				fault_position = NULL, fault_event = NULL, fault_type = NULL, fault_text = NULL, fault_at = NULL` + one + `
+			AND token = $8 AND version = $9 AND log = $10 AND position = $11 AND event = $12 AND state <> 'retired' AND cancelled_by IS NULL
+			RETURNING state`),
+		ready:     in(`UPDATE @.projection_builds SET state = 'ready'` + one + ` AND state = 'filling'`),
+		retire:    in(`UPDATE @.projection_builds SET state = 'retired', revived = false, cancelled_by = NULL` + one),
+		retireOld: in(`UPDATE @.projection_builds SET state = 'retired'` + one),
+		activate:  in(`UPDATE @.projection_builds SET state = 'active', revived = false, activated_at = $3` + one),
+		cancel:    in(`UPDATE @.projection_builds SET cancelled_by = $3` + one),
+		revive:    in(`UPDATE @.projection_builds SET state = 'ready', revived = true` + one),
+		drop:      in(`DELETE FROM @.projection_builds` + one), // what is recorded of its tables goes with it
+
+		addTable:  in(`INSERT INTO @.build_tables (projection, build, ordinal, name, physical, append_only, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
+		addColumn: in(`INSERT INTO @.build_columns (physical, ordinal, name, type, nullable, key_ordinal, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
+		tables:    in(`SELECT name, physical, doc FROM @.build_tables` + one + ` ORDER BY ordinal`),
+		columns: in(`SELECT t.name, c.name, c.type, c.doc FROM @.build_tables t JOIN @.build_columns c ON c.physical = t.physical
+			WHERE t.projection = $1 AND t.build = $2 ORDER BY t.ordinal, c.ordinal`),
+		owner:        in(`SELECT projection FROM @.build_tables WHERE name = $1 AND projection <> $2 LIMIT 1`),
+		digests:      in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
+		addDigest:    in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
+		clearDigests: in(`DELETE FROM @.build_digests` + one),
+
+		hold: in(`INSERT INTO @.projection_holds (projection, held_by, reason, held_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excluded.reason, held_at = excluded.held_at`),
+		unhold: in(`DELETE FROM @.projection_holds WHERE projection = $1`),
+		held:   in(`SELECT held_by, reason, held_at FROM @.projection_holds WHERE projection = $1`),
+		keepAct: in(`INSERT INTO @.kept_acts (id, projection, build, act) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (id) DO UPDATE SET projection = excluded.projection, build = excluded.build, act = excluded.act`),
+		acts:   in(`SELECT projection, build, act FROM @.kept_acts ORDER BY number`),
+		forget: in(`DELETE FROM @.kept_acts WHERE id = $1`),
+	}
+}
+
+// in returns the name of a relation in the schema, quoted.
+func (s statements) in(relation string) string { return pgx.Identifier{s.schema, relation}.Sanitize() }

@@ -1,0 +1,151 @@
+package postgres_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"go.uber.org/goleak"
+
+	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/projections/databasetest"
+	"github.com/gxpledger/gxpledger/projections/postgres"
+)
+
+func TestMain(m *testing.M) {
+	adapter("").Child()
+	// Each step of a history goes to a server.
+	if err := errors.Join(flag.Set("rapid.checks", "5"), flag.Set("rapid.steps", "12")); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// made returns the address of a database that holds an empty schema for tables.
+func made(tb testing.TB) string {
+	tb.Helper()
+	url := pgtest.Start(tb)
+	if err := postgres.Up(tb.Context(), url, postgres.Place{}); err != nil {
+		tb.Fatal(err)
+	}
+	return url
+}
+
+// schemas counts the schemas of this process.
+var schemas atomic.Int64
+
+// within returns the address of a new schema for tables in the database at url: such an address is the name of the schema,
+// a blank and the URL.
+func within(tb testing.TB, url string) string {
+	tb.Helper()
+	schema := fmt.Sprintf("gxp_%d", schemas.Add(1))
+	if err := postgres.Up(tb.Context(), url, postgres.Place{Schema: schema}); err != nil {
+		tb.Fatal(err)
+	}
+	return schema + " " + url
+}
+
+// split takes an address of within apart.
+func split(address string) (place postgres.Place, url string) {
+	schema, url, _ := strings.Cut(address, " ")
+	return postgres.Place{Schema: schema}, url
+}
+
+// admin opens a handle that may do everything.
+func admin(_ context.Context, address string) (*sql.DB, error) {
+	place, url := split(address)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.RuntimeParams["search_path"] = place.Schema
+	return stdlib.OpenDB(*config), nil
+}
+
+// adapter puts tables into schemas of the database at url.
+func adapter(url string) databasetest.Adapter {
+	return databasetest.Adapter{
+		New: func(tb testing.TB) string {
+			tb.Helper()
+			return within(tb, url)
+		},
+		Open: func(ctx context.Context, address string, now func() time.Time) (databasetest.Database, error) {
+			place, url := split(address)
+			return postgres.Open(ctx, url, postgres.Options{Now: now, Place: place})
+		},
+		OpenReader: func(ctx context.Context, address string) (*sql.DB, error) {
+			place, url := split(address)
+			return postgres.OpenReadOnly(ctx, url, place)
+		},
+		Admin: admin,
+		Failing: []string{
+			"CREATE FUNCTION burn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk on fire'; END $$",
+			"CREATE TRIGGER broken BEFORE UPDATE OF position ON projection_builds FOR EACH ROW EXECUTE FUNCTION burn()",
+		},
+		Mending:   []string{"DROP TRIGGER broken ON projection_builds", "DROP FUNCTION burn"},
+		Unguarded: []string{"DROP TRIGGER moves__b1_refuses ON moves__b1"},
+		Attacks: []string{
+			"UPDATE log_lines__b1 SET said = 'x'", "DELETE FROM log_lines__b1", "TRUNCATE log_lines__b1", "UPDATE log_lines SET said = 'x'",
+			"SET session_replication_role = replica; DELETE FROM log_lines__b1",
+			"INSERT INTO log_lines__b1 VALUES ('day', 1, 'x') ON CONFLICT (day, line) DO UPDATE SET said = 'x'",
+			"UPDATE projection_counters SET builds = 0", "DELETE FROM projection_counters", "TRUNCATE projection_counters CASCADE",
+			"SET session_replication_role = replica; UPDATE projection_builds SET token = token - 1",
+		},
+		Objects: `SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE '%\_\_b2%'`,
+		Broken:  broken(),
+	}
+}
+
+func broken() []databasetest.Breakage {
+	return []databasetest.Breakage{
+		{
+			Name: "a view that hides rows",
+			Edit: []string{"CREATE OR REPLACE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
+			Want: "view boxes: it is not what gxpledger made",
+		},
+		{Name: "a view that is gone", Edit: []string{"DROP VIEW items"}, Want: "table items: it lacks what gxpledger made: view items"},
+		{
+			Name: "a view that shows another table", Edit: []string{
+				"CREATE TABLE mine AS SELECT * FROM items__b1", "CREATE OR REPLACE VIEW items AS SELECT * FROM mine",
+			},
+			Want: "view items: it is not what gxpledger made",
+		},
+		{
+			Name: "a guard that is gone", Edit: []string{"DROP TRIGGER moves__b1_refuses ON moves__b1"},
+			Want: "table moves: it lacks what gxpledger made: trigger moves__b1_refuses",
+		},
+		{
+			Name: "a guard that is off", Edit: []string{"ALTER TABLE moves__b1 DISABLE TRIGGER moves__b1_refuses"},
+			Want: "trigger moves__b1_refuses: it is not what gxpledger made",
+		},
+		{
+			Name: "references that are not checked", Edit: []string{"ALTER TABLE items__b1 DISABLE TRIGGER ALL"},
+			Want: "check of items__b1_f1: it is not what gxpledger made",
+		},
+		{
+			Name: "a trigger that acts on its own", Edit: []string{
+				"CREATE FUNCTION sly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM items__b1; RETURN NULL; END $$",
+				"CREATE TRIGGER sly AFTER INSERT ON boxes__b1 EXECUTE FUNCTION sly()",
+			},
+			Want: "trigger sly: it is not what gxpledger made",
+		},
+		{Name: "a rule", Edit: []string{"CREATE RULE sly AS ON INSERT TO boxes__b1 DO INSTEAD NOTHING"}, Want: "rule sly: it is not what gxpledger made"},
+		{Name: "an index that is gone", Edit: []string{"DROP INDEX boxes__b1_i1"}, Want: "table boxes: it lacks what gxpledger made: index boxes__b1_i1"},
+		{Name: "a key that is gone", Edit: []string{"ALTER TABLE items__b1 DROP CONSTRAINT items__b1_pkey"}, Want: "table items: it lacks what gxpledger made"},
+		{Name: "a column that is looser", Edit: []string{"ALTER TABLE boxes__b1 ALTER since DROP NOT NULL"}, Want: "column boxes__b1.since: it is not what gxpledger made"},
+		{Name: "rows that only some see", Edit: []string{"ALTER TABLE boxes__b1 ENABLE ROW LEVEL SECURITY"}, Want: "table boxes__b1: it is not what gxpledger made"},
+	}
+}
+
+func TestTablesKeepTheContract(t *testing.T) {
+	t.Parallel()
+	adapter(pgtest.Start(t)).Run(t)
+}
