@@ -44,19 +44,20 @@ func hallgrenProjector(b *testing.B, story *story) *projector {
 	}
 	settle(b, pool.Config().ConnString())
 	return &projector{name: "hallgren", turn: func(b *testing.B) turn {
+		b.Helper()
 		emptied(b, pool, postgresIndexes()...)
-		upsert, err := db.PrepareContext(b.Context(), upsertRow)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { closing(b, upsert.Close) })
-		return turn{table: postgresQuery(pool), fill: func(ctx context.Context) error {
+		return turn{table: postgresQuery(db), fill: func(ctx context.Context) error {
+			upsert, err := db.PrepareContext(ctx, upsertRow)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = upsert.Close() }() // all was answered
 			projection := eventsourcing.NewProjection(store.All(0), func(e eventsourcing.Event) error {
 				a, ok := e.Data().(*domain.ArtifactParsed)
 				if !ok {
 					return fmt.Errorf("event %d is a %T", e.GlobalVersion(), e.Data())
 				}
-				r := rowOf(int64(e.GlobalVersion()), e.AggregateID(), e.Timestamp(), *a) //nolint:gosec // small
+				r := rowOf(int64(e.GlobalVersion()), e.AggregateID(), e.Timestamp(), *a)
 				_, err := upsert.ExecContext(ctx, r.values(r.recordedAt)...)
 				return err
 			})
@@ -70,7 +71,7 @@ func saveStory(story *story, store *hallgrensql.Postgres) error {
 		events := make([]core.Event, len(c.events))
 		for i, e := range c.events {
 			events[i] = core.Event{
-				AggregateID: storyStream, AggregateType: "repository", Version: core.Version(c.position + i), //nolint:gosec // small
+				AggregateID: storyStream, AggregateType: "repository", Version: core.Version(c.position + i),
 				Reason: "ArtifactParsed", Timestamp: story.recordedAt(c.position), Data: e.Data,
 			}
 		}

@@ -22,6 +22,7 @@ type ledgerTables func(b *testing.B) (projections.Database, query)
 func ledgerProjectors(story *story, log projections.Log, tables ledgerTables) []*projector {
 	how := func(name string, put func(*projections.Rows, string, ...any)) *projector {
 		return &projector{name: name, long: true, turn: func(b *testing.B) turn {
+			b.Helper()
 			db, table := tables(b)
 			return turn{table: table, fill: func(ctx context.Context) error {
 				return rebuild(ctx, story, log, db, requirements(put))
@@ -41,7 +42,7 @@ func rebuild(ctx context.Context, story *story, log projections.Log, db projecti
 	if err != nil {
 		return err
 	}
-	if report.Events != uint64(story.n) { //nolint:gosec // at least one
+	if report.Events != uint64(story.n) {
 		return fmt.Errorf("rebuilt from %d events, want %d", report.Events, story.n)
 	}
 	return nil
@@ -101,11 +102,11 @@ func upsertEach(ctx context.Context, story *story, log eventstore.Reader, begin 
 				return err
 			}
 		}
-		row := rowOf(int64(r.Position), string(r.Stream), r.RecordedAt, a) //nolint:gosec // small
+		row := rowOf(int64(r.Position), string(r.Stream), r.RecordedAt, a)
 		if err := open.upsert(ctx, row); err != nil {
 			return fmt.Errorf("upsert row %d: %w", r.Position, err)
 		}
-		if r.Position%page != 0 && int(r.Position) != story.n { //nolint:gosec // small
+		if r.Position%page != 0 && int(r.Position) != story.n {
 			continue
 		}
 		if err := open.commit(ctx, r.Position); err != nil {

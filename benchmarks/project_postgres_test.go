@@ -2,16 +2,19 @@ package benchmarks_test
 
 import (
 	"context"
-	"iter"
+	"database/sql"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	logs "github.com/gxpledger/gxpledger/eventstore/postgres"
+	"github.com/gxpledger/gxpledger/projections"
+	tables "github.com/gxpledger/gxpledger/projections/postgres"
 )
 
 func postgresProjectors(b *testing.B, story *story) []*projector {
@@ -29,14 +32,15 @@ func postgresProjectors(b *testing.B, story *story) []*projector {
 		b.Fatal(err)
 	}
 	settle(b, url)
-	projectors := []*projector{postgresLimit(b, story)}
+	projectors := append(ledgerProjectors(story, log, postgresTables), postgresLimit(b, story))
 	if *long {
-		return projectors
+		return projectors // and nothing is stored for the others
 	}
 	return append(projectors, postgresUpserts(b, story, log), watermillProjector(b, story), hallgrenProjector(b, story))
 }
 
-// settle does what the server would otherwise do at some time in some round: it gathers statistics of what was stored.
+// settle has the server do now what it would otherwise do during some round: gather statistics, and write out what it keeps
+// in memory.
 func settle(b *testing.B, url string) {
 	b.Helper()
 	conn, err := pgx.Connect(b.Context(), url)
@@ -44,34 +48,33 @@ func settle(b *testing.B, url string) {
 		b.Fatal(err)
 	}
 	defer func() { _ = conn.Close(b.Context()) }() // all was answered
-	if _, err := conn.Exec(b.Context(), "VACUUM ANALYZE"); err != nil {
-		b.Fatal(err)
+	for _, statement := range []string{"VACUUM ANALYZE", "CHECKPOINT"} {
+		if _, err := conn.Exec(b.Context(), statement); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
-// postgresQuery reads the table, or the view that goes by its name.
-func postgresQuery(pool *pgxpool.Pool) query {
-	// The session's time zone must not matter, nor how it writes times.
-	const statement = `SELECT number, repository, path, gxp_id, title, risk, status, sha256, version, fields::text,
-		to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), moved FROM requirements ORDER BY number`
-	return func(ctx context.Context) iter.Seq2[scan, error] {
-		return func(yield func(scan, error) bool) {
-			rows, err := pool.Query(ctx, statement)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			defer rows.Close()
-			for rows.Next() {
-				if !yield(rows.Scan, nil) {
-					return
-				}
-			}
-			if err := rows.Err(); err != nil {
-				yield(nil, err)
-			}
-		}
+// postgresTables are in a database of their own.
+func postgresTables(b *testing.B) (projections.Database, query) {
+	b.Helper()
+	url := pgtest.Start(b)
+	if err := tables.Up(b.Context(), url, tables.Place{}); err != nil {
+		b.Fatal(err)
 	}
+	db, err := tables.Open(b.Context(), url, tables.Options{Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { closing(b, db.Close) })
+	settle(b, url)
+	return db, postgresQuery(db.Query())
+}
+
+// postgresQuery reads the same from every session, whatever its time zone is and how it writes times.
+func postgresQuery(db *sql.DB) query {
+	return query{db, `SELECT number, repository, path, gxp_id, title, risk, status, sha256, version, fields::text,
+		to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), moved FROM requirements ORDER BY number`}
 }
 
 // emptied makes the table anew, without indexes, and has the server write out what others left to be written.
@@ -101,8 +104,9 @@ func postgresLimit(b *testing.B, story *story) *projector {
 	b.Helper()
 	pool := server(b, 1)
 	return &projector{name: "copy", long: true, turn: func(b *testing.B) turn {
+		b.Helper()
 		emptied(b, pool)
-		return turn{table: postgresQuery(pool), fill: func(ctx context.Context) error {
+		return turn{table: postgresQuery(stdlib.OpenDBFromPool(pool)), fill: func(ctx context.Context) error {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 				position := 0
 				_, err := tx.CopyFrom(ctx, pgx.Identifier{"requirements"}, columnNames(), pgx.CopyFromFunc(func() ([]any, error) {
@@ -133,8 +137,9 @@ func postgresUpserts(b *testing.B, story *story, log eventstore.Reader) *project
 	more := append(postgresIndexes(), "DROP TABLE IF EXISTS checkpoint", "CREATE TABLE checkpoint (position bigint NOT NULL)",
 		"INSERT INTO checkpoint VALUES (0)")
 	return &projector{name: "upsert-each", turn: func(b *testing.B) turn {
+		b.Helper()
 		emptied(b, pool, more...)
-		return turn{table: postgresQuery(pool), fill: func(ctx context.Context) error {
+		return turn{table: postgresQuery(stdlib.OpenDBFromPool(pool)), fill: func(ctx context.Context) error {
 			return upsertEach(ctx, story, log, func(ctx context.Context) (upserting, error) {
 				tx, err := pool.Begin(ctx)
 				return postgresTx{tx}, err
@@ -152,7 +157,7 @@ func (t postgresTx) upsert(ctx context.Context, r row) error {
 }
 
 func (t postgresTx) commit(ctx context.Context, at eventstore.Position) error {
-	if _, err := t.tx.Exec(ctx, "UPDATE checkpoint SET position = $1", int64(at)); err != nil { //nolint:gosec // small
+	if _, err := t.tx.Exec(ctx, "UPDATE checkpoint SET position = $1", int64(at)); err != nil {
 		return err
 	}
 	return t.tx.Commit(ctx)

@@ -2,6 +2,7 @@ package benchmarks_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"iter"
@@ -58,28 +59,39 @@ func indexes() []string {
 }
 
 // query reads the table in the order of its key: rows of rowColumns, the time as text in projections.TimestampLayout.
-type query func(context.Context) iter.Seq2[scan, error]
-
-// scan fills one row.
-type scan func(...any) error
+type query struct {
+	db        *sql.DB
+	statement string
+}
 
 func (q query) rows(ctx context.Context) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		for scan, err := range q(ctx) {
-			var r row
-			var at string
-			if err == nil {
-				err = scan(&r.number, &r.repository, &r.path, &r.gxpID, &r.title, &r.risk, &r.status, &r.hash, &r.version,
-					&r.fields, &at, &r.moved)
-			}
-			if err == nil {
-				r.recordedAt, err = time.Parse(projections.TimestampLayout, at)
-			}
+		rows, err := q.db.QueryContext(ctx, q.statement)
+		if err != nil {
+			yield(row{}, err)
+			return
+		}
+		defer func() { _ = rows.Close() }() // all was read
+		for rows.Next() {
+			r, err := scanRow(rows)
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
+		if err := rows.Err(); err != nil {
+			yield(row{}, err)
+		}
 	}
+}
+
+func scanRow(rows *sql.Rows) (r row, err error) {
+	var at string
+	if err := rows.Scan(&r.number, &r.repository, &r.path, &r.gxpID, &r.title, &r.risk, &r.status, &r.hash, &r.version,
+		&r.fields, &at, &r.moved); err != nil {
+		return row{}, err
+	}
+	r.recordedAt, err = time.Parse(projections.TimestampLayout, at)
+	return r, err
 }
 
 // errRows says that a table does not hold what the events say: whoever was timed did something else than the others.

@@ -3,7 +3,6 @@ package benchmarks_test
 import (
 	"context"
 	"database/sql"
-	"iter"
 	"path/filepath"
 	"testing"
 	"time"
@@ -45,26 +44,8 @@ func sqliteTables(b *testing.B) (projections.Database, query) {
 	return db, sqliteQuery(db.Query())
 }
 
-// sqliteQuery reads the table, or the view that goes by its name.
 func sqliteQuery(db *sql.DB) query {
-	return func(ctx context.Context) iter.Seq2[scan, error] {
-		return func(yield func(scan, error) bool) {
-			rows, err := db.QueryContext(ctx, "SELECT "+rowColumns+" FROM requirements ORDER BY number")
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			defer func() { _ = rows.Close() }() // all was read
-			for rows.Next() {
-				if !yield(rows.Scan, nil) {
-					return
-				}
-			}
-			if err := rows.Err(); err != nil {
-				yield(nil, err)
-			}
-		}
-	}
+	return query{db, "SELECT " + rowColumns + " FROM requirements ORDER BY number"}
 }
 
 // sqliteFile opens a new file with an empty table. The settings are those of the tables of gxpledger.
@@ -101,6 +82,7 @@ func sqliteIndex(ctx context.Context, on interface {
 // the indexes after them.
 func sqliteLimit(story *story) *projector {
 	return &projector{name: "insert-at-once", long: true, turn: func(b *testing.B) turn {
+		b.Helper()
 		db := sqliteFile(b, "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=wal_autocheckpoint(4000)")
 		return turn{table: sqliteQuery(db), fill: func(ctx context.Context) error {
 			tx, err := db.BeginTx(ctx, nil)
@@ -129,6 +111,7 @@ func sqliteLimit(story *story) *projector {
 
 func sqliteUpserts(story *story, log eventstore.Reader) *projector {
 	return &projector{name: "upsert-each", turn: func(b *testing.B) turn {
+		b.Helper()
 		db := sqliteFile(b, "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=wal_autocheckpoint(4000)")
 		if err := sqliteIndex(b.Context(), db); err != nil {
 			b.Fatal(err)
@@ -136,12 +119,12 @@ func sqliteUpserts(story *story, log eventstore.Reader) *projector {
 		if _, err := db.ExecContext(b.Context(), "CREATE TABLE checkpoint (position INTEGER NOT NULL); INSERT INTO checkpoint VALUES (0)"); err != nil {
 			b.Fatal(err)
 		}
-		upsert, err := db.PrepareContext(b.Context(), upsertRow)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { closing(b, upsert.Close) })
 		return turn{table: sqliteQuery(db), fill: func(ctx context.Context) error {
+			upsert, err := db.PrepareContext(ctx, upsertRow)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = upsert.Close() }() // all was answered
 			return upsertEach(ctx, story, log, func(ctx context.Context) (upserting, error) {
 				tx, err := db.BeginTx(ctx, nil)
 				if err != nil {
@@ -165,7 +148,7 @@ func (t sqliteTx) upsert(ctx context.Context, r row) error {
 }
 
 func (t sqliteTx) commit(ctx context.Context, at eventstore.Position) error {
-	if _, err := t.tx.ExecContext(ctx, "UPDATE checkpoint SET position = ?", int64(at)); err != nil { //nolint:gosec // small
+	if _, err := t.tx.ExecContext(ctx, "UPDATE checkpoint SET position = ?", int64(at)); err != nil {
 		return err
 	}
 	return t.tx.Commit()

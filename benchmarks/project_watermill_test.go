@@ -3,6 +3,7 @@ package benchmarks_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"testing"
@@ -11,9 +12,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	watermillsql "github.com/ThreeDotsLabs/watermill-sql/v4/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const watermillTopic = "story"
@@ -34,6 +35,7 @@ func watermillProjector(b *testing.B, story *story) *projector {
 	settle(b, pool.Config().ConnString())
 	group := 0
 	return &projector{name: "watermill-sql", turn: func(b *testing.B) turn {
+		b.Helper()
 		emptied(b, pool, postgresIndexes()...)
 		group++
 		begins := &countingBeginner{Beginner: watermillsql.BeginnerFromPgx(pool), want: story.n, committed: make(chan struct{})}
@@ -44,9 +46,8 @@ func watermillProjector(b *testing.B, story *story) *projector {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(func() { closing(b, subscriber.Close) })
-		return turn{table: postgresQuery(pool), fill: func(ctx context.Context) error {
-			return begins.consume(ctx, subscriber)
+		return turn{table: postgresQuery(stdlib.OpenDBFromPool(pool)), fill: func(ctx context.Context) error {
+			return errors.Join(begins.consume(ctx, subscriber), subscriber.Close())
 		}}
 	}}
 }
@@ -65,7 +66,7 @@ func publishStory(b *testing.B, story *story, pool *pgxpool.Pool) {
 	for c := range story.chapters() {
 		messages := make([]*message.Message, len(c.events))
 		for i, e := range c.events {
-			messages[i] = message.NewMessage(uuid.UUID(e.ID).String(), e.Data)
+			messages[i] = message.NewMessage(e.ID.String(), e.Data)
 			messages[i].Metadata = message.Metadata{
 				"position": strconv.Itoa(c.position + i), "stream": storyStream, "type": e.Type,
 				"recorded_at": story.recordedAt(c.position + i).Format(time.RFC3339Nano),
@@ -106,7 +107,7 @@ func (c *countingBeginner) consume(ctx context.Context, subscriber *watermillsql
 		case <-ctx.Done():
 			return ctx.Err()
 		case m := <-messages:
-			if err := upsertMessage(m); err != nil {
+			if err := upsertMessage(m.Context(), m); err != nil {
 				return err
 			}
 			c.handled++ // before Ack lets the subscriber go on
@@ -115,7 +116,8 @@ func (c *countingBeginner) consume(ctx context.Context, subscriber *watermillsql
 	}
 }
 
-func upsertMessage(m *message.Message) error {
+// upsertMessage upserts in the transaction that ctx, the context of m, holds.
+func upsertMessage(ctx context.Context, m *message.Message) error {
 	a, err := decodeArtifact(m.Metadata.Get("type"), m.Payload)
 	if err != nil {
 		return err
@@ -128,12 +130,12 @@ func upsertMessage(m *message.Message) error {
 	if err != nil {
 		return err
 	}
-	tx, ok := watermillsql.TxFromContext(m.Context())
+	tx, ok := watermillsql.TxFromContext(ctx)
 	if !ok {
 		return fmt.Errorf("message %d came without its transaction", position)
 	}
 	r := rowOf(position, m.Metadata.Get("stream"), at, a)
-	_, err = tx.ExecContext(m.Context(), upsertRow, r.values(r.recordedAt)...)
+	_, err = tx.ExecContext(ctx, upsertRow, r.values(r.recordedAt)...)
 	return err
 }
 
