@@ -38,15 +38,14 @@ type Adapter struct {
 	Attacks []string
 	// Objects counts everything that belongs to build 2.
 	Objects string
-	// Broken are what may stand wrongly around the rows of build 1 of a shelf.
-	Broken []Breakage
+	// Broken are what may stand wrongly around the rows of build 1 of a shelf, in groups that can be so together.
+	Broken [][]Breakage
 }
 
 // Breakage is something that was changed around rows: [projections.Examiner] finds it, and a rebuild mends it.
 type Breakage struct {
-	Name string
 	Edit []string // done by Admin
-	Want string   // a part of the first thing that is found
+	Want string   // a part of what is found
 }
 
 // Run checks every promise on databases of the adapter.

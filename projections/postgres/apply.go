@@ -33,6 +33,7 @@ type writer struct {
 type check struct {
 	want int   // -1 for any
 	err  error // when it is another
+	mark error // what an error of the server is marked with; nil for nothing
 }
 
 // beginPage moves the checkpoint, and looks whether rows may follow.
@@ -73,14 +74,14 @@ func (w *writer) remember() {
 	w.plan.learned.Store(true)
 }
 
-// write does what effects say.
+// write has done what effects say, once it is flushed.
 func (w *writer) write(ctx context.Context, effects []effect) error {
 	for i := range effects {
 		if err := w.effect(ctx, &effects[i]); err != nil {
 			return err
 		}
 	}
-	return w.flush(ctx)
+	return nil
 }
 
 func (w *writer) effect(ctx context.Context, n *effect) error {
@@ -90,19 +91,19 @@ func (w *writer) effect(ctx context.Context, n *effect) error {
 	t := n.table
 	keys := numbers(0, len(t.Key))
 	steps := []statement{
-		{t.find, keys, n.absent, check{0, errSameKey}},
-		{t.find, keys, n.present, check{-1, errNoRow}},
+		{t.find, keys, n.absent, check{want: 0, err: errSameKey}},
+		{t.find, keys, n.present, check{want: -1, err: errNoRow}},
 	}
 	for i, prefixes := range n.deletes {
-		steps = append(steps, statement{t.deletes[i], keys[:i+1], prefixes, check{-1, nil}})
+		steps = append(steps, statement{t.deletes[i], keys[:i+1], prefixes, check{want: -1}})
 	}
 	all := numbers(0, len(t.Columns))
 	if !w.filling {
-		steps = append(steps, statement{t.insert, all, n.inserts, check{-1, nil}})
+		steps = append(steps, statement{t.insert, all, n.inserts, check{want: -1}})
 	}
-	steps = append(steps, statement{t.upsert, all, n.upserts, check{-1, nil}})
+	steps = append(steps, statement{t.upsert, all, n.upserts, check{want: -1}})
 	for _, u := range n.updates {
-		steps = append(steps, statement{t.update(u.columns), append(keys[:len(keys):len(keys)], u.columns...), u.rows, check{-1, errNoRow}})
+		steps = append(steps, statement{t.update(u.columns), append(keys[:len(keys):len(keys)], u.columns...), u.rows, check{want: -1, err: errNoRow}})
 	}
 	for _, s := range steps {
 		if err := w.queue(ctx, t, s); err != nil {
@@ -187,6 +188,9 @@ func (w *writer) flush(ctx context.Context) (err error) {
 	w.batch, w.checks, w.waiting = &pgx.Batch{}, nil, 0
 	for _, c := range checks {
 		done, err := results.Exec()
+		if err != nil && c.mark != nil {
+			err = fmt.Errorf("%w: %w", c.mark, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -201,10 +205,9 @@ func (w *writer) flush(ctx context.Context) (err error) {
 // be the cause.
 var errReference = errors.New("a row refers to one that is not there")
 
-// settle has the server check what it puts off to the end, so that the commit itself can hardly fail.
+// settle has the server check what it puts off to the end, so that the commit itself can hardly fail, and flushes.
 func (w *writer) settle(ctx context.Context) error {
-	if _, err := w.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
-		return fmt.Errorf("%w: %w", errReference, err)
-	}
-	return nil
+	w.batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
+	w.checks = append(w.checks, check{want: -1, mark: errReference})
+	return w.flush(ctx)
 }

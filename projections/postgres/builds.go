@@ -106,27 +106,22 @@ func (db *DB) dropRuins(ctx context.Context, tx pgx.Tx, projection string) error
 
 // checkNames refuses a table whose name another projection or the schema itself uses.
 func (db *DB) checkNames(ctx context.Context, tx pgx.Tx, p projections.Projection) error {
-	for _, t := range p.Tables {
-		var owner string
-		err := tx.QueryRow(ctx, db.sql.owner, t.Name, p.Name).Scan(&owner)
-		if err == nil {
-			return fmt.Errorf("%w: table %s belongs to %s", projections.ErrInvalid, t.Name, owner)
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		var kind string
-		err = tx.QueryRow(ctx, `SELECT c.relkind::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-			WHERE n.nspname = $1 AND c.relname = $2 AND NOT (c.relkind = 'v' AND EXISTS (SELECT FROM `+db.sql.in("build_tables")+` WHERE name = $2))`,
-			db.options.Schema, t.Name).Scan(&kind)
-		if err == nil {
-			return fmt.Errorf("%w: the schema holds something else of the name %s, which gxpledger did not make for it", projections.ErrInvalid, t.Name)
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
+	names := make([]string, len(p.Tables))
+	for i, t := range p.Tables {
+		names[i] = t.Name
 	}
-	return nil
+	var name, owner string
+	err := tx.QueryRow(ctx, db.sql.taken, names, p.Name, db.options.Schema).Scan(&name, &owner)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case owner == "":
+		return fmt.Errorf("%w: the schema holds something else that is named %s", projections.ErrInvalid, name)
+	default:
+		return fmt.Errorf("%w: table %s belongs to %s", projections.ErrInvalid, name, owner)
+	}
 }
 
 // dismiss drops an unfinished build, or retires it again when it was before.

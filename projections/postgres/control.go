@@ -73,8 +73,13 @@ func (db *DB) Held(ctx context.Context, projection string) (*projections.Hold, e
 }
 
 func (db *DB) held(ctx context.Context, q queries, projection string) (*projections.Hold, error) {
+	return scanHold(q.QueryRow(ctx, db.sql.held, projection))
+}
+
+// scanHold reads a hold, nil when there is none.
+func scanHold(row pgx.Row) (*projections.Hold, error) {
 	var hold projections.Hold
-	err := q.QueryRow(ctx, db.sql.held, projection).Scan(&hold.By, &hold.Reason, &hold.At)
+	err := row.Scan(&hold.By, &hold.Reason, &hold.At)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // none, as documented
 	}

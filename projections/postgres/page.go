@@ -65,8 +65,12 @@ func (db *DB) culprit(ctx context.Context, page projections.Page, refusal error)
 				err = refused.Err
 			}
 			if err == nil {
-				err = translate(ctx, w.write(ctx, effects))
+				err = w.write(ctx, effects)
 			}
+			if err == nil {
+				err = w.flush(ctx)
+			}
+			err = translate(ctx, err)
 			if errors.Is(err, projections.ErrRefused) {
 				return &projections.OpError{Index: i, Table: op.Table, Err: err}
 			}
@@ -84,17 +88,27 @@ func (db *DB) culprit(ctx context.Context, page projections.Page, refusal error)
 func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (projections.BuildState, error) {
 	now := db.options.Now()
 	lease, from, to := page.Lease, page.From, page.To
-	var state projections.BuildState
-	err := tx.QueryRow(ctx, db.sql.move, lease.Projection, lease.Number,
+	var questions pgx.Batch
+	questions.Queue(db.sql.move, lease.Projection, lease.Number,
 		to.Log, int64(to.Position), to.Event, now, now.Add(lease.TTL), //nolint:gosec // positions stay far below 2^63
-		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event).Scan(&state) //nolint:gosec // tokens stay far below 2^63
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", db.unmoved(ctx, tx, page)
-	}
-	if err != nil {
+		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event) //nolint:gosec // tokens stay far below 2^63
+	questions.Queue(db.sql.held, lease.Projection)
+	answers := tx.SendBatch(ctx, &questions)
+	var state projections.BuildState
+	moved := answers.QueryRow().Scan(&state)
+	hold, err := scanHold(answers.QueryRow())
+	if err := errors.Join(err, answers.Close()); err != nil {
 		return "", err
 	}
-	return state, db.paused(ctx, tx, projections.Build{Ref: lease.Ref, State: state})
+	switch {
+	case errors.Is(moved, pgx.ErrNoRows):
+		return "", db.unmoved(ctx, tx, page)
+	case moved != nil:
+		return "", moved
+	case hold != nil && state == projections.BuildActive:
+		return "", &projections.PausedError{Projection: lease.Projection, Hold: *hold}
+	}
+	return state, nil
 }
 
 // unmoved says why a checkpoint did not move.

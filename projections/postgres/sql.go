@@ -33,7 +33,7 @@ type statements struct {
 	addColumn    string
 	tables       string
 	columns      string
-	owner        string
+	taken        string
 	digests      string
 	addDigest    string
 	clearDigests string
@@ -88,7 +88,12 @@ func newStatements(schema string) statements {
 		tables:    in(`SELECT name, physical, doc FROM @.build_tables` + one + ` ORDER BY ordinal`),
 		columns: in(`SELECT t.name, c.name, c.type, c.doc FROM @.build_tables t JOIN @.build_columns c ON c.physical = t.physical
 			WHERE t.projection = $1 AND t.build = $2 ORDER BY t.ordinal, c.ordinal`),
-		owner:        in(`SELECT projection FROM @.build_tables WHERE name = $1 AND projection <> $2 LIMIT 1`),
+		// A view that the schema has may be one of ours, of whatever build.
+		taken: in(`SELECT t.name, b.projection FROM unnest($1::text[]) AS t (name) JOIN @.build_tables AS b ON b.name = t.name AND b.projection <> $2
+			UNION ALL SELECT t.name, '' FROM unnest($1::text[]) AS t (name) JOIN pg_catalog.pg_class AS c ON c.relname = t.name
+				JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $3
+				WHERE NOT (c.relkind = 'v' AND EXISTS (SELECT FROM @.build_tables AS b WHERE b.name = t.name))
+			LIMIT 1`),
 		digests:      in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
 		addDigest:    in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
 		clearDigests: in(`DELETE FROM @.build_digests` + one),

@@ -45,23 +45,23 @@ func adapter() databasetest.Adapter {
 	}
 }
 
-func broken() []databasetest.Breakage {
-	return []databasetest.Breakage{
+func broken() [][]databasetest.Breakage {
+	return [][]databasetest.Breakage{{
 		{
-			Name: "a view that hides rows", Edit: []string{"DROP VIEW boxes", "CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
+			Edit: []string{"DROP VIEW boxes", "CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
 			Want: "view boxes: it is not what gxpledger made: CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5",
 		},
-		{Name: "a view that is gone", Edit: []string{"DROP VIEW items"}, Want: `table items: it lacks what gxpledger made: CREATE VIEW "items"`},
+		{Edit: []string{"DROP VIEW items"}, Want: `table items: it lacks what gxpledger made: CREATE VIEW "items"`},
 		{
-			Name: "a guard that is gone", Edit: []string{"DROP TRIGGER moves__b1_no_update"},
+			Edit: []string{"DROP TRIGGER moves__b1_no_update"},
 			Want: `table moves: it lacks what gxpledger made: CREATE TRIGGER "moves__b1_no_update"`,
 		},
 		{
-			Name: "a trigger that acts on its own", Edit: []string{"CREATE TRIGGER sly AFTER INSERT ON boxes__b1 BEGIN DELETE FROM items__b1; END"},
+			Edit: []string{"CREATE TRIGGER sly AFTER INSERT ON boxes__b1 BEGIN DELETE FROM items__b1; END"},
 			Want: "trigger sly: it is not what gxpledger made",
 		},
-		{Name: "an index that is gone", Edit: []string{"DROP INDEX boxes__b1_i1"}, Want: `table boxes: it lacks what gxpledger made: CREATE INDEX "boxes__b1_i1"`},
-	}
+		{Edit: []string{"DROP INDEX boxes__b1_i1"}, Want: `table boxes: it lacks what gxpledger made: CREATE INDEX "boxes__b1_i1"`},
+	}}
 }
 
 func TestTablesKeepTheContract(t *testing.T) {
