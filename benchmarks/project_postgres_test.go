@@ -73,8 +73,13 @@ func postgresTables(b *testing.B) (projections.Database, query) {
 
 // postgresQuery reads the same from every session, whatever its time zone is and how it writes times.
 func postgresQuery(db *sql.DB) query {
-	return query{db, `SELECT number, repository, path, gxp_id, title, risk, status, sha256, version, fields::text,
-		to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), moved FROM requirements ORDER BY number`}
+	return query{
+		db: db,
+		read: `SELECT number, repository, path, gxp_id, title, risk, status, sha256, version, fields::text,
+			to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), moved FROM requirements ORDER BY number`,
+		indexes: `SELECT count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
+			WHERE t.relkind = 'r' AND t.relname LIKE 'requirements%' AND i.indisvalid`,
+	}
 }
 
 // emptied makes the table anew, without indexes, and has the server write out what others left to be written.

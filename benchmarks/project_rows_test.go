@@ -58,15 +58,30 @@ func indexes() []string {
 	return []string{"CREATE INDEX requirements_gxp_id ON requirements (gxp_id)", "CREATE INDEX requirements_path ON requirements (path)"}
 }
 
-// query reads the table in the order of its key: rows of rowColumns, the time as text in projections.TimestampLayout.
+// query looks at the table.
 type query struct {
-	db        *sql.DB
-	statement string
+	db *sql.DB
+	// read returns rows of rowColumns in the order of the key, the time as text in projections.TimestampLayout.
+	read string
+	// indexes returns how many indexes the table has, its key among them.
+	indexes string
+}
+
+// indexed returns an error unless the table has its three indexes.
+func (q query) indexed(ctx context.Context) error {
+	var n int
+	if err := q.db.QueryRowContext(ctx, q.indexes).Scan(&n); err != nil {
+		return fmt.Errorf("count indexes: %w", err)
+	}
+	if n != 3 {
+		return fmt.Errorf("%w: it has %d indexes, want 3", errRows, n)
+	}
+	return nil
 }
 
 func (q query) rows(ctx context.Context) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
-		rows, err := q.db.QueryContext(ctx, q.statement)
+		rows, err := q.db.QueryContext(ctx, q.read)
 		if err != nil {
 			yield(row{}, err)
 			return
@@ -109,7 +124,7 @@ func (s *story) check(rows iter.Seq2[row, error]) error {
 			return fmt.Errorf("%w: more than %d rows", errRows, s.n)
 		}
 		if want := s.row(n); got != want {
-			return fmt.Errorf("%w: row %d is %v, want %v", errRows, n, got, want)
+			return fmt.Errorf("%w: row %d is\n%v, want\n%v", errRows, n, got.values(got.recordedAt), want.values(want.recordedAt))
 		}
 	}
 	if n != s.n {

@@ -44,8 +44,12 @@ func sqliteTables(b *testing.B) (projections.Database, query) {
 	return db, sqliteQuery(db.Query())
 }
 
+// sqliteQuery counts the key beside the indexes: it is the number by which the file is ordered.
 func sqliteQuery(db *sql.DB) query {
-	return query{db, "SELECT " + rowColumns + " FROM requirements ORDER BY number"}
+	return query{
+		db: db, read: "SELECT " + rowColumns + " FROM requirements ORDER BY number",
+		indexes: "SELECT 1 + count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name LIKE 'requirements%'",
+	}
 }
 
 // sqliteFile opens a new file with an empty table. The settings are those of the tables of gxpledger.

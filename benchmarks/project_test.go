@@ -2,6 +2,7 @@ package benchmarks_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -107,7 +108,7 @@ func (p *projector) measure(b *testing.B, story *story) {
 		b.StopTimer()
 		highest = highest.or(watch.stop())
 		if err == nil {
-			err = story.check(t.table.rows(b.Context()))
+			err = errors.Join(t.table.indexed(b.Context()), story.check(t.table.rows(b.Context())))
 		}
 		if err != nil {
 			b.Fatalf("%s: %v", p.name, err)

@@ -107,7 +107,7 @@ func (c *countingBeginner) consume(ctx context.Context, subscriber *watermillsql
 		case <-ctx.Done():
 			return ctx.Err()
 		case m := <-messages:
-			if err := upsertMessage(m.Context(), m); err != nil {
+			if err := upsertMessage(m.Context(), m); err != nil { //nolint:contextcheck // the message's has the transaction
 				return err
 			}
 			c.handled++ // before Ack lets the subscriber go on
