@@ -74,7 +74,15 @@ func (a Adapter) testPruningKeepsTheActWithItsBuilds(t *testing.T) {
 }
 
 func (a Adapter) testTablesUnderAnyHistoryOfAdministration(t *testing.T) { // I5, I6, I7, I8
+	done, failed := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
+		if a.Histories > 0 && done >= a.Histories && !failed {
+			return
+		}
+		defer func() {
+			failed = failed || rt.Failed()
+			done++
+		}()
 		path := a.New(t)
 		projectionstest.Steer(t, rt, projectionstest.Steering{
 			Open: func(now func() time.Time) projectionstest.ClosingDatabase {

@@ -40,6 +40,9 @@ type Adapter struct {
 	Objects string
 	// Broken are what may stand wrongly around the rows of build 1 of a shelf, in groups that can be so together.
 	Broken [][]Breakage
+	// Histories bounds how many histories of administration are drawn, where each step takes long; 0 for as many as rapid
+	// wants.
+	Histories int
 }
 
 // Breakage is something that was changed around rows: [projections.Examiner] finds it, and a rebuild mends it.

@@ -3,8 +3,6 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -22,10 +20,6 @@ import (
 
 func TestMain(m *testing.M) {
 	adapter("").Child()
-	// Each step of a history goes to a server.
-	if err := errors.Join(flag.Set("rapid.checks", "5"), flag.Set("rapid.steps", "12")); err != nil {
-		panic(err)
-	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -101,6 +95,8 @@ func adapter(url string) databasetest.Adapter {
 		},
 		Objects: `SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE '%\_\_b2%'`,
 		Broken:  broken(),
+
+		Histories: 5,
 	}
 }
 
