@@ -30,6 +30,8 @@ type CopyOrder struct {
 	Act           uuid.UUID // UUIDv7 of the act
 	Actor, Reason string    // the actor is required
 	At            time.Time // when it was ordered
+	// Checkpoints are positions of the source up to which readers have read. Copied.Checkpoints tells where they go on.
+	Checkpoints []Position
 }
 
 // CopyStep is what a copy is doing.
@@ -68,6 +70,11 @@ type Copied struct {
 	Repeated bool `json:"repeated"`
 	// Lost are the contents that events name and that the source does not hold either.
 	Lost []string `json:"lost"`
+	// Raised is how many batches have a later recorded time in the copy: times may fall in the source between streams
+	// (Features.OrderedTimes), and the copy gives such a batch the time of the one before it.
+	Raised uint64 `json:"raised"`
+	// Checkpoints are those of the order, each with the position in the copy of the last event that is not behind it.
+	Checkpoints []CopiedPosition `json:"checkpoints"`
 }
 
 // The act in the log. It is stored and never changes.
@@ -80,7 +87,8 @@ const (
 
 // Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
 // compares every event and reads every content back, and then records the act "log.copied" at the end of the copy, with
-// the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied.
+// the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied. A recorded
+// time is raised where it falls (Copied.Raised).
 //
 // It may stop anywhere: called again it compares what is there and goes on behind it, and a complete copy stays as it is.
 // ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that has gone on. Nobody else may write
@@ -89,7 +97,10 @@ const (
 // Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
 func Copy(ctx context.Context, from CopySource, to CopyTarget, order CopyOrder, watch CopyWatch) (Copied, error) {
 	c := &copier{from: from, to: to, watch: watch, held: map[string]bool{}, named: map[string]bool{}}
-	c.done = Copied{FromLog: from.ID(), ToLog: to.ID(), Lost: []string{}}
+	c.done = Copied{FromLog: from.ID(), ToLog: to.ID(), Lost: []string{}, Checkpoints: []CopiedPosition{}}
+	for _, at := range order.Checkpoints {
+		c.done.Checkpoints = append(c.done.Checkpoints, CopiedPosition{From: at})
+	}
 	err := order.validate()
 	if err == nil && from.ID() == to.ID() {
 		err = fmt.Errorf("%w: both are the log %s", ErrInvalid, from.ID())
@@ -189,7 +200,7 @@ func (c *copier) settled(ctx context.Context, at standing) error {
 
 // note takes into the result where the logs stand.
 func (c *copier) note(at standing) {
-	c.done.Events, c.done.Batches, c.done.First, c.done.Last = at.events, at.batches, at.first, at.last
+	c.done.Events, c.done.Batches, c.done.First, c.done.Last, c.done.Raised = at.events, at.batches, at.first, at.last, at.raised
 }
 
 // appendAfter writes the batches of the source that the target does not hold.
@@ -199,7 +210,7 @@ func (c *copier) appendAfter(ctx context.Context, at standing) error {
 		return err
 	}
 	var batch []Record
-	done := at.events
+	done, latest := at.events, at.latest
 	for r, err := range c.from.Read(ctx, at.last.From, Filter{}) {
 		if err != nil {
 			return err
@@ -212,7 +223,8 @@ func (c *copier) appendAfter(ctx context.Context, at standing) error {
 		if !r.EndsBatch() {
 			continue
 		}
-		if err := c.appendBatch(ctx, batch); err != nil {
+		latest = c.timeIn(batch[0], latest)
+		if err := c.appendBatch(ctx, batch, latest); err != nil {
 			return err
 		}
 		batch = nil
@@ -222,6 +234,14 @@ func (c *copier) appendAfter(ctx context.Context, at standing) error {
 		return broken(batch[len(batch)-1])
 	}
 	return nil
+}
+
+// timeIn is when r is recorded in the copy, behind a batch that was recorded there at latest.
+func (c *copier) timeIn(r Record, latest time.Time) time.Time {
+	if r.RecordedAt.Before(latest) && !c.from.Features().OrderedTimes {
+		return latest
+	}
+	return r.RecordedAt
 }
 
 // total is how many events there are up to head; 0 where positions do not tell.
@@ -254,10 +274,10 @@ func broken(r Record) error {
 	return fmt.Errorf("%w: the batch of the event at position %d is not whole: verify the log that is copied", ErrCorrupt, r.Position)
 }
 
-// appendBatch writes one batch with the contents that its events name.
-func (c *copier) appendBatch(ctx context.Context, records []Record) error {
+// appendBatch writes one batch, as recorded at a time, with the contents that its events name.
+func (c *copier) appendBatch(ctx context.Context, records []Record, recordedAt time.Time) error {
 	first := records[0]
-	b := Batch{Stream: first.Stream, Expected: NoStream(), Meta: first.Meta, RecordedAt: first.RecordedAt}
+	b := Batch{Stream: first.Stream, Expected: NoStream(), Meta: first.Meta, RecordedAt: recordedAt}
 	if first.Revision > 0 {
 		b.Expected = AtRevision(first.Revision - 1)
 	}
@@ -282,7 +302,7 @@ func (c *copier) appendBatch(ctx context.Context, records []Record) error {
 func (c *copier) act(ctx context.Context, at standing, order CopyOrder, loose []Blob) error {
 	typ, data, err := Encode(domain.AdminActed{
 		ID: order.Act.String(), Action: actCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
-		Arguments: c.arguments(at.last.From), Detail: fmt.Sprintf("%d events in %d batches", at.events, at.batches),
+		Arguments: c.arguments(at.last.From), Detail: at.detail(),
 	})
 	if err != nil {
 		return err

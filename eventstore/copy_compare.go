@@ -5,15 +5,18 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 )
 
 // standing is how far two logs are the same.
 type standing struct {
 	events, batches uint64
 	first, last     CopiedPosition
-	engine          Expected // where the stream of acts ends
-	behind          bool     // the source goes on
-	extra           *Record  // what the target goes on with, where the source does not
+	engine          Expected  // where the stream of acts ends
+	latest          time.Time // of recording, in the target
+	raised          uint64    // batches that are recorded later in the target than in the source
+	behind          bool      // the source goes on
+	extra           *Record   // what the target goes on with, where the source does not
 }
 
 // match notes an event that both logs hold.
@@ -24,10 +27,23 @@ func (s *standing) match(from, to Record) {
 	}
 	if from.EndsBatch() {
 		s.batches++
+		if to.RecordedAt.After(from.RecordedAt) {
+			s.raised++
+		}
 	}
+	s.latest = to.RecordedAt
 	if from.Stream == EngineStream {
 		s.engine = AtRevision(from.Revision)
 	}
+}
+
+// detail says what was copied.
+func (s *standing) detail() string {
+	text := fmt.Sprintf("%d events in %d batches", s.events, s.batches)
+	if s.raised > 0 {
+		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
+	}
+	return text
 }
 
 // compare reads both logs side by side until one of them ends. An event that is not the same in both is
@@ -52,10 +68,13 @@ func (c *copier) compare(ctx context.Context, step CopyStep) (standing, error) {
 			at.behind = true
 			return at, nil
 		}
-		if err := c.same(from, to); err != nil {
+		raised := from
+		raised.RecordedAt = c.timeIn(from, at.latest)
+		if err := c.same(raised, to); err != nil {
 			return at, err
 		}
 		at.match(from, to)
+		c.place(from, to)
 		c.name(from)
 		c.say(step, at.events, c.total(head))
 	}
@@ -64,6 +83,15 @@ func (c *copier) compare(ctx context.Context, step CopyStep) (standing, error) {
 		at.extra = &to
 	}
 	return at, err
+}
+
+// place notes where the checkpoints are that an event is not behind.
+func (c *copier) place(from, to Record) {
+	for i, at := range c.done.Checkpoints {
+		if from.Position <= at.From {
+			c.done.Checkpoints[i].To = to.Position
+		}
+	}
 }
 
 // same refuses an event of the target that is not the one of the source.

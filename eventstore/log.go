@@ -113,7 +113,11 @@ type Features struct {
 	Durable         bool   // an acknowledged batch survives kill -9 and power loss
 	DensePositions  bool   // 1, 2, 3 and so on without a gap
 	SharedByProcess bool   // several processes may append and read at the same time
-	MaxBatchBytes   int64  // largest sum of data and metadata of a batch; 0 means no limit but memory
+	OrderedTimes    bool   // recorded times never fall in the log; without it, in a stream
+	// UniqueIDs: an id that stands anywhere in the log is refused, and of handles that append one batch at the same moment
+	// one alone is told that it wrote it. Without it, that holds for ids in the stream of the batch, and for one handle.
+	UniqueIDs     bool
+	MaxBatchBytes int64 // largest sum of data and metadata of a batch; 0 means no limit but memory
 }
 
 // Filter chooses records. The zero value chooses all.

@@ -19,7 +19,7 @@ func (r *Recorder) Act(ctx context.Context, act domain.AdminActed) (Position, er
 		return 0, fmt.Errorf("%w: act %q of %q needs a UUIDv7, an action and an actor", ErrInvalid, act.Action, act.Actor)
 	}
 	event := single{id: id, stream: EngineStream, event: act, meta: Meta{Actor: act.Actor, Reason: act.Reason}}
-	at, err := r.appendSingle(ctx, event)
+	at, err := r.appendLast(ctx, event)
 	if err != nil {
 		return 0, fmt.Errorf("record act %s: %w", act.Action, err)
 	}
@@ -27,27 +27,34 @@ func (r *Recorder) Act(ctx context.Context, act domain.AdminActed) (Position, er
 }
 
 // Retire records that a repository is scanned no more. Its history stays. act must be a UUIDv7. Retiring a repository
-// that the log does not know, or that is retired, is ErrInvalid.
+// that the log does not know, or that is retired, is ErrInvalid, also when somebody else retires it at the same moment.
 func (r *Recorder) Retire(ctx context.Context, act uuid.UUID, retired domain.RepositoryRetired) (Position, error) {
 	stream := RepositoryStream(retired.Repository.ID)
-	at, err := r.load(ctx, stream)
-	if err != nil {
-		return 0, err
+	var err error
+	for range r.config.Rounds {
+		var at loaded
+		if at, err = r.load(ctx, stream); err != nil {
+			return 0, err
+		}
+		switch {
+		case !at.state.Registered:
+			return 0, fmt.Errorf("%w: retire %q: no scan of it was ever recorded", ErrInvalid, retired.Repository.Name)
+		case at.state.Retired:
+			return 0, fmt.Errorf("%w: retire %q: it is retired already", ErrInvalid, retired.Repository.Name)
+		}
+		retired.Repository = at.state.Repository
+		var position Position
+		position, err = r.appendSingle(ctx, at.expected, single{
+			id: act, stream: stream, event: retired, meta: Meta{Actor: retired.Actor, Reason: retired.Reason},
+		})
+		if err == nil {
+			return position, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
 	}
-	switch {
-	case !at.state.Registered:
-		return 0, fmt.Errorf("%w: retire %q: no scan of it was ever recorded", ErrInvalid, retired.Repository.Name)
-	case at.state.Retired:
-		return 0, fmt.Errorf("%w: retire %q: it is retired already", ErrInvalid, retired.Repository.Name)
-	}
-	retired.Repository = at.state.Repository
-	position, err := r.appendSingle(ctx, single{
-		id: act, stream: stream, event: retired, meta: Meta{Actor: retired.Actor, Reason: retired.Reason},
-	})
-	if err != nil {
-		return 0, fmt.Errorf("retire %q: %w", retired.Repository.Name, err)
-	}
-	return position, nil
+	return 0, fmt.Errorf("retire %q: %w", retired.Repository.Name, err)
 }
 
 // single is a batch of one event.
@@ -58,32 +65,36 @@ type single struct {
 	meta   Meta
 }
 
-// appendSingle appends one event at the end of its stream, wherever that is.
-func (r *Recorder) appendSingle(ctx context.Context, one single) (Position, error) {
+// appendLast appends one event at the end of its stream, wherever that is.
+func (r *Recorder) appendLast(ctx context.Context, one single) (at Position, err error) {
+	for range r.config.Rounds {
+		var expected Expected
+		if expected, err = r.end(ctx, one.stream); err != nil {
+			return 0, err
+		}
+		if at, err = r.appendSingle(ctx, expected, one); !errors.Is(err, ErrConflict) {
+			return at, err
+		}
+	}
+	return 0, err
+}
+
+// appendSingle appends one event where it is expected. One that the log holds already is found.
+func (r *Recorder) appendSingle(ctx context.Context, expected Expected, one single) (Position, error) {
 	typ, data, err := Encode(one.event)
 	if err != nil {
 		return 0, err
 	}
 	one.meta.Scan, one.meta.Correlation = one.id.String(), one.id.String()
 	batch := Batch{
-		Stream: one.stream, Meta: one.meta,
+		Stream: one.stream, Expected: expected, Meta: one.meta,
 		Events: []NewEvent{{ID: DeriveEventID(one.id, 0), Type: typ, Data: data}},
 	}
-	s := &session{Recorder: r}
-	for range r.config.Rounds {
-		if batch.Expected, err = r.end(ctx, one.stream); err != nil {
-			return 0, err
-		}
-		var at Appended
-		at, err = s.append(ctx, batch)
-		switch {
-		case errors.Is(err, ErrIDReused):
-			return r.find(ctx, one.stream, batch.Events[0], err)
-		case !errors.Is(err, ErrConflict):
-			return at.Last, err
-		}
+	at, err := (&session{Recorder: r}).append(ctx, batch)
+	if errors.Is(err, ErrIDReused) {
+		return r.find(ctx, one.stream, batch.Events[0], err)
 	}
-	return 0, err
+	return at.Last, err
 }
 
 // find returns where the log holds event already. An event with its id and other content is reused, the cause.

@@ -84,7 +84,7 @@ type VerifyWatch struct {
 // repositories and the number of contents, not with the events.
 func Verify(ctx context.Context, log VerifyLog, watch VerifyWatch) (Verified, error) {
 	v := &verifier{
-		log: log, watch: watch, dense: log.Features().DensePositions,
+		log: log, watch: watch, dense: log.Features().DensePositions, ordered: log.Features().OrderedTimes,
 		streams: map[StreamID]*streamCheck{}, contents: map[string]Position{},
 	}
 	if err := v.events(ctx); err != nil {
@@ -109,10 +109,11 @@ type verifier struct {
 	log      VerifyLog
 	watch    VerifyWatch
 	dense    bool
+	ordered  bool
 	done     Verified
-	at       Position // of the last event that was read
-	latest   time.Time
-	skipped  bool // some events could not be read
+	at       Position  // of the last event that was read
+	latest   time.Time // the latest recorded_at, where they are in order over all streams
+	skipped  bool      // some events could not be read
 	streams  map[StreamID]*streamCheck
 	contents map[string]Position // hashes that events name, and where first
 }
@@ -219,7 +220,7 @@ func (v *verifier) event(ctx context.Context, r Record) error {
 	}
 	v.done.Events++
 	v.checkPosition(r)
-	v.checkTime(r)
+	v.checkTime(s, r)
 	v.checkRevision(s, r)
 	v.checkBatch(s, r)
 	v.checkID(r)
@@ -251,14 +252,18 @@ func (v *verifier) checkPosition(r Record) {
 	v.at = max(v.at, r.Position)
 }
 
-func (v *verifier) checkTime(r Record) {
-	if r.RecordedAt.Before(v.latest) {
+func (v *verifier) checkTime(s *streamCheck, r Record) {
+	latest := &v.latest
+	if !v.ordered {
+		latest = &s.latest
+	}
+	if r.RecordedAt.Before(*latest) {
 		v.report(Fault{
 			Code: FaultTime, Position: r.Position, Stream: r.Stream,
 			Text: fmt.Sprintf("recorded at %s, after an event recorded at %s: times never fall",
-				r.RecordedAt.Format(time.RFC3339Nano), v.latest.Format(time.RFC3339Nano)),
+				r.RecordedAt.Format(time.RFC3339Nano), latest.Format(time.RFC3339Nano)),
 		})
 		return
 	}
-	v.latest = r.RecordedAt
+	*latest = r.RecordedAt
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,7 +15,8 @@ import (
 type streamCheck struct {
 	name   StreamID
 	next   Revision
-	last   *Record // of the batch that is open; nil between batches
+	last   *Record   // of the batch that is open; nil between batches
+	latest time.Time // the latest recorded_at, where they are in order in each stream alone
 	state  domain.State
 	digest string // of the tree in state; "" when it changed
 	// gap says that the event at hand does not follow on the one before it, and that this is reported already.

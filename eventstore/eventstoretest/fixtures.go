@@ -116,6 +116,7 @@ func whole(t *testing.T, log eventstore.Log, records []eventstore.Record) {
 	t.Helper()
 	next := map[eventstore.StreamID]eventstore.Revision{}
 	seen := map[eventstore.EventID]eventstore.Position{}
+	latest := map[eventstore.StreamID]time.Time{} // "" for all, where times are in order over all
 	var before eventstore.Record
 	for _, r := range records {
 		if r.Position <= before.Position || (log.Features().DensePositions && r.Position != before.Position+1) {
@@ -127,9 +128,14 @@ func whole(t *testing.T, log eventstore.Log, records []eventstore.Record) {
 		if at, ok := seen[r.ID]; ok {
 			t.Fatalf("position %d: the id stands at %d already", r.Position, at)
 		}
-		if r.RecordedAt.Before(before.RecordedAt) {
-			t.Fatalf("position %d: recorded at %s, before %s", r.Position, r.RecordedAt, before.RecordedAt)
+		among := r.Stream
+		if log.Features().OrderedTimes {
+			among = ""
 		}
+		if r.RecordedAt.Before(latest[among]) {
+			t.Fatalf("position %d: recorded at %s, before %s", r.Position, r.RecordedAt, latest[among])
+		}
+		latest[among] = r.RecordedAt
 		inBatch(t, r, before)
 		next[r.Stream]++
 		seen[r.ID] = r.Position

@@ -124,6 +124,9 @@ func testHandlesConflict(t *testing.T, s shared) {
 		t.Error("the same batch on the other handle is not repeated")
 	}
 	b.Stream = "t"
+	if !one.Features().UniqueIDs {
+		return
+	}
 	if _, err := other.Append(within(t), b); !errors.Is(err, eventstore.ErrIDReused) {
 		t.Errorf("error is %v, want ErrIDReused", err)
 	}
@@ -162,8 +165,12 @@ func testOneBatchOnManyHandles(t *testing.T, s shared) {
 		})
 	}
 	running.Wait()
-	if n := len(readAll(t, s.open(t))); n != 70 || written != 1 {
+	log := s.open(t)
+	if n := len(readAll(t, log)); n != 70 || written < 1 {
 		t.Errorf("the log holds %d events, written %d times, want 70 written once", n, written)
+	}
+	if log.Features().UniqueIDs && written != 1 {
+		t.Errorf("%d handles were told that they wrote it, want one", written)
 	}
 }
 
@@ -201,13 +208,13 @@ func testSubscribersHearOtherHandles(t *testing.T, s shared) {
 	const batches, size = 20, 70
 	ctx := within(t)
 	one, other := s.open(t), s.open(t)
-	first := mustAppend(t, one, start("s", 1))
+	mustAppend(t, one, start("s", 1))
 	subscribers := []*subscriber{
 		subscribe(ctx, one, 0, eventstore.Filter{}, batches*size+1),
 		subscribe(ctx, other, 0, eventstore.Filter{}, batches*size+1),
 	}
 	for _, sub := range subscribers {
-		sub.got.reach(ctx, t, int64(first.Last)) // caught up
+		sub.got.reach(ctx, t, 1) // caught up
 	}
 	write(t, other, "w", load{batches, size}, func() {})
 	for _, sub := range subscribers {
@@ -328,7 +335,7 @@ func checkKilled(t *testing.T, log eventstore.Log, acknowledged []step) {
 		if err := json.Unmarshal(r.Data, &m); err != nil {
 			t.Fatal(err)
 		}
-		if m.Batch != s.Batch || m.Index != 0 || r.Position+eventstore.Position(m.Size)-1 != s.Last {
+		if last := from + m.Size - 1; m.Batch != s.Batch || m.Index != 0 || last >= len(records) || records[last].Position != s.Last {
 			t.Fatalf("batch %d was acknowledged at %d, where %+v stands", s.Batch, s.First, m)
 		}
 	}

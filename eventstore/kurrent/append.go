@@ -31,7 +31,7 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 }
 
 func (l *Log) append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
-	if err := l.usable(ctx); err != nil {
+	if err := l.writable(ctx); err != nil {
 		return eventstore.Appended{}, err
 	}
 	// Of several that append the same batch at the same time, one writes it; the others find it.
@@ -75,19 +75,15 @@ func (l *Log) send(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEv
 		return err
 	}
 	var at *time.Time
-	if keeper == keeperEngine {
-		// Times are recorded in the order of positions only if no append overtakes another.
-		done, err := l.turns.take(ctx, "clock")
+	switch {
+	case keeper == keeperEngine:
+		recordedAt, done, err := l.claim(ctx, b, end)
 		if err != nil {
 			return err
 		}
 		defer done()
-		recordedAt, err := l.date(ctx, b, end)
-		if err != nil {
-			return err
-		}
 		at = &recordedAt
-	} else if !b.RecordedAt.IsZero() {
+	case !b.RecordedAt.IsZero():
 		return fmt.Errorf("%w: this server keeps the time of events itself, and takes none from a copy: copy to the log that it serves",
 			eventstore.ErrInvalid)
 	}
@@ -102,6 +98,23 @@ func (l *Log) send(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEv
 		return err
 	}
 	return l.write(ctx, l.names.stream(b.Stream), b.Expected, events)
+}
+
+// claim does for a server that looks at the revision alone what others do themselves: it refuses ids that stand in the
+// stream, and returns the time of recording. Times are recorded in the order of positions only if no append overtakes
+// another: the caller has the turn of the clock until it calls done.
+func (l *Log) claim(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEvent) (at time.Time, done func(), err error) {
+	if err := l.refuseReused(ctx, b, end); err != nil {
+		return time.Time{}, nil, err
+	}
+	if done, err = l.turns.take(ctx, "clock"); err != nil {
+		return time.Time{}, nil, err
+	}
+	if at, err = l.date(ctx, b, end); err != nil {
+		done()
+		return time.Time{}, nil, err
+	}
+	return at, done, nil
 }
 
 // date returns when b, which comes after end, is recorded, and moves latest there. A time that b brings along must be

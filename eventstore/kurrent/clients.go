@@ -17,12 +17,13 @@ import (
 // clients owns the official client, which cannot be relied on: it dies for good when it finds no server, and it keeps
 // callers waiting, whatever their context says, while it looks for one. So each client is one of a row of generations:
 //
-//   - a new one is probed by one goroutine, and all others wait for that here, where their contexts count;
+//   - one goroutine looks for a server with clients that give up after one round each, and then makes the one that is used;
+//     all others wait for that here, where their contexts count, and when nobody waits any more it ends;
 //   - one that lost its server, or died, gets no new calls, and the next call makes another;
 //   - one that was given up is closed when its last call has ended, since closing it earlier makes those calls panic.
 //
-// A client is configured to look for a server for ever, since calls that are inside a client that dies never return. It
-// is safe for concurrent use.
+// The client that is used looks for a server for ever when it has lost its own, since calls that are inside a client that
+// dies never return. It is safe for concurrent use.
 type clients struct {
 	config   *esdb.Configuration
 	maxCalls int
@@ -38,9 +39,9 @@ type clients struct {
 
 // generation is one client.
 type generation struct {
-	client  *esdb.Client
+	client  *esdb.Client  // set before ready is closed; nil when err is not
 	ready   chan struct{} // closed when the probe ended
-	err     error         // why the client is of no use; set before ready is closed
+	err     error         // why there is no client of use; set before ready is closed
 	slots   chan struct{} // one token for each call that the client works on
 	trouble atomic.Pointer[string]
 
@@ -124,29 +125,14 @@ func (c *clients) join() (*generation, error) {
 		return nil, eventstore.ErrClosed
 	}
 	if c.current == nil {
-		g, err := c.generate()
-		if err != nil {
-			return nil, err
-		}
+		g := &generation{ready: make(chan struct{}), slots: make(chan struct{}, c.maxCalls)}
 		c.current = g
-		c.flights++
-		g.flights++ // the probe is one, too
+		g.flights++ // the probe is one, too; nobody waits for it when the log is closed
 		go c.probe(g)
 	}
 	c.flights++
 	c.current.flights++
 	return c.current, nil
-}
-
-func (c *clients) generate() (*generation, error) {
-	g := &generation{ready: make(chan struct{}), slots: make(chan struct{}, c.maxCalls)}
-	config := *c.config
-	config.Logger = func(level esdb.LogLevel, format string, args ...any) { c.listen(g, level, format, args) }
-	var err error
-	if g.client, err = esdb.NewClient(&config); err != nil {
-		return nil, fmt.Errorf("%w: make client: %w", eventstore.ErrInvalid, err)
-	}
-	return g, nil
 }
 
 // listen keeps what the client complains about while it looks for a server; it has no other way to say that. Once the log
@@ -170,20 +156,64 @@ func (c *clients) listen(g *generation, level esdb.LogLevel, format string, args
 // attempting is what the client logs before each attempt of a search.
 const attempting = "discovery attempt %v/%v"
 
-// probe lets the client find a server.
+// probe finds a server for g.
 func (c *clients) probe(g *generation) {
-	defer c.leave(g)
+	defer c.release(g)
 	defer close(g.ready)
-	g.err = contain(func() error {
-		_, err := g.client.GetServerVersion()
+	for attempt := 1; ; attempt++ {
+		scout, err := c.dial(g, 1)
+		if err == nil {
+			_ = scout.Close() // it has no error to give
+			break
+		}
+		if errors.Is(err, eventstore.ErrInvalid) || attempt >= c.config.MaxDiscoverAttempts || !c.awaited(g) {
+			g.err = err
+			return
+		}
+	}
+	g.client, g.err = c.dial(g, c.config.MaxDiscoverAttempts)
+}
+
+// dial makes a client and lets it look for a server. One that finds none is closed.
+func (c *clients) dial(g *generation, attempts int) (*esdb.Client, error) {
+	config := *c.config
+	config.MaxDiscoverAttempts = attempts
+	config.Logger = func(level esdb.LogLevel, format string, args ...any) { c.listen(g, level, format, args) }
+	client, err := esdb.NewClient(&config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: make client: %w", eventstore.ErrInvalid, err)
+	}
+	err = contain(func() error {
+		_, err := client.GetServerVersion()
 		return err
 	})
+	if err != nil {
+		_ = client.Close() // it has no error to give
+		return nil, err
+	}
+	return client, nil
+}
+
+// awaited reports whether somebody waits for g to be ready. One that nobody waits for gets no callers any more.
+func (c *clients) awaited(g *generation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g.flights > 1 && !c.ended {
+		return true
+	}
+	c.abandon(g)
+	return false
 }
 
 // retire keeps new calls from g.
 func (c *clients) retire(g *generation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.abandon(g)
+}
+
+// abandon needs mu.
+func (c *clients) abandon(g *generation) {
 	g.retired = true
 	if c.current == g {
 		c.current = nil
@@ -193,14 +223,20 @@ func (c *clients) retire(g *generation) {
 // leave ends a flight with g.
 func (c *clients) leave(g *generation) {
 	c.mu.Lock()
-	g.flights--
-	c.flights--
-	last := g.retired && g.flights == 0
-	if c.ended && c.flights == 0 {
+	if c.flights--; c.ended && c.flights == 0 {
 		close(c.landed)
 	}
 	c.mu.Unlock()
-	if last {
+	c.release(g)
+}
+
+// release closes the client of g when nobody is inside any more and nobody will be.
+func (c *clients) release(g *generation) {
+	c.mu.Lock()
+	g.flights--
+	last := g.retired && g.flights == 0
+	c.mu.Unlock()
+	if last && g.client != nil {
 		_ = g.client.Close() // it has no error to give
 	}
 }
@@ -226,7 +262,7 @@ func (c *clients) close() {
 		c.current = nil
 	}
 	c.mu.Unlock()
-	if idle {
+	if idle && g.client != nil {
 		_ = g.client.Close()
 	}
 	patience := time.NewTimer(closing)

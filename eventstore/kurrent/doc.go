@@ -25,16 +25,18 @@
 //
 // # What differs from the SQL logs
 //
-// The server compares ids only where an append wants to stand. An id that stands anywhere else in the log is refused by
-// esdbserver, and not noticed by EventStoreDB. RecordedAt never falls within a process nor within a stream; processes
-// whose clocks differ may record times that fall between streams. Appends of one
-// handle are written one at a time, but for those to esdbserver. Snapshots are
-// kept in Options.CacheDir, or in memory. A content is at most one append large.
+// An EventStoreDB compares ids only where an append wants to stand. Ids that tell when they were made, as those of the
+// engine do, are therefore looked for in the stream before each append, as far back as that time; one that stands in
+// another stream is refused by esdbserver alone. Of handles that append one batch at the same moment each may be told that
+// it wrote it, which is written once. RecordedAt never falls within a process nor within a stream; processes
+// whose clocks differ may record times that fall between streams. Appends of one handle are written one at a time, but for
+// those to esdbserver. Snapshots are kept in Options.CacheDir, or in memory. A content is at most one append large.
 //
 // # What the client leaves behind
 //
 // When the client loses its server it may forget the old connection without closing it: a handful of goroutines for each
-// such loss. What was asked of it meanwhile ends at the latest when the server is there again.
+// such loss. What was asked of it meanwhile ends at the latest when the server is there again; where the log is closed
+// before that, the goroutines of those calls stay.
 //
 // # Tampering
 //

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
@@ -23,7 +24,7 @@ import (
 func TestADeadClientIsReplaced(t *testing.T) {
 	t.Parallel()
 	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
-	p := newProxy(t, newServer(t, behind).address)
+	p := newProxy(t, esdbtest.Start(t, behind).Address())
 	log := open(t, fmt.Sprintf("esdb://%s?tls=false&maxDiscoverAttempts=1&discoveryInterval=1", p.listener.Addr()), options())
 	for n := range 3 {
 		behind.Next(func(context.Context, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
@@ -50,11 +51,11 @@ func TestADeadClientIsReplaced(t *testing.T) {
 func TestAServerThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s := newMemory(t)
-	s.kill()
+	s.Kill()
 	o := options()
 	o.Timeout = 300 * time.Millisecond
 	begin := time.Now()
-	_, err := kurrent.Open(within(t), s.url()+"&maxDiscoverAttempts=2&discoveryInterval=1", o)
+	_, err := kurrent.Open(within(t), s.URL()+"&maxDiscoverAttempts=2&discoveryInterval=1", o)
 	if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error is %v, want ErrTransient and that the connection was refused", err)
 	}
@@ -69,7 +70,7 @@ func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 	t.Parallel()
 	const callers, rounds, size = 200, 3, 3
 	s := newMemory(t)
-	log := open(t, s.url(), options())
+	log := open(t, s.URL(), options())
 	for round := range rounds {
 		batches := make([]eventstore.Batch, callers/2)
 		answers := make([]eventstore.Appended, callers/2)
@@ -92,11 +93,11 @@ func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 		for range 10 * round {
 			<-returned // some calls are over, some under way, some wait
 		}
-		s.kill()
+		s.Kill()
 		for range 5 {
 			<-returned // nobody waits for the server only
 		}
-		s.start()
+		s.Restart()
 		running.Wait()
 		for i, b := range batches {
 			at, err := insist(within(t), log, b)
@@ -154,7 +155,7 @@ func TestASubscriptionSurvivesItsServer(t *testing.T) {
 		defer mu.Unlock()
 		dropped++
 	}
-	log, other := open(t, s.url(), o), open(t, s.url(), options())
+	log, other := open(t, s.URL(), o), open(t, s.URL(), options())
 	ctx := within(t)
 	var got []eventstore.Record
 	reached := make(chan int, batches*size)
@@ -183,8 +184,8 @@ func TestASubscriptionSurvivesItsServer(t *testing.T) {
 		if n%10 == 5 {
 			for <-reached <= n*size-size { // it is live
 			}
-			s.kill()
-			s.start()
+			s.Kill()
+			s.Restart()
 		}
 	}
 	if err := <-done; err != nil {
@@ -206,6 +207,8 @@ func TestASubscriptionSurvivesItsServer(t *testing.T) {
 type proxy struct {
 	listener net.Listener
 	down     atomic.Bool // new connections are closed at once
+	silent   atomic.Bool // nothing is passed on any more
+	accepted atomic.Int64
 
 	mu    sync.Mutex // guards conns
 	conns []net.Conn
@@ -225,6 +228,7 @@ func newProxy(t *testing.T, to string) *proxy {
 			if err != nil {
 				return
 			}
+			p.accepted.Add(1)
 			if p.down.Load() {
 				_ = from.Close()
 				continue
@@ -237,8 +241,8 @@ func newProxy(t *testing.T, to string) *proxy {
 			p.mu.Lock()
 			p.conns = append(p.conns, from, behind)
 			p.mu.Unlock()
-			running.Go(func() { _, _ = io.Copy(from, behind); _ = from.Close() })
-			running.Go(func() { _, _ = io.Copy(behind, from); _ = behind.Close() })
+			running.Go(func() { _, _ = io.Copy(p.valve(from), behind); _ = from.Close() })
+			running.Go(func() { _, _ = io.Copy(p.valve(behind), from); _ = behind.Close() })
 		}
 	})
 	t.Cleanup(func() {
@@ -247,6 +251,22 @@ func newProxy(t *testing.T, to string) *proxy {
 		running.Wait()
 	})
 	return p
+}
+
+// valve swallows what is written to it while the proxy is silent.
+func (p *proxy) valve(to io.Writer) io.Writer { return valve{p, to} }
+
+type valve struct {
+	*proxy
+
+	to io.Writer
+}
+
+func (v valve) Write(b []byte) (int, error) {
+	if v.silent.Load() {
+		return len(b), nil
+	}
+	return v.to.Write(b)
 }
 
 // cut ends every connection. New ones may be made.
@@ -263,8 +283,8 @@ func (p *proxy) cut() {
 func TestALostAnswerIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
-	s := newServer(t, behind)
-	p := newProxy(t, s.address)
+	s := esdbtest.Start(t, behind)
+	p := newProxy(t, s.Address())
 	log := open(t, fmt.Sprintf("esdb://%s?tls=false", p.listener.Addr()), options())
 	mustAppend(t, log, batch("s", 0, 3))
 	cutBehind := func(_ context.Context, through func() (eventstore.Appended, error)) (eventstore.Appended, error) {
@@ -288,8 +308,8 @@ func TestALostAnswerIsFoundAgain(t *testing.T) {
 func TestALostAppendIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
-	s := newServer(t, behind)
-	p := newProxy(t, s.address)
+	s := esdbtest.Start(t, behind)
+	p := newProxy(t, s.Address())
 	log := open(t, fmt.Sprintf("esdb://%s?tls=false", p.listener.Addr()), options())
 	mustAppend(t, log, batch("s", 0, 3))
 	behind.Next(eventstoretest.FailBefore(eventstore.ErrTransient), func(context.Context, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
@@ -314,7 +334,7 @@ func TestALostAppendIsTriedAgain(t *testing.T) {
 func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	behind := &eventstoretest.Faulty{Log: memory.New(time.Now)}
-	log := open(t, newServer(t, behind).url(), kurrent.Options{Now: time.Now})
+	log := open(t, esdbtest.Start(t, behind).URL(), kurrent.Options{Now: time.Now})
 	sent := len(behind.Tried())
 	large := batch("s", 0, 1)
 	large.Events[0].Data = []byte(`"` + strings.Repeat("x", kurrent.DefaultMaxAppendBytes) + `"`)

@@ -38,7 +38,7 @@ func (g *guard) lookOnce(ctx context.Context, l *Log, stream string) error {
 
 // look returns ErrCorrupt if the metadata of a stream makes the server cut it or hide it.
 func (g *guard) look(ctx context.Context, l *Log, stream string) error {
-	open := readStream("$$"+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
+	open := readStream(settingsPrefix+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
 	e, err := first(l.fetch(ctx, open))
 	switch {
 	case errors.Is(err, eventstore.ErrNotFound):

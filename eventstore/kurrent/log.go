@@ -24,6 +24,7 @@ type Log struct {
 	contents  knownContents
 	snapshots snapshots
 	closing   sync.Once // closes clients
+	readOnly  bool
 
 	turns  *turns
 	latest time.Time    // the newest that was recorded; guarded by the turn of the clock
@@ -42,27 +43,50 @@ const (
 var _ eventstore.Log = (*Log)(nil)
 
 // Open opens the log on the server that connection names, and makes it if there is none: "esdb://host:2113" or
-// "esdb+discover://cluster", with the client's parameters behind "?". A certificate authority of the server's own is named
-// by tlsCaFile, and clear text is asked for by tls=false, which is refused together with credentials but for servers on
-// this machine. No error has the credentials in it.
+// "esdb+discover://cluster", with parameters behind "?". Beside the client's own there are two, streamPrefix and
+// maxAppendSize, which stand for Options.Prefix and Options.MaxAppendBytes where these are not set, as defaultDeadline, in
+// milliseconds, does for Options.Timeout. A certificate authority of the server's own is named by tlsCaFile, and clear text
+// is asked for by tls=false, which is refused together with credentials but for servers on this machine. No error has the
+// credentials in it.
 //
 // Options that break their contract, and such a connection string, are ErrInvalid. A log whose own stream was cut is
-// ErrCorrupt. A server that does not answer within Options.Timeout is ErrTransient.
+// ErrCorrupt. A server that does not answer within Options.Timeout is ErrTransient, one that does not let the user do what
+// the log needs [ErrRefused].
 func Open(ctx context.Context, connection string, options Options) (*Log, error) {
-	if err := options.validate(); err != nil {
+	return open(ctx, connection, options, (*Log).identify)
+}
+
+// OpenReadOnly opens the log as [Open] does, and writes nothing: a server that holds no such log is ErrNotFound, and
+// Append and SaveSnapshot answer [ErrReadOnly].
+func OpenReadOnly(ctx context.Context, connection string, options Options) (*Log, error) {
+	l, err := open(ctx, connection, options, (*Log).find)
+	if err != nil {
+		return nil, err
+	}
+	l.readOnly = true
+	return l, nil
+}
+
+// ErrReadOnly says that the log was opened for reading. Nothing was written. Errors that wrap it wrap
+// [eventstore.ErrInvalid] too: open the log with [Open].
+var ErrReadOnly = errors.New("log was opened for reading only")
+
+func open(ctx context.Context, connection string, options Options, identify func(*Log, context.Context) (uuid.UUID, error)) (*Log, error) {
+	said, err := parse(connection)
+	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	config, err := configure(connection)
-	if err != nil {
+	options = options.with(said.own)
+	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	options = options.withDefaults()
 	l := &Log{
-		options: options, names: names{prefix: options.Prefix}, clients: newClients(config, options.MaxCalls),
+		options: options, names: names{prefix: options.Prefix}, clients: newClients(said.client, options.MaxCalls),
 		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}},
 	}
 	l.turns = newTurns(l.clients.closed)
-	if l.id, err = l.identify(ctx); err != nil {
+	if l.id, err = identify(l, ctx); err != nil {
 		l.clients.close()
 		return nil, fmt.Errorf("open log at %s: %w", Redact(connection), err)
 	}
@@ -91,6 +115,23 @@ func (l *Log) identify(ctx context.Context) (uuid.UUID, error) {
 		return uuid.Nil, fmt.Errorf("write id of the log: %w", err)
 	}
 	return l.readID(ctx)
+}
+
+// find reads the id of the log, which must be there.
+func (l *Log) find(ctx context.Context) (uuid.UUID, error) {
+	id, err := l.readID(ctx)
+	if err == nil && id == uuid.Nil {
+		err = fmt.Errorf("%w: the server has no stream %q, in which the log would begin", eventstore.ErrNotFound, l.names.log())
+	}
+	return id, err
+}
+
+// writable returns why nothing can be written to l, or within ctx.
+func (l *Log) writable(ctx context.Context) error {
+	if l.readOnly {
+		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, ErrReadOnly)
+	}
+	return l.usable(ctx)
 }
 
 // readID returns the id of the log, the zero one if it has none.

@@ -5,22 +5,20 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"net"
-	"os"
 	"path/filepath"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/eventstore/postgres"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
@@ -28,6 +26,7 @@ import (
 // nobody can close it any more. These are the goroutines of gRPC's client in one. Where no server was lost there are none:
 // see TestClosingLeavesNothingBehind.
 func TestMain(m *testing.M) {
+	store(nil).Child()
 	goleak.VerifyTestMain(
 		m,
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run"),
@@ -42,7 +41,7 @@ func TestMain(m *testing.M) {
 func TestClosingLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it counts goroutines
 	before := goleak.IgnoreCurrent()
 	s := newMemory(t)
-	log, err := kurrent.Open(within(t), s.url(), options())
+	log, err := kurrent.Open(within(t), s.URL(), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +71,7 @@ func TestClosingLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it 
 	if err := <-done; !errors.Is(err, eventstore.ErrClosed) {
 		t.Errorf("the subscription ended with %v, want ErrClosed", err)
 	}
-	s.kill()
+	s.Kill()
 	goleak.VerifyNone(t, before)
 }
 
@@ -91,66 +90,10 @@ func options() kurrent.Options {
 	return kurrent.Options{Now: time.Now, MaxAppendBytes: 8 << 20}
 }
 
-// server is a server of package esdbserver over a log, on an address of its own, that can be killed and started again.
-type server struct {
-	t       *testing.T
-	log     eventstore.Log
-	address string
-
-	mu   sync.Mutex // guards stop
-	stop func()     // nil while it is down
-}
-
-func newServer(t *testing.T, log eventstore.Log) *server {
+// newMemory serves a new log in memory.
+func newMemory(t *testing.T) *esdbtest.Server {
 	t.Helper()
-	t.Cleanup(func() { _ = log.Close() })
-	s := &server{t: t, log: log, address: "127.0.0.1:0"}
-	s.start()
-	t.Cleanup(s.kill)
-	return s
-}
-
-func newMemory(t *testing.T) *server {
-	t.Helper()
-	return newServer(t, memory.New(time.Now))
-}
-
-func (s *server) url() string { return fmt.Sprintf("esdb://%s?tls=false", s.address) }
-
-// start lets clients connect.
-func (s *server) start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	served, err := esdbserver.New(s.log, esdbserver.Options{
-		Now: time.Now, AllowEngineStreams: true, StopTimeout: time.Millisecond,
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(s.t.Context(), "tcp", s.address)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.address = listener.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- served.Serve(ctx, listener) }()
-	s.stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			s.t.Error(err)
-		}
-	}
-}
-
-// kill cuts every connection and lets nobody connect.
-func (s *server) kill() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
-	}
+	return esdbtest.Start(t, memory.New(time.Now))
 }
 
 // open opens the log at url until the test ends.
@@ -215,51 +158,87 @@ func features() eventstore.Features {
 	return eventstore.Features{Name: "KurrentDB", Durable: true, SharedByProcess: true, MaxBatchBytes: 8 << 20}
 }
 
-func TestConformanceOverMemory(t *testing.T) {
+// The genuine client, on TCP, against a server of package esdbserver over each log, and against one that differs from it
+// as EventStoreDB does.
+func TestConformance(t *testing.T) {
 	t.Parallel()
-	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
-		t.Helper()
-		log, err := kurrent.Open(within(t), newMemory(t).url(), options())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return log
-	})
-}
-
-func TestConformanceOverSQLite(t *testing.T) {
-	t.Parallel()
-	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
-		t.Helper()
-		behind, err := sqlite.Open(within(t), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		log, err := kurrent.Open(within(t), newServer(t, behind).url(), options())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return log
-	})
-}
-
-// A real server is asked to do what the stand-ins do, where there is one.
-func TestConformanceOfARealServer(t *testing.T) {
-	t.Parallel()
-	url, ok := os.LookupEnv("GXPLEDGER_TEST_ESDB_URL")
-	if !ok {
-		t.Skip("NOT TESTED: a real KurrentDB. Set GXPLEDGER_TEST_ESDB_URL to the connection string of one whose MaxAppendSize is 8 MiB or more")
+	for name, start := range map[string]func(t *testing.T) string{
+		"OverMemory": func(t *testing.T) string {
+			t.Helper()
+			return newMemory(t).URL()
+		},
+		"OverSQLite":       overSQLite,
+		"OverPostgreSQL":   overPostgreSQL,
+		"LikeEventStoreDB": likeEventStoreDB,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
+				t.Helper()
+				log, err := kurrent.Open(within(t), start(t), options())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return log
+			})
+		})
 	}
-	eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
-		t.Helper()
-		o := options()
-		o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
-		log, err := kurrent.Open(within(t), url, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return log
-	})
+}
+
+// store is how handles and processes share the log on one server, and a folder for snapshots.
+func store(start func(t *testing.T) string) eventstoretest.Store {
+	return eventstoretest.Store{
+		Create: func(t *testing.T) string {
+			t.Helper()
+			return start(t) + " " + t.TempDir()
+		},
+		Open: func(ctx context.Context, where string) (eventstore.Log, error) {
+			o := options()
+			url, dir, _ := strings.Cut(where, " ")
+			o.CacheDir = dir
+			return kurrent.Open(ctx, url, o)
+		},
+	}
+}
+
+func TestHandlesAndProcessesShareALog(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) string{"OverSQLite": overSQLite, "LikeEventStoreDB": likeEventStoreDB} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eventstoretest.RunShared(t, store(start))
+		})
+	}
+}
+
+// likeEventStoreDB returns the address of a server that differs from ours as EventStoreDB does.
+func likeEventStoreDB(t *testing.T) string {
+	t.Helper()
+	return esdbtest.StartFake(t).URL()
+}
+
+// overSQLite returns the address of a server over a new SQLite log.
+func overSQLite(t *testing.T) string {
+	t.Helper()
+	behind, err := sqlite.Open(within(t), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return esdbtest.Start(t, behind).URL()
+}
+
+// overPostgreSQL returns the address of a server over a new log on PostgreSQL.
+func overPostgreSQL(t *testing.T) string {
+	t.Helper()
+	where := pgtest.Start(t)
+	if err := postgres.Up(within(t), where, postgres.Place{}); err != nil {
+		t.Fatal(err)
+	}
+	behind, err := postgres.Open(within(t), where, postgres.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return esdbtest.Start(t, behind).URL()
 }
 
 func blob(text string) eventstore.Blob {

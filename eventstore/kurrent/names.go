@@ -31,6 +31,11 @@ func (n names) batches(stream string) (eventstore.StreamID, bool) {
 	return eventstore.StreamID(name), ok && name != "" && !reserved(name)
 }
 
+// owns reports whether a stream on the server is of the log: of batches, of a content, or its own.
+func (n names) owns(stream string) bool {
+	return strings.HasPrefix(stream, n.prefix) && !strings.HasPrefix(stream, systemPrefix)
+}
+
 // reserved reports whether no batch may have a stream of that name.
 func reserved(name string) bool {
 	return slices.ContainsFunc(reservedPrefixes(), func(p string) bool { return strings.HasPrefix(name, p) })

@@ -20,7 +20,7 @@ const (
 // maxEventBytes is the largest event that any server takes: a record of it has at most 16 MiB.
 const maxEventBytes = 16<<20 - 64<<10
 
-// Options say how to open a log.
+// Options say how to open a log. What is set here goes before what the connection string says.
 type Options struct {
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time
@@ -68,12 +68,18 @@ func (o Options) validate() error {
 		faults = append(faults, fmt.Errorf("options MaxAppendBytes, Timeout and MaxCalls: %d, %s and %d, want more than 0",
 			o.MaxAppendBytes, o.Timeout, o.MaxCalls))
 	}
-	if len(o.Prefix) > maxPrefix || strings.HasPrefix(o.Prefix, "$") || strings.ContainsFunc(o.Prefix, unprintable) {
-		faults = append(faults, fmt.Errorf("option Prefix: %q, want at most %d bytes of printable ASCII without blanks, not beginning with $",
-			o.Prefix, maxPrefix))
+	if err := checkPrefix(o.Prefix); err != nil {
+		faults = append(faults, fmt.Errorf("option Prefix: %w", err))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+func checkPrefix(prefix string) error {
+	if len(prefix) > maxPrefix || strings.HasPrefix(prefix, "$") || strings.ContainsFunc(prefix, unprintable) {
+		return fmt.Errorf("%q: want at most %d bytes of printable ASCII without blanks, not beginning with $", prefix, maxPrefix)
 	}
 	return nil
 }

@@ -53,8 +53,8 @@ func (o Options) checkSize(what string, events []esdb.EventData) error {
 		sum += size
 	}
 	if sum > o.MaxAppendBytes {
-		return fmt.Errorf("%w: %s has %d bytes, above the %d of Options.MaxAppendBytes: raise MaxAppendSize of the server "+
-			"(KURRENTDB_MAX_APPEND_SIZE or EVENTSTORE_MAX_APPEND_SIZE), and then Options.MaxAppendBytes to the same",
+		return fmt.Errorf("%w: %s has %d bytes, above the limit of %d: raise MaxAppendSize of the server (KURRENTDB_MAX_APPEND_SIZE "+
+			"or EVENTSTORE_MAX_APPEND_SIZE), and then maxAppendSize of the connection string (Options.MaxAppendBytes) to the same",
 			eventstore.ErrTooLarge, what, sum, o.MaxAppendBytes)
 	}
 	return nil
@@ -70,7 +70,7 @@ func record(e *esdb.RecordedEvent, stream eventstore.StreamID) (eventstore.Recor
 	if err := json.Unmarshal(e.UserMetadata, &meta); err != nil || strings.HasPrefix(e.EventType, systemPrefix) ||
 		meta.Size < 1 || meta.Index < 0 || meta.Index >= meta.Size || meta.Attempt < 1 {
 		return eventstore.Record{}, fmt.Errorf("%w: %s, of type %q, was not written by gxpledger: somebody tampered with the "+
-			"log, or uses streams that begin like those of Options.Prefix", eventstore.ErrCorrupt, where, e.EventType)
+			"log, or uses streams that begin like those of streamPrefix (Options.Prefix)", eventstore.ErrCorrupt, where, e.EventType)
 	}
 	at := e.CreatedDate
 	if meta.RecordedAt != nil {

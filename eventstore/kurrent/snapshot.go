@@ -137,7 +137,7 @@ func (l *Log) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) er
 	if err := snapshot.Validate(); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
-	err := l.usable(ctx)
+	err := l.writable(ctx)
 	if err == nil {
 		err = l.snapshots.save(snapshot)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 )
@@ -39,36 +40,34 @@ func TestTamperingIsFound(t *testing.T) {
 	every := []string{"Read", "ReadBackwards", "ReadStream", "ReadStreamBackwards", "Subscribe"}
 	inStream := []string{"ReadStream", "ReadStreamBackwards", "Append"}
 	for name, test := range map[string]struct {
-		spoil func(f *fake)
+		spoil func(f *esdbtest.Fake)
 		found []string
 	}{
-		"a limit of events":         {func(f *fake) { f.put("$$s", 0, "$metadata", []byte(`{"$maxCount":1}`), nil) }, inStream},
-		"a limit of age":            {func(f *fake) { f.put("$$s", 0, "$metadata", []byte(`{"$maxAge":60}`), nil) }, inStream},
-		"a truncated stream":        {func(f *fake) { f.put("$$s", 0, "$metadata", []byte(`{"$tb":2}`), nil) }, inStream},
-		"broken settings":           {func(f *fake) { f.put("$$s", 0, "$metadata", []byte(`{`), nil) }, inStream},
-		"a missing beginning":       {func(f *fake) { f.forget("s", 2) }, every},
-		"a missing half of a batch": {func(f *fake) { f.forget("s", 1) }, every},
-		"a missing middle": {func(f *fake) {
-			f.putBatch("s", 6, 2, 0, 1)
+		"a limit of events":         {func(f *esdbtest.Fake) { f.Settings("s", `{"$maxCount":1}`) }, inStream},
+		"a limit of age":            {func(f *esdbtest.Fake) { f.Settings("s", `{"$maxAge":60}`) }, inStream},
+		"a truncated stream":        {func(f *esdbtest.Fake) { f.Settings("s", `{"$tb":2}`) }, inStream},
+		"broken settings":           {func(f *esdbtest.Fake) { f.Settings("s", `{`) }, inStream},
+		"a missing beginning":       {func(f *esdbtest.Fake) { f.Forget("s", 2) }, every},
+		"a missing half of a batch": {func(f *esdbtest.Fake) { f.Forget("s", 1) }, every},
+		"a missing middle": {func(f *esdbtest.Fake) {
+			f.PutBatch("s", 6, 2, 0, 1)
 		}, every},
-		"a batch without its end": {func(f *fake) { f.putBatch("s", 4, 2, 0) }, []string{"Read", "ReadStream"}},
-		"a batch with a hole":     {func(f *fake) { f.putBatch("s", 4, 3, 0, 2) }, every},
-		"a deleted stream": {func(f *fake) {
-			f.forget("s", 100)
-			f.put("$$s", 0, "$metadata", []byte(`{"$tb":9223372036854775807}`), nil)
+		"a batch without its end": {func(f *esdbtest.Fake) { f.PutBatch("s", 4, 2, 0) }, []string{"Read", "ReadStream"}},
+		"a batch with a hole":     {func(f *esdbtest.Fake) { f.PutBatch("s", 4, 3, 0, 2) }, every},
+		"a deleted stream": {func(f *esdbtest.Fake) {
+			f.Forget("s", 100)
+			f.Settings("s", `{"$tb":9223372036854775807}`)
 		}, inStream},
-		"a tombstoned stream": {func(f *fake) {
-			f.put("s", 1<<63-1, "$streamDeleted", nil, nil)
-			f.deleted["s"] = true
-		}, append(inStream, "Read", "ReadBackwards", "Subscribe")},
-		"an event of somebody else": {func(f *fake) { f.put("s", 4, "test.v1", []byte("{}"), []byte(`{"user":"x"}`)) }, every},
-		"an event without metadata": {func(f *fake) { f.put("s", 4, "test.v1", []byte("{}"), nil) }, every},
+		"a tombstoned stream":       {func(f *esdbtest.Fake) { f.Bury("s") }, append(inStream, "Read", "ReadBackwards", "Subscribe")},
+		"an event of somebody else": {func(f *esdbtest.Fake) { f.Put("s", 4, "test.v1", []byte("{}"), []byte(`{"user":"x"}`)) }, every},
+		"an event without metadata": {func(f *esdbtest.Fake) { f.Put("s", 4, "test.v1", []byte("{}"), nil) }, every},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, url := newFake(t)
-			f.putBatch("s", 0, 2, 0, 1)
-			f.putBatch("s", 2, 2, 0, 1)
+			f := esdbtest.StartFake(t)
+			url := f.URL()
+			f.PutBatch("s", 0, 2, 0, 1)
+			f.PutBatch("s", 2, 2, 0, 1)
 			test.spoil(f)
 			log := open(t, url, options())
 			for what, read := range all(log) {
@@ -90,18 +89,19 @@ func TestTamperingIsFound(t *testing.T) {
 // A log whose own stream was cut does not open.
 func TestATamperedIdentityIsFound(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(f *fake){
-		"deleted": func(f *fake) {
-			f.put("$$gxpledger-log", 0, "$metadata", []byte(`{"$tb":9223372036854775807}`), nil)
+	for name, spoil := range map[string]func(f *esdbtest.Fake){
+		"deleted": func(f *esdbtest.Fake) {
+			f.Settings("gxpledger-log", `{"$tb":9223372036854775807}`)
 		},
-		"another event": func(f *fake) { f.put("gxpledger-log", 0, "other.v1", []byte("{}"), nil) },
-		"two events": func(f *fake) {
-			f.put("gxpledger-log", 0, "log.created.v1", []byte("{}"), nil)
-			f.put("gxpledger-log", 1, "log.created.v1", []byte("{}"), nil)
+		"another event": func(f *esdbtest.Fake) { f.Put("gxpledger-log", 0, "other.v1", []byte("{}"), nil) },
+		"two events": func(f *esdbtest.Fake) {
+			f.Put("gxpledger-log", 0, "log.created.v1", []byte("{}"), nil)
+			f.Put("gxpledger-log", 1, "log.created.v1", []byte("{}"), nil)
 		},
-		"tombstoned": func(f *fake) { f.deleted["gxpledger-log"] = true },
+		"tombstoned": func(f *esdbtest.Fake) { f.Bury("gxpledger-log") },
 	} {
-		f, url := newFake(t)
+		f := esdbtest.StartFake(t)
+		url := f.URL()
 		spoil(f)
 		if _, err := kurrent.Open(within(t), url, options()); !errors.Is(err, eventstore.ErrCorrupt) {
 			t.Errorf("%s: error is %v, want ErrCorrupt", name, err)
@@ -112,14 +112,15 @@ func TestATamperedIdentityIsFound(t *testing.T) {
 // A content that is not what it was, or is gone, is told.
 func TestATamperedContentIsFound(t *testing.T) {
 	t.Parallel()
-	f, url := newFake(t)
+	f := esdbtest.StartFake(t)
+	url := f.URL()
 	log := open(t, url, options())
 	b := batch("s", 0, 1)
 	b.Contents = []eventstore.Blob{blob("kept")}
 	mustAppend(t, log, b)
 	changed, gone := blob("changed").SHA256, blob("gone").SHA256
-	f.put("content-"+changed, 0, "content.v1", []byte("other"), nil)
-	f.put("$$content-"+gone, 0, "$metadata", []byte(`{"$tb":9223372036854775807}`), nil)
+	f.Put("content-"+changed, 0, "content.v1", []byte("other"), nil)
+	f.Settings("content-"+gone, `{"$tb":9223372036854775807}`)
 	for _, hash := range []string{changed, gone} {
 		if _, err := log.Content(within(t), hash); !errors.Is(err, eventstore.ErrCorrupt) {
 			t.Errorf("content %s: error is %v, want ErrCorrupt", hash, err)
@@ -133,20 +134,21 @@ func TestATamperedContentIsFound(t *testing.T) {
 // What the server has beside the log is not of the log, and positions may be any.
 func TestOnAServerThatOthersUse(t *testing.T) {
 	t.Parallel()
-	f, url := newFake(t)
+	f := esdbtest.StartFake(t)
+	url := f.URL()
 	o := options()
 	o.Prefix = "mine-"
-	stats := func() { f.put("$stats-1", uint64(len(f.of("$stats-1"))), "$statsCollected", []byte("{}"), nil) }
+	stats := func() { f.Put("$stats-1", uint64(len(f.Of("$stats-1"))), "$statsCollected", []byte("{}"), nil) }
 	stats()
 	log := open(t, url, o)
-	f.put("orders-1", 0, "placed", []byte("{}"), nil)
+	f.Put("orders-1", 0, "placed", []byte("{}"), nil)
 	first := mustAppend(t, log, batch("s", 0, 3))
 	stats()
-	f.put("theirs-s", 0, "placed", []byte("{}"), nil)
+	f.Put("theirs-s", 0, "placed", []byte("{}"), nil)
 	last := mustAppend(t, log, batch("s", 1, 3))
 	stats()
 	records := readAll(t, log)
-	if len(records) != 6 || records[0].Position != first.First || records[5].Position != last.Last || first.Last != first.First+2*gap {
+	if len(records) != 6 || records[0].Position != first.First || records[5].Position != last.Last || first.Last != first.First+2*esdbtest.Gap {
 		t.Fatalf("read %d records; appended at %+v and %+v", len(records), first, last)
 	}
 	if head, err := log.Head(within(t)); err != nil || head != last.Last {
@@ -193,7 +195,7 @@ func TestOnAServerThatOthersUse(t *testing.T) {
 // The engine's clock tells the time, and never goes back, whoever appended last.
 func TestTheEngineKeepsTheTime(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.UTC)
 	ahead, behind := options(), options()
 	ahead.Now = func() time.Time { return at.Add(time.Hour) }
@@ -213,14 +215,15 @@ func TestTheEngineKeepsTheTime(t *testing.T) {
 // A copy keeps the times that it brings along, unless they fall.
 func TestACopyKeepsItsTimes(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	eventstoretest.KeepsRecordedTimes(t, open(t, url, options()))
 }
 
 // Every call asks for the leader: others of a cluster may be behind.
 func TestEveryCallRequiresTheLeader(t *testing.T) {
 	t.Parallel()
-	f, url := newFake(t)
+	f := esdbtest.StartFake(t)
+	url := f.URL()
 	log := open(t, url, options())
 	mustAppend(t, log, batch("s", 0, 2))
 	mustAppend(t, log, batch("s", 1, 2))
@@ -232,22 +235,19 @@ func TestEveryCallRequiresTheLeader(t *testing.T) {
 			break
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.leader) != 1 || f.leader["[true]"] < 10 {
-		t.Errorf("calls say %v of requires-leader, want true in each", f.leader)
+	if leader := f.Leader(); len(leader) != 1 || leader["[true]"] < 10 {
+		t.Errorf("calls say %v of requires-leader, want true in each", leader)
 	}
 }
 
 // An answer that makes the client panic is an error of the one call that got it.
 func TestAPanicOfTheClientIsContained(t *testing.T) {
 	t.Parallel()
-	f, url := newFake(t)
+	f := esdbtest.StartFake(t)
+	url := f.URL()
 	log := open(t, url, options())
 	mustAppend(t, log, batch("s", 0, 2))
-	f.mu.Lock()
-	f.strange = true
-	f.mu.Unlock()
+	f.BeStrange()
 	var found error
 	for _, err := range log.ReadStream(within(t), "s", 0) {
 		found = err

@@ -2,7 +2,6 @@ package kurrent_test
 
 import (
 	"errors"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
@@ -18,7 +18,7 @@ import (
 // A server of package esdbserver keeps the time itself. It must not be taken for one that kept that of a copy.
 func TestAServerThatKeepsTheTimeTakesNoCopy(t *testing.T) {
 	t.Parallel()
-	log := open(t, newMemory(t).url(), options())
+	log := open(t, newMemory(t).URL(), options())
 	b := batch("s", 0, 2)
 	b.RecordedAt = time.Now().Add(time.Hour)
 	if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrInvalid) || !strings.Contains(err.Error(), "copy to the log that it serves") {
@@ -32,14 +32,14 @@ func TestAServerThatKeepsTheTimeTakesNoCopy(t *testing.T) {
 // A server like EventStoreDB keeps what the metadata says.
 func TestAServerThatTakesTheTimeKeepsThatOfACopy(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	eventstoretest.KeepsRecordedTimes(t, open(t, url, options()))
 }
 
 // What another process recorded counts, too: a copy must not go behind it.
 func TestAHandleKnowsTheTimesOfOthers(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	mustAppend(t, open(t, url, options()), batch("s", 0, 1))
 	late := batch("t", 0, 1)
 	late.RecordedAt = time.Unix(1, 0)
@@ -51,14 +51,16 @@ func TestAHandleKnowsTheTimesOfOthers(t *testing.T) {
 // Positions of the server have gaps, so that the copy is told apart from its original by them alone.
 func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 	t.Parallel()
-	_, url := newFake(t)
+	url := esdbtest.StartFake(t).URL()
 	first, there, back := memory.New(time.Now), open(t, url, options()), memory.New(time.Now)
 	for n := range 3 {
 		b := batch("s", n, 2)
 		b.Contents = []eventstore.Blob{blob("shared"), blob(string(rune('a' + n)))}
 		mustAppend(t, first, b)
 	}
-	order := eventstore.CopyOrder{Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now()}
+	order := eventstore.CopyOrder{
+		Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now(), Checkpoints: []eventstore.Position{0, 1, 4, 6, 99},
+	}
 	var copied eventstore.Copied
 	for _, repeated := range []bool{false, true} {
 		var err error
@@ -70,9 +72,13 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 	if copied.Last != (eventstore.CopiedPosition{From: 6, To: records[5].Position}) || copied.Last.To == 6 || copied.Contents != 4 {
 		t.Errorf("it says %+v", copied)
 	}
+	wantPlaces(t, copied, 0, records[0].Position, records[3].Position, records[5].Position, records[5].Position)
 	order.Act = uuid.Must(uuid.NewV7())
+	order.Checkpoints = []eventstore.Position{records[0].Position - 1, records[3].Position, records[3].Position + 1}
 	if copied, err := eventstore.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
 		t.Fatalf("copied back %+v, %v; want the events and the act", copied, err)
+	} else {
+		wantPlaces(t, copied, 0, 4, 4)
 	}
 	for i, r := range readAll(t, back)[:7] {
 		records[i].Position = r.Position
@@ -82,13 +88,16 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 	}
 }
 
-func TestARealServerKeepsTheTimesOfACopy(t *testing.T) {
-	t.Parallel()
-	url, ok := os.LookupEnv("GXPLEDGER_TEST_ESDB_URL")
-	if !ok {
-		t.Skip("NOT TESTED: a real KurrentDB. Set GXPLEDGER_TEST_ESDB_URL to the connection string of one whose MaxAppendSize is 8 MiB or more")
+// wantPlaces checks where the checkpoints of a copy are.
+func wantPlaces(t *testing.T, c eventstore.Copied, want ...eventstore.Position) {
+	t.Helper()
+	for i, at := range c.Checkpoints {
+		if i >= len(want) || at.To != want[i] {
+			t.Errorf("checkpoints are %+v, want %v", c.Checkpoints, want)
+			return
+		}
 	}
-	o := options()
-	o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
-	eventstoretest.KeepsRecordedTimes(t, open(t, url, o))
+	if len(c.Checkpoints) != len(want) {
+		t.Errorf("checkpoints are %+v, want %v", c.Checkpoints, want)
+	}
 }

@@ -20,8 +20,13 @@ var (
 	// errPosition: the server has no such position, or none that a reader may begin at.
 	errPosition = fmt.Errorf("%w: position is not one of this log", eventstore.ErrInvalid)
 	// errServerLimit: the server takes less than Options.MaxAppendBytes.
-	errServerLimit = fmt.Errorf("%w for the server: lower Options.MaxAppendBytes to what it takes, or raise its MaxAppendSize", eventstore.ErrTooLarge)
+	errServerLimit = fmt.Errorf("%w for the server: lower maxAppendSize of the connection string (Options.MaxAppendBytes) to what it "+
+		"takes, or raise its MaxAppendSize", eventstore.ErrTooLarge)
 )
+
+// ErrRefused says that the server does not know the user, or does not let them do what the log needs. Nothing was written.
+// Do not retry: give the connection string another user, or the user the right.
+var ErrRefused = errors.New("server refuses")
 
 // translate gives errors of the client and the server the meaning that package eventstore defines. It is the only place
 // that does. An error that it does not know stays what it is: its outcome is unknown.
@@ -45,7 +50,7 @@ func translate(ctx context.Context, err error) error {
 func translated(err error) bool {
 	for _, sentinel := range []error{
 		eventstore.ErrTransient, eventstore.ErrCorrupt, eventstore.ErrInvalid, eventstore.ErrConflict,
-		eventstore.ErrIDReused, eventstore.ErrTooLarge, eventstore.ErrNotFound,
+		eventstore.ErrIDReused, eventstore.ErrTooLarge, eventstore.ErrNotFound, ErrRefused,
 	} {
 		if errors.Is(err, sentinel) {
 			return true
@@ -72,9 +77,11 @@ func meaningOf(err error) error {
 	case esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeNotLeader, esdb.ErrorAborted,
 		esdb.ErrorUnavailable:
 		return eventstore.ErrTransient
+	case esdb.ErrorCodeUnauthenticated, esdb.ErrorCodeAccessDenied:
+		return ErrRefused
 	case esdb.ErrorCodeUnknown:
 		return meaningOfStatus(client.Err())
-	case esdb.ErrorCodeUnsupportedFeature, esdb.ErrorCodeUnauthenticated, esdb.ErrorCodeAccessDenied, esdb.ErrorCodeParsing,
+	case esdb.ErrorCodeUnsupportedFeature, esdb.ErrorCodeParsing,
 		esdb.ErrorCodeInternalClient, esdb.ErrorCodeInternalServer:
 	}
 	return nil
@@ -96,6 +103,8 @@ func meaningOfStatus(err error) error {
 	case codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.Internal,
 		codes.ResourceExhausted:
 		return eventstore.ErrTransient
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return ErrRefused
 	case codes.DataLoss:
 		return eventstore.ErrCorrupt
 	case codes.FailedPrecondition:

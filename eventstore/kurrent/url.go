@@ -37,34 +37,68 @@ func cutCredentials(connection string) (before, credentials, after string) {
 	return scheme, rest[:at], rest[at+1:]
 }
 
-// configure makes the client's configuration of a connection string. Its errors have no credentials.
-func configure(connection string) (*esdb.Configuration, error) {
+// Check reports what is wrong with a connection string, without connecting: the error that [Open] would return for it. It
+// wraps ErrInvalid and has no credentials.
+func Check(connection string) error {
+	_, err := parse(connection)
+	return err
+}
+
+// settings are what a connection string says.
+type settings struct {
+	client *esdb.Configuration
+	own    parameters
+}
+
+// parse reads a connection string. Its errors have no credentials.
+func parse(connection string) (settings, error) {
 	before, credentials, after := cutCredentials(connection)
-	config, err := esdb.ParseConnectionString(before + after)
-	if err == nil {
-		err = checkPorts(after)
+	s, err := parseWithout(before, after)
+	if err == nil && credentials != "" {
+		err = setCredentials(s.client, credentials)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: connection string %q: %w", eventstore.ErrInvalid, before+after, err)
+		return settings{}, fmt.Errorf("%w: connection string %q: %w", eventstore.ErrInvalid, before+after, err)
+	}
+	return s, nil
+}
+
+// parseWithout reads a connection string that was cut at its credentials.
+func parseWithout(before, after string) (settings, error) {
+	hosts, query, _ := strings.Cut(after, "?")
+	own, rest, err := parseParameters(query)
+	if err != nil {
+		return settings{}, err
+	}
+	if err := checkPorts(hosts); err != nil {
+		return settings{}, err
+	}
+	if rest != "" {
+		hosts += "?" + rest
+	}
+	config, err := esdb.ParseConnectionString(before + hosts)
+	if err != nil {
+		return settings{}, err
 	}
 	config.Logger = esdb.NoopLogging()
-	if credentials != "" {
-		if err := setCredentials(config, credentials); err != nil {
-			return nil, fmt.Errorf("%w: connection string %q: %w", eventstore.ErrInvalid, before+after, err)
-		}
-	}
-	if !strings.Contains(strings.ToLower(after), "maxdiscoverattempts=") {
+	if !own.attempts {
 		config.MaxDiscoverAttempts = math.MaxInt
 	}
-	return config, config.Validate()
+	if config.DefaultDeadline != nil {
+		own.timeout = *config.DefaultDeadline
+	}
+	return settings{client: config, own: own}, config.Validate()
 }
 
 // checkPorts refuses ports that cannot be: the client takes another one for them.
 func checkPorts(hosts string) error {
-	if end := strings.IndexAny(hosts, "/?"); end >= 0 {
+	if end := strings.IndexByte(hosts, '/'); end >= 0 {
 		hosts = hosts[:end]
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
+		if strings.HasPrefix(host, "[") {
+			return fmt.Errorf("host %s: the client takes no IPv6 address, want a name or an IPv4 address", host)
+		}
 		if _, port, ok := strings.Cut(host, ":"); ok {
 			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 				return fmt.Errorf("port %q: want a number from 1 to 65535", port)

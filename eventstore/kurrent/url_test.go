@@ -57,7 +57,7 @@ func TestCredentialsInClearTextAreRefused(t *testing.T) {
 		t.Errorf("names that a name server gives: error is %v, want ErrInvalid", err)
 	}
 	s := newMemory(t)
-	open(t, strings.Replace(s.url(), "esdb://", "esdb://admin:changeit@", 1), options())
+	open(t, strings.Replace(s.URL(), "esdb://", "esdb://admin:changeit@", 1), options())
 }
 
 func TestInvalidOptionsAreRefused(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/lineartest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
@@ -41,6 +43,46 @@ func TestPostgreSQLIsLinearizable(t *testing.T) {
 	lineartest.Check(t, three(t, func() (eventstore.Log, error) {
 		return postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})
 	})...)
+}
+
+// Three handles on one server, as three processes would have: ours over each log that it serves, and one that differs as
+// EventStoreDB does.
+func TestKurrentDBIsLinearizable(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) string{
+		"over SQLite": func(t *testing.T) string {
+			t.Helper()
+			log, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return esdbtest.Start(t, log).URL()
+		},
+		"over PostgreSQL": func(t *testing.T) string {
+			t.Helper()
+			url := pgtest.Start(t)
+			if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+				t.Fatal(err)
+			}
+			log, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return esdbtest.Start(t, log).URL()
+		},
+		"like EventStoreDB": func(t *testing.T) string {
+			t.Helper()
+			return esdbtest.StartFake(t).URL()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := start(t)
+			lineartest.Check(t, three(t, func() (eventstore.Log, error) {
+				return kurrent.Open(t.Context(), url, kurrent.Options{Now: time.Now})
+			})...)
+		})
+	}
 }
 
 func three(t *testing.T, open func() (eventstore.Log, error)) []eventstore.Log {

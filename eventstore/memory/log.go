@@ -49,7 +49,7 @@ func (l *Log) ID() uuid.UUID { return l.id }
 
 // Features says that nothing outlives the process.
 func (l *Log) Features() eventstore.Features {
-	return eventstore.Features{Name: "memory", DensePositions: true}
+	return eventstore.Features{Name: "memory", DensePositions: true, OrderedTimes: true, UniqueIDs: true}
 }
 
 // Close implements [eventstore.Log].

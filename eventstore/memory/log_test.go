@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestLogKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	eventstoretest.Run(t, eventstore.Features{Name: "memory", DensePositions: true}, func(*testing.T) eventstore.Log {
+	eventstoretest.Run(t, eventstore.Features{Name: "memory", DensePositions: true, OrderedTimes: true, UniqueIDs: true}, func(*testing.T) eventstore.Log {
 		return memory.New(time.Now)
 	})
 }

@@ -221,8 +221,10 @@ func (c *Cluster) ready(port int) error {
 		}
 		state, _ := os.ReadFile(filepath.Join(c.data(), "postmaster.pid")) // not there yet
 		lines := strings.Split(string(state), "\n")
-		if len(lines) > 7 && lines[0] == strconv.Itoa(c.server.Process.Pid) && strings.TrimSpace(lines[7]) == "ready" {
-			return c.ping(ctx, port)
+		if len(lines) > 7 && lines[0] == strconv.Itoa(c.server.Process.Pid) {
+			if state := strings.TrimSpace(lines[7]); state == "ready" || state == "standby" {
+				return c.ping(ctx, port)
+			}
 		}
 		if ended(c.server) {
 			return errors.New("server ended at its start")

@@ -7,5 +7,6 @@
 // it runs as the user postgres, or nobody.
 //
 // With GXPLEDGER_TEST_POSTGRES_URL set, Start makes its databases on that server instead; the user in the URL needs the
-// right to create databases and roles. Tests that kill the server, [NewCluster], always start one of their own.
+// right to create databases and roles. Tests that kill the server, [NewCluster], always start one of their own, and a
+// standby of it, [Cluster.Standby].
 package pgtest

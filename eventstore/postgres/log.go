@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -78,7 +79,8 @@ func (l *Log) start(ctx context.Context) {
 // identity is what a log is, and what it found out about its server.
 type identity struct {
 	id      uuid.UUID
-	durable bool // the server writes to its disk before it answers
+	durable bool  // the server writes to its disk before it answers
+	fault   error // why nothing may be appended; for Options.Inspect
 }
 
 // identify checks that the database holds a log that l can serve.
@@ -93,11 +95,17 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 		}
 		var head, last int64
 		err := conn.QueryRow(ctx, l.sql.identify).Scan(&out.id, &out.durable, &head, &last)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("%w: the row with its id, or the counter row, is gone", eventstore.ErrCorrupt)
+		}
 		if err == nil && head != last {
-			return fmt.Errorf("%w: the counter row stands at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
+			out.fault = fmt.Errorf("%w: the counter row stands at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
 		}
 		return err
 	})
+	if err == nil && !l.options.Inspect {
+		err = out.fault
+	}
 	return out, err
 }
 
@@ -124,7 +132,8 @@ func (l *Log) ID() uuid.UUID { return l.identity.id }
 // Features implements [eventstore.Log].
 func (l *Log) Features() eventstore.Features {
 	return eventstore.Features{
-		Name: "PostgreSQL", Durable: l.identity.durable, DensePositions: true, SharedByProcess: true, MaxBatchBytes: maxBatchBytes,
+		Name: "PostgreSQL", Durable: l.identity.durable, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true,
+		MaxBatchBytes: maxBatchBytes,
 	}
 }
 

@@ -34,6 +34,9 @@ type Options struct {
 	// AppendTimeout bounds the transaction of one append with its repetitions, also when the caller's context does not:
 	// after it, the append fails with ErrTransient. Defaults to DefaultAppendTimeout.
 	AppendTimeout time.Duration
+	// Inspect opens a log whose counter row contradicts its events, too, for eventstore.Verify to name that and all else.
+	// Append is ErrCorrupt then.
+	Inspect bool
 	// Observe is told of trouble that costs time but loses nothing: a hint that could not be sent, a lost connection
 	// that a subscription survives. It must not block. Nil for nobody.
 	Observe func(error)

@@ -47,6 +47,9 @@ func (l *Log) append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	if ctx.Err() != nil {
 		return eventstore.Appended{}, context.Cause(ctx)
 	}
+	if l.identity.fault != nil {
+		return eventstore.Appended{}, l.identity.fault
+	}
 	r, err := l.prepare(ctx, batch)
 	if err != nil {
 		return eventstore.Appended{}, err

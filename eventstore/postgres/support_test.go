@@ -97,6 +97,18 @@ func (p *promised) note(batch eventstore.Batch, at eventstore.Appended, err erro
 	}
 }
 
+// acknowledged returns how many batches were acknowledged so far.
+func (p *promised) acknowledged() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.batches {
+		if b.acknowledged {
+			n++
+		}
+	}
+	return n
+}
+
 // await waits until n more batches are acknowledged.
 func (p *promised) await(ctx context.Context, tb testing.TB, n int) {
 	tb.Helper()

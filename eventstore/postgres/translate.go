@@ -44,7 +44,8 @@ func meaningOf(code string) error {
 		"25006", // read-only: the server was demoted
 		"57P01", "57P02", "57P03", "57P04":
 		return eventstore.ErrTransient
-	case "XX001", "XX002": // the server found a broken page or index
+	case "XX001", "XX002", // the server found a broken page or index
+		"42P01", "42703", "42883": // a table, column or function of the log is not there
 		return eventstore.ErrCorrupt
 	}
 	switch {

@@ -58,7 +58,7 @@ func (l *Log) ID() uuid.UUID { return l.id }
 
 // Features implements [eventstore.Log].
 func (l *Log) Features() eventstore.Features {
-	return eventstore.Features{Name: "SQLite", Durable: true, DensePositions: true, SharedByProcess: true}
+	return eventstore.Features{Name: "SQLite", Durable: true, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true}
 }
 
 // Close implements [eventstore.Log]. It waits for the append that is under way, and returns what the first Close did.

@@ -47,7 +47,7 @@ func open(t *testing.T, path string) *sqlite.Log {
 
 func TestLogKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	features := eventstore.Features{Name: "SQLite", Durable: true, DensePositions: true, SharedByProcess: true}
+	features := eventstore.Features{Name: "SQLite", Durable: true, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true}
 	eventstoretest.Run(t, features, func(t *testing.T) eventstore.Log {
 		t.Helper()
 		return open(t, filepath.Join(t.TempDir(), "log.db"))

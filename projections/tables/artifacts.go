@@ -15,7 +15,7 @@ import (
 // a foreign key may point forward within one.
 func Artifacts() projections.Projection {
 	return projections.Projection{
-		Name: "artifacts", Version: 1, Tables: artifactsTables(),
+		Name: "artifacts", Version: 2, Tables: artifactsTables(),
 		Handles: repositoryEvents(), Apply: newArtifacts().apply,
 	}
 }

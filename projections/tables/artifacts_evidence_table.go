@@ -1,6 +1,9 @@
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
 
 func evidenceTable() projections.Table {
 	return artifactTable(
@@ -14,16 +17,16 @@ func evidenceTable() projections.Table {
 func evidenceParentColumns() []projections.Column {
 	return []projections.Column{
 		null(text("spec_id", "The specification that the evidence claims to be for, as it names it.")),
-		null(integer("spec_number", "The specification: the first sound spec_id link, or else the first sound link of any edge to one.")),
+		from(1, null(integer("spec_number", "The specification: the first sound spec_id link, or else the first sound link of any edge to one."))),
 		null(text("traced_user_story", "The user story that the evidence claims to trace to, as it names it.")),
-		null(integer("traced_user_story_number", "The user story: the first sound traced_user_story link, or else the first sound link of any edge to one.")),
+		from(1, null(integer("traced_user_story_number", "The user story: the first sound traced_user_story link, or else the first sound link of any edge to one."))),
 	}
 }
 
 func signatureColumns() []projections.Column {
 	return []projections.Column{
-		text("overall", "The worst of signature and checks: valid, unverifiable (nothing against it, not all shown) or invalid."),
-		text("verdict", "What verifying the signature came to: valid, invalid, unverifiable or not_run."),
+		oneOf(text("overall", "The worst of signature and checks: valid, unverifiable (nothing against it, not all shown) or invalid."), domain.VerdictValid, domain.VerdictUnverifiable, domain.VerdictInvalid),
+		oneOf(text("verdict", "What verifying the signature came to."), verdicts()...),
 		null(text("reason", "Why the signature is not valid, in one sentence.")),
 		null(text("alg", "Algorithm that the header of the signature claims; it decides nothing.")),
 		null(text("kid", "Key id that the header of the signature claims; it decides nothing.")),
@@ -33,6 +36,10 @@ func signatureColumns() []projections.Column {
 		boolean("expired", "Whether exp had passed when the scan started; an archived record stays valid."),
 		null(text("signer_file", "File of the package that holds the signature.")),
 	}
+}
+
+func verdicts() []domain.Verdict {
+	return []domain.Verdict{domain.VerdictValid, domain.VerdictInvalid, domain.VerdictUnverifiable, domain.VerdictNotRun}
 }
 
 func testColumns() []projections.Column {
@@ -51,10 +58,10 @@ func testColumns() []projections.Column {
 
 func checkColumns() []projections.Column {
 	return []projections.Column{
-		null(text("check_presence", "Packages only: whether manifest, metadata and a signature file exist.")),
-		null(text("check_signature", "Packages only: whether the signature verifies and covers the manifest.")),
-		null(text("check_integrity", "Packages only: whether every listed file exists with its hash and size.")),
-		null(text("check_completeness", "Packages only: whether every file of the directory is listed.")),
+		oneOf(null(text("check_presence", "Packages only: whether manifest, metadata and a signature file exist.")), verdicts()...),
+		oneOf(null(text("check_signature", "Packages only: whether the signature verifies and covers the manifest.")), verdicts()...),
+		oneOf(null(text("check_integrity", "Packages only: whether every listed file exists with its hash and size.")), verdicts()...),
+		oneOf(null(text("check_completeness", "Packages only: whether every file of the directory is listed.")), verdicts()...),
 		null(jsonColumn("problems", "Every fault that the checks found: a JSON array of objects with check, code, path and text.")),
 	}
 }
@@ -68,7 +75,7 @@ func evidenceFilesTable() projections.Table {
 			text("path", "Path within the package directory."),
 			text("sha256", "SHA-256 of the raw bytes, the name of the stored content."),
 			text("blob", "Git blob id of the same bytes."),
-			integer("size", "Bytes."),
+			from(0, integer("size", "Bytes.")),
 		},
 		Key:     []string{"repository_id", "number", "path"},
 		Foreign: []projections.ForeignKey{reference("number", tableEvidence)},

@@ -1,6 +1,9 @@
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
 
 func repositoriesTable() projections.Table {
 	return projections.Table{
@@ -14,7 +17,7 @@ func repositoriesTable() projections.Table {
 			null(text("retired_by", "Who retired it.")),
 			null(text("retired_reason", "Why it was retired.")),
 			null(text("last_scan_id", "UUID of the last completed scan: the one whose tree the tables show.")),
-			null(integer("last_scan_number", "Number of that scan.")),
+			from(1, null(integer("last_scan_number", "Number of that scan."))),
 			null(timestamp("last_scan_at", "When the engine recorded that scan.")),
 			null(text("last_commit_sha", "Commit that it read; NULL for a work tree without one.")),
 			positionColumn(),
@@ -35,21 +38,21 @@ func scansTable() projections.Table {
 func scanHeadColumns() []projections.Column {
 	return []projections.Column{
 		repositoryColumn(),
-		integer("number", "Number of the scan among those of its repository, completed or failed, from 1."),
+		from(1, integer("number", "Number of the scan among those of its repository, completed or failed, from 1.")),
 		text("scan_id", "UUID of the scan."),
-		text("outcome", "completed or failed."),
+		oneOf(text("outcome", "How the scan ended."), "completed", "failed"),
 		null(text("code", "Why a failed scan failed: the code of its first violation.")),
 		text("repository_name", "The operator's name for the repository at that time."),
 		null(text("repository_url", "Where it was read from, without credentials.")),
 		text("actor", "Who ran the scan, as the engine knows."),
 		null(text("reason", "Why, as the actor said.")),
-		text("links_policy", "What a broken link did: strict or flag."),
-		text("duplicates_policy", "What a duplicate gxp_id did: reject or update."),
+		oneOf(text("links_policy", "What a broken link did."), domain.LinksStrict, domain.LinksFlag),
+		oneOf(text("duplicates_policy", "What a duplicate gxp_id did."), domain.DuplicatesReject, domain.DuplicatesUpdate),
 		null(text("reader", "Version of the reader.")),
 		timestamp("started_at", "When the scan started, by the engine's clock."),
 		timestamp("decided_at", "When its outcome was decided, by the engine's clock."),
 		timestamp("recorded_at", "When the engine recorded it: the time that counts."),
-		integer("attempts", "Which try of the append landed, from 1."),
+		from(1, integer("attempts", "Which try of the append landed, from 1.")),
 	}
 }
 
@@ -74,19 +77,19 @@ func scanSourceColumns() []projections.Column {
 
 func scanResultColumns() []projections.Column {
 	return []projections.Column{
-		null(integer("found", "Artifacts of the tree: added + changed + reread + unchanged; NULL for a failed scan, like all totals.")),
-		null(integer("added", "Artifacts that were new.")),
-		null(integer("changed", "Artifacts that were changed.")),
-		null(integer("reread", "Artifacts with the bytes of before, read by another reader or with other keys.")),
-		null(integer("unchanged", "Artifacts that were as before.")),
-		null(integer("removed", "Artifacts that were gone.")),
-		null(integer("rejected", "Files that could not be parsed, in this scan or before.")),
-		null(integer("links_sound", "Links of the tree that lead somewhere.")),
-		null(integer("links_missing", "Links of the tree to an id that nothing has.")),
-		null(integer("links_wrong_kind", "Links of the tree to an id at another level.")),
-		null(integer("relinked", "Links of unchanged artifacts that lead elsewhere than before.")),
-		null(integer("findings", "Findings of the tree as a whole.")),
-		integer("violations", "Reasons why the scan failed; 0 for a completed one."),
+		from(0, null(integer("found", "Artifacts of the tree: added + changed + reread + unchanged; NULL for a failed scan, like all totals."))),
+		from(0, null(integer("added", "Artifacts that were new."))),
+		from(0, null(integer("changed", "Artifacts that were changed."))),
+		from(0, null(integer("reread", "Artifacts with the bytes of before, read by another reader or with other keys."))),
+		from(0, null(integer("unchanged", "Artifacts that were as before."))),
+		from(0, null(integer("removed", "Artifacts that were gone."))),
+		from(0, null(integer("rejected", "Files that could not be parsed, in this scan or before."))),
+		from(0, null(integer("links_sound", "Links of the tree that lead somewhere."))),
+		from(0, null(integer("links_missing", "Links of the tree to an id that nothing has."))),
+		from(0, null(integer("links_wrong_kind", "Links of the tree to an id at another level."))),
+		from(0, null(integer("relinked", "Links of unchanged artifacts that lead elsewhere than before."))),
+		from(0, null(integer("findings", "Findings of the tree as a whole."))),
+		from(0, integer("violations", "Reasons why the scan failed; 0 for a completed one.")),
 		null(text("tree_digest", "SHA-256 over the tree; two scans with one digest saw the same artifacts.")),
 	}
 }
@@ -98,15 +101,15 @@ func scanCountsTable() projections.Table {
 		Name: tableScanCounts, Doc: "The totals of each completed scan by kind; kinds without any are left out.",
 		Columns: []projections.Column{
 			repositoryColumn(),
-			integer("number", "Number of the scan."),
-			text("kind", "Kind of artifact."),
-			integer("found", "Artifacts of the tree: added + changed + reread + unchanged."),
-			integer("added", "Artifacts that were new."),
-			integer("changed", "Artifacts that were changed."),
-			integer("reread", "Artifacts with the bytes of before, read by another reader or with other keys."),
-			integer("unchanged", "Artifacts that were as before."),
-			integer("removed", "Artifacts that were gone."),
-			integer("rejected", "Files that could not be parsed, in this scan or before."),
+			from(1, integer("number", "Number of the scan.")),
+			kind(text("kind", "Kind of artifact.")),
+			from(0, integer("found", "Artifacts of the tree: added + changed + reread + unchanged.")),
+			from(0, integer("added", "Artifacts that were new.")),
+			from(0, integer("changed", "Artifacts that were changed.")),
+			from(0, integer("reread", "Artifacts with the bytes of before, read by another reader or with other keys.")),
+			from(0, integer("unchanged", "Artifacts that were as before.")),
+			from(0, integer("removed", "Artifacts that were gone.")),
+			from(0, integer("rejected", "Files that could not be parsed, in this scan or before.")),
 		},
 		Key:     []string{"repository_id", "number", "kind"},
 		Foreign: []projections.ForeignKey{scanKey()},
@@ -118,8 +121,8 @@ func scanViolationsTable() projections.Table {
 		Name: tableScanViolations, Doc: "Every reason why a failed scan failed.",
 		Columns: []projections.Column{
 			repositoryColumn(),
-			integer("number", "Number of the scan."),
-			integer("violation_index", "Place among the violations of the scan, from 0."),
+			from(1, integer("number", "Number of the scan.")),
+			from(0, integer("violation_index", "Place among the violations of the scan, from 0.")),
 			text("code", "What is violated, as a code."),
 			null(text("path", "Where.")),
 			null(text("gxp_id", "gxp_id of the artifact there.")),

@@ -1,6 +1,11 @@
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"slices"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
 
 // Names of the tables of the projection "artifacts".
 const (
@@ -33,14 +38,14 @@ func artifactsTables() []projections.Table {
 const fixedColumns = 8
 
 // identityColumns begin every table of artifacts.
-func identityColumns() []projections.Column {
+func identityColumns(kinds ...domain.Kind) []projections.Column {
 	return []projections.Column{
 		repositoryColumn(),
 		numberColumn(),
 		text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."),
-		text("kind", "What the artifact is, decided by its path alone."),
+		kind(text("kind", "What the artifact is, decided by its path alone."), kinds...),
 		text("path", "Path from the repository's root; for an evidence package that of its directory."),
-		integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself."),
+		from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself.")),
 		text("first_scan_id", "UUID of the scan that recorded this artifact first."),
 		timestamp("first_at", "When the engine recorded this artifact first."),
 	}
@@ -60,10 +65,10 @@ func contentColumns() []projections.Column {
 		termColumns("assurance_status", "Assurance status"),
 		[]projections.Column{
 			null(jsonColumn("fields", "The whole front matter, signed payload without test cases, or risk entry, as one JSON object with text scalars.")),
-			integer("version", "How many versions of this artifact were recorded, from 1."),
+			from(1, integer("version", "How many versions of this artifact were recorded, from 1.")),
 			text("content_sha256", "SHA-256 of the raw bytes that the last version was read from, the name of the stored content; for a package those of its manifest or else its first file."),
 			text("blob", "Git blob id of the same bytes."),
-			integer("size", "Bytes of that content."),
+			from(0, integer("size", "Bytes of that content.")),
 			text("digest", "SHA-256 of what this artifact says: one entry of a risk log, or all files of a package."),
 			text("stamp", "How the file was read: the reader's version and, for evidence, the keys."),
 			text("scan_id", "UUID of the scan that recorded the last version."),
@@ -85,15 +90,22 @@ func termColumns(name, what string) []projections.Column {
 func artifactTable(name, doc string, own []projections.Column, parents ...projections.ForeignKey) projections.Table {
 	t := projections.Table{
 		Name: name, Doc: doc,
-		Columns: join(identityColumns(), contentColumns(), own),
+		Columns: join(identityColumns(kindsIn(name)...), contentColumns(), own),
 		Key:     []string{"repository_id", "number"},
 		Foreign: append([]projections.ForeignKey{repositoryKey()}, parents...),
-		Indexes: []projections.Index{index("repository_id", "gxp_id"), index("repository_id", "path")},
+		Indexes: []projections.Index{
+			index("repository_id", "gxp_id"), index("repository_id", "path"), words("title", "fields.description"),
+		},
 	}
 	for _, p := range parents {
 		t.Indexes = append(t.Indexes, index(p.Columns...))
 	}
 	return t
+}
+
+// kindsIn returns the kinds of artifact that are in a table.
+func kindsIn(table string) []domain.Kind {
+	return slices.DeleteFunc(domain.Kinds(), func(k domain.Kind) bool { return tableOf(k) != table })
 }
 
 func repositoryKey() projections.ForeignKey {
@@ -115,7 +127,7 @@ func requirementsTable() projections.Table {
 		tableRequirements, "The requirements that the last completed scan found.",
 		[]projections.Column{
 			parentIDColumn(),
-			null(integer("requirement_number", "The parent requirement: the first sound parent_id link to one, or else the first sound link of any edge.")),
+			from(1, null(integer("requirement_number", "The parent requirement: the first sound parent_id link to one, or else the first sound link of any edge."))),
 		},
 		reference("requirement_number", tableRequirements),
 	)
@@ -126,7 +138,7 @@ func userStoriesTable() projections.Table {
 		tableUserStories, "The user stories that the last completed scan found.",
 		[]projections.Column{
 			parentIDColumn(),
-			null(integer("requirement_number", "The requirement: the first sound parent_id link to one, or else the first sound link of any edge.")),
+			from(1, null(integer("requirement_number", "The requirement: the first sound parent_id link to one, or else the first sound link of any edge."))),
 		},
 		reference("requirement_number", tableRequirements),
 	)
@@ -137,7 +149,7 @@ func specsTable() projections.Table {
 		tableSpecs, "The specifications that the last completed scan found.",
 		[]projections.Column{
 			parentIDColumn(),
-			null(integer("user_story_number", "The user story: the first sound parent_id link to one, or else the first sound link of any edge.")),
+			from(1, null(integer("user_story_number", "The user story: the first sound parent_id link to one, or else the first sound link of any edge."))),
 		},
 		reference("user_story_number", tableUserStories),
 	)
@@ -148,7 +160,7 @@ func risksTable() projections.Table {
 		tableRisks, "The entries of the risk log, one row each; the log itself is a document.",
 		[]projections.Column{
 			null(text("requirement_id", "The first requirement that the entry names, as it names it.")),
-			null(integer("requirement_number", "The requirement: the first sound link of the entry to one.")),
+			from(1, null(integer("requirement_number", "The requirement: the first sound link of the entry to one."))),
 		},
 		reference("requirement_number", tableRequirements),
 	)

@@ -8,7 +8,7 @@ func auditTable() projections.Table {
 	return projections.Table{
 		Name: tableAudit, Doc: "The audit trail: one row for each event of the log, never changed and never deleted.",
 		Columns: []projections.Column{
-			integer("sequence", "Number of the row: the position of the event in the log."),
+			from(1, integer("sequence", "Number of the row: the position of the event in the log.")),
 			timestamp("recorded_at", "When the engine recorded the event, by its own clock."),
 			text("actor", "Who did it, as the engine knows."),
 			text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."),
@@ -23,12 +23,12 @@ func auditTable() projections.Table {
 			null(text("scan_id", "UUID of the scan, or of the act, that the event belongs to.")),
 			text("event_id", "UUID of the event."),
 			text("stream", "Stream of the event."),
-			integer("revision", "Place of the event in its stream, from 0."),
-			integer("position", "Position of the event in the log."),
+			from(0, integer("revision", "Place of the event in its stream, from 0.")),
+			from(1, integer("position", "Position of the event in the log.")),
 		},
 		Key: []string{"sequence"},
 		Indexes: []projections.Index{
-			index("recorded_at"), index("resource_type", "resource_id"), index("actor"), index("gxp_id"),
+			index("recorded_at"), index("resource_id"), index("resource_type", "resource_id"), index("actor"), index("gxp_id"), index("scan_id"),
 		},
 		AppendOnly: true,
 	}

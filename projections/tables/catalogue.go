@@ -39,11 +39,36 @@ SQLite and PostgreSQL. What is absent is NULL, never an empty text. A character 
 repository is as its author wrote it, hostile if the author was: neutralise it before it reaches a terminal, a spreadsheet or a
 page. ` + "`audit_log.summary`" + ` alone is neutral already. Times are UTC, to the microsecond.
 
+| type | SQLite | PostgreSQL |
+|---|---|---|
+| text | TEXT, compared bytewise | text COLLATE "C" |
+| integer | INTEGER | bigint |
+| boolean | INTEGER, 0 or 1 | boolean |
+| timestamp | TEXT, as 2026-01-02T03:04:05.000000Z | timestamptz |
+| json | TEXT | json, byte for byte as it was given |
+
+The databases keep these rules too, against everybody: keys, foreign keys (checked at the end of each page), what may be NULL,
+the smallest numbers and the closed sets of words below, and that append-only tables only grow. What a column means can be read
+in each database, in the table ` + "`catalogue`" + `; in PostgreSQL also as comments, and how far the tables are in
+` + "`catalogue_builds`" + `.
+
 | table | projection | holds |
 |---|---|---|
 `
 
 const catalogueTail = `
+# Searching words
+
+PostgreSQL has full-text indexes over titles and descriptions. A query uses one when it says ` + "`words`" + ` of the same columns:
+
+    SELECT gxp_id, title FROM requirements
+    WHERE words(title, fields ->> 'description') @@ websearch_to_tsquery('simple', 'audit trail');
+
+Words are compared as they are, in lower case, whatever their language; of a long text the first 100,000 characters count. SQLite
+reads every row, which takes a moment for ten thousand artifacts:
+
+    SELECT gxp_id, title FROM requirements
+    WHERE title || ' ' || coalesce(fields ->> 'description', '') LIKE '%audit trail%';
 # Actions of the audit trail
 
 | action | event |
@@ -81,26 +106,42 @@ func (c *catalogue) table(t projections.Table) {
 	}
 	c.printf("| column | type | | |\n|---|---|---|---|\n")
 	for _, col := range t.Columns {
-		c.printf("| `%s` | %s | %s | %s |\n", col.Name, typeName(col.Type), note(t, col), strings.ReplaceAll(col.Doc, "|", `\|`))
+		c.printf("| `%s` | %s | %s | %s |\n", col.Name, typeName(col.Type), note(t, col), strings.ReplaceAll(meaning(col), "|", `\|`))
 	}
 	c.printf("\nPrimary key: %s.\n", codes(t.Key))
 	for _, f := range t.Foreign {
 		c.printf("Foreign key: %s to %s of `%s`.\n", codes(f.Columns), codes(f.Targets), f.Table)
 	}
 	for _, i := range t.Indexes {
+		if i.Words {
+			c.printf("Full-text index in PostgreSQL: %s.\n", codes(i.Columns))
+			continue
+		}
 		c.printf("Index: %s%s.\n", codes(i.Columns), map[bool]string{true: ", unique"}[i.Unique])
 	}
 }
 
+// note says what a column may hold.
 func note(t projections.Table, c projections.Column) string {
-	switch {
-	case slices.Contains(t.Key, c.Name):
-		return "key"
-	case c.Null:
-		return "or NULL"
-	default:
-		return ""
+	var notes []string
+	if slices.Contains(t.Key, c.Name) {
+		notes = append(notes, "key")
 	}
+	if c.AtLeast != nil {
+		notes = append(notes, fmt.Sprintf("from %d", *c.AtLeast))
+	}
+	if c.Null {
+		notes = append(notes, "or NULL")
+	}
+	return strings.Join(notes, ", ")
+}
+
+// meaning is what a column means, with all that it may hold where that is a closed set.
+func meaning(c projections.Column) string {
+	if len(c.OneOf) == 0 {
+		return c.Doc
+	}
+	return c.Doc + " One of " + codes(c.OneOf) + "."
 }
 
 func codes(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }

@@ -1,6 +1,9 @@
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
 
 // Constructors of columns that hold a value in every row.
 
@@ -30,6 +33,28 @@ func null(c projections.Column) projections.Column {
 	return c
 }
 
+// from makes a column one that holds no number below least.
+func from(least int64, c projections.Column) projections.Column {
+	c.AtLeast = &least
+	return c
+}
+
+// oneOf makes a column one that holds nothing but words.
+func oneOf[T ~string](c projections.Column, words ...T) projections.Column {
+	for _, w := range words {
+		c.OneOf = append(c.OneOf, string(w))
+	}
+	return c
+}
+
+// kind makes a column one that holds kinds of artifact: all of them unless some are given.
+func kind(c projections.Column, kinds ...domain.Kind) projections.Column {
+	if len(kinds) == 0 {
+		kinds = domain.Kinds()
+	}
+	return oneOf(c, kinds...)
+}
+
 // join concatenates groups of columns.
 func join(groups ...[]projections.Column) []projections.Column {
 	var all []projections.Column
@@ -57,6 +82,11 @@ func reference(column, table string) projections.ForeignKey {
 
 func index(columns ...string) projections.Index { return projections.Index{Columns: columns} }
 
+// words is an index for full-text search over texts together.
+func words(columns ...string) projections.Index {
+	return projections.Index{Columns: columns, Words: true}
+}
+
 // Columns that many tables have.
 
 func repositoryColumn() projections.Column {
@@ -64,7 +94,7 @@ func repositoryColumn() projections.Column {
 }
 
 func numberColumn() projections.Column {
-	return integer("number", "The artifact's own number in its repository: 1, 2, 3 in order of first appearance, never given to another.")
+	return from(1, integer("number", "The artifact's own number in its repository: 1, 2, 3 in order of first appearance, never given to another."))
 }
 
 func scanColumn() projections.Column {
@@ -72,5 +102,5 @@ func scanColumn() projections.Column {
 }
 
 func positionColumn() projections.Column {
-	return integer("position", "Position in the log of the event that this row was last written from.")
+	return from(1, integer("position", "Position in the log of the event that this row was last written from."))
 }

@@ -10,7 +10,7 @@ import (
 // shows. A version ends when its artifact changes, is read anew, is removed or moves.
 func History() projections.Projection {
 	return projections.Projection{
-		Name: "history", Version: 1, Tables: []projections.Table{versionsTable(), linkChangesTable()},
+		Name: "history", Version: 2, Tables: []projections.Table{versionsTable(), linkChangesTable()},
 		Handles: []string{eventstore.TypeArtifactParsed, eventstore.TypeArtifactRemoved, eventstore.TypeScanCompleted}, Apply: history,
 	}
 }

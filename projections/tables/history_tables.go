@@ -1,6 +1,9 @@
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
 
 // Names of the tables of the projection "history".
 const (
@@ -17,7 +20,7 @@ func versionsTable() projections.Table {
 		Columns: join(versionIdentityColumns(), versionContentColumns(), versionEndColumns()),
 		Key:     []string{"repository_id", "number", "version"},
 		Indexes: []projections.Index{
-			index("repository_id", "gxp_id"), index("repository_id", "path"), index("scan_id"), index("ended_scan_id"),
+			index("repository_id", "gxp_id"), index("repository_id", "path"), index("repository_id", "position"), index("scan_id"), index("ended_scan_id"),
 		},
 	}
 }
@@ -26,18 +29,18 @@ func versionIdentityColumns() []projections.Column {
 	return []projections.Column{
 		repositoryColumn(),
 		numberColumn(),
-		integer("version", "Counts the versions of this number, from 1."),
+		from(1, integer("version", "Counts the versions of this number, from 1.")),
 		text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."),
-		text("kind", "What the artifact is, decided by its path alone."),
+		kind(text("kind", "What the artifact is, decided by its path alone.")),
 		text("path", "Path from the repository's root; for an evidence package that of its directory."),
-		integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself."),
-		text("change", "Why there is this version: new, changed, or reread (same bytes, another reader or other keys)."),
+		from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself.")),
+		oneOf(text("change", "Why there is this version: new, changed, or reread (same bytes, another reader or other keys)."), domain.ChangeNew, domain.ChangeChanged, domain.ChangeReread),
 		null(text("moved_from", "Where the same artifact was removed in the same scan: its path, with #ordinal unless that is 0.")),
 		null(text("previous_sha256", "SHA-256 of the content of the version before.")),
 		text("actor", "Who ran the scan that made this version."),
 		text("scan_id", "UUID of that scan."),
 		timestamp("recorded_at", "When the engine recorded this version."),
-		integer("position", "Position in the log of the event that made this version."),
+		from(1, integer("position", "Position in the log of the event that made this version.")),
 	}
 }
 
@@ -57,7 +60,7 @@ func versionContentColumns() []projections.Column {
 		null(jsonColumn("findings", "What the reader noticed, as a JSON array.")),
 		text("content_sha256", "SHA-256 of the raw bytes that this version was read from, the name of the stored content; for a package those of its manifest or else its first file."),
 		text("blob", "Git blob id of the same bytes."),
-		integer("size", "Bytes of that content."),
+		from(0, integer("size", "Bytes of that content.")),
 		text("digest", "SHA-256 of what this artifact says: one entry of a risk log, or all files of a package."),
 		text("stamp", "How the file was read: the reader's version and, for evidence, the keys."),
 	}
@@ -67,8 +70,8 @@ func versionEndColumns() []projections.Column {
 	return []projections.Column{
 		null(text("ended_scan_id", "UUID of the scan that ended this version; NULL while it is the current one.")),
 		null(timestamp("ended_at", "When the engine recorded that end.")),
-		null(integer("ended_position", "Position in the log of the event that ended this version.")),
-		null(text("end_reason", "Why it ended: changed, reread, removed or moved.")),
+		from(1, null(integer("ended_position", "Position in the log of the event that ended this version."))),
+		oneOf(null(text("end_reason", "Why it ended.")), "changed", "reread", "removed", "moved"),
 		null(text("moved_to", "Where the same artifact was added in the scan that ended this: its path, with #ordinal unless that is 0.")),
 	}
 }
@@ -78,18 +81,18 @@ func linkChangesTable() projections.Table {
 		Name: tableLinkChanges, Doc: "Every link of an unchanged artifact that a scan resolved differently than the scan before.",
 		Columns: []projections.Column{
 			repositoryColumn(),
-			integer("position", "Position in the log of the completed scan."),
-			integer("change_index", "Place among the changes of that scan, from 0."),
+			from(1, integer("position", "Position in the log of the completed scan.")),
+			from(0, integer("change_index", "Place among the changes of that scan, from 0.")),
 			numberColumn(),
-			integer("link_index", "Place of the link in its file, from 0."),
-			text("kind", "Kind of the artifact that declares the link."),
+			from(0, integer("link_index", "Place of the link in its file, from 0.")),
+			kind(text("kind", "Kind of the artifact that declares the link.")),
 			text("path", "Its path."),
-			integer("ordinal", "Its place in the file."),
-			text("edge", "Field that declares the link."),
+			from(0, integer("ordinal", "Its place in the file.")),
+			oneOf(text("edge", "Field that declares the link."), edges()...),
 			text("target", "gxp_id that the link names, verbatim."),
-			text("state", "How it resolves since: sound, missing or wrong_kind."),
-			null(text("to_kind", "Kind of the artifact that it leads to.")),
-			null(integer("to_number", "Number of the artifact that it leads to.")),
+			oneOf(text("state", "How it resolves since."), linkStates()...),
+			kind(null(text("to_kind", "Kind of the artifact that it leads to."))),
+			from(1, null(integer("to_number", "Number of the artifact that it leads to."))),
 			text("scan_id", "UUID of the scan."),
 			timestamp("recorded_at", "When the engine recorded it."),
 		},

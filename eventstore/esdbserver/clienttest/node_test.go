@@ -3,7 +3,7 @@ package clienttest_test
 import (
 	"bytes"
 	"context"
-	"net"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +13,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
@@ -26,34 +25,38 @@ const nodeClient = "@eventstore/db-client@6.2.1"
 // patience bounds installation and checks together.
 const patience = 4 * time.Minute
 
-// TestTheNodeClientIsServed runs testdata/check.mjs, which says what is checked, against a log in SQLite.
+// TestTheNodeClientIsServed runs testdata/check.mjs, which says what is checked, against gxpledger serve over a log in
+// SQLite.
 func TestTheNodeClientIsServed(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	modules := install(t, ctx)
-	log, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	recorded := eventstoretest.NewBatch("repository-1", eventstore.NoStream(), "engine", 0, 2)
-	recorded.Meta.Correlation = "c"
-	if _, err := log.Append(ctx, recorded); err != nil {
-		t.Fatal(err)
-	}
-	address := serve(t, log)
-	check := exec.CommandContext(ctx, "node", "testdata/check.mjs", "esdb://"+address+"?tls=false", modules)
+	modules, home := install(t, ctx), t.TempDir()
+	record(t, home)
+	check := exec.CommandContext(ctx, "node", "testdata/check.mjs", "esdb://"+serve(t, home)+"?tls=false", modules)
 	output, err := check.CombinedOutput()
 	if t.Logf("%s", output); err != nil {
 		t.Fatalf("the Node client is not served as it expects: %v", err)
 	}
 	if n := bytes.Count(output, []byte("ok: ")); n != 5 {
 		t.Errorf("%d of 5 parts were checked", n)
+	}
+}
+
+// record makes a log in a home, with a batch as an engine records it.
+func record(t *testing.T, home string) {
+	t.Helper()
+	log, err := sqlite.Open(t.Context(), filepath.Join(home, "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := eventstoretest.NewBatch("repository-1", eventstore.NoStream(), "engine", 0, 2)
+	recorded.Meta.Correlation = "c"
+	if _, err := log.Append(t.Context(), recorded); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -76,26 +79,36 @@ func install(t *testing.T, ctx context.Context) (folder string) { //nolint:reviv
 	return folder
 }
 
-// serve serves log until the test ends. Clients may write everywhere but where the engine does.
-func serve(t *testing.T, log eventstore.Log) (address string) {
+// serve builds gxpledger and lets it serve a home until the test ends. Clients may write everywhere but where the engine
+// does.
+func serve(t *testing.T, home string) (address string) {
 	t.Helper()
-	server, err := esdbserver.New(log, esdbserver.Options{Now: time.Now, Writable: []string{""}, MaxAppendSize: 12 << 20})
+	binary := filepath.Join(t.TempDir(), "gxpledger")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/gxpledger/gxpledger/cmd/gxpledger")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), binary,
+		"serve", "--esdb", "127.0.0.1:0", "--esdb-writable", "", "--home", home, "--json")
+	server.Stderr = os.Stderr
+	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
+	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		_ = server.Process.Signal(os.Interrupt) // it may have ended by itself, which Wait tells
+		if err := server.Wait(); err != nil {
+			t.Errorf("gxpledger serve: %v", err)
 		}
 	})
-	return listener.Addr().String()
+	var listens struct {
+		Listening string `json:"listening"`
+	}
+	if err := json.NewDecoder(out).Decode(&listens); err != nil || listens.Listening == "" {
+		t.Fatalf("gxpledger serve says %+v, %v", listens, err)
+	}
+	return listens.Listening
 }

@@ -1,43 +1,13 @@
 package acceptance_test
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
-	"github.com/gxpledger/gxpledger/eventstore/postgres"
 )
-
-// station runs commands on one log and one home, one a minute of a clock that stands still while a command runs: what
-// two stations record at the same minutes has the same times.
-type station struct {
-	client
-	log     string // address; "" for the SQLite log of the home
-	minutes int
-}
-
-func (s *station) run(t *testing.T, args ...string) result {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	now := time.Date(2026, 3, 1, 12, s.minutes, 0, 0, time.UTC)
-	s.minutes++
-	system := cli.System{
-		Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-		Env: func(string) (string, bool) { return "", false }, Now: func() time.Time { return now },
-	}
-	args = append(args, "--home", s.home, "--log", s.log)
-	code := system.Run(t.Context(), args)
-	return result{args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
-}
 
 // onPostgres returns the address of a new log.
 func onPostgres(t *testing.T) string {
@@ -46,83 +16,6 @@ func onPostgres(t *testing.T) string {
 	c := newClient(t)
 	c.run(t, "migrate", "up", "--log", address).wantCode(t, 0)
 	return address
-}
-
-// replay records the corpus.
-func (s *station) replay(t *testing.T, folder, clone string) {
-	t.Helper()
-	for _, tag := range tags() {
-		s.run(t, "scan", clone, "--ref", tag, "--name", "corpus", "--links", "flag", "--actor", "tester",
-			"--evidence-key", filepath.Join(folder, "evidence-public-key.pem")).wantCode(t, 0)
-	}
-	s.run(t, "verify").wantCode(t, 0)
-}
-
-// TestCorpusTablesAreTheSameFromPostgreSQLAndSQLite compares every column of every row of every table, and every event.
-// Nothing is left out: the clocks are the same, and so must the times be. Two recordings of the same differ in the ids of
-// scans, which are drawn at random, and in what is derived from them: ids of events, and the hashes of those events that
-// name their scan. Each of these is replaced by its place in its log; the events behind the hashes are compared too.
-func TestCorpusTablesAreTheSameFromPostgreSQLAndSQLite(t *testing.T) {
-	t.Parallel()
-	folder, clone := corpus(t)
-	embedded := &station{client: newClient(t)}
-	shared := &station{client: newClient(t), log: onPostgres(t)}
-	embedded.replay(t, folder, clone)
-	shared.replay(t, folder, clone)
-	want := inPlaces(t, embedded.digests(t), openLog(t, embedded.home))
-	got := inPlaces(t, shared.digests(t), openPostgres(t, shared.log))
-	if len(want) < 15 || strings.Count(want["artifact_versions"], "\n") < 40 || strings.Count(want["scans"], "\n") != len(tags())-1 {
-		t.Fatalf("there are %d tables: the corpus was not recorded", len(want))
-	}
-	if len(got) != len(want) {
-		t.Errorf("%d tables from PostgreSQL, %d from SQLite", len(got), len(want))
-	}
-	for name, rows := range want {
-		compare(t, name+" (oracle: from SQLite)", strings.Split(got[name], "\n"), strings.Split(rows, "\n"))
-	}
-}
-
-// inPlaces returns tables, and the events of their log as one more, with each random id replaced by where it is first.
-func inPlaces(t *testing.T, tables map[string]string, log eventstore.Log) map[string]string {
-	t.Helper()
-	var events, places []string
-	seen := map[string]bool{}
-	name := func(random, format string, at eventstore.Position) {
-		if random != "" && !seen[random] {
-			seen[random] = true
-			places = append(places, random, fmt.Sprintf(format, at))
-		}
-	}
-	for r, err := range log.Read(t.Context(), 0, eventstore.Filter{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		name(r.ID.String(), "event-%d", r.Position)
-		name(r.Meta.Scan, "scan-of-event-%d", r.Position)
-		name(fmt.Sprintf("%x", sha256.Sum256(r.Data)), "hash-of-event-%d", r.Position)
-		meta, err := json.Marshal(r.Meta)
-		if err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, fmt.Sprintln(r.Position, r.Stream, r.Revision, r.RecordedAt, r.ID, r.Type, string(r.Data), string(meta)))
-	}
-	replaced := map[string]string{}
-	all := strings.NewReplacer(places...)
-	for name, rows := range tables {
-		replaced[name] = all.Replace(rows)
-	}
-	replaced["the log itself"] = all.Replace(strings.Join(events, ""))
-	return replaced
-}
-
-func openPostgres(t *testing.T, address string) eventstore.Log {
-	t.Helper()
-	log, err := postgres.Open(t.Context(), address, postgres.Options{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close() })
-	return log
 }
 
 // TestTwoHomesScanIntoOneLogOnPostgreSQL: two machines record at the same time, one and the same repository and one of

@@ -17,7 +17,6 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
-	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
@@ -29,7 +28,8 @@ import (
 type app struct {
 	system  System
 	home    string
-	log     logURL // where the log is, when it is not in the home
+	log     logURL    // where the log is, when it is not in the home
+	db      tablesURL // where the tables are, when they are not in the home
 	json    bool
 	colour  render.ColourMode
 	verbose bool
@@ -43,6 +43,9 @@ func newApp(s System) *app {
 	}
 	if url, ok := s.Env("GXPLEDGER_LOG"); ok {
 		a.log.text = url
+	}
+	if url, ok := s.Env("GXPLEDGER_DB"); ok {
+		a.db.text = url
 	}
 	if text, ok := s.Env("GXPLEDGER_LEASE"); ok {
 		a.lease.text = text
@@ -71,7 +74,7 @@ func (a *app) logger() *logrus.Logger {
 	logger.SetOutput(io.Discard)
 	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 	if a.verbose {
-		logger.SetOutput(hidingWriter{a.system.Stderr, &a.log})
+		logger.SetOutput(hidingWriter{hidingWriter{a.system.Stderr, &a.log}, &a.db.logURL})
 		logger.SetLevel(logrus.DebugLevel)
 	}
 	return logger
@@ -107,24 +110,6 @@ func (a *app) prepareHome() error {
 	return nil
 }
 
-// openTables opens the tables for writing and makes them when there are none. Tables that this user may not write are
-// opened all the same, to be read. The caller closes them.
-func (a *app) openTables(ctx context.Context) (*tablesqlite.DB, error) {
-	if !a.log.local() { // nothing else has made the home
-		if err := a.prepareHome(); err != nil {
-			return nil, err
-		}
-	}
-	options := tablesqlite.Options{Now: a.system.Now}
-	db, err := tablesqlite.Open(ctx, a.path(tablesFile), options)
-	if errors.Is(err, projections.ErrReadOnly) {
-		if unwritable, failure := tablesqlite.OpenUnwritable(ctx, a.path(tablesFile), options); failure == nil {
-			return unwritable, nil
-		}
-	}
-	return db, err
-}
-
 // recorderConfig is the default one, with the spool of the home.
 func (a *app) recorderConfig() eventstore.RecorderConfig {
 	logger := a.logger()
@@ -155,7 +140,7 @@ func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projectio
 // A command that shows another point in time differs in nothing but this: openView is the place for it.
 type view struct {
 	log    eventstore.Log
-	tables *tablesqlite.DB
+	tables tablesDB
 	runner *projections.Runner
 	query  *query.Reader // sees the same state in all its calls
 	tx     *sql.Tx
@@ -179,7 +164,7 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
 		return nil, err
 	}
-	v.query = query.NewReader(v.tx, query.SQLite)
+	v.query = query.NewReader(v.tx, a.dialect())
 	return v, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
@@ -60,7 +62,12 @@ func explain(ctx context.Context, err error) (code int, text string) {
 }
 
 // makeAnew is what to do about tables that are damaged: nothing is in them that is not in the log.
-const makeAnew = "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
+func makeAnew(err error) string {
+	if errors.As(err, new(*pgconn.PgError)) {
+		return "see that the server is sound, then run gxpledger projections rebuild --all --reason TEXT: nothing is lost that is in the log"
+	}
+	return "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
+}
 
 // oneLine joins the lines of joined errors.
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
@@ -74,8 +81,8 @@ func remedy(err error) string {
 		{eventstore.ErrCorrupt, ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, ": a newer gxpledger wrote this log, use that one"},
 		{eventstore.ErrTransient, ": another process keeps the log busy, or its server cannot be reached: try again"},
-		{projections.ErrTransient, ": another process keeps the tables busy, try again"},
-		{projections.ErrDamaged, ": " + makeAnew},
+		{projections.ErrTransient, ": another process keeps the tables busy, or their server cannot be reached: try again"},
+		{projections.ErrDamaged, ": " + makeAnew(err)},
 		{projections.ErrCancelled, ": an administrator ended it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},
 		{fs.ErrPermission, ": give this user the right to it, or choose another folder with --home"},

@@ -17,6 +17,7 @@ type logCopyOptions struct {
 	app           *app
 	from, to      string
 	actor, reason string
+	checkpoints   []uint
 	source        *app // as if --log, or --home, named the log that is copied
 	target        *app // and this one where it goes
 }
@@ -32,9 +33,11 @@ func newLogCopy(a *app) *cobra.Command {
 			"one that is complete is left as it is; a log that holds anything else is refused.\n\n" +
 			"A log is named as for --log, or, the SQLite log of a home, by sqlite:FOLDER. A log on PostgreSQL must have been made by\n" +
 			"migrate up. The copy has an id of its own: tables that were made from the original are not used with it until they are\n" +
-			"made anew by projections rebuild --all --adopt-log.",
+			"made anew by projections rebuild --all --adopt-log. Positions are the same, but where an EventStoreDB is one of the two:\n" +
+			"--checkpoint tells then where readers go on, also when the copy is complete.",
 		Example: "  gxpledger log copy --from sqlite:.gxpledger --to postgres://USER@HOST/DATABASE --reason \"a second machine\"\n" +
-			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"",
+			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"\n" +
+			"  gxpledger log copy --from sqlite:.gxpledger --to esdb://USER:PASSWORD@HOST --reason \"a cluster\"",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
@@ -48,6 +51,8 @@ func newLogCopy(a *app) *cobra.Command {
 	flags.StringVar(&o.to, "to", "", "`URL` of the log that it is copied to, or sqlite:FOLDER; required")
 	flags.StringVar(&o.reason, "reason", "", "`WHY` it is copied; required")
 	flags.StringVar(&o.actor, "actor", "", "`WHO` copies it (default: the user of the operating system)")
+	flags.UintSliceVar(&o.checkpoints, "checkpoint", nil, "position `N` up to which a reader has read the original: tells where it goes on in the copy; repeatable")
+	flags.Lookup("checkpoint").DefValue = "" // not worth showing
 	return cmd
 }
 
@@ -127,6 +132,9 @@ func (o *logCopyOptions) copy(ctx context.Context) (_ eventstore.Copied, err err
 	progress := o.app.progress()
 	defer progress.Done()
 	order := eventstore.CopyOrder{Act: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now()}
+	for _, at := range o.checkpoints {
+		order.Checkpoints = append(order.Checkpoints, eventstore.Position(at))
+	}
 	return eventstore.Copy(ctx, from, to, order, func(step eventstore.CopyStep, done, all uint64) {
 		progress.Say(sayCopying(step, done, all))
 	})
@@ -172,9 +180,16 @@ func (o *logCopyOptions) show(c eventstore.Copied) error {
 	field(screen, "From", "log %s at %s%s", c.FromLog, o.source.place(), positions(c.Events, c.First.From, c.Last.From))
 	field(screen, "To", "log %s at %s%s", c.ToLog, o.target.place(), positions(c.Events, c.First.To, c.Last.To))
 	field(screen, "Recorded", "log.copied at position %d of the copy", uint64(c.Act))
+	for _, at := range c.Checkpoints {
+		field(screen, "Checkpoint", "what has read up to position %d goes on behind position %d of the copy", uint64(at.From), uint64(at.To))
+	}
 	screen.Blank()
 	for _, hash := range c.Lost {
 		screen.Line("%s content %s is named by events, and the original does not hold it either", render.Bad.Of("lost"), hash)
+	}
+	if c.Raised > 0 {
+		screen.Line("%s fell behind the one before in the original, which had several writers: the copy gives that one's time instead.",
+			render.Count(int(c.Raised), "recorded time")) //nolint:gosec // nor recorded times
 	}
 	screen.Line("%s", render.Good.Of("Every event of the copy was compared with the original, and every content was read back."))
 	screen.Line("The copy has an id of its own. Tables that were made from the original have to be made anew, in a home that has some:")

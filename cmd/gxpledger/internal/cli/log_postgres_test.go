@@ -87,6 +87,7 @@ func TestPasswordsAreNeitherShownNorStored(t *testing.T) {
 	for name, c := range map[string]struct{ address, says string }{
 		"wrong password":   {withPassword(t, server, "nobody-here", password), "password authentication failed"},
 		"unreachable host": {unreachable, "127.0.0.1:1"},
+		"two hosts":        {strings.Replace(unreachable, ":1/", ":1,127.0.0.1:2/", 1) + "?target_session_attrs=read-write", "127.0.0.1:1,127.0.0.1:2"},
 		"in a parameter":   {inQuery, "127.0.0.1:1"},
 		"wrong parameter":  {unreachable + "?sslmode=nonsense", "sslmode"},
 		"no such database": {strings.Replace(server, "?", "_not?", 1), "does not exist"},
@@ -101,6 +102,15 @@ func TestPasswordsAreNeitherShownNorStored(t *testing.T) {
 			d.keepsSecret(d.run("log", "--help")).wantCode(0)
 		})
 	}
+}
+
+// An address that names a primary and its standby leads to the one that takes writes.
+func TestAnAddressOfSeveralServers(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = strings.Replace(made(t), "@", "@127.0.0.1:1,", 1) + "&target_session_attrs=read-write"
+	d.scan(r).wantCode(0)
+	d.verify(0)
 }
 
 func TestAnAddressThatNoLogCanBeAtIsRefused(t *testing.T) {

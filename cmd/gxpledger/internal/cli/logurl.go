@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"io"
 	"net/url"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 )
 
 // logURL says where the log is: the flag --log. The zero value is the SQLite file of the home. Whatever shows it, shows
@@ -48,18 +49,46 @@ func (l *logURL) String() string {
 	return u.String()
 }
 
-// isSecret reports whether a parameter of a PostgreSQL address is one: password, sslpassword and what may come.
+// isSecret reports whether a parameter of an address is one: password, sslpassword and what may come.
 func isSecret(parameter string) bool { return strings.Contains(strings.ToLower(parameter), "password") }
 
+// logKind says what keeps a log.
+type logKind int
+
+const (
+	logNowhere  logKind = iota // the address is none
+	logInHome                  // the SQLite file of the home
+	logPostgres                // a database
+	logKurrent                 // an EventStoreDB or KurrentDB
+)
+
+// kind says what keeps the log.
+func (l *logURL) kind() logKind {
+	if l.text == "" {
+		return logInHome
+	}
+	scheme, _, _ := strings.Cut(l.text, "://")
+	switch strings.ToLower(scheme) {
+	case "postgres", "postgresql":
+		return logPostgres
+	case "esdb", "esdb+discover":
+		return logKurrent
+	}
+	return logNowhere
+}
+
 // local reports whether the log is the SQLite file of the home.
-func (l *logURL) local() bool { return l.text == "" }
+func (l *logURL) local() bool { return l.kind() == logInHome }
+
+// addresses are what --log takes.
+const addresses = "postgres://USER@HOST:PORT/DATABASE or esdb://USER:PASSWORD@HOST:PORT"
 
 // parse refuses what is not an address, or may hold its password at a place that is shown. Its errors hold nothing of
 // the text.
 func (l *logURL) parse() (*url.URL, error) {
 	u, err := url.Parse(l.text)
 	if err != nil {
-		return nil, usage("the address of --log cannot be read: want postgres://USER@HOST:PORT/DATABASE, with what is special in a name or password percent-encoded")
+		return nil, usage("the address of --log cannot be read: want %s, with what is special in a name or password percent-encoded", addresses)
 	}
 	if _, err := url.ParseQuery(u.RawQuery); err != nil || u.Fragment != "" || strings.Contains(u.Path+u.RawQuery, "@") {
 		return nil, usage("the address of --log is ambiguous: percent-encode @ as %%40, # as %%23, / as %%2F, ? as %%3F and %% as %%25 in its user and password")
@@ -76,87 +105,25 @@ func (l *logURL) check() error {
 	if err != nil {
 		return err
 	}
+	switch l.kind() {
+	case logInHome, logPostgres:
+		return nil
+	case logKurrent:
+		if err := kurrent.Check(l.text); err != nil {
+			return usage("the address of --log cannot be used: %s", l.hide(oneLine(err.Error())))
+		}
+		return nil
+	case logNowhere:
+	}
 	switch u.Scheme {
-	case "postgres", "postgresql":
-		return nil
 	case "":
-		return usage("--log takes an address, not a path: want postgres://USER@HOST:PORT/DATABASE; the SQLite log is chosen with --home FOLDER")
-	}
-	return usage("--log cannot open %s addresses: want postgres://USER@HOST:PORT/DATABASE, or leave it out for the SQLite log of --home", u.Scheme)
-}
-
-// hide takes the passwords of the address out of a text, whoever put them there.
-func (l *logURL) hide(text string) string {
-	if l.local() {
-		return text
-	}
-	text = strings.ReplaceAll(text, l.text, l.String())
-	for _, secret := range l.secrets() {
-		text = strings.ReplaceAll(text, secret, hidden)
-	}
-	return text
-}
-
-// secrets returns the passwords as they are and as they are written in the address, longest first. One of less than four
-// characters is left out: it would be found in ordinary words, and is none.
-func (l *logURL) secrets() []string {
-	u, err := l.parse()
-	if err != nil {
-		return nil
-	}
-	var out []string
-	add := func(secret string) {
-		const shortest = 4
-		if len(secret) >= shortest {
-			out = append(out, url.QueryEscape(secret), url.PathEscape(secret), secret)
+		return usage("--log takes an address, not a path: want %s; the SQLite log is chosen with --home FOLDER", addresses)
+	case "kurrentdb", "kurrentdb+discover", "kdb", "kdb+discover":
+		discover := ""
+		if strings.HasSuffix(u.Scheme, "+discover") {
+			discover = "+discover"
 		}
+		return usage("--log cannot open %s addresses: write esdb%s:// for a KurrentDB too, with all else the same", u.Scheme, discover)
 	}
-	if password, set := u.User.Password(); set {
-		add(password)
-		if _, written, ok := strings.Cut(u.User.String(), ":"); ok {
-			add(written)
-		}
-	}
-	for name, values := range u.Query() {
-		for _, value := range values {
-			if isSecret(name) {
-				add(value)
-			}
-		}
-	}
-	return out
-}
-
-// hiddenError is an error whose text holds no password, also where it is stored.
-type hiddenError struct {
-	text string
-	err  error
-}
-
-// Error returns the text without passwords.
-func (e *hiddenError) Error() string { return e.text }
-
-// Unwrap returns the cause, to be matched and not to be shown.
-func (e *hiddenError) Unwrap() error { return e.err }
-
-// hideIn returns err with a text that holds no password.
-func (l *logURL) hideIn(err error) error {
-	if err == nil || l.local() {
-		return err
-	}
-	return &hiddenError{text: l.hide(err.Error()), err: err}
-}
-
-// hidingWriter takes the passwords out of what is written to it, whole lines at a time.
-type hidingWriter struct {
-	to  io.Writer
-	log *logURL
-}
-
-// Write writes p without passwords.
-func (w hidingWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.to, w.log.hide(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return usage("--log cannot open %s addresses: want %s, or leave it out for the SQLite log of --home", u.Scheme, addresses)
 }

@@ -9,9 +9,10 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/migrations"
+	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
 )
 
-// migrateDocument is the output of migrate status --json and migrate up --json.
+// migrateDocument tells of the log in the output of migrate status --json and migrate up --json.
 type migrateDocument struct {
 	Log     string          `json:"log"`     // file or address, without passwords
 	Applied []migrationStep `json:"applied"` // what the log holds
@@ -28,10 +29,22 @@ type migrationStep struct {
 	Checksum string `json:"checksum"`
 }
 
+// migrationsDocument is the output of migrate status --json and migrate up --json.
+type migrationsDocument struct {
+	*migrateDocument                 // of the log; absent when only the tables are on a server
+	Tables           *tablesDocument `json:"tables,omitempty"` // absent when they are in the home
+}
+
 // planDocument is the output of migrate plan --json.
 type planDocument struct {
-	Log string `json:"log"`
-	SQL string `json:"sql"` // empty when there is nothing to do
+	Log    string      `json:"log,omitempty"`
+	SQL    string      `json:"sql"`              // empty when there is nothing to do
+	Tables *tablesPlan `json:"tables,omitempty"` // absent when they are in the home
+}
+
+type tablesPlan struct {
+	Address string `json:"address"`
+	SQL     string `json:"sql"` // empty when there is nothing to do
 }
 
 // migrator looks after the form of one log.
@@ -46,21 +59,28 @@ type migrator interface {
 
 // migrator returns the one of the log that is chosen.
 func (a *app) migrator() migrator {
-	if a.log.local() {
-		return sqliteMigrator{a}
+	switch a.log.kind() {
+	case logPostgres:
+		return postgresMigrator{a}
+	case logKurrent:
+		return kurrentMigrator{a}
+	case logInHome, logNowhere:
 	}
-	return postgresMigrator{a}
+	return sqliteMigrator{a}
 }
 
 func newMigrate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Make a log, or bring it to the form that this gxpledger knows",
+		Short: "Make a log and tables on servers, or bring them to the form that this gxpledger knows",
 		Long: "A log is made by numbered migrations, which only go forward and are remembered in it with their SHA-256. A SQLite log is\n" +
 			"migrated whenever it is opened for writing. A log on PostgreSQL is migrated by migrate up alone, as a user who may\n" +
-			"create a schema and roles: the role " + writerRole + ", which it makes, is all that the user of every other command needs.",
-		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE",
-		RunE:    chooseCommand,
+			"create a schema and roles: the role " + writerRole + ", which it makes, is all that the user of every other command needs.\n" +
+			"A log on an EventStoreDB has none: migrate up begins it, as any command that records does. With --db, all of that goes\n" +
+			"for the tables too: their schema is made by migrate up, with the roles " + tablespostgres.DefaultWriter + " and " + tablespostgres.DefaultReader + ". A log in the home is then left alone.",
+		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n" +
+			"  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE --db postgres://ADMIN@HOST/DATABASE",
+		RunE: chooseCommand,
 	}
 	cmd.AddCommand(newMigrateStatus(a), newMigrateUp(a), newMigratePlan(a))
 	return cmd
@@ -69,12 +89,12 @@ func newMigrate(a *app) *cobra.Command {
 func newMigrateStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "status",
-		Short:   "Show which migrations a log holds and lacks",
-		Long:    "Shows which migrations a log holds and lacks. Nothing is changed.",
+		Short:   "Show which migrations a log and tables hold and lack",
+		Long:    "Shows which migrations a log, and with --db tables, hold and lack. Nothing is changed.",
 		Example: "  gxpledger migrate status\n  gxpledger migrate status --log postgres://USER@HOST/DATABASE --json",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			document, err := a.migrator().status(cmd.Context())
+			document, err := a.migrations(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -86,37 +106,70 @@ func newMigrateStatus(a *app) *cobra.Command {
 func newMigrateUp(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "up",
-		Short: "Apply the migrations that a log lacks",
+		Short: "Apply the migrations that a log and tables lack",
 		Long: "Makes the log where there is none, and applies what it lacks, all of it or nothing, in one transaction. Several processes\n" +
-			"may run it at once. A log that lacks nothing is left as it is.",
+			"may run it at once. A log that lacks nothing is left as it is. With --db, the same is done for the tables.",
 		Example: "  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.migrateUp(cmd.Context()) },
 	}
 }
 
+// onlyTables reports whether the tables are all that migrations are asked of: a log in the home looks after itself.
+func (a *app) onlyTables() bool { return a.log.local() && !a.db.local() }
+
+// migrations tells which migrations there are and which are missing.
+func (a *app) migrations(ctx context.Context) (migrationsDocument, error) {
+	var all migrationsDocument
+	if !a.onlyTables() {
+		found, err := a.migrator().status(ctx)
+		if err != nil {
+			return all, err
+		}
+		all.migrateDocument = &found
+	}
+	if a.db.local() {
+		return all, nil
+	}
+	var err error
+	all.Tables, err = tablesMigrator{a}.status(ctx)
+	return all, err
+}
+
 func (a *app) migrateUp(ctx context.Context) error {
-	m := a.migrator()
-	before, err := m.status(ctx)
+	before, err := a.migrations(ctx)
 	if err != nil {
 		return err
 	}
-	if err := m.up(ctx); err != nil {
-		return err
+	if !a.onlyTables() {
+		if err := a.migrator().up(ctx); err != nil {
+			return err
+		}
 	}
-	document, err := m.status(ctx)
+	if !a.db.local() {
+		if err := (tablesMigrator{a}).up(ctx); err != nil {
+			return err
+		}
+	}
+	after, err := a.migrations(ctx)
 	if err != nil {
 		return err
 	}
-	document.Done = before.Missing
-	return a.showMigrations(document)
+	if after.migrateDocument != nil {
+		after.Done = before.Missing
+	}
+	if after.Tables != nil {
+		after.Tables.Done = before.Tables.Missing
+	}
+	return a.showMigrations(after)
 }
 
 func newMigratePlan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "plan",
 		Short: "Print the SQL that migrate up would run",
-		Long:  "Prints the SQL that migrate up would run now, for a reviewer, or for psql. Nothing is changed.",
+		Long: "Prints the SQL that migrate up would run now, for a reviewer, or for psql. Nothing is changed. With --log and --db on\n" +
+			"servers it is in two parts, each headed by the address that it is for.",
 		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE > review.sql\n" +
 			"  psql -v ON_ERROR_STOP=1 -f review.sql postgres://ADMIN@HOST/DATABASE",
 		Args: none,
@@ -125,21 +178,48 @@ func newMigratePlan(a *app) *cobra.Command {
 }
 
 func (a *app) showPlan(ctx context.Context) error {
-	sql, err := a.migrator().plan(ctx)
+	plan, err := a.plan(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.document(planDocument{Log: a.logName(), SQL: sql})
+		return a.document(plan)
 	}
-	if sql == "" {
-		a.notes().Line("The log lacks no migration: there is nothing to do.")
+	text := plan.SQL
+	if plan.Tables != nil {
+		if text != "" {
+			text = "-- The log at " + plan.Log + "\n" + text
+		}
+		if plan.Tables.SQL != "" {
+			text += "-- The tables at " + plan.Tables.Address + "\n" + plan.Tables.SQL
+		}
+	}
+	if text == "" {
+		a.notes().Line("No migration is missing: there is nothing to do.")
 		return nil
 	}
-	if _, err := io.WriteString(a.system.Stdout, sql); err != nil { // as it is, for psql: nothing of it comes from outside
+	if _, err := io.WriteString(a.system.Stdout, text); err != nil { // as it is, for psql: nothing of it comes from outside
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	return nil
+}
+
+// plan returns the SQL that migrate up would run now.
+func (a *app) plan(ctx context.Context) (planDocument, error) {
+	var plan planDocument
+	var err error
+	if !a.onlyTables() {
+		plan.Log = a.logName()
+		if plan.SQL, err = a.migrator().plan(ctx); err != nil {
+			return plan, err
+		}
+	}
+	if a.db.local() {
+		return plan, nil
+	}
+	plan.Tables = &tablesPlan{Address: a.db.String()}
+	plan.Tables.SQL, err = tablesMigrator{a}.plan(ctx)
+	return plan, err
 }
 
 // logName names the log to people, without passwords.
@@ -150,43 +230,63 @@ func (a *app) logName() string {
 	return a.log.String()
 }
 
-func (a *app) showMigrations(d migrateDocument) error {
+func (a *app) showMigrations(d migrationsDocument) error {
 	if a.json {
 		return a.document(d)
 	}
 	screen := a.screen()
+	if d.migrateDocument != nil {
+		d.show(screen)
+	}
+	if d.migrateDocument != nil && d.Tables != nil {
+		screen.Blank()
+	}
+	if d.Tables != nil {
+		d.Tables.show(screen)
+	}
+	return screen.Err()
+}
+
+func (d *migrateDocument) show(screen *render.Screen) {
 	field(screen, "Log", "%s", d.Log)
 	if d.Owner != "" {
 		field(screen, "Owner", "%s", d.Owner)
 	}
 	if d.WriterReady != nil {
-		field(screen, "Writer", "%s", writerState(*d.WriterReady))
+		field(screen, "Writer", "%s", roleState(writerRole, *d.WriterReady, "the user that runs gxpledger"))
 	}
 	screen.Blank()
+	if len(d.Applied)+len(d.Missing) == 0 {
+		screen.Line("A log on an EventStoreDB has no migrations: it is begun by the first command that records, or by migrate up.")
+		return
+	}
+	showSteps(screen, d.Applied, d.Missing, d.Done)
+}
+
+func showSteps(screen *render.Screen, applied, missing, done []migrationStep) {
 	t := columns("Migration>", "Name", "State", "Checksum")
-	for _, m := range d.Applied {
+	for _, m := range applied {
 		t.Add(m.Version, m.Name, good("applied", "applied"), m.Checksum)
 	}
-	for _, m := range d.Missing {
+	for _, m := range missing {
 		t.Add(m.Version, m.Name, good("missing", "applied"), m.Checksum)
 	}
 	t.show(screen)
 	switch {
-	case len(d.Missing) > 0:
+	case len(missing) > 0:
 		screen.Blank()
 		screen.Line("Next        gxpledger migrate up")
-	case len(d.Done) > 0:
+	case len(done) > 0:
 		screen.Blank()
-		screen.Line("%s", render.Good.Of(render.Count(len(d.Done), "migration")+" applied."))
+		screen.Line("%s", render.Good.Of(render.Count(len(done), "migration")+" applied."))
 	}
-	return screen.Err()
 }
 
-func writerState(ready bool) render.Styled { //revive:disable-line:flag-parameter // a fact of the server, not a switch
+func roleState(role string, ready bool, whom string) render.Styled { //revive:disable-line:flag-parameter // a fact of the server, not a switch
 	if ready {
-		return render.Good.Of("role " + writerRole + " has its rights: grant it to the user that runs gxpledger")
+		return render.Good.Of("role " + role + " has its rights: grant it to " + whom)
 	}
-	return render.Bad.Of("role " + writerRole + " is not there or has no rights")
+	return render.Bad.Of("role " + role + " is not there or has no rights: run migrate up as a user who may create roles, or create it first")
 }
 
 func stepsOf(all []migrations.Migration) []migrationStep {

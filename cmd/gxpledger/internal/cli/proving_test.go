@@ -56,7 +56,10 @@ func (d *desk) triggers(db *sql.DB) (drop, guard []string) {
 
 // verified is what verify --json says.
 type verified struct {
-	Sound  bool `json:"sound"`
+	Sound bool `json:"sound"`
+	Log   struct {
+		Events int `json:"events"`
+	} `json:"log"`
 	Faults []struct {
 		Code   string `json:"code"`
 		Where  string `json:"where"`

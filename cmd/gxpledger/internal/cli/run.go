@@ -67,7 +67,8 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", a.home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
-	flags.Var(&a.log, "log", "`URL` of the log, postgres://USER@HOST/DATABASE (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
+	flags.Var(&a.log, "log", "`URL` of the log, postgres://USER@HOST/DATABASE or esdb://USER:PASSWORD@HOST (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
+	flags.Var(&a.db, "db", "`URL` of the tables, postgres://USER@HOST/DATABASE?schema=NAME (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "use colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
@@ -101,7 +102,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	code, text := explain(ctx, err)
 	if text != "" {
 		screen := render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
-		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.log.hide(text))
+		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.db.hide(a.log.hide(text)))
 	}
 	return code
 }

@@ -9,12 +9,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +178,65 @@ func TestClientsAppendOnlyWhereTheyAreLet(t *testing.T) {
 	d.run("show", "requirements").wantCode(0).has("REQ-001")
 	d.verify(0)
 	s.stop()
+}
+
+// The genuine client reads a stream and the whole log both ways, and follows what passes a filter, through the command.
+func TestAClientReadsBothWaysAndByFilters(t *testing.T) {
+	t.Parallel()
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.scan(r).wantCode(0) // four events
+	client := dial(t, d.serve("--esdb-writable", "orders-").address())
+	for _, stream := range []string{"orders-1", "orders-2", "orders-1"} {
+		if err := appendEvent(t, client, stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	places := func(stream *esdb.ReadStream, err error) (out []string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Close()
+		for {
+			event, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return out
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := event.OriginalEvent()
+			out = append(out, fmt.Sprintf("%s@%d", e.StreamID, e.EventNumber))
+		}
+	}
+	ctx := within(t)
+	forwards := places(client.ReadStream(ctx, "orders-1", esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Start{}}, 9))
+	backwards := places(client.ReadStream(ctx, "orders-1", esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 9))
+	if fmt.Sprint(forwards, backwards) != "[orders-1@0 orders-1@1] [orders-1@1 orders-1@0]" {
+		t.Errorf("a stream is read as %v, and back as %v", forwards, backwards)
+	}
+	all := places(client.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Forwards, From: esdb.Start{}}, 99))
+	back := places(client.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, 99))
+	slices.Reverse(back)
+	if len(all) != 7 || !slices.Equal(all, back) || fmt.Sprint(all[4:]) != "[orders-1@0 orders-2@0 orders-1@1]" {
+		t.Errorf("the log is read as %v, and back, turned round, as %v", all, back)
+	}
+	for _, c := range []struct {
+		filter esdb.SubscriptionFilter
+		want   string
+	}{
+		{esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"orders-2", "none-"}}, "order-placed"},
+		{esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "^scan|^order"}, "scan.completed.v1 order-placed order-placed order-placed"},
+	} {
+		from, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &c.filter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, from, strings.Count(c.want, " ")+1); got != c.want {
+			t.Errorf("by %+v it follows %s, want %s", c.filter, got, c.want)
+		}
+		_ = from.Close()
+	}
 }
 
 func TestServingOverTLSToKnownUsers(t *testing.T) {

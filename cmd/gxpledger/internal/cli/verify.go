@@ -49,10 +49,11 @@ func newVerify(a *app) *cobra.Command {
 		Short: "Prove that the log is whole and that the tables are what it says",
 		Long: "Reads the whole log and checks that no position, revision or event of a batch is missing, that ids are derived from\n" +
 			"their scans, that times never fall, that every event can be decoded and follows from those before it, that every\n" +
-			"content that an event names is stored and has its SHA-256, that snapshots equal the fold, and that the file is sound\n" +
-			"and has all its triggers. Then replays the log, compares every row of every table, and looks whether views, indexes\n" +
-			"and triggers are as they were made. Each fault is named, with what to do. The exit code is 3 when there is any.\n" +
-			"Nothing is changed, but that tables which lag behind the log are brought up to date first.",
+			"content that an event names is stored and has its SHA-256, that snapshots equal the fold, and that what keeps the log\n" +
+			"append-only is as it was made: the file and its triggers; on PostgreSQL tables, triggers and rights; on an EventStoreDB\n" +
+			"that no stream was cut, deleted or opened to others. Then replays the log, compares every row of every table, and looks\n" +
+			"whether views, indexes and triggers are as they were made. Each fault is named, with what to do. The exit code is 3 when\n" +
+			"there is any. Nothing is changed, but that tables which lag behind the log are brought up to date first.",
 		Example: "  gxpledger verify\n  gxpledger verify --json",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
@@ -77,7 +78,14 @@ func (o *verifyOptions) run(ctx context.Context) error {
 }
 
 func (o *verifyOptions) verify(ctx context.Context) (err error) {
-	log, err := o.app.openLogToRead(ctx)
+	log, err := o.app.openLogToVerify(ctx)
+	if errors.Is(err, eventstore.ErrCorrupt) { // so that nothing more of it can be looked at
+		o.note(eventstore.Fault{
+			Code: eventstore.FaultUnreadable, Where: "the log", Text: oneLine(err.Error()),
+			Remedy: "stop writing to this log, keep it as it is for an inquiry, and restore the last backup that verifies",
+		})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -169,7 +177,7 @@ func (o *verifyOptions) noteTables(where string, err error) {
 	var stopped *projections.EventError
 	switch {
 	case errors.Is(err, projections.ErrDamaged):
-		f.Remedy = makeAnew
+		f.Remedy = makeAnew(err)
 	case errors.Is(err, projections.ErrLogMismatch):
 		f.Code, f.Remedy = faultRecorded, "open the log that the tables were made from, or rebuild them with --adopt-log if this one is right"
 	case errors.As(err, &stopped):

@@ -17,7 +17,6 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/projections"
-	"github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
@@ -27,7 +26,8 @@ type world struct {
 	log      *memory.Log
 	recorder *eventstore.Recorder
 	runner   *projections.Runner
-	db       *sqlite.DB
+	db       tablesDB
+	dialect  query.Dialect
 	scans    atomic.Int64
 }
 
@@ -39,10 +39,7 @@ func newWorld(t *testing.T) *world {
 	if w.recorder, err = eventstore.NewRecorder(w.log, eventstore.DefaultRecorderConfig(w.now, "")); err != nil {
 		t.Fatal(err)
 	}
-	if w.db, err = sqlite.OpenScratch(t.Context(), t.TempDir(), sqlite.Options{Now: time.Now}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.db.Close() })
+	w.db, w.dialect = openTables(t)
 	config := projections.DefaultConfig(time.Now, eventstore.Decode, "test")
 	if w.runner, err = projections.NewRunner(w.log, w.db, tables.All(), config); err != nil {
 		t.Fatal(err)
@@ -94,7 +91,7 @@ func (w *world) project() *world {
 	return w
 }
 
-func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), query.SQLite) }
+func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), w.dialect) }
 
 func (w *world) repository(name string) query.Repository {
 	w.t.Helper()

@@ -1,0 +1,182 @@
+package kurrent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
+	"github.com/gxpledger/gxpledger/eventstore/lineartest"
+)
+
+// envReal names the variable with the connection string of a real server. Its MaxAppendSize must be 8 MiB or more, and
+// its user be allowed to read $all and to set the metadata of streams.
+const envReal = "GXPLEDGER_TEST_ESDB_URL"
+
+// A real EventStoreDB or KurrentDB is asked to do what the stand-ins do, by the same tests, where there is one. Each log
+// has a prefix of its own, and is left there.
+func TestARealServer(t *testing.T) {
+	t.Parallel()
+	url := os.Getenv(envReal)
+	if url == "" {
+		t.Skipf("NOT TESTED: a real KurrentDB. Set %s to the connection string of one whose MaxAppendSize is 8 MiB or more", envReal)
+	}
+	t.Run("Conformance", func(t *testing.T) {
+		t.Parallel()
+		eventstoretest.Run(t, features(), func(t *testing.T) eventstore.Log {
+			t.Helper()
+			log, err := kurrent.Open(within(t), url, onShared())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return log
+		})
+	})
+	t.Run("Sharing", func(t *testing.T) {
+		t.Parallel()
+		eventstoretest.RunShared(t, store(func(*testing.T) string { return withPrefix(url, onShared().Prefix) }))
+	})
+	t.Run("Linearizability", func(t *testing.T) {
+		t.Parallel()
+		o := onShared()
+		lineartest.Check(t, open(t, url, o), open(t, url, o), open(t, url, o))
+	})
+	t.Run("Times", func(t *testing.T) {
+		t.Parallel()
+		eventstoretest.KeepsRecordedTimes(t, open(t, url, onShared()))
+	})
+	t.Run("Tampering", func(t *testing.T) {
+		t.Parallel()
+		tamperForReal(t, url)
+	})
+}
+
+// onShared are options for a log of its own on a server that holds others.
+func onShared() kurrent.Options {
+	o := options()
+	o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
+	return o
+}
+
+func withPrefix(url, prefix string) string {
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	return url + separator + "streamPrefix=" + prefix
+}
+
+// tamperForReal does what an administrator can do to streams, and looks whether it is found.
+func tamperForReal(t *testing.T, url string) {
+	t.Helper()
+	admin := administrator(t, url)
+	limit := esdb.StreamMetadata{}
+	limit.SetMaxCount(1)
+	o := onShared()
+	_, err := admin.SetStreamMetadata(within(t), o.Prefix+"probe", esdb.AppendToStreamOptions{}, limit)
+	if err != nil {
+		t.Skipf("NOT TESTED: tampering. This server lets nobody set the metadata of a stream: %v", err)
+	}
+	for name, act := range map[string]func(stream string) error{
+		"it is cut to its last 1 events": func(stream string) error {
+			_, err := admin.SetStreamMetadata(within(t), stream, esdb.AppendToStreamOptions{}, limit)
+			return err
+		},
+		"it was deleted ($tb)": func(stream string) error {
+			_, err := admin.DeleteStream(within(t), stream, esdb.DeleteStreamOptions{})
+			return err
+		},
+		"it was deleted for ever": func(stream string) error {
+			_, err := admin.TombstoneStream(within(t), stream, esdb.TombstoneStreamOptions{})
+			return err
+		},
+	} {
+		o := onShared()
+		log := open(t, url, o)
+		mustAppend(t, log, batch("s", 0, 3))
+		if found := examine(t, log); len(found) != 0 {
+			t.Fatalf("before anything was done: %q", found)
+		}
+		if err := act(o.Prefix + "s"); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if found := examine(t, log); !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, name) }) {
+			t.Errorf("found %q, want that %s", found, name)
+		}
+		var fault error
+		for _, err := range open(t, url, o).ReadStream(within(t), "s", 0) {
+			fault = err
+		}
+		if !errors.Is(fault, eventstore.ErrCorrupt) {
+			t.Errorf("%s: reading ends with %v, want ErrCorrupt", name, fault)
+		}
+	}
+}
+
+// administrator is a client of the server beside the log.
+func administrator(t *testing.T, url string) *esdb.Client {
+	t.Helper()
+	config, err := esdb.ParseConnectionString(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// What is asked of a real server is asked of stand-ins for it here, in a child process, through that very variable: our
+// server, and one that differs as EventStoreDB does. TestConformance asks them for all that is left out here.
+func TestWhatIsAskedOfARealServerCanBeAsked(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(envReal) != "" {
+		t.Skip("this is that process, or a real server is asked")
+	}
+	const some = "^TestARealServer$/.*/^(Append|Contents|Subscribe|OutlivesItsHandle|HandlesSeeEachOther|ManyProcesses)$"
+	common := []string{"Conformance/Append/ManyWriters", "Conformance/Contents/AreKeptOnce", "Sharing/ManyProcesses", "Linearizability", "Times"}
+	for name, c := range map[string]struct {
+		url    string
+		skip   string
+		passes []string
+	}{
+		// Our server takes none of the engine's types but in the engine's streams, and no names of more than 200 bytes: with
+		// a prefix two tests ask for more.
+		"ours": {
+			newMemory(t).URL(), "^TestARealServer$/^Conformance$/^Append$/^(RefusesWhatIsInvalid|ComesBackAsItWas)$", common,
+		},
+		"like EventStoreDB": {esdbtest.StartFake(t).URL(), "^$", append(common, "Conformance/Append/ComesBackAsItWas", "Tampering")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			child := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.run="+some, "-test.skip="+c.skip)
+			child.Env = append(os.Environ(), envReal+"="+c.url)
+			out, err := child.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, passed := range c.passes {
+				if line := fmt.Sprintf("--- PASS: TestARealServer/%s (", passed); !strings.Contains(string(out), line) {
+					t.Errorf("%s did not pass:\n%s", passed, out)
+				}
+			}
+		})
+	}
+}

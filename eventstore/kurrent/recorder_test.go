@@ -1,0 +1,114 @@
+package kurrent_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/domaintest"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+)
+
+// recorder records on log, and waits for nothing.
+func recorder(t *testing.T, log eventstore.RecorderLog) *eventstore.Recorder {
+	t.Helper()
+	config := eventstore.DefaultRecorderConfig(time.Now, t.TempDir())
+	config.Tries, config.FirstWait, config.LongestWait = 3, time.Microsecond, 10*time.Microsecond
+	r, err := eventstore.NewRecorder(log, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func request() eventstore.Request {
+	return eventstore.Request{
+		Scan:       uuid.Must(uuid.NewV7()),
+		Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "demo"},
+		Actor:      "tester", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
+	}
+}
+
+func reading(context.Context, domain.State) (eventstore.Reading, error) {
+	return eventstore.Reading{Reader: domaintest.Stamp, Files: []domain.File{domaintest.Requirement("REQ-001", "")}}, nil
+}
+
+// types are those of the events of the log, in a line.
+func types(t *testing.T, log eventstore.Reader) string {
+	t.Helper()
+	var all []string
+	for _, r := range readAll(t, log) {
+		all = append(all, strings.TrimSuffix(r.Type, ".v1"))
+	}
+	return strings.Join(all, " ")
+}
+
+// A scan whose every answer was lost is in the log. Its failure must not be written behind it (I2), although an
+// EventStoreDB would take it: it knows an id again only where it is expected.
+func TestALostScanIsNotRecordedAsFailedToo(t *testing.T) {
+	t.Parallel()
+	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
+	log.Next(eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil))
+	out, err := recorder(t, log).Record(within(t), request(), reading)
+	if err != nil || out.Completed == nil || out.Failed != nil {
+		t.Errorf("outcome %+v, %v; want the completed scan that the log holds", out, err)
+	}
+	if got := types(t, log); got != "repository.registered artifact.parsed scan.completed" {
+		t.Errorf("the log holds %s", got)
+	}
+}
+
+// The same, when the failure was spooled and is recorded by a later run, behind the scans that came meanwhile.
+func TestASpooledFailureOfAScanThatLandedIsDropped(t *testing.T) {
+	t.Parallel()
+	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
+	down := eventstoretest.FailBefore(eventstore.ErrTransient)
+	log.Next(eventstoretest.LoseAnswer(nil), down, down, down, down, down, down)
+	r := recorder(t, log)
+	out, err := r.Record(within(t), request(), reading)
+	if err == nil || out.Spooled == "" {
+		t.Fatalf("outcome %+v, %v; want a spooled failure", out, err)
+	}
+	for range 40 { // more than a page
+		if _, err := r.Record(within(t), request(), reading); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := r.Drain(within(t)); n != 1 || err != nil {
+		t.Errorf("drained %d, %v", n, err)
+	}
+	if got := types(t, log); strings.Contains(got, "failed") || strings.Count(got, "scan.completed") != 41 {
+		t.Errorf("the log holds %s", got)
+	}
+}
+
+// An act that is recorded once more is found, wherever it stands.
+func TestAnActIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	log := open(t, esdbtest.StartFake(t).URL(), options())
+	r := recorder(t, log)
+	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Outcome: "succeeded", At: time.Now()}
+	first, err := r.Act(within(t), act)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := act
+	other.ID = uuid.Must(uuid.NewV7()).String()
+	if _, err := r.Act(within(t), other); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.Act(within(t), act); err != nil || again != first {
+		t.Errorf("again at %d, %v; want %d", again, err, first)
+	}
+	act.Outcome = "failed"
+	if _, err := r.Act(within(t), act); !errors.Is(err, eventstore.ErrIDReused) {
+		t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
+	}
+}

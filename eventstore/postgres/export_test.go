@@ -1,0 +1,32 @@
+package postgres
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Form returns what the schema at url is made of, as form.txt holds it.
+func Form(ctx context.Context, url, schema string) (text string, err error) {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all was answered
+	if _, err := conn.Exec(ctx, "SELECT set_config('search_path', quote_ident($1) || ', pg_temp', false)", schema); err != nil {
+		return "", err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		held, err := formOf(ctx, tx, schema)
+		var lines strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(held)) {
+			lines.WriteString(name + "\t" + held[name] + "\n")
+		}
+		text = lines.String()
+		return err
+	})
+	return text, err
+}

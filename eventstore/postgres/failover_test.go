@@ -1,0 +1,41 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+)
+
+// The primary is killed and its standby promoted while sixteen writers append, through an address that names both. The
+// primary waits for the standby, so that what was acknowledged is on both: it is there once and whole afterwards, where it
+// was said to be, and a subscription goes on as if nothing had happened.
+func TestAppendsSurviveAFailover(t *testing.T) {
+	t.Parallel()
+	const writers = 16
+	primary := pgtest.NewCluster(t)
+	standby := primary.Standby(t)
+	where := pgtest.URLOf("postgres", primary, standby)
+	up(t, where)
+	log := open(t, where)
+	said := &promised{kept: make(chan struct{})}
+	ctx, stop := context.WithCancel(within(t))
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), said) })
+	}
+	heard := follow(ctx, t, log)
+	said.await(ctx, t, 10*writers)
+	primary.Kill()
+	before := said.acknowledged()
+	standby.Promote(t)
+	said.await(ctx, t, 10*writers)
+	stop()
+	running.Wait()
+	if n := said.check(t, open(t, standby.URL("postgres"))); n < before+9*writers || before < 10*writers {
+		t.Errorf("%d batches were acknowledged, %d of them before the failover", n, before)
+	}
+	checkHeard(t, <-heard)
+}
