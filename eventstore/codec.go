@@ -55,7 +55,7 @@ func stored(name string) (codec, bool) {
 	case TypeRepositoryRetired:
 		return codec{decode: decodeAs[domain.RepositoryRetired]}, true
 	case TypeArtifactParsed:
-		return codec{decode: decodeAs[domain.ArtifactParsed]}, true
+		return codec{decode: decodeParsed}, true
 	case TypeArtifactRejected:
 		return codec{decode: decodeAs[domain.ArtifactRejected]}, true
 	case TypeArtifactRemoved:

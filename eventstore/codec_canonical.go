@@ -9,14 +9,17 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// canonical returns e with every time in the zone in which it is stored and read, so that neither the stored bytes nor
-// what a projection makes of them depend on the zone of a machine (I6). It changes nothing that e points to.
-func canonical(e domain.Event) domain.Event {
-	switch e := e.(type) {
+// canonical returns event with every time in the zone in which it is stored and read, so that neither the stored bytes nor
+// what a projection makes of them depend on the zone of a machine (I6). It changes nothing that event points to.
+func canonical(event domain.Event) domain.Event {
+	switch e := event.(type) {
 	case domain.RepositoryRetired:
 		e.RetiredAt = e.RetiredAt.UTC()
 		return e
 	case domain.ArtifactParsed:
+		if e.Evidence == nil {
+			return event // no times, and not worth a copy
+		}
 		e.Evidence = canonicalEvidence(e.Evidence)
 		return e
 	case domain.ScanCompleted:
@@ -29,9 +32,9 @@ func canonical(e domain.Event) domain.Event {
 		e.At = e.At.UTC()
 		return e
 	case domain.RepositoryRegistered, domain.ArtifactRejected, domain.ArtifactRemoved, domain.RejectionCleared:
-		return e // no times
+		return event // no times
 	}
-	return e
+	return event
 }
 
 func canonicalEvidence(e *domain.Evidence) *domain.Evidence {

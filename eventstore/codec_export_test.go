@@ -12,3 +12,9 @@ func DecodeThrough(r Record, next map[string]string, upcast func(data []byte) ([
 		return stored(name)
 	})
 }
+
+// ParsedFromPlain is what Decode tries first on an ArtifactParsed.
+func ParsedFromPlain(data []byte) (domain.ArtifactParsed, bool) { return parsedFromPlain(data) }
+
+// ParsedFromJSON is what it leaves the rest to.
+func ParsedFromJSON(data []byte) (domain.Event, error) { return decodeAs[domain.ArtifactParsed](data) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -245,21 +246,26 @@ func (w *work) detail() string {
 // compare takes the digests of the new build, at the position of the active one if it can be, so that the two can be
 // compared: what the old tables showed is a fact for the audit trail. A comparison that cannot be made is no failure.
 func (r *Runner) compare(ctx context.Context, w *work) error {
+	var now digested
+	var failure error
+	var both sync.WaitGroup
+	both.Go(func() { now, failure = r.digest(ctx, w.lease.Ref, w.projection) })
 	old, err := r.shown(ctx, w)
+	both.Wait()
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
-		w.report.Unreadable = err.Error() // tables that are damaged are what a rebuild is for
+		old, w.report.Unreadable = digested{}, err.Error() // tables that are damaged are what a rebuild is for
 	}
 	if at := old.at.Position; w.err == nil && at > w.checkpoint.Position && w.replace == nil {
 		if err := errors.Join(r.bring(ctx, []*target{w.target}, at), w.err); err != nil {
 			return err
 		}
+		now, failure = r.digest(ctx, w.lease.Ref, w.projection) // it was taken too early
 	}
-	now, err := r.digest(ctx, w.lease.Ref, w.projection)
-	if err != nil {
-		return err
+	if failure != nil {
+		return failure
 	}
 	w.report.Checkpoint, w.report.Digests = now.at, now.tables
 	if old.at != now.at {

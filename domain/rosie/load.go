@@ -18,7 +18,7 @@ import (
 // loaded is one file of the tree, before and after it was read.
 type loaded struct {
 	entry  entry
-	size   int64
+	size   int64  // unsized until stat
 	blob   string // git blob id; "" when the file system does not tell and the file was not read
 	sha256 string // "" when it was not read
 	data   []byte // nil when it was not read
@@ -41,18 +41,41 @@ var ErrDamaged = errors.New("the object store is damaged")
 
 var blobID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
 
-// stat asks for size and blob id, and reads nothing.
-func stat(e entry) (*loaded, error) {
-	info, err := e.Info()
-	if err != nil {
-		return nil, fmt.Errorf("stat: %w", err)
+// name asks for the blob id alone, where the listing tells it: the size may cost as much as reading.
+func name(e entry) (*loaded, error) {
+	if blob := told(e.DirEntry); blob != "" {
+		return &loaded{entry: e, size: unsized, blob: blob}, nil
 	}
-	f := &loaded{entry: e, size: info.Size()}
-	if told, ok := info.Sys().(interface{ BlobID() string }); ok && blobID.MatchString(told.BlobID()) {
-		f.blob = told.BlobID()
-	}
-	return f, nil
+	f := &loaded{entry: e, size: unsized}
+	return f, f.stat()
 }
+
+// stat asks for size and blob id, unless they are known, and reads nothing.
+func (f *loaded) stat() error {
+	if f.size != unsized {
+		return nil
+	}
+	info, err := f.entry.Info()
+	if err != nil {
+		return fmt.Errorf("stat: %w", err)
+	}
+	f.size = info.Size()
+	if f.blob == "" {
+		f.blob = told(info.Sys())
+	}
+	return nil
+}
+
+// told is the blob id that from tells, "" for none.
+func told(from any) string {
+	if teller, ok := from.(interface{ BlobID() string }); ok && blobID.MatchString(teller.BlobID()) {
+		return teller.BlobID()
+	}
+	return ""
+}
+
+// unsized is the size of a file that was not asked for it.
+const unsized = -1
 
 // load reads the file, at most one byte more than the limit. A file that turns out larger than it said stays unread.
 func (r *reader) load(f *loaded) error {
@@ -104,7 +127,7 @@ func (r *reader) keep(f *loaded) {
 // pack loads a package directory, unless it is known.
 func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 	slices.SortFunc(u.files, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	files, named, err := statAll(u)
+	files, named, err := nameAll(u)
 	if err != nil {
 		return file, nil, err
 	}
@@ -118,6 +141,9 @@ func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 		return file, nil, nil
 	}
 	for _, f := range files {
+		if err := f.stat(); err != nil {
+			return file, nil, err
+		}
 		if f.size > r.opts.Limits.File {
 			continue
 		}
@@ -144,11 +170,11 @@ func parseDirectory(u *unit, members []*member, opts *Options) parsing {
 	}
 }
 
-// statAll asks for all files of a package, and whether each told its blob id.
-func statAll(u *unit) (files []*loaded, named bool, err error) {
+// nameAll asks for all files of a package, and whether each told its blob id.
+func nameAll(u *unit) (files []*loaded, named bool, err error) {
 	named = true
 	for _, e := range u.files {
-		f, err := stat(e)
+		f, err := name(e)
 		if err != nil {
 			return nil, false, err
 		}

@@ -58,9 +58,9 @@ type Content struct {
 // files as rejections, oddities as findings, and what must fail the scan as faults. After a fault of a limit, Files and
 // Contents are empty.
 //
-// A file's FileInfo may tell its git blob id: when Sys returns a value with a method BlobID() string, a known unit is
-// not read at all, and a unit whose bytes have another id is an error, since then the store is damaged. For files on
-// disk, use the FS of an os.Root, which does not follow links out of the repository.
+// A file may tell its git blob id: when its DirEntry, or what Sys of its FileInfo returns, has a method BlobID() string, a
+// known unit is not read at all (nor asked for its size, if its DirEntry told), and a unit whose bytes have another id is
+// an error, since then the store is damaged. For files on disk, use the FS of an os.Root, which does not follow links out of the repository.
 //
 // Read keeps nothing between calls and is safe for concurrent use. The Tree belongs to the caller.
 func Read(ctx context.Context, fsys fs.FS, options Options) (Tree, error) {
@@ -217,13 +217,16 @@ func (r *reader) unit(u *unit) (domain.File, parsing, error) {
 	if u.kind == domain.KindEvidencePackage {
 		return r.pack(u, file)
 	}
-	f, err := stat(u.files[0])
+	f, err := name(u.files[0])
 	if err != nil {
 		return file, nil, err
 	}
 	if file.Blob = f.name(); f.blob != "" && r.known(file) {
 		file.Unchanged = true
 		return file, nil, nil
+	}
+	if err := f.stat(); err != nil {
+		return file, nil, err
 	}
 	if f.size <= r.opts.Limits.File {
 		if err := r.load(f); err != nil {

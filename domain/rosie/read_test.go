@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	slashpath "path"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,69 @@ func held(tree rosie.Tree) func(path, blob, stamp string) bool {
 		all[f.Path+" "+f.Blob+" "+f.Stamp] = true
 	}
 	return func(path, blob, stamp string) bool { return all[path+" "+blob+" "+stamp] }
+}
+
+// listing tells blob ids when it lists, and cannot tell a size.
+type listing struct{ *named }
+
+func (l listing) Open(name string) (fs.File, error) {
+	file, err := l.named.Open(name)
+	if dir, ok := file.(fs.ReadDirFile); ok && err == nil {
+		file = folder{ReadDirFile: dir, path: name, in: l.named}
+	}
+	return file, err
+}
+
+type folder struct {
+	fs.ReadDirFile
+	path string
+	in   *named
+}
+
+func (f folder) ReadDir(n int) ([]fs.DirEntry, error) {
+	entries, err := f.ReadDirFile.ReadDir(n)
+	for i, e := range entries {
+		if !e.IsDir() {
+			entries[i] = listed{DirEntry: e, path: slashpath.Join(f.path, e.Name()), in: f.in}
+		}
+	}
+	return entries, err
+}
+
+type listed struct {
+	fs.DirEntry
+	path string
+	in   *named
+}
+
+func (e listed) BlobID() string { return blob(string(e.in.MapFS[e.path].Data)) }
+
+func (e listed) Info() (fs.FileInfo, error) {
+	return nil, errors.New("asked for the size of " + e.path)
+}
+
+// A file of which the listing tells that it is known costs no more than that.
+func TestKnownUnitsAreNotEvenAskedForTheirSize(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	repository := placed(s.pack(t, spec))
+	repository[jwsPath] = s.sign(t, evidencePayload(spec))
+	repository[reqPath] = "---\ngxp_id: REQ-001\n---\n"
+	options := s.options()
+	first, err := rosie.Read(t.Context(), newNamed(repository), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Known = held(first)
+	second, err := rosie.Read(t.Context(), listing{newNamed(repository)}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range second.Files {
+		if !f.Unchanged || f.Blob != first.Files[i].Blob {
+			t.Errorf("%s: unchanged is %t, blob %s, want %s", f.Path, f.Unchanged, f.Blob, first.Files[i].Blob)
+		}
+	}
 }
 
 // A file whose blob is told and known is not even opened; one that changed is, alone.

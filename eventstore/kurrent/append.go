@@ -97,7 +97,9 @@ func (l *Log) send(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEv
 	if err != nil {
 		return err
 	}
-	return l.write(ctx, l.names.stream(b.Stream), b.Expected, events)
+	err = l.write(ctx, l.names.stream(b.Stream), b.Expected, events)
+	l.learn(b, err == nil)
+	return err
 }
 
 // claim does for a server that looks at the revision alone what others do themselves: it refuses ids that stand in the

@@ -49,16 +49,24 @@ func TestExamineFindsWhatAnAdministratorDid(t *testing.T) {
 		"a limit of events":  {func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$maxCount":1}`) }, []string{`guard stream "mine-s": it is cut to its last 1 events`}},
 		"a limit of age":     {func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$maxAge":60}`) }, []string{`guard stream "mine-s": what is older than 60 seconds`}},
 		"a truncated stream": {func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$tb":2}`) }, []string{`guard stream "mine-s": what is before its revision 2`}},
-		"a deleted stream": {func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$tb":9223372036854775807}`) },
-			[]string{`guard stream "mine-s": it was deleted ($tb)`}},
+		"a deleted stream": {
+			func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$tb":9223372036854775807}`) },
+			[]string{`guard stream "mine-s": it was deleted ($tb)`},
+		},
 		"a tombstoned stream": {func(f *esdbtest.Fake) { f.Bury("mine-t") }, []string{`guard stream "mine-t": it was deleted for ever`}},
-		"access rules": {func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$acl":{"$w":"$all"}}`) },
-			[]string{`guard stream "mine-s": it has access rules of its own: {"$w":"$all"}`}},
+		"access rules": {
+			func(f *esdbtest.Fake) { f.Settings("mine-s", `{"$acl":{"$w":"$all"}}`) },
+			[]string{`guard stream "mine-s": it has access rules of its own: {"$w":"$all"}`},
+		},
 		"settings that cannot be read": {func(f *esdbtest.Fake) { f.Settings("mine-s", `{`) }, []string{`guard stream "mine-s": it has settings that cannot be read`}},
-		"a content that is cut": {func(f *esdbtest.Fake) { f.Settings("mine-content-"+kept, `{"$maxAge":1}`) },
-			[]string{`guard stream "mine-content-` + kept + `": what is older than 1 seconds`}},
-		"the log's own stream": {func(f *esdbtest.Fake) { f.Settings("mine-gxpledger-log", `{"$maxCount":5}`) },
-			[]string{`guard stream "mine-gxpledger-log": it is cut to its last 5 events`}},
+		"a content that is cut": {
+			func(f *esdbtest.Fake) { f.Settings("mine-content-"+kept, `{"$maxAge":1}`) },
+			[]string{`guard stream "mine-content-` + kept + `": what is older than 1 seconds`},
+		},
+		"the log's own stream": {
+			func(f *esdbtest.Fake) { f.Settings("mine-gxpledger-log", `{"$maxCount":5}`) },
+			[]string{`guard stream "mine-gxpledger-log": it is cut to its last 5 events`},
+		},
 		"several": {func(f *esdbtest.Fake) {
 			f.Settings("mine-t", `{"$maxCount":1,"$maxAge":2}`)
 			f.Settings("mine-s", `{"$tb":1}`)

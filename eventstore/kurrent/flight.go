@@ -45,9 +45,7 @@ func (f flight[T]) yield(ctx context.Context) iter.Seq2[T, error] {
 		for {
 			message, err := f.next(caller, out, timer.C)
 			if errors.Is(err, errLanded) {
-				f.awaitDeadline(caller, *fault)
-				err = translate(caller, *fault)
-				if err == nil {
+				if err = f.outcome(caller, *fault); err == nil {
 					return
 				}
 			}
@@ -78,32 +76,58 @@ func (f flight[T]) next(caller context.Context, out <-chan T, late <-chan time.T
 	case <-f.clients.closed:
 		return zero, eventstore.ErrClosed
 	case <-late:
-		return zero, f.late()
+		return zero, f.timedOut()
 	}
 }
 
-// awaitDeadline waits for the end of ctx if err says that a deadline has passed: the server may see that a moment before
-// this process does.
-func (f flight[T]) awaitDeadline(ctx context.Context, err error) {
-	if _, ok := ctx.Deadline(); !ok || !expired(err) {
-		return
+// outcome is the error of a flight that is over, nil if it did all that it was to do.
+func (f flight[T]) outcome(caller context.Context, fault error) error {
+	if fault != nil {
+		err := translate(caller, fault)
+		if errors.Is(err, eventstore.ErrTransient) {
+			err = late(caller, err)
+		}
+		return err
 	}
-	moment := time.NewTimer(50 * time.Millisecond)
+	select {
+	case <-f.clients.closed: // it may have ended for that
+		return eventstore.ErrClosed
+	default:
+	}
+	if caller.Err() != nil {
+		return context.Cause(caller)
+	}
+	return nil
+}
+
+// aMoment is how much earlier than this process a server may see that the deadline of a call has passed.
+const aMoment = 50 * time.Millisecond
+
+// late returns the error of ctx in place of err if the deadline of ctx has passed: the client and the server may see that
+// before the timer of ctx does, and say all kinds of things then.
+func late(ctx context.Context, err error) error {
+	deadline, ok := ctx.Deadline()
+	if !ok || time.Until(deadline) > aMoment { //nolint:forbidigo // by the clock that ctx goes by
+		return err
+	}
+	moment := time.NewTimer(aMoment)
 	defer moment.Stop()
 	select {
 	case <-ctx.Done():
+		return context.Cause(ctx)
 	case <-moment.C:
+		return context.DeadlineExceeded
 	}
 }
 
-// late is the error of a server that did not answer.
-func (f flight[T]) late() error {
+// timedOut is the error of a server that did not answer.
+func (f flight[T]) timedOut() error {
 	return fmt.Errorf("%w within %s", eventstore.ErrTransient, f.timeout)
 }
 
 // start begins the flight. Once out is closed, fault is its error.
 func (f flight[T]) start(ctx context.Context) (out <-chan T, fault *error, err error) {
-	boarding, cancel := context.WithTimeoutCause(ctx, f.timeout, f.late())
+	boarding, cancel := context.WithTimeoutCause(ctx, f.timeout, f.timedOut())
 	defer cancel()
 	g, err := f.clients.board(boarding)
 	if err != nil {

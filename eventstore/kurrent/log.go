@@ -22,6 +22,7 @@ type Log struct {
 	clients   *clients
 	guard     guard
 	contents  knownContents
+	newest    newestIDs
 	snapshots snapshots
 	closing   sync.Once // closes clients
 	readOnly  bool
@@ -84,6 +85,7 @@ func open(ctx context.Context, connection string, options Options, identify func
 	l := &Log{
 		options: options, names: names{prefix: options.Prefix}, clients: newClients(said.client, options.MaxCalls),
 		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}},
+		newest: newestIDs{streams: map[string]newest{}},
 	}
 	l.turns = newTurns(l.clients.closed)
 	if l.id, err = identify(l, ctx); err != nil {

@@ -121,14 +121,6 @@ func meaningOfStatus(err error) error {
 	return nil
 }
 
-// expired reports whether err says that the deadline of a call has passed.
-func expired(err error) bool {
-	if client, ok := errors.AsType[*esdb.Error](err); ok {
-		err = client.Err()
-	}
-	return status.Code(err) == codes.DeadlineExceeded
-}
-
 // lost reports whether err says that a client is of no more use: it died, or its server went away.
 func lost(err error) bool {
 	if errors.Is(err, errPanicked) {

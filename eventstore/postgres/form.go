@@ -21,7 +21,8 @@ var form string
 // vacuuming, tablespaces and comments.
 const formQuery = `
 WITH ns AS (SELECT oid, nspowner FROM pg_namespace WHERE nspname = $1),
-rel AS (SELECT c.*, ns.nspowner FROM pg_class AS c JOIN ns ON c.relnamespace = ns.oid)
+rel AS (SELECT c.oid, relname, relkind, relpersistence, relrowsecurity, relforcerowsecurity, relowner, nspowner
+          FROM pg_class AS c JOIN ns ON c.relnamespace = ns.oid)
 SELECT concat(CASE relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation' END, ' ', relname),
        concat(CASE relpersistence WHEN 'p' THEN 'permanent' WHEN 'u' THEN 'unlogged' ELSE 'temporary' END,
               CASE WHEN relrowsecurity OR relforcerowsecurity THEN ', row security' END,

@@ -11,7 +11,7 @@ import (
 // given are the rights that others than the owner were given: the role, "" for everybody, the right, and on what.
 const given = `
 WITH ns AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = $1),
-rel AS (SELECT c.* FROM pg_class AS c JOIN ns ON c.relnamespace = ns.oid WHERE relkind IN ('r', 'v')),
+rel AS (SELECT c.oid, relname, relowner, relacl FROM pg_class AS c JOIN ns ON c.relnamespace = ns.oid WHERE relkind IN ('r', 'v')),
 acl AS (
 	SELECT 'table ' || relname AS what, relowner AS owner, a.grantee, a.privilege_type FROM rel, aclexplode(relacl) AS a
 	UNION ALL

@@ -173,8 +173,9 @@ func (l *Log) prepareToWrite(ctx context.Context) error {
 		return err
 	}
 	var err error
-	// The page size counts for a new file only. The automatic checkpoint would run inside some append's commit.
-	if l.writers, err = connect(l.path, l.options, "mode=rw", "_pragma=page_size("+strconv.Itoa(pageSize)+")", "_pragma=journal_mode(WAL)",
+	// The page size counts for a new file only, and until the journal mode is set: the driver sets _pragma values in the
+	// order of their names, and _journal_mode behind them. The automatic checkpoint would run inside some append's commit.
+	if l.writers, err = connect(l.path, l.options, "mode=rw", "_pragma=page_size("+strconv.Itoa(pageSize)+")", "_journal_mode=WAL",
 		"_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(0)", "_pragma=journal_size_limit(67108864)"); err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package sqlite_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +31,28 @@ func TestOpenMakesAFileForItsOwner(t *testing.T) {
 	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode != 0o600 {
 		t.Errorf("the file has the mode %o, want 600", mode)
+	}
+}
+
+// Whoever sets them in an order that SQLite does not heed gets pages of 4 KiB, without a word.
+func TestANewLogHasLargePages(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.db")
+	open(t, path)
+	head := make([]byte, 20)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if _, err := io.ReadFull(file, head); err != nil {
+		t.Fatal(err)
+	}
+	if size := binary.BigEndian.Uint16(head[16:]); size != 16<<10 {
+		t.Errorf("pages have %d bytes, want 16 KiB", size)
+	}
+	if head[18] != 2 || head[19] != 2 {
+		t.Errorf("the file is of the versions %d and %d, want 2 and 2: WAL mode", head[18], head[19])
 	}
 }
 

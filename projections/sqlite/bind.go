@@ -9,9 +9,15 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// bind turns a value of column c into what SQLite stores. A value that does not fit the column is refused: SQLite's own
+// binder turns values into what SQLite stores.
+type binder struct {
+	at   time.Time // the last one, which the rows of a batch share
+	text driver.Value
+}
+
+// bind returns what SQLite stores for a value of column c. A value that does not fit the column is refused: SQLite's own
 // checks would let some of them through in another form.
-func bind(c projections.Column, value any) (driver.Value, error) {
+func (b *binder) bind(c projections.Column, value any) (driver.Value, error) {
 	if err := c.Check(value); err != nil {
 		return nil, err
 	}
@@ -21,13 +27,13 @@ func bind(c projections.Column, value any) (driver.Value, error) {
 	case bool:
 		return bit(v), nil
 	case time.Time:
-		return stamp(v), nil
+		return b.timestamp(v), nil
 	case json.RawMessage:
 		return string(v), nil
 	case []byte:
 		return string(v), nil
 	default:
-		return value, nil
+		return value, nil // without boxing the text anew
 	}
 }
 
@@ -37,6 +43,13 @@ func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itsel
 		return 1
 	}
 	return 0
+}
+
+func (b *binder) timestamp(t time.Time) driver.Value {
+	if b.text == nil || !t.Equal(b.at) {
+		b.at, b.text = t, stamp(t)
+	}
+	return b.text
 }
 
 // column turns what SQLite returned for column c back into a value of its type.

@@ -9,8 +9,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// FinishBuild implements [projections.Builder]. Each index is a transaction of its own, so that a live projection can
-// write in between; each prolongs the lease.
+// FinishBuild implements [projections.Builder]. It works in steps, so that a live projection can write in between; each
+// prolongs the lease.
 func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	err := db.finishBuild(ctx, lease, p)
 	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins anew
@@ -21,15 +21,25 @@ func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projec
 }
 
 func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
-	for _, t := range p.Tables {
-		for _, query := range finishing(t, lease.Number) {
-			err := db.step(ctx, lease, func(_ context.Context, tx *sql.Conn) error {
-				_, err := tx.ExecContext(ctx, query) // ctx, so that a long one can be cancelled
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("table %s: %w", t.Name, err)
+	var steps [][]string
+	err := db.step(ctx, lease, func(inside context.Context, tx *sql.Conn) (err error) {
+		steps, err = finishingSteps(inside, tx, p, lease.Number)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, queries := range steps {
+		err := db.step(ctx, lease, func(_ context.Context, tx *sql.Conn) error {
+			for _, query := range queries {
+				if _, err := tx.ExecContext(ctx, query); err != nil { // ctx, so that a long one can be cancelled
+					return fmt.Errorf("%s: %w", query, err)
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return db.step(ctx, lease, func(inside context.Context, tx *sql.Conn) error {
@@ -42,6 +52,30 @@ func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projec
 			lease.Projection, lease.Number)
 		return err
 	})
+}
+
+// stepRows is how many rows one step of finishing may go over before others get their turn: about 20 ms. A larger table
+// takes a step for each of its indexes; the many small ones of a first scan share one.
+const stepRows = 20_000
+
+// finishingSteps returns the statements that finish a build, those of one transaction each together.
+func finishingSteps(ctx context.Context, q queries, p projections.Projection, build int) ([][]string, error) {
+	var steps [][]string
+	room := int64(0) // what is left of stepRows in the last step
+	for _, t := range p.Tables {
+		var last int64
+		err := q.QueryRowContext(ctx, "SELECT coalesce(max(rowid), 0) FROM "+quote(physical(t.Name, build))).Scan(&last)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.Name, err)
+		}
+		for _, query := range finishing(t, build) {
+			if room -= last; room < 0 || len(steps) == 0 {
+				steps, room = append(steps, nil), stepRows-last
+			}
+			steps[len(steps)-1] = append(steps[len(steps)-1], query)
+		}
+	}
+	return steps, nil
 }
 
 func finishing(t projections.Table, build int) []string {

@@ -167,9 +167,11 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
 	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
-		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON")))
+		// What a statement would take back is kept in memory: it is a few pages, and a file would cost a write for each.
+		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON"), pragma("temp_store", "MEMORY")))
 	}
 	if err == nil {
+		// Here it must be files: indexes are sorted in them, whatever their size.
 		db.bulk, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
 	}
 	if err != nil {
@@ -214,15 +216,21 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
+// pageSize is that of a new file: filling tables touches fewer and larger pages than with SQLite's default of 4 KiB.
+const pageSize = "_pragma=page_size(16384)"
+
 // mode is the settings of a file: one list for connections that write, one for those that read.
 type mode struct{ writer, reader string }
 
 // The write lock is asked for in short tries (busy_timeout), so that a cancelled context is noticed and so that a writer
 // that comes back finds the gap between two pages of a rebuild in another process.
+//
+// The size of a page counts for a new file only, and until the journal mode is set. The driver sets _pragma values in the
+// order of their names, and _journal_mode behind them.
 func durable() mode {
 	return mode{
-		writer: "_pragma=page_size(8192)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(50)" +
-			"&_pragma=cache_size(-32768)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)&_dqs=0",
+		writer: pageSize + "&_journal_mode=WAL&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(50)" +
+			"&_pragma=cache_size(-32768)&_pragma=wal_autocheckpoint(2000)&_pragma=journal_size_limit(67108864)&_dqs=0",
 		reader: readOnly(),
 	}
 }
@@ -230,7 +238,7 @@ func durable() mode {
 // A scratch file is written by one process, once, and read by it alone.
 func scratch() mode {
 	return mode{
-		writer: "_pragma=page_size(8192)&_pragma=journal_mode(MEMORY)&_pragma=synchronous(OFF)&_pragma=busy_timeout(50)" +
+		writer: pageSize + "&_journal_mode=MEMORY&_pragma=synchronous(OFF)&_pragma=busy_timeout(50)" +
 			"&_pragma=cache_size(-32768)&_dqs=0",
 		reader: readOnly(),
 	}

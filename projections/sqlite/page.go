@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -21,25 +20,27 @@ type plan struct {
 // tablePlan is how the rows of one table are written.
 type tablePlan struct {
 	table   projections.Table
-	columns map[string]projections.Column
 	insert  string
 	upsert  string
-	updates map[string]string // by the columns that are set
-	deletes []string          // by the length of the prefix, less one
+	updates []updatePlan // one for each set of columns that was ever set: a handful
+	deletes []string     // by the length of the prefix, less one
 	// keyed reports that the index over the key exists. A table that is being filled has none until an operation must
 	// find a row by its key. REQUIRES: the turn.
 	keyed bool
+}
+
+// updatePlan is how a set of columns is updated.
+type updatePlan struct {
+	set     []string
+	columns []projections.Column
+	query   string
 }
 
 func newPlan(build int, tables []projections.Table, keyed bool) *plan { //revive:disable-line:flag-parameter // the state of a fresh build, not a switch
 	p := &plan{build: build, tables: make(map[string]*tablePlan, len(tables))}
 	for _, t := range tables {
 		tp := &tablePlan{
-			table: t, insert: insertSQL(t, build), upsert: upsertSQL(t, build),
-			columns: map[string]projections.Column{}, updates: map[string]string{}, keyed: keyed || rowidKey(t),
-		}
-		for _, c := range t.Columns {
-			tp.columns[c.Name] = c
+			table: t, insert: insertSQL(t, build), upsert: upsertSQL(t, build), keyed: keyed || rowidKey(t),
 		}
 		for n := range t.Key {
 			tp.deletes = append(tp.deletes, deleteSQL(t, build, n+1))
@@ -158,6 +159,7 @@ type applier struct {
 	w    *writer
 	conn driver.ConnPrepareContext
 	plan *plan
+	binder
 	args []driver.NamedValue // reused
 }
 
@@ -224,7 +226,7 @@ func (a *applier) statement(t *tablePlan, op projections.Op) (string, error) {
 		if len(op.Row) != len(t.table.Columns) {
 			return "", fmt.Errorf("%w: a row of %d values for %d columns", errShape, len(op.Row), len(t.table.Columns))
 		}
-		if err := a.bind(t.table.Columns, op.Row); err != nil {
+		if err := a.bindAll(t.table.Columns, op.Row); err != nil {
 			return "", err
 		}
 		if op.Kind == projections.OpUpsert {
@@ -237,7 +239,7 @@ func (a *applier) statement(t *tablePlan, op projections.Op) (string, error) {
 		if n := len(op.Key); n == 0 || n > len(t.table.Key) {
 			return "", fmt.Errorf("%w: a prefix of %d values for a key of %d", errShape, n, len(t.table.Key))
 		}
-		return t.deletes[len(op.Key)-1], a.bind(t.table.Columns[:len(op.Key)], op.Key)
+		return t.deletes[len(op.Key)-1], a.bindAll(t.table.Columns[:len(op.Key)], op.Key)
 	default:
 		return "", fmt.Errorf("%w: unknown kind %d", errShape, op.Kind)
 	}
@@ -247,32 +249,39 @@ func (a *applier) update(t *tablePlan, op projections.Op) (string, error) {
 	if len(op.Key) != len(t.table.Key) || len(op.Set) == 0 || len(op.Set) != len(op.To) {
 		return "", fmt.Errorf("%w: want the whole key and a value for each of the columns", errShape)
 	}
-	columns := make([]projections.Column, len(op.Set))
-	for i, name := range op.Set {
-		c, ok := t.columns[name]
-		if !ok || slices.Contains(t.table.Key, name) {
-			return "", fmt.Errorf("%w: column %q cannot be set", errShape, name)
-		}
-		columns[i] = c
-	}
-	if err := a.bind(columns, op.To); err != nil {
+	p, err := t.update(op.Set, a.plan.build)
+	if err != nil {
 		return "", err
 	}
-	if err := a.bind(t.table.Columns[:len(op.Key)], op.Key); err != nil {
+	if err := a.bindAll(p.columns, op.To); err != nil {
 		return "", err
 	}
-	set := strings.Join(op.Set, ",")
-	query, ok := t.updates[set]
-	if !ok {
-		query = updateSQL(t.table, a.plan.build, op.Set)
-		t.updates[set] = query
-	}
-	return query, nil
+	return p.query, a.bindAll(t.table.Columns[:len(op.Key)], op.Key)
 }
 
-func (a *applier) bind(columns []projections.Column, values []any) error {
+// update returns how the columns set are updated.
+func (t *tablePlan) update(set []string, build int) (updatePlan, error) {
+	for _, p := range t.updates {
+		if slices.Equal(p.set, set) {
+			return p, nil
+		}
+	}
+	p := updatePlan{set: slices.Clone(set), query: updateSQL(t.table, build, set)}
+	for _, name := range set {
+		i := slices.IndexFunc(t.table.Columns, func(c projections.Column) bool { return c.Name == name })
+		if i < len(t.table.Key) { // the key's columns come first
+			return updatePlan{}, fmt.Errorf("%w: column %q cannot be set", errShape, name)
+		}
+		p.columns = append(p.columns, t.table.Columns[i])
+	}
+	t.updates = append(t.updates, p)
+	return p, nil
+}
+
+// bindAll adds values of columns to the arguments.
+func (a *applier) bindAll(columns []projections.Column, values []any) error {
 	for i, value := range values {
-		bound, err := bind(columns[i], value)
+		bound, err := a.bind(columns[i], value)
 		if err != nil {
 			return err
 		}

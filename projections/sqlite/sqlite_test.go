@@ -80,6 +80,24 @@ func TestADamagedFileIsNamedAsSuch(t *testing.T) {
 	}
 }
 
+// Whoever sets them in an order that SQLite does not heed gets pages of 4 KiB, without a word.
+func TestNewTablesHaveLargePages(t *testing.T) {
+	t.Parallel()
+	durable, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tables.db"), sqlite.Options{Now: time.Now})
+	must(t, err)
+	scratch, err := sqlite.OpenScratch(t.Context(), t.TempDir(), sqlite.Options{Now: time.Now})
+	must(t, err)
+	for db, wantJournal := range map[*sqlite.DB]string{durable: "wal", scratch: "delete"} { // a reader knows no other than WAL
+		var size int
+		var journal string
+		must(t, db.Query().QueryRowContext(t.Context(), "SELECT page_size, journal_mode FROM pragma_page_size, pragma_journal_mode").Scan(&size, &journal))
+		if size != 16<<10 || journal != wantJournal {
+			t.Errorf("pages of %d bytes and the journal mode %s, want 16 KiB and %s", size, journal, wantJournal)
+		}
+		must(t, db.Close())
+	}
+}
+
 // Somebody who copies the one file when nobody uses it has everything.
 func TestAClosedDatabaseIsOneFile(t *testing.T) {
 	t.Parallel()

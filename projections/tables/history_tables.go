@@ -20,7 +20,8 @@ func versionsTable() projections.Table {
 		Columns: join(versionIdentityColumns(), versionContentColumns(), versionEndColumns()),
 		Key:     []string{"repository_id", "number", "version"},
 		Indexes: []projections.Index{
-			index("repository_id", "gxp_id"), index("repository_id", "path"), index("repository_id", "position"), index("scan_id"), index("ended_scan_id"),
+			index("repository_id", "gxp_id"), index("repository_id", "path"), index("repository_id", "position"),
+			index("repository_id", "moved_from"), index("scan_id"), index("ended_scan_id"),
 		},
 	}
 }

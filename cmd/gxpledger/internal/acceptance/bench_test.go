@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,37 @@ func BenchmarkRebuildAll(b *testing.B) {
 			b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(peakMiB(b), "peak-MiB")
 		})
+	}
+}
+
+// BenchmarkAsOf shows the past of a log: what was so when the last event but a few was recorded, found by its time, for
+// which every event before it is replayed. GXPLEDGER_BENCH_EVENTS=1000000 makes the log longer.
+func BenchmarkAsOf(b *testing.B) {
+	all := []int{10_000, 100_000}
+	if text := os.Getenv("GXPLEDGER_BENCH_EVENTS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all = []int{n}
+	}
+	for _, events := range sizes(all) {
+		c := newClient(b)
+		logOf(b, c.home, events)
+		when := fmt.Sprintf("pos:%d", events-1)
+		for _, command := range []string{"matrix", "audit --limit 1", "history REQ-0001", "replay"} {
+			b.Run(fmt.Sprintf("events=%d/%s", events, strings.Fields(command)[0]), func(b *testing.B) {
+				args := append(strings.Fields(command), "--as-of", when)
+				if command == "replay" {
+					args = []string{"replay", "--to", when, "--force", "--into", filepath.Join(b.TempDir(), "past.db")}
+				}
+				for b.Loop() {
+					c.run(b, args...).wantCode(b, 0)
+				}
+				b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
+				b.ReportMetric(peakMiB(b), "peak-MiB")
+			})
+		}
 	}
 }
 

@@ -16,7 +16,12 @@ import (
 // openTables opens the tables of a home as any SQL tool would.
 func openTables(t *testing.T, home string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(home, "tables.db")+"?mode=ro")
+	return openTablesAt(t, filepath.Join(home, "tables.db"))
+}
+
+func openTablesAt(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,18 +137,21 @@ func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projectio
 
 // view is what a reading command looks at: the log, and one state of the tables, brought up to its head. Close it.
 //
-// A command that shows another point in time differs in nothing but this: openView is the place for it.
+// A command that shows another point in time differs in nothing but this: openViewAt makes the view of a past.
 type view struct {
-	log    eventstore.Log
-	tables tablesDB
-	runner *projections.Runner
-	query  *query.Reader // sees the same state in all its calls
-	tx     *sql.Tx
+	log     eventstore.Log
+	tables  tablesDB
+	dialect query.Dialect // how the tables want to be asked
+	runner  *projections.Runner
+	query   *query.Reader // sees the same state in all its calls
+	tx      *sql.Tx
+	past    *query.Shown // which past it is; nil for the present
+	needs   []string     // the projections whose tables are shown; nil for all
 }
 
 // openView opens what a scan has made. The log is only read. Tables that lag behind it are brought up to date, since a scan
 // may have been killed before it did that; others are only read too, so that a home that cannot be written can be shown.
-func (a *app) openView(ctx context.Context) (_ *view, err error) {
+func (a *app) openView(ctx context.Context, needs []string) (_ *view, err error) {
 	v, err := a.openStill(ctx, a.openLogToRead)
 	if err != nil {
 		return nil, err
@@ -158,14 +161,23 @@ func (a *app) openView(ctx context.Context) (_ *view, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	if err := a.bring(ctx, v.runner, 0, nil); err != nil {
+	v.needs = needs
+	if err := a.bring(ctx, v.runner, 0, needs); err != nil {
 		return nil, err
 	}
-	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return nil, err
 	}
-	v.query = query.NewReader(v.tx, a.dialect())
 	return v, nil
+}
+
+// begin makes all queries of the view see the same state.
+func (v *view) begin(ctx context.Context) (err error) {
+	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
+		return err
+	}
+	v.query = query.NewReader(v.tx, v.dialect)
+	return nil
 }
 
 func (v *view) close() error {

@@ -13,12 +13,14 @@ import (
 
 // auditDocument is the output of audit --json.
 type auditDocument struct {
+	pastDocument
 	Audit []query.Audit `json:"audit"`
 }
 
 type auditOptions struct {
 	app          *app
 	repository   repositoryFlag
+	asOf         asOfFlag
 	filter       query.AuditFilter
 	since, until string
 	outcome      *choice
@@ -44,6 +46,7 @@ func newAudit(a *app) *cobra.Command {
 		},
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.filter.Actor, "actor", "", "only acts of this `WHO`, exactly")
 	flags.StringVar(&o.filter.Action, "action", "", "only this `ACTION`, such as ARTIFACT_UPDATED")
@@ -89,7 +92,7 @@ func parseTime(flag, text string, days int) (time.Time, error) {
 }
 
 func (o *auditOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, auditTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -105,13 +108,13 @@ func (o *auditOptions) run(ctx context.Context) error {
 			}
 		}
 		if o.app.json {
-			return o.app.document(auditDocument{Audit: rows})
+			return o.app.document(auditDocument{v.document(), rows})
 		}
 		several, err := o.repository.several(ctx, v)
 		if err != nil {
 			return err
 		}
-		screen := o.app.screen()
+		screen := o.app.screenOf(v)
 		showAudit(screen, rows, several)
 		return screen.Err()
 	})

@@ -17,6 +17,7 @@ import (
 
 // contentDocument is the output of content --json.
 type contentDocument struct {
+	pastDocument
 	SHA256  string `json:"sha256"`
 	Size    int    `json:"size"`
 	Content []byte `json:"content"` // base64
@@ -25,6 +26,7 @@ type contentDocument struct {
 type contentOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
 	given      string
 	scan       int64
 	raw        bool
@@ -41,6 +43,7 @@ func newContent(a *app) *cobra.Command {
 			"unless --raw is given.",
 		Example: "  gxpledger content .gxp/requirements/REQ-001.md\n" +
 			"  gxpledger content .gxp/requirements/REQ-001.md --scan 1    as it was after scan 1\n" +
+			"  gxpledger content .gxp/requirements/REQ-001.md --as-of 2026-03-01\n" +
 			"  gxpledger content 3f0a1b2c > file",
 		Args: func(cmd *cobra.Command, args []string) error { return takes(cmd, args, 1, 1, "one SHA-256 or path") },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,6 +54,7 @@ func newContent(a *app) *cobra.Command {
 		},
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	flags := cmd.Flags()
 	flags.Int64Var(&o.scan, "scan", 0, "as the file was after scan `N` (default: after the last that completed)")
 	flags.BoolVar(&o.raw, "raw", false, "write to a terminal whatever the bytes are")
@@ -62,11 +66,14 @@ func (o *contentOptions) validate(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Changed("scan") && o.scan < 1 {
 		return usage("the flag --scan does not take %d: want the number of a scan, from 1; gxpledger scans lists them", o.scan)
 	}
+	if o.scan != 0 && !o.asOf.point.IsNow() {
+		return usage("--scan and --as-of exclude each other: --as-of scan:%d says the same as --scan %d", o.scan, o.scan)
+	}
 	return nil
 }
 
 func (o *contentOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		hash, err := o.find(ctx, v)
 		if err != nil {
 			return err
@@ -78,7 +85,7 @@ func (o *contentOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return o.write(hash, data)
+		return o.write(v, hash, data)
 	})
 }
 
@@ -185,13 +192,16 @@ func rejectedContent(ctx context.Context, log eventstore.Reader, at eventstore.P
 	return "", fmt.Errorf("position %d: %w", at, eventstore.ErrNotFound)
 }
 
-func (o *contentOptions) write(hash string, data []byte) error {
+func (o *contentOptions) write(v *view, hash string, data []byte) error {
 	if o.app.json {
-		return o.app.document(contentDocument{SHA256: hash, Size: len(data), Content: data})
+		return o.app.document(contentDocument{v.document(), hash, len(data), data})
 	}
 	const terminal = "bytes that could act on a terminal: write them to a file with > FILE, or add --raw"
 	if o.toTerminal() && !o.raw && !render.Harmless(data) {
 		return failed(nil, "the content %s holds %s", render.Short(hash), terminal)
+	}
+	if err := o.app.notePast(v); err != nil {
+		return err
 	}
 	if _, err := o.app.system.Stdout.Write(data); err != nil {
 		return fmt.Errorf("write content: %w", err)

@@ -14,21 +14,22 @@ import (
 type diffOptions struct {
 	app        *app
 	repository repositoryFlag
-	from, to   int64
+	from, to   query.Point
 }
 
 func newDiff(a *app) *cobra.Command {
 	o := &diffOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "diff scan:A scan:B",
-		Short: "Show what differs between two scans of a repository",
-		Long: "Compares the artifacts as scan A left them with those that scan B left: new, changed field by field, moved, removed,\n" +
-			"removed and added again, evidence signed anew or replaced, and links that broke or healed. A failed scan left\n" +
-			"everything as it was. The later scan may come first.",
+		Use:   "diff FROM TO",
+		Short: "Show what differs between two points in time of a repository",
+		Long: "Compares the artifacts of a repository as they were at two points in time: new, changed field by field, moved, removed,\n" +
+			"removed and added again, evidence signed anew or replaced, and links that broke or healed. FROM and TO are each a date,\n" +
+			"a time, pos:N, scan:N or commit:SHA. A failed scan left everything as it was. The later point may come first.",
 		Example: "  gxpledger diff scan:6 scan:7\n" +
-			"  gxpledger diff scan:1 scan:7 --repository product --json",
+			"  gxpledger diff 2026-02-01 2026-03-01\n" +
+			"  gxpledger diff commit:1e19594 scan:7 --repository product --json",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return takes(cmd, args, 2, 2, "two scans, scan:A and scan:B")
+			return takes(cmd, args, 2, 2, "two points in time, such as scan:A and scan:B")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(args); err != nil {
@@ -42,20 +43,31 @@ func newDiff(a *app) *cobra.Command {
 }
 
 func (o *diffOptions) validate(args []string) (err error) {
-	if o.from, err = parsePoint(args[0]); err != nil {
-		return err
+	if o.from, err = query.ParsePoint(args[0]); err != nil {
+		return asked(err)
 	}
-	o.to, err = parsePoint(args[1])
-	return err
+	o.to, err = query.ParsePoint(args[1])
+	return asked(err)
 }
 
 func (o *diffOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{needs: []string{artifactTables, historyTables}}, func(v *view) error {
 		repository, err := v.query.Find(ctx, o.repository.name)
 		if err != nil {
 			return err
 		}
-		diff, err := v.query.Diff(ctx, repository, o.from, o.to)
+		from, err := v.find(ctx, o.app, o.from, repository)
+		if err != nil {
+			return err
+		}
+		to, err := v.find(ctx, o.app, o.to, repository)
+		if err != nil {
+			return err
+		}
+		if err := v.reach(ctx, o.app, max(from.Position, to.Position)); err != nil {
+			return err
+		}
+		diff, err := v.query.Diff(ctx, repository, from, to)
 		if err != nil {
 			return err
 		}
@@ -70,31 +82,49 @@ func (o *diffOptions) run(ctx context.Context) error {
 
 func showDiff(screen *render.Screen, d query.Diff) {
 	field(screen, "Repository", "%s", render.Strong.Of(d.Repository))
-	field(screen, "From", "%s", scanLine(d.From))
-	field(screen, "To", "%s", scanLine(d.To))
+	field(screen, "From", "%s", endLine(d.FromPoint, d.From))
+	field(screen, "To", "%s", endLine(d.ToPoint, d.To))
 	screen.Blank()
 	if len(d.Artifacts) == 0 && len(d.Links) == 0 {
 		screen.Line("Nothing differs.")
 		return
 	}
-	counts := map[string]int{}
-	for _, a := range d.Artifacts {
-		counts[a.What]++
-		showArtifactDiff(screen, a)
-	}
-	for _, l := range d.Links {
-		counts[l.What]++
-		screen.Line("%s link %s of %s %s to %s%s", linkMark(l.What), l.Edge, strings.ReplaceAll(l.Kind, "_", " "), nameOf(l), l.Target, linkChange(l))
-	}
+	summary := showDifferences(screen, "", d.Artifacts, d.Links)
 	screen.Blank()
-	screen.Line("%s", render.Faint.Of(diffSummary(counts)))
+	screen.Line("%s", render.Faint.Of(summary))
+}
+
+// showDifferences lists what happened to artifacts and links, and returns the summary.
+func showDifferences(screen *render.Screen, indent string, artifacts []query.ArtifactDiff, links []query.LinkDiff) string {
+	counts := map[string]int{}
+	for _, a := range artifacts {
+		counts[a.What]++
+		showArtifactDiff(screen, indent, a)
+	}
+	for _, l := range links {
+		counts[l.What]++
+		screen.Line(indent+"%s link %s of %s %s to %s%s", linkMark(l.What), l.Edge, strings.ReplaceAll(l.Kind, "_", " "), nameOf(l), l.Target, linkChange(l))
+	}
+	return diffSummary(counts)
+}
+
+// endLine says which tree is at one end of a diff. A scan that was named is enough.
+func endLine(p query.Place, s *query.Scan) string {
+	tree := "before the first scan"
+	if s != nil {
+		tree = scanLine(*s)
+		if p.Given == fmt.Sprintf("scan:%d", s.Number) {
+			return tree
+		}
+	}
+	return fmt.Sprintf("%s, position %d: %s", p.Given, p.Position, tree)
 }
 
 func scanLine(s query.Scan) string {
 	return fmt.Sprintf("scan %d, %s at %s: %s", s.Number, s.Outcome, render.Time(s.RecordedAt), revision(s.Claims))
 }
 
-func showArtifactDiff(screen *render.Screen, a query.ArtifactDiff) {
+func showArtifactDiff(screen *render.Screen, indent string, a query.ArtifactDiff) {
 	mark := render.Notice.Of("~ " + a.What)
 	switch a.What {
 	case query.WhatNew:
@@ -115,8 +145,8 @@ func showArtifactDiff(screen *render.Screen, a query.ArtifactDiff) {
 	if len(a.Replaces) > 0 {
 		text += ", replaces " + strings.Join(a.Replaces, ", ")
 	}
-	screen.Line("%s %s", mark, text)
-	showChanges(screen, "    ", a.Changes)
+	screen.Line(indent+"%s %s", mark, text)
+	showChanges(screen, indent+"    ", a.Changes)
 }
 
 func nameOf(l query.LinkDiff) string {

@@ -3,23 +3,28 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/spelling"
 )
 
 // gapsDocument is the output of gaps --json.
 type gapsDocument struct {
-	Gaps     []query.Gap    `json:"gaps"`
-	Coverage query.Coverage `json:"coverage"`
+	pastDocument
+	query.Gaps
 }
 
 type gapsOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
+	failOn     statesFlag
 }
 
 func newGaps(a *app) *cobra.Command {
@@ -29,24 +34,29 @@ func newGaps(a *app) *cobra.Command {
 		Short: "Find where the chain from requirement to evidence does not hold",
 		Long: "Lists broken links, requirements that no user story leads to, user stories that no spec leads to, and specs that no\n" +
 			"valid evidence leads to: its signature was verified by the operator's key, for a package every check passed, and it\n" +
-			"claims no failed test.\n" +
-			"The exit code is 3 when there is any gap, and 0 when there is none.",
+			"claims no failed test. Apart from these it lists notices: ids that two artifacts claim, artifacts that lead to nothing\n" +
+			"above them, and artifacts that something above was changed after (suspect). The states are those of matrix.\n" +
+			"The exit code is 3 when there is any gap, or with --fail-on when there is a gap, a notice or a transitive artifact in\n" +
+			"one of these states; and 0 when there is none.",
 		Example: "  gxpledger gaps\n" +
-			"  gxpledger gaps --repository product --json",
+			"  gxpledger gaps --fail-on failed,orphaned,suspect      in a pipeline that lets missing evidence pass\n" +
+			"  gxpledger gaps --repository product --as-of scan:3 --json",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
+	cmd.Flags().Var(&o.failOn, "fail-on", "exit code 3 for these `STATES` alone, separated by commas: "+strings.Join(badStates(), ", ")+" (default: any gap)")
 	return cmd
 }
 
 func (o *gapsOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
 		}
-		gaps, coverage, err := v.query.Gaps(ctx, query.GapFilter{RepositoryID: id})
+		gaps, err := v.query.Gaps(ctx, query.GapFilter{RepositoryID: id})
 		if err != nil {
 			return err
 		}
@@ -54,21 +64,21 @@ func (o *gapsOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := o.show(gaps, coverage, several); err != nil {
+		if err := o.show(v, gaps, several); err != nil {
 			return err
 		}
-		if len(gaps) > 0 {
+		if len(o.failOn) == 0 && len(gaps.Gaps) > 0 || gaps.Has(o.failOn) {
 			return found()
 		}
 		return nil
 	})
 }
 
-func (o *gapsOptions) show(gaps []query.Gap, coverage query.Coverage, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func (o *gapsOptions) show(v *view, gaps query.Gaps, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	if o.app.json {
-		return o.app.document(gapsDocument{Gaps: gaps, Coverage: coverage})
+		return o.app.document(gapsDocument{v.document(), gaps})
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	for _, group := range []struct{ gap, one, many string }{
 		{query.GapBrokenLink, "broken link", "broken links"},
 		{query.GapNoStory, "requirement without a user story", "requirements without a user story"},
@@ -76,7 +86,7 @@ func (o *gapsOptions) show(gaps []query.Gap, coverage query.Coverage, several bo
 		{query.GapNoEvidence, "spec without valid evidence", "specs without valid evidence"},
 	} {
 		var of []query.Gap
-		for _, g := range gaps {
+		for _, g := range gaps.Gaps {
 			if g.Gap == group.gap {
 				of = append(of, g)
 			}
@@ -87,13 +97,80 @@ func (o *gapsOptions) show(gaps []query.Gap, coverage query.Coverage, several bo
 			screen.Blank()
 		}
 	}
-	if len(gaps) == 0 {
+	if len(gaps.Gaps) == 0 {
 		screen.Line("%s", render.Good.Of("No gaps."))
 		screen.Blank()
 	}
-	showCoverage(screen, coverage)
+	showNotices(screen, gaps.Notices, several)
+	showCoverage(screen, gaps.Coverage)
+	o.showFailOn(screen, gaps)
 	return screen.Err()
 }
+
+// showNotices lists what is no gap and should be looked at.
+func showNotices(screen *render.Screen, notices []query.Gap, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+	if len(notices) == 0 {
+		return
+	}
+	screen.Line("%s", render.Notice.Of(render.Count(len(notices), "notice")+", which are no gaps"))
+	t := columns("Repository", "ID", "Title", "State", "Why", "Path")
+	for _, n := range notices {
+		repository := ""
+		if several {
+			repository = n.Repository
+		}
+		t.Add(repository, n.Name(), n.Title, query.StateWords(n.State), n.Text, n.Key())
+	}
+	t.show(screen)
+	screen.Blank()
+}
+
+// showFailOn says how often there is what the exit code depends on.
+func (o *gapsOptions) showFailOn(screen *render.Screen, gaps query.Gaps) {
+	if len(o.failOn) == 0 {
+		return
+	}
+	parts := make([]string, len(o.failOn))
+	for i, state := range o.failOn {
+		parts[i] = fmt.Sprintf("%d %s", gaps.Count(state), query.StateWords(state))
+	}
+	screen.Blank()
+	field(screen, "Fail on", "%s", strings.Join(parts, ", "))
+}
+
+// statesFlag is a list of states of the matrix that one does not hope for.
+type statesFlag []string
+
+var _ pflag.Value = (*statesFlag)(nil)
+
+// badStates returns what the flag takes: every state but covered.
+func badStates() []string {
+	return slices.DeleteFunc(query.States(), func(s string) bool { return s == query.StateCovered })
+}
+
+// Set reads states, separated by commas. A second flag adds to the first.
+func (f *statesFlag) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		state := query.Normal(strings.TrimSpace(word))
+		if !slices.Contains(badStates(), state) {
+			want := "want states, separated by commas: " + strings.Join(badStates(), ", ")
+			if near := spelling.Nearest(state, badStates(), 1); len(near) > 0 {
+				want += "; did you mean " + near[0] + "?"
+			}
+			return wrongValue("%s", want)
+		}
+		if !slices.Contains(*f, state) {
+			*f = append(*f, state)
+		}
+	}
+	return nil
+}
+
+// String lists the states.
+func (f *statesFlag) String() string { return strings.Join(*f, ",") }
+
+// Type names the value in the help.
+func (*statesFlag) Type() string { return "STATES" }
 
 func gapTable(gaps []query.Gap, several bool) *table { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	t := columns("Repository", "ID", "Title", "Risk", "Link", "To", "State", "Evidence", "Path")
@@ -106,11 +183,7 @@ func gapTable(gaps []query.Gap, several bool) *table { //revive:disable-line:fla
 		if g.Gap == query.GapBrokenLink {
 			state = map[string]string{query.StateOrphaned: "missing", query.StateWrongKind: "wrong kind"}[g.State]
 		}
-		path := g.Path
-		if g.Ordinal > 0 {
-			path = fmt.Sprintf("%s#%d", g.Path, g.Ordinal)
-		}
-		t.Add(repository, g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), path)
+		t.Add(repository, g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), g.Key())
 	}
 	return t
 }

@@ -11,9 +11,16 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 )
 
+// historyDocument is the output of history --json.
+type historyDocument struct {
+	pastDocument
+	query.History
+}
+
 type historyOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
 	id         string
 }
 
@@ -27,7 +34,7 @@ func newHistory(a *app) *cobra.Command {
 			"its links led elsewhere. What the engine recorded (who, when) stands apart from what git claims.",
 		Example: "  gxpledger history REQ-001\n" +
 			"  gxpledger history .gxp/specs/SPEC-001-001.md\n" +
-			"  gxpledger history REQ-001 --json",
+			"  gxpledger history REQ-001 --as-of scan:3 --json",
 		Args: func(cmd *cobra.Command, args []string) error { return takes(cmd, args, 1, 1, "one ID or path") },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.id = args[0]
@@ -35,11 +42,12 @@ func newHistory(a *app) *cobra.Command {
 		},
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	return cmd
 }
 
 func (o *historyOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -49,21 +57,24 @@ func (o *historyOptions) run(ctx context.Context) error {
 			return err
 		}
 		if o.app.json {
-			return o.app.document(history)
+			return o.app.document(historyDocument{v.document(), history})
 		}
-		screen := o.app.screen()
+		screen := o.app.screenOf(v)
 		for i, l := range history.Artifacts {
 			if i > 0 {
 				screen.Blank()
 			}
-			showLineage(screen, history.Repository, l)
+			showLineage(screen, history.Repository, l, v.past != nil)
 		}
 		return screen.Err()
 	})
 }
 
-func showLineage(screen *render.Screen, repository string, l query.Lineage) {
+func showLineage(screen *render.Screen, repository string, l query.Lineage, past bool) { //revive:disable-line:flag-parameter // a fact of the view, not a switch
 	there := render.Good.Of("there now")
+	if past {
+		there = render.Good.Of("there then")
+	}
 	if !l.Present {
 		there = render.Bad.Of("gone")
 	}

@@ -124,7 +124,9 @@ func (d *desk) follow(args ...string) (line func() string, stop func() int) {
 	}()
 	lines := json.NewDecoder(read)
 	return func() string {
-			var one struct{ Type string }
+			var one struct {
+				Type string `json:"type"`
+			}
 			if err := lines.Decode(&one); err != nil {
 				return err.Error()
 			}
@@ -187,7 +189,7 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 	right.keepsSecret(right.scan(r, "--verbose")).wantCode(0)
 	right.keepsSecret(right.run("verify", "--verbose")).wantCode(0)
 	right.keepsSecret(right.run("migrate", "status")).wantCode(0).has("esdb://ada:xxxxx@")
-	clear := onEventStoreDB(t)
+	plain := onEventStoreDB(t)
 	for name, c := range map[string]struct {
 		address string
 		says    []string
@@ -196,7 +198,7 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 		"no user":                 {secure + trusted, []string{"server refuses"}},
 		"a server that is down":   {"esdb://" + url.UserPassword("ada", password).String() + "@127.0.0.1:1?tls=false" + soon, []string{"refused", "see that the server runs"}},
 		"an unknown authority":    {as("ada", password) + "?" + soon[1:], []string{"certificate", "see that the server runs"}},
-		"TLS where there is none": {strings.Replace(clear, "tls=false", "tls=true", 1) + soon, []string{"tls", "see that the server runs"}},
+		"TLS where there is none": {strings.Replace(plain, "tls=false", "tls=true", 1) + soon, []string{"tls", "see that the server runs"}},
 		"none where there is TLS": {secure + "?tls=false" + soon, []string{"see that the server runs"}},
 	} {
 		t.Run(name, func(t *testing.T) {

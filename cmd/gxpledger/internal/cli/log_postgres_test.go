@@ -62,7 +62,10 @@ func TestALogOnPostgreSQLIsUsedByEveryCommand(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(d.home, "log.db")); !os.IsNotExist(err) {
 		t.Errorf("there is a SQLite log in the home beside the one on the server: %v", err)
 	}
-	for _, command := range []string{"scans", "show requirements", "history REQ-001", "audit", "log", "projections status", "verify"} {
+	for _, command := range []string{
+		"scans", "show requirements", "history REQ-001", "audit", "log", "projections status", "verify", "matrix --as-of 2026-03-01",
+		"scans --as-of pos:2", "diff scan:1 2026-03-01", "replay --follow-scans", "replay --to scan:1 --into " + filepath.Join(t.TempDir(), "past.db"),
+	} {
 		d.run(strings.Fields(command)...).wantCode(0)
 	}
 	d.run("projections", "rebuild", "--all", "--reason", "see that it works").wantCode(0)

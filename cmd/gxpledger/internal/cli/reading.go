@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,23 +12,13 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// look opens what a scan has made, brought up to date, for the time of one call of use.
-func (a *app) look(ctx context.Context, use func(*view) error) (err error) {
-	v, err := a.openView(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	return asked(use(v))
-}
-
 // openStill opens the log for reading and the tables as they are. Nothing is brought up to date, so that it works where
 // that would fail. open opens the log, for reading or appending. The caller closes the view.
 func (a *app) openStill(ctx context.Context, open func(context.Context) (eventstore.Log, error)) (_ *view, err error) {
 	if err := a.needLog(); err != nil {
 		return nil, err
 	}
-	v := &view{}
+	v := &view{dialect: a.dialect()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.close())
@@ -49,6 +38,9 @@ func (a *app) openStill(ctx context.Context, open func(context.Context) (eventst
 
 // asked turns the errors of queries into the sentences that users read.
 func asked(err error) error {
+	if wrong, ok := errors.AsType[*query.PointError](err); ok {
+		return usage("%s", wrong.Error())
+	}
 	if ambiguous, ok := errors.AsType[*query.AmbiguousError](err); ok {
 		return usage("%s, with the flag --%s", ambiguous.Error(), ambiguous.What)
 	}
@@ -143,19 +135,6 @@ func (t *table) holds(column int) bool {
 	return false
 }
 
-// parsePoint reads a point in time. Of the forms that there will be, only scan:N can be given yet.
-func parsePoint(text string) (int64, error) {
-	number, ok := strings.CutPrefix(text, "scan:")
-	if !ok {
-		return 0, usage("%q is not a scan: want scan:N, such as scan:3; times, pos:N and commit:SHA cannot be given here yet", text)
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 1 {
-		return 0, usage("%q is not a scan: want scan:N with the number of a scan, from 1; gxpledger scans lists them", text)
-	}
-	return n, nil
-}
-
 // revision names what a scan read, in a few characters.
 func revision(c query.Claims) string {
 	switch {
@@ -196,6 +175,6 @@ func takes(cmd *cobra.Command, args []string, least, most int, names string) err
 // readingCommands are the commands that show, prove and rebuild what scans recorded.
 func readingCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newAudit(a), newContent(a), newLog(a), newProjections(a), newVerify(a),
+		newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a), newLog(a), newProjections(a), newVerify(a),
 	}
 }

@@ -123,8 +123,24 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 		"diff_back.txt":         {0, []string{"diff", "scan:3", "scan:1"}},
 		"diff_none.txt":         {0, []string{"diff", "scan:2", "scan:3"}},
 		"diff.json":             {0, []string{"diff", "scan:1", "scan:2", "--json"}},
+		"diff_times.txt":        {0, []string{"diff", "2026-03-01T12:00:00Z", "pos:18"}},
 		"gaps.txt":              {3, []string{"gaps"}},
 		"gaps.json":             {3, []string{"gaps", "--json"}},
+		"gaps_fail_on.txt":      {0, []string{"gaps", "--fail-on", "failed,wrong_kind"}},
+		"gaps_fail_on_more.txt": {3, []string{"gaps", "--fail-on", "Suspect, wrong-kind, transitive"}},
+		"matrix.txt":            {0, []string{"matrix"}},
+		"matrix.json":           {0, []string{"matrix", "--json"}},
+		"matrix.csv":            {0, []string{"matrix", "--format", "csv"}},
+		"matrix.html":           {0, []string{"matrix", "--format", "html"}},
+		"matrix_as_of.txt":      {0, []string{"matrix", "--as-of", "scan:1"}},
+		"matrix_as_of.html":     {0, []string{"matrix", "--as-of", "2026-03-01T12:00:30Z", "--format", "html"}},
+		"replay_steps.txt":      {0, []string{"replay", "--follow-scans"}},
+		"replay_steps.json":     {0, []string{"replay", "--follow-scans", "--from", "scan:2", "--to", "scan:3", "--json"}},
+		"scans_as_of.txt":       {0, []string{"scans", "--as-of", "scan:1"}},
+		"show_as_of.txt":        {0, []string{"show", "requirements", "--as-of", "2026-03-01T12:00:00Z"}},
+		"show_as_of.json":       {0, []string{"show", "stories", "--parent", "REQ-404", "--as-of", "pos:3", "--json"}},
+		"history_as_of.txt":     {0, []string{"history", "REQ-002", "--as-of", "scan:1"}},
+		"audit_as_of.txt":       {0, []string{"audit", "--as-of", "scan:1", "--action", "scan_completed"}},
 		"audit.txt":             {0, []string{"audit"}},
 		"audit.json":            {0, []string{"audit", "--limit", "1", "--json"}},
 		"audit_resource.txt":    {0, []string{"audit", "--resource", "REQ-002"}},
@@ -190,59 +206,73 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		code  int
 		parts []string
 	}{
-		"show":                                          {2, []string{"KIND"}},
-		"show requiremnet":                              {2, []string{"did you mean requirements?"}},
-		"show things":                                   {2, []string{"want one of requirements, stories"}},
-		"show findings --risk high":                     {2, []string{"--risk does not apply to findings"}},
-		"show requirements REQ-01":                      {1, []string{`"REQ-001"`}},
-		"show requirements US-001":                      {1, []string{"it is a user story: look among the user stories"}},
-		"show requirements a b":                         {2, []string{`leave out "b"`}},
-		"show requirements --repository x":              {1, []string{`there is no repository "x"`}},
-		"history":                                       {2, []string{"needs one ID or path"}},
-		"history SPEC-003":                              {1, []string{`"SPEC-002"`}},
-		"diff scan:1":                                   {2, []string{"scan:A and scan:B"}},
-		"diff scan:1 2026-03-01":                        {2, []string{"want scan:N", "cannot be given here yet"}},
-		"diff scan:1 scan:x":                            {2, []string{"from 1"}},
-		"diff scan:1 scan:9":                            {1, []string{`"demo" has the scans 1 to 3`}},
-		"audit --since yesterday":                       {2, []string{"want a date such as"}},
-		"audit --since 2026-03-02 --until 2026-02-01":   {2, []string{"nothing can be between"}},
-		"audit --action scan_faled":                     {1, []string{`"SCAN_FAILED"`}},
-		"audit --outcome faild":                         {2, []string{"did you mean failed?"}},
-		"audit --limit -1":                              {2, []string{"want a number from 1"}},
-		"content":                                       {2, []string{"needs one SHA-256 or path"}},
-		"content x --scan 0":                            {2, []string{"from 1"}},
-		"content .gxp/requirements/REQ-001.md --scan 9": {1, []string{"1 to 3"}},
-		"log --type scan.complete":                      {2, []string{"did you mean scan.completed?"}},
-		"log --follow --backwards":                      {2, []string{"exclude each other"}},
-		"projections statsu":                            {2, []string{"did you mean status?"}},
-		"projections rebuild":                           {2, []string{"artifacts", "--all"}},
-		"projections rebuild artefacts --reason x":      {2, []string{"did you mean artifacts?"}},
-		"projections rebuild artifacts":                 {2, []string{"--reason is required"}},
-		"projections rebuild artifacts --all":           {2, []string{"exclude each other"}},
-		"projections pause":                             {2, []string{"artifacts", "--all"}},
-		"projections pause audit":                       {2, []string{"--reason is required"}},
-		"projections pause audit artifacts --reason x":  {2, []string{"takes one projection"}},
-		"projections resume audit --reason x":           {1, []string{"audit is not paused", "nothing was done"}},
-		"projections cancel audit --reason x":           {1, []string{"nothing is being built of audit"}},
-		"projections rollback --reason x":               {2, []string{"needs the name of a projection"}},
-		"projections rollback audit --reason x":         {1, []string{"audit has no former build"}},
-		"projections prune audit --keep -1 --reason x":  {2, []string{"--keep does not take -1"}},
-		"projections skip --reason x":                   {2, []string{"the position of the event"}},
-		"projections skip ten --reason x":               {2, []string{`"ten" is no position`}},
-		"projections skip 7":                            {2, []string{"--reason is required"}},
-		"projections skip 7 --reason x":                 {1, []string{"no projection stands at position 7"}},
-		"projections skip audits 7 --reason x":          {2, []string{"did you mean audit?"}},
-		"projections skip audit 7 --reason x":           {1, []string{"audit does not stand at position 7"}},
-		"projections builds audits":                     {2, []string{"did you mean audit?"}},
-		"projections run --metrics 9464":                {2, []string{"want HOST:PORT"}},
-		"projections run --metrics 0.0.0.0:0":           {2, []string{"can be reached from other machines"}},
-		"scans extra":                                   {2, []string{"takes no arguments"}},
-		"gaps --reposit demo":                           {2, []string{"--repository"}},
+		"show":                                              {2, []string{"KIND"}},
+		"show requiremnet":                                  {2, []string{"did you mean requirements?"}},
+		"show things":                                       {2, []string{"want one of requirements, stories"}},
+		"show findings --risk high":                         {2, []string{"--risk does not apply to findings"}},
+		"show requirements REQ-01":                          {1, []string{`"REQ-001"`}},
+		"show requirements US-001":                          {1, []string{"it is a user story: look among the user stories"}},
+		"show requirements a b":                             {2, []string{`leave out "b"`}},
+		"show requirements --repository x":                  {1, []string{`there is no repository "x"`}},
+		"history":                                           {2, []string{"needs one ID or path"}},
+		"history SPEC-003":                                  {1, []string{`"SPEC-002"`}},
+		"diff scan:1":                                       {2, []string{"scan:A and scan:B"}},
+		"diff scan:1 2026-3-1":                              {2, []string{"want a time such as", "pos:N, scan:N or commit:SHA"}},
+		"diff scan:1 2026-03-01T12:00:00":                   {2, []string{"it has no zone"}},
+		"diff scan:1 2026-02-28":                            {1, []string{"no event recorded at or before", "the first event is at position 1"}},
+		"diff scan:1 2026-03-02":                            {1, []string{"in the future"}},
+		"diff scan:1 scan:x":                                {2, []string{"from 1"}},
+		"diff scan:1 scan:9":                                {1, []string{`"demo" has the scans 1 to 3`}},
+		"audit --since yesterday":                           {2, []string{"want a date such as"}},
+		"audit --since 2026-03-02 --until 2026-02-01":       {2, []string{"nothing can be between"}},
+		"audit --action scan_faled":                         {1, []string{`"SCAN_FAILED"`}},
+		"audit --outcome faild":                             {2, []string{"did you mean failed?"}},
+		"audit --limit -1":                                  {2, []string{"want a number from 1"}},
+		"content":                                           {2, []string{"needs one SHA-256 or path"}},
+		"content x --scan 0":                                {2, []string{"from 1"}},
+		"content .gxp/requirements/REQ-001.md --scan 9":     {1, []string{"1 to 3"}},
+		"log --type scan.complete":                          {2, []string{"did you mean scan.completed?"}},
+		"log --follow --backwards":                          {2, []string{"exclude each other"}},
+		"projections statsu":                                {2, []string{"did you mean status?"}},
+		"projections rebuild":                               {2, []string{"artifacts", "--all"}},
+		"projections rebuild artefacts --reason x":          {2, []string{"did you mean artifacts?"}},
+		"projections rebuild artifacts":                     {2, []string{"--reason is required"}},
+		"projections rebuild artifacts --all":               {2, []string{"exclude each other"}},
+		"scans extra":                                       {2, []string{"takes no arguments"}},
+		"scans --as-of yesterday":                           {2, []string{"--as-of does not take", "want a time such as"}},
+		"scans --as-of scna:1":                              {2, []string{"did you mean scan:?"}},
+		"scans --as-of pos:99":                              {1, []string{"the last at position 20, recorded at 2026-03-01T12:02:00Z"}},
+		"scans --as-of scan:9":                              {1, []string{`"demo" has the scans 1 to 3, recorded from 2026-03-01T12:00:00Z`}},
+		"scans --as-of commit:1234567":                      {1, []string{"no completed scan of commit", `scan 2 of "demo"`}},
+		"show requirement REQ-404 --as-of scan:1":           {1, []string{"REQ-004", "this is as of scan:1, position 13 of 2026-03-01T12:00:00Z"}},
+		"content x --scan 1 --as-of scan:1":                 {2, []string{"exclude each other"}},
+		"gaps --fail-on orphand":                            {2, []string{"did you mean orphaned?"}},
+		"gaps --fail-on covered":                            {2, []string{"want states, separated by commas: failed, orphaned"}},
+		"gaps --fail-on failed,":                            {2, []string{"want states"}},
+		"matrix --format pdf":                               {2, []string{"want table or csv or json or html"}},
+		"matrix --json --format csv":                        {2, []string{"exclude each other"}},
+		"matrix --output HOME/log.db":                       {1, []string{"is a database"}},
+		"matrix --output HOME/none/x":                       {1, []string{"no file can be made in"}},
+		"replay":                                            {2, []string{"--to WHEN and --into FILE, or --follow-scans"}},
+		"replay --into x":                                   {2, []string{"--to is required"}},
+		"replay --to scan:1 --into HOME":                    {2, []string{"names the folder"}},
+		"replay --to scan:1 --into postgres://a:secret@b/c": {2, []string{"cannot make tables on PostgreSQL yet"}},
+		"replay --to scan:1 --into ftp://a":                 {2, []string{"cannot make tables at ftp addresses"}},
+		"replay --to scan:1 --into HOME/none/x.db":          {1, []string{"no file can be made in"}},
+		"replay --from scan:1 --to scan:1 --into x":         {2, []string{"--from goes with --follow-scans"}},
+		"replay --follow-scans --into x":                    {2, []string{"exclude each other"}},
+		"replay --follow-scans --from pos:3":                {2, []string{"want a scan, scan:N or commit:SHA"}},
+		"replay --follow-scans --from scan:3 --to scan:1":   {2, []string{"nothing is between"}},
+		"replay --follow-scans --to scan:9":                 {1, []string{"1 to 3"}},
+		"gaps --reposit demo":                               {2, []string{"--repository"}},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			got := d.in(t).run(strings.Fields(args)...)
+			got := d.in(t).run(strings.Fields(strings.ReplaceAll(args, "HOME", d.home))...)
 			got.wantCode(c.code).says(c.parts...)
+			if strings.Contains(got.stderr, "secret") {
+				t.Errorf("a password is shown: %s", got.stderr)
+			}
 			if got.stdout != "" {
 				t.Errorf("wrote %q to standard output", got.stdout)
 			}
@@ -255,6 +285,7 @@ func TestReadingWithoutALogSaysWhatToDo(t *testing.T) {
 	d := newDesk(t)
 	for _, args := range []string{
 		"scans", "show requirements", "history X", "diff scan:1 scan:2", "gaps", "audit", "content X", "log",
+		"scans --as-of pos:1", "matrix", "replay --follow-scans", "replay --to scan:1 --into x",
 		"projections status", "projections rebuild audit --reason x", "projections run", "projections pause audit --reason x", "verify",
 	} {
 		d.run(strings.Fields(args)...).wantCode(1).says("there is no log", "gxpledger scan")
@@ -265,7 +296,7 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for _, command := range []string{
-		"scans", "show", "history", "diff", "gaps", "audit", "content", "log", "projections", "projections status",
+		"scans", "show", "history", "diff", "gaps", "matrix", "replay", "audit", "content", "log", "projections", "projections status",
 		"projections builds", "projections rebuild", "projections run", "projections pause", "projections resume", "projections cancel", "projections skip",
 		"projections rollback", "projections prune", "verify",
 	} {
@@ -282,7 +313,10 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	for range 2 {
 		d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
 	}
-	for _, args := range []string{"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit"} {
+	for _, args := range []string{
+		"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit", "matrix",
+		"scans --as-of 2026-03-01T12:02:00Z", "matrix --format html",
+	} {
 		all := d.run(strings.Fields(args)...)
 		one := d.run(append(strings.Fields(args), "--repository", "other")...)
 		if !strings.Contains(all.stdout, "demo") || !strings.Contains(all.stdout, "other") {
@@ -294,6 +328,7 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	}
 	for _, args := range []string{
 		"show requirements REQ-001", "history REQ-001", "diff scan:2 scan:1", "content .gxp/requirements/REQ-001.md",
+		"scans --as-of scan:1", "replay --follow-scans",
 	} {
 		d.run(strings.Fields(args)...).wantCode(2).says(`"demo"`, `"other"`, "--repository")
 		d.run(append(strings.Fields(args), "--repository", "other")...).wantCode(0)

@@ -71,7 +71,7 @@ func (o *retireOptions) validate(args []string) error {
 }
 
 func (o *retireOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{needs: []string{artifactTables}}, func(v *view) error {
 		found, err := v.query.Find(ctx, o.name)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (o *retireOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := v.runner.CatchUp(ctx, done.Position); err != nil {
+		if err := o.app.bring(ctx, v.runner, done.Position, v.needs); err != nil {
 			o.app.notes().Line("the tables do not show it yet (%s): the next command brings them up to date", oneLine(err.Error()))
 		}
 		if o.app.json {

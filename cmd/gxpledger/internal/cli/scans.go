@@ -11,12 +11,14 @@ import (
 
 // scansDocument is the output of scans --json.
 type scansDocument struct {
+	pastDocument
 	Scans []query.Scan `json:"scans"`
 }
 
 type scansOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
 	failed     bool
 }
 
@@ -29,17 +31,19 @@ func newScans(a *app) *cobra.Command {
 			"from 1. Recorded and Actor are what the engine knows; the revision is what git claims.",
 		Example: "  gxpledger scans\n" +
 			"  gxpledger scans --failed                      with every reason why they failed\n" +
+			"  gxpledger scans --as-of 2026-03-01            those recorded up to the end of that day\n" +
 			"  gxpledger scans --repository product --json",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	cmd.Flags().BoolVar(&o.failed, "failed", false, "only scans that failed, with every reason")
 	return cmd
 }
 
 func (o *scansOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -53,13 +57,13 @@ func (o *scansOptions) run(ctx context.Context) error {
 			return err
 		}
 		if o.app.json {
-			return o.app.document(scansDocument{Scans: scans})
+			return o.app.document(scansDocument{v.document(), scans})
 		}
 		several, err := o.repository.several(ctx, v)
 		if err != nil {
 			return err
 		}
-		screen := o.app.screen()
+		screen := o.app.screenOf(v)
 		o.show(screen, scans, several)
 		return screen.Err()
 	})

@@ -16,6 +16,7 @@ import (
 type showOptions struct {
 	app        *app
 	repository repositoryFlag
+	asOf       asOfFlag
 	subject    subject
 	id         string
 	filter     query.ArtifactFilter
@@ -55,12 +56,14 @@ func newShow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show KIND [ID]",
 		Short: "Show artifacts as the last completed scan left them",
-		Long: "Shows artifacts as the last completed scan left them, or with an ID all that is known of one. KIND is one of\n" +
+		Long: "Shows artifacts as the last completed scan left them, now or --as-of a point in time, or with an ID all that is known\n" +
+			"of one. KIND is one of\n" +
 			subjectNames() + ".\n" +
 			"ID is a gxp_id, a path, or path#number for an entry of a risk log, exactly as written. Filters are compared without\n" +
 			"regard to case, blanks and dashes; all that are given must hold.",
 		Example: "  gxpledger show requirements --risk high\n" +
 			"  gxpledger show requirement REQ-001\n" +
+			"  gxpledger show requirement REQ-001 --as-of 2026-03-01\n" +
 			"  gxpledger show specs --parent US-001-001 --status draft\n" +
 			"  gxpledger show links --status missing\n" +
 			"  gxpledger show evidence --query 2026-02",
@@ -75,6 +78,7 @@ func newShow(a *app) *cobra.Command {
 		},
 	}
 	o.repository.add(cmd)
+	o.asOf.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.filter.Risk, "risk", "", "only this risk `RATING`")
 	flags.StringVar(&o.filter.Tier, "tier", "", "only this verification `TIER`")
@@ -128,7 +132,7 @@ func findSubject(word string) (subject, error) {
 }
 
 func (o *showOptions) run(ctx context.Context) error {
-	return o.app.look(ctx, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 // detailsDocument is the output of show KIND ID --json: several artifacts when they claim the same id.
 type detailsDocument struct {
+	pastDocument
 	Artifacts []query.Detail `json:"artifacts"`
 }
 
@@ -22,9 +23,9 @@ func (o *showOptions) showDetails(ctx context.Context, v *view) error {
 		return err
 	}
 	if o.app.json {
-		return o.app.document(detailsDocument{Artifacts: details})
+		return o.app.document(detailsDocument{v.document(), details})
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	for i, d := range details {
 		if i > 0 {
 			screen.Blank()

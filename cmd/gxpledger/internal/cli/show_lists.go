@@ -10,21 +10,25 @@ import (
 
 // artifactsDocument is the output of show KIND --json for artifacts.
 type artifactsDocument struct {
+	pastDocument
 	Artifacts []query.Artifact `json:"artifacts"`
 }
 
 // linksDocument is the output of show links --json.
 type linksDocument struct {
+	pastDocument
 	Links []query.Link `json:"links"`
 }
 
 // findingsDocument is the output of show findings --json.
 type findingsDocument struct {
+	pastDocument
 	Findings []query.Finding `json:"findings"`
 }
 
 // rejectedDocument is the output of show rejected --json.
 type rejectedDocument struct {
+	pastDocument
 	Rejected []query.Rejected `json:"rejected"`
 }
 
@@ -37,7 +41,7 @@ func (o *showOptions) showArtifacts(ctx context.Context, v *view) error {
 		return err
 	}
 	if o.app.json {
-		return o.app.document(artifactsDocument{Artifacts: artifacts})
+		return o.app.document(artifactsDocument{v.document(), artifacts})
 	}
 	several, err := o.repository.several(ctx, v)
 	if err != nil {
@@ -56,7 +60,7 @@ func (o *showOptions) showArtifacts(ctx context.Context, v *view) error {
 		t.Add(repository, a.GxPID, a.Title, a.Risk, a.Tier, a.Status, a.ValidationStatus, a.AssuranceStatus, parents(a.Links),
 			overall, signature, tests(a.Evidence), a.Version, a.Key())
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	t.show(screen)
 	return o.end(screen, len(artifacts))
 }
@@ -106,7 +110,7 @@ func (o *showOptions) showLinks(ctx context.Context, v *view) error {
 		return err
 	}
 	if o.app.json {
-		return o.app.document(linksDocument{Links: links})
+		return o.app.document(linksDocument{v.document(), links})
 	}
 	several, err := o.repository.several(ctx, v)
 	if err != nil {
@@ -123,7 +127,7 @@ func (o *showOptions) showLinks(ctx context.Context, v *view) error {
 		}
 		t.Add(repository, from, l.Kind, l.Edge, l.Target, good(linkState(l.State), query.StateSound), l.ToKind, l.Key())
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	t.show(screen)
 	return o.end(screen, len(links))
 }
@@ -134,7 +138,7 @@ func (o *showOptions) showFindings(ctx context.Context, v *view) error {
 		return err
 	}
 	if o.app.json {
-		return o.app.document(findingsDocument{Findings: findings})
+		return o.app.document(findingsDocument{v.document(), findings})
 	}
 	several, err := o.repository.several(ctx, v)
 	if err != nil {
@@ -148,7 +152,7 @@ func (o *showOptions) showFindings(ctx context.Context, v *view) error {
 		}
 		t.Add(repository, render.Notice.Of(f.Code), f.GxPID, place(f.Path, int(f.Line), 0), f.Text)
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	t.show(screen)
 	return o.end(screen, len(findings))
 }
@@ -159,7 +163,7 @@ func (o *showOptions) showRejected(ctx context.Context, v *view) error {
 		return err
 	}
 	if o.app.json {
-		return o.app.document(rejectedDocument{Rejected: rejected})
+		return o.app.document(rejectedDocument{v.document(), rejected})
 	}
 	several, err := o.repository.several(ctx, v)
 	if err != nil {
@@ -173,7 +177,7 @@ func (o *showOptions) showRejected(ctx context.Context, v *view) error {
 		}
 		t.Add(repository, f.Kind, place(f.Path, int(f.Line), int(f.Column)), f.Message, render.Short(f.ContentSHA256))
 	}
-	screen := o.app.screen()
+	screen := o.app.screenOf(v)
 	t.show(screen)
 	return o.end(screen, len(rejected))
 }

@@ -106,6 +106,12 @@ func TestAFaultedProjectionStopsOnlyWhatShowsIt(t *testing.T) {
 	d.scan(r, "--links", "flag").wantCode(1).says("scan 4 was recorded", "projection audit stopped at position 21", "projections skip audit 21")
 	d.run("projections", "status").wantCode(3).golden("projections_faulted.txt")
 	d.run("audit").wantCode(1).says("projection audit stopped at position 21", "--as-of pos:20", "gxpledger projections skip audit 21 --reason TEXT")
+	got := d.run("show", "requirements").wantCode(0)
+	if !strings.Contains(got.stderr, "projection audit stopped at position 21") {
+		t.Errorf("show says %q, want that another projection stopped", got.stderr)
+	}
+	d.run("show", "requirements", "--as-of", "pos:22").wantCode(0)
+	d.run("audit", "--as-of", "pos:20").wantCode(0)
 	d.run("projections", "skip", "21", "--reason", "row was forged, deviation 4", "--actor", "admin").wantCode(0).golden("projections_skip.txt")
 	d.run("projections", "status").wantCode(0)
 	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_skip.txt", d.event(21), "EVENT-ID")
@@ -217,5 +223,37 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 	_, _ = io.Copy(io.Discard, read)
 	if got := <-code; got != 1 { // somebody has to look at it
 		t.Errorf("run ended with code %d, want 1: %s", got, stderr)
+	}
+}
+
+func TestWrongSteeringIsOneSentenceThatHelps(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	for args, c := range map[string]struct {
+		code  int
+		parts []string
+	}{
+		"projections pause":                            {2, []string{"artifacts", "--all"}},
+		"projections pause audit":                      {2, []string{"--reason is required"}},
+		"projections pause audit artifacts --reason x": {2, []string{"takes one projection"}},
+		"projections resume audit --reason x":          {1, []string{"audit is not paused", "nothing was done"}},
+		"projections cancel audit --reason x":          {1, []string{"nothing is being built of audit"}},
+		"projections rollback --reason x":              {2, []string{"needs the name of a projection"}},
+		"projections rollback audit --reason x":        {1, []string{"audit has no former build"}},
+		"projections prune audit --keep -1 --reason x": {2, []string{"--keep does not take -1"}},
+		"projections skip --reason x":                  {2, []string{"the position of the event"}},
+		"projections skip ten --reason x":              {2, []string{`"ten" is no position`}},
+		"projections skip 7":                           {2, []string{"--reason is required"}},
+		"projections skip 7 --reason x":                {1, []string{"no projection stands at position 7"}},
+		"projections skip audits 7 --reason x":         {2, []string{"did you mean audit?"}},
+		"projections skip audit 7 --reason x":          {1, []string{"audit does not stand at position 7"}},
+		"projections builds audits":                    {2, []string{"did you mean audit?"}},
+		"projections run --metrics 9464":               {2, []string{"want HOST:PORT"}},
+		"projections run --metrics 0.0.0.0:0":          {2, []string{"can be reached from other machines"}},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			d.in(t).run(strings.Fields(args)...).wantCode(c.code).says(c.parts...)
+		})
 	}
 }

@@ -186,6 +186,14 @@ func (e *entry) IsDir() bool { return e.node.mode.IsDir() }
 // Type returns the type bits: a folder, a symbolic link, irregular for a submodule, or none for a file.
 func (e *entry) Type() fs.FileMode { return e.node.mode }
 
+// BlobID returns the git id of a file's bytes, "" for the rest.
+func (e *entry) BlobID() string {
+	if !e.node.mode.IsRegular() {
+		return ""
+	}
+	return e.node.id
+}
+
 // Info finds out the size.
 func (e *entry) Info() (fs.FileInfo, error) {
 	at := e.node

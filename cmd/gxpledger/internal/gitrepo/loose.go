@@ -8,13 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // openLoose opens an object in a file of its own: "TYPE SIZE\x00" and the content, deflated. go-git's reader of these has
 // no limit on what the header inflates to, so this is our own.
-func openLoose(dir *gitDir, path string) (*content, error) {
+func openLoose(dir *gitDir, path string, inflaters *sync.Pool) (*content, error) {
 	file, err := dir.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoObject
@@ -22,7 +23,7 @@ func openLoose(dir *gitDir, path string) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	inflated, err := zlib.NewReader(file)
+	inflated, err := inflate(file, inflaters)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -30,8 +31,20 @@ func openLoose(dir *gitDir, path string) (*content, error) {
 	if err != nil {
 		return nil, errors.Join(err, inflated.Close(), file.Close())
 	}
-	out.ReadCloser = &loose{Reader: io.MultiReader(out.ReadCloser, inflated), zlib: inflated, file: file}
+	out.ReadCloser = &loose{Reader: io.MultiReader(out.ReadCloser, inflated), zlib: inflated, file: file, inflaters: inflaters}
 	return out, nil
+}
+
+// inflate returns what a file inflates to. Making a reader takes as long as inflating a small object, so one whose use is
+// over is taken from inflaters when there is one.
+func inflate(file io.Reader, inflaters *sync.Pool) (io.ReadCloser, error) {
+	if used, ok := inflaters.Get().(interface {
+		io.ReadCloser
+		zlib.Resetter
+	}); ok {
+		return used, used.Reset(file, nil)
+	}
+	return zlib.NewReader(file)
 }
 
 // looseHeader reads type and size. What it read beyond them is in the content.
@@ -62,7 +75,16 @@ func looseHeader(inflated io.Reader) (*content, error) {
 type loose struct {
 	io.Reader
 	zlib, file io.Closer
+	inflaters  *sync.Pool
 }
 
-// Close frees the file.
-func (l *loose) Close() error { return errors.Join(l.zlib.Close(), l.file.Close()) }
+// Close frees the file. Closing twice is harmless, and reading afterwards finds nothing.
+func (l *loose) Close() error {
+	if l.zlib == nil {
+		return nil
+	}
+	err := errors.Join(l.zlib.Close(), l.file.Close())
+	l.inflaters.Put(l.zlib)
+	l.Reader, l.zlib = bytes.NewReader(nil), nil
+	return err
+}

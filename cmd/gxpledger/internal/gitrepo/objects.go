@@ -26,12 +26,16 @@ var errNoObject = errors.New("object not found")
 // objects reads a repository's object store: loose objects and packs, alternates never. It is safe for concurrent use,
 // also with a git that repacks the repository at the same time: what is not found is looked for again in a fresh listing.
 type objects struct {
-	dir   *gitDir // nil for a fetched pack
-	mu    sync.Mutex
-	cache cache.Object // guarded by mu, as are the packs
-	packs []*pack
-	fresh bool         // packs were listed since the last reload
-	also  func() error // what else close frees, or nil
+	dir    *gitDir // nil for a fetched pack
+	mu     sync.Mutex
+	cache  cache.Object // guarded by mu, as are the packs
+	packs  []*pack
+	fresh  bool     // packs were listed since the last reload
+	kept   *content // the loose object keptID whose size was asked for, since it is likely the next to be read; or nil
+	keptID plumbing.Hash
+	also   func() error // what else close frees, or nil
+
+	inflaters sync.Pool // of readers of loose objects whose use is over
 }
 
 func newObjects(dir *gitDir) *objects {
@@ -162,17 +166,34 @@ func (o *objects) sizeOnce(id plumbing.Hash) (size int64, err error) {
 	if p, at := o.packed(id); p != nil {
 		return p.size(at)
 	}
-	c, err := o.loose(id)
-	if err != nil {
-		return 0, err
+	if o.kept == nil || o.keptID != id {
+		c, err := o.loose(id)
+		if err != nil {
+			return 0, err
+		}
+		err = o.drop()
+		o.kept, o.keptID = c, id
+		return c.size, err
 	}
-	return c.size, c.Close()
+	return o.kept.size, nil
+}
+
+// drop closes what was kept. REQUIRES: mu.
+func (o *objects) drop() error {
+	if o.kept == nil {
+		return nil
+	}
+	c := o.kept
+	o.kept = nil
+	return c.Close()
 }
 
 func (o *objects) openOnce(id plumbing.Hash) (out *content, err error) {
 	defer contain(&err)
 	if p, at := o.packed(id); p != nil {
 		out, err = p.open(at)
+	} else if o.kept != nil && o.keptID == id {
+		out, o.kept = o.kept, nil
 	} else {
 		out, err = o.loose(id)
 	}
@@ -188,7 +209,7 @@ func (o *objects) loose(id plumbing.Hash) (*content, error) {
 		return nil, errNoObject
 	}
 	hex := id.String()
-	return openLoose(o.dir, o.dir.Join("objects", hex[:2], hex[2:]))
+	return openLoose(o.dir, o.dir.Join("objects", hex[:2], hex[2:]), &o.inflaters)
 }
 
 // contain turns a panic of a decoder into an error: whatever a repository holds is only data (I13).
@@ -233,7 +254,7 @@ func (o *objects) remedy() string {
 func (o *objects) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var errs []error
+	errs := []error{o.drop()}
 	for _, p := range o.packs {
 		errs = append(errs, p.close())
 	}

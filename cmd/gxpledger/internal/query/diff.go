@@ -6,14 +6,17 @@ import (
 	"slices"
 )
 
-// Diff is what differs between the trees that two scans of one repository left.
+// Diff is what differs between the trees of one repository at two points in time.
 type Diff struct {
-	RepositoryID string         `json:"repository_id"`
-	Repository   string         `json:"repository"`
-	From         Scan           `json:"from"`
-	To           Scan           `json:"to"`
-	Artifacts    []ArtifactDiff `json:"artifacts"` // in the order of paths
-	Links        []LinkDiff     `json:"links"`     // links that broke, healed or were dropped, in the order of paths
+	RepositoryID string `json:"repository_id"`
+	Repository   string `json:"repository"`
+	// From and To are the last scans of the repository that were recorded by then; absent where none was yet.
+	From      *Scan          `json:"from,omitempty"`
+	To        *Scan          `json:"to,omitempty"`
+	FromPoint Place          `json:"from_point"`
+	ToPoint   Place          `json:"to_point"`
+	Artifacts []ArtifactDiff `json:"artifacts"` // in the order of paths
+	Links     []LinkDiff     `json:"links"`     // links that broke, healed or were dropped, in the order of paths
 }
 
 // ArtifactDiff is one artifact that differs.
@@ -65,29 +68,38 @@ const (
 	WhatDropped = "dropped"
 )
 
-// Diff compares the tree after the scan from with that after the scan to; from may be the later one. A failed scan left
-// the tree as it was. The error is an *UnknownError when there is no such scan.
-func (r *Reader) Diff(ctx context.Context, repository Repository, from, to int64) (Diff, error) {
-	a, err := r.Scan(ctx, repository, from)
+// Diff compares the tree of a repository as it was at from with that at to; from may be the later one. A failed scan left
+// the tree as it was, and before the first scan there was none.
+func (r *Reader) Diff(ctx context.Context, repository Repository, from, to Place) (Diff, error) {
+	d := Diff{RepositoryID: repository.ID, Repository: repository.Name, FromPoint: from, ToPoint: to}
+	a, b := int64(from.Position), int64(to.Position) //nolint:gosec // positions stay far below 2^63
+	var err error
+	if d.From, err = r.lastScan(ctx, repository, a); err != nil {
+		return Diff{}, err
+	}
+	if d.To, err = r.lastScan(ctx, repository, b); err != nil {
+		return Diff{}, err
+	}
+	pairs, err := r.pairs(ctx, repository.ID, span{after: min(a, b), upTo: max(a, b)})
 	if err != nil {
 		return Diff{}, err
 	}
-	b, err := r.Scan(ctx, repository, to)
-	if err != nil {
-		return Diff{}, err
-	}
-	d := Diff{RepositoryID: repository.ID, Repository: repository.Name, From: a, To: b}
-	pairs, err := r.pairs(ctx, repository.ID, span{after: min(a.Position, b.Position), upTo: max(a.Position, b.Position)})
-	if err != nil {
-		return Diff{}, err
-	}
-	if a.Position > b.Position {
+	if a > b {
 		for i := range pairs {
 			pairs[i].before, pairs[i].after = pairs[i].after, pairs[i].before
 		}
 	}
 	d.Artifacts, d.Links = artifactDiffs(pairs), linkDiffs(pairs)
 	return d, nil
+}
+
+// lastScan returns the last scan, completed or failed, that was recorded at or before a position; nil for none.
+func (r *Reader) lastScan(ctx context.Context, repository Repository, upTo int64) (*Scan, error) {
+	scans, err := r.Scans(ctx, ScanFilter{RepositoryID: repository.ID, UpTo: upTo, Last: true})
+	if err != nil || len(scans) == 0 {
+		return nil, err
+	}
+	return &scans[0], nil
 }
 
 // artifactDiffs says what happened to each artifact.

@@ -1,7 +1,6 @@
 package query_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,9 +10,23 @@ import (
 	"github.com/gxpledger/gxpledger/domain/domaintest"
 )
 
-func diffOf(t *testing.T, w *world, from, to int64) query.Diff {
+func diffOfScans(t *testing.T, w *world, from, to int64) query.Diff {
 	t.Helper()
-	d, err := w.reader().Diff(t.Context(), w.repository("demo"), from, to)
+	return diffOf(t, w, fmt.Sprint("scan:", from), fmt.Sprint("scan:", to))
+}
+
+// diffOf compares the repository "demo" at two points in time.
+func diffOf(t *testing.T, w *world, from, to string) query.Diff {
+	t.Helper()
+	a, err := w.finder().Find(t.Context(), point(t, from), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.finder().Find(t.Context(), point(t, to), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := w.reader().Diff(t.Context(), w.repository("demo"), a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +63,15 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		scanOf("demo", domain.DefaultPolicy(), domaintest.UserStory("US-1", "REQ-404")).
 		scan(keep, story, at("r/c.md", "y"), domaintest.Requirement("REQ-3", "c"), domaintest.Requirement("REQ-2", "b"),
 			domaintest.Requirement("REQ-5", "e"), domaintest.UserStory("US-2", "REQ-8"))
-	want(t, told(diffOf(t, w, 1, 2)),
+	want(t, told(diffOfScans(t, w, 1, 2)),
 		"new .gxp/requirements/REQ-2.md",
 		"changed .gxp/requirements/REQ-3.md",
 		"removed .gxp/requirements/REQ-5.md",
 		"moved r/b.md from r/a.md",
 		"healed US-1 parent_id REQ-2 missing->sound",
 	)
-	want(t, told(diffOf(t, w, 2, 3))) // a failed scan leaves the tree as it was
-	want(t, told(diffOf(t, w, 1, 4)),
+	want(t, told(diffOfScans(t, w, 2, 3))) // a failed scan leaves the tree as it was
+	want(t, told(diffOfScans(t, w, 1, 4)),
 		"new .gxp/requirements/REQ-2.md",
 		"readded .gxp/requirements/REQ-5.md",
 		"new .gxp/user_stories/US-2.md",
@@ -66,7 +79,7 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		"healed US-1 parent_id REQ-2 missing->sound",
 		"broken US-2 parent_id REQ-8 ->missing",
 	)
-	want(t, told(diffOf(t, w, 4, 1)),
+	want(t, told(diffOfScans(t, w, 4, 1)),
 		"removed .gxp/requirements/REQ-2.md",
 		"readded .gxp/requirements/REQ-5.md",
 		"removed .gxp/user_stories/US-2.md",
@@ -74,7 +87,7 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		"broken US-1 parent_id REQ-2 sound->missing",
 		"dropped US-2 parent_id REQ-8 missing->",
 	)
-	want(t, told(diffOf(t, w, 4, 4)))
+	want(t, told(diffOfScans(t, w, 4, 4)))
 }
 
 func TestDiffTellsFieldsAndEvidence(t *testing.T) {
@@ -83,7 +96,7 @@ func TestDiffTellsFieldsAndEvidence(t *testing.T) {
 	w := newWorld(t).
 		scan(spec, saying(`{"a":"1","iat":"1"}`, evidence("EV-1", "SPEC-1", "valid")), packageOf("PKG-1", "SPEC-1", "valid", "valid", "valid", "valid")).
 		scan(spec, saying(`{"a":"1","iat":"2"}`, evidence("EV-1", "SPEC-1", "valid")), packageOf("PKG-2", "SPEC-1", "valid", "valid", "valid", "valid"))
-	d := diffOf(t, w, 1, 2)
+	d := diffOfScans(t, w, 1, 2)
 	want(t, told(d),
 		"changed .gxp/evidence/EV-1.jws re-signed",
 		"removed .gxp/evidence/packages/PKG-1",
@@ -98,20 +111,66 @@ func TestDiffTellsLinksThatLeadElsewhere(t *testing.T) {
 	first := domaintest.File(domain.KindRequirement, "r/a.md", "REQ-1", "a")
 	second := domaintest.File(domain.KindRequirement, "r/b.md", "REQ-1", "b")
 	w := newWorld(t).scan(story, first).scan(story, first, second)
-	d := diffOf(t, w, 1, 2)
+	d := diffOfScans(t, w, 1, 2)
 	want(t, told(d), "relinked .gxp/user_stories/US-1.md", "new r/b.md")
 	want(t, changes(d.Artifacts[0].Changes), `link parent_id changed `+
 		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2} -> `+
 		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":3}`)
 }
 
-func TestDiffOfAnUnknownScanSaysWhichThereAre(t *testing.T) {
+func TestDiffTakesEveryFormOfAPoint(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).scan().scan()
-	for _, pair := range [][2]int64{{1, 3}, {0, 1}, {-1, 2}} {
-		_, err := w.reader().Diff(t.Context(), w.repository("demo"), pair[0], pair[1])
-		if !errors.Is(err, query.ErrUnknown) || !strings.Contains(err.Error(), `"demo" has the scans 1 to 2`) {
-			t.Errorf("%v: %v; want the scans that there are", pair, err)
+	w := twoScans(t)
+	w.scanOf("other", domaintest.Flag(), domaintest.Requirement("REQ-1", "a")) // positions 9 to 11, which are no matter of demo
+	w.scan(domaintest.Requirement("REQ-1", "A"))                               // and 12 to 13
+	first, second := domaintest.Hash("commit 1"), domaintest.Hash("commit 2")
+	for _, c := range []struct{ from, to, scans, want string }{
+		{"pos:1", "pos:5", "1 2", "changed .gxp/requirements/REQ-1.md\nchanged .gxp/requirements/REQ-2.md"},
+		{"commit:" + first[:7], "commit:" + second[:9], "1 2", "changed .gxp/requirements/REQ-1.md\nchanged .gxp/requirements/REQ-2.md"},
+		{"2026-03-01T12:02:00Z", "2026-03-01", "2 4", "removed .gxp/requirements/REQ-2.md"},
+		{"scan:4", "pos:2", "4 1", "changed .gxp/requirements/REQ-1.md\nnew .gxp/requirements/REQ-2.md"},
+		{"pos:7", "pos:11", "2 3", ""},
+	} {
+		d := diffOf(t, w, c.from, c.to)
+		if got := fmt.Sprintf("%d %d", d.From.Number, d.To.Number); got != c.scans || told(d) != c.want {
+			t.Errorf("%s to %s: scans %s, %s; want %s, %s", c.from, c.to, got, told(d), c.scans, c.want)
+		}
+		if d.FromPoint.Given != c.from || d.ToPoint.Given != c.to {
+			t.Errorf("%s to %s: says %v, %v", c.from, c.to, d.FromPoint, d.ToPoint)
+		}
+	}
+	d, err := w.reader().Diff(t.Context(), w.repository("other"), query.Place{Position: 4}, query.Place{Position: 11})
+	if err != nil || d.From != nil || told(d) != "new .gxp/requirements/REQ-1.md" {
+		t.Errorf("since before the first scan: %v, %s, %v", d.From, told(d), err)
+	}
+}
+
+func TestStepsTellWhatEachScanChanged(t *testing.T) {
+	t.Parallel()
+	w := twoScans(t)
+	w.scanOf("other", domaintest.Flag(), domaintest.Requirement("REQ-1", "a"))
+	w.scan(domaintest.Requirement("REQ-1", "A")).scan(domaintest.Requirement("REQ-1", "A"))
+	steps := func(from, to int64) string {
+		var out []string
+		for s, err := range w.reader().Steps(t.Context(), w.repository("demo"), from, to) {
+			if err != nil {
+				return err.Error()
+			}
+			out = append(out, fmt.Sprintf("%d %s", s.Scan.Number, s.Scan.Outcome), told(query.Diff{Artifacts: s.Artifacts, Links: s.Links}))
+		}
+		return strings.Join(out, "\n")
+	}
+	want(t, steps(1, 5),
+		"1 completed", "new .gxp/requirements/REQ-1.md", "new .gxp/requirements/REQ-2.md",
+		"2 completed", "changed .gxp/requirements/REQ-1.md", "changed .gxp/requirements/REQ-2.md",
+		"3 failed", "",
+		"4 completed", "removed .gxp/requirements/REQ-2.md",
+		"5 completed", "",
+	)
+	want(t, steps(4, 4), "4 completed", "removed .gxp/requirements/REQ-2.md")
+	for _, c := range [][2]int64{{0, 3}, {1, 6}, {6, 6}} {
+		if got := steps(c[0], c[1]); !strings.Contains(got, `"demo" has the scans 1 to 5`) {
+			t.Errorf("%v: %s; want the scans that there are", c, got)
 		}
 	}
 }

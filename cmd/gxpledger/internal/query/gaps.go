@@ -1,8 +1,10 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gxpledger/gxpledger/domain"
 )
@@ -11,9 +13,10 @@ import (
 type Gap struct {
 	RepositoryID string `json:"repository_id"`
 	Repository   string `json:"repository"`
-	// Gap is broken_link, no_story, no_spec or no_valid_evidence.
+	// Gap is broken_link, no_story, no_spec or no_valid_evidence; of a notice no_parent, duplicate_id or suspect.
 	Gap string `json:"gap"`
-	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing, failed or unverified.
+	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing, failed or unverified; of a notice
+	// orphaned, duplicate or suspect.
 	State   string `json:"state"`
 	Kind    string `json:"kind"`
 	Number  int64  `json:"number"`
@@ -22,9 +25,11 @@ type Gap struct {
 	Path    string `json:"path"`
 	Ordinal int64  `json:"ordinal"`
 	Risk    string `json:"risk,omitempty"`
-	// Edge and Target are those of a broken link.
+	// Edge and Target are those of a broken link, or of the link to what changed.
 	Edge   string `json:"edge,omitempty"`
 	Target string `json:"target,omitempty"`
+	// Text says why there is a notice. It holds ids of the repository, hostile until neutralised.
+	Text string `json:"text,omitempty"`
 	// Evidence is what a spec without valid evidence has instead.
 	Evidence []GapEvidence `json:"evidence,omitempty"`
 }
@@ -35,9 +40,6 @@ type GapEvidence struct {
 	Path    string `json:"path"`
 	Overall string `json:"overall"`
 	Failed  int64  `json:"failed,omitempty"` // tests that failed, as it claims
-
-	repository string
-	spec       int64
 }
 
 // The gaps.
@@ -48,13 +50,11 @@ const (
 	GapNoEvidence = "no_valid_evidence" // a spec that no valid evidence of tests that passed leads to
 )
 
-// The states of gaps, as a traceability matrix calls them.
+// The notices: what is no gap, and what a reviewer should look at.
 const (
-	StateOrphaned   = "orphaned"   // it names a parent that is not there
-	StateWrongKind  = "wrong_kind" // it names a parent at another level
-	StateMissing    = "missing"    // nothing leads to it
-	StateFailed     = "failed"     // valid evidence leads to it, and says that tests failed
-	StateUnverified = "unverified" // evidence leads to it, and none is valid
+	NoticeNoParent  = "no_parent"    // it leads to nothing above it, and names nothing either
+	NoticeDuplicate = "duplicate_id" // another artifact of its kind has the same id
+	NoticeSuspect   = "suspect"      // something that it leads to was changed after it
 )
 
 // GapFilter chooses gaps. The zero value chooses all.
@@ -65,8 +65,11 @@ func (g Gap) Name() string {
 	if g.GxPID != "" {
 		return g.GxPID
 	}
-	return keyText(g.Path, g.Ordinal)
+	return g.Key()
 }
+
+// Key is the place of the artifact: the path, with #ordinal behind it unless that is 0.
+func (g Gap) Key() string { return keyText(g.Path, g.Ordinal) }
 
 // Coverage is how much of each level is covered by the next.
 type Coverage struct {
@@ -82,50 +85,74 @@ type Covered struct {
 	Total   int64 `json:"total"`
 }
 
-// Conditions on an artifact a: something leads to it by a sound link of whatever edge.
-const (
-	hasStory = `EXISTS (SELECT 1 FROM traceability_links l WHERE l.repository_id = a.repository_id
-		AND l.to_requirement = a.number AND l.kind = 'user_story')`
-	hasSpec = `EXISTS (SELECT 1 FROM traceability_links l WHERE l.repository_id = a.repository_id
-		AND l.to_user_story = a.number AND l.kind = 'spec')`
-	hasEvidence = `EXISTS (SELECT 1 FROM traceability_links l JOIN evidence e
-			ON e.repository_id = l.repository_id AND e.number = l.number
-		WHERE l.repository_id = a.repository_id AND l.to_spec = a.number AND e.overall = 'valid' AND COALESCE(e.failed, 0) = 0)`
-)
+// Gaps is where the chain does not hold, and how much of it does.
+type Gaps struct {
+	// Gaps are broken links first and then down the levels, each in the order of repositories and paths.
+	Gaps     []Gap    `json:"gaps"`
+	Coverage Coverage `json:"coverage"`
+	// Notices are no gaps: the chain holds, and somebody should look. In the order of repositories, levels and paths.
+	Notices []Gap `json:"notices"`
+	// States counts the artifacts of the chain, each once, by their most severe state, as the matrix does.
+	States StateCounts `json:"states"`
+}
 
-// Gaps returns every gap, broken links first and then down the levels, each in the order of repositories and paths, and
-// how much is covered. Evidence is valid when its signature is and, for a package, each of its checks. It proves its spec
-// when it is valid and claims no failed test: a signature under a failure only proves the failure.
-func (r *Reader) Gaps(ctx context.Context, filter GapFilter) ([]Gap, Coverage, error) {
-	var coverage Coverage
-	gaps, err := r.brokenLinks(ctx, filter, &coverage)
-	if err != nil {
-		return nil, coverage, fmt.Errorf("find broken links: %w", err)
+// Count is how many gaps and notices have a state; of transitive, how many artifacts do.
+func (g *Gaps) Count(state string) int {
+	n := 0
+	for _, o := range slices.Concat(g.Gaps, g.Notices) {
+		if o.State == state {
+			n++
+		}
 	}
+	if state == StateTransitive {
+		n = int(g.States[state])
+	}
+	return n
+}
+
+// Has reports whether Count is above 0 for one of the states.
+func (g *Gaps) Has(states []string) bool {
+	return slices.ContainsFunc(states, func(s string) bool { return g.Count(s) > 0 })
+}
+
+// Gaps returns every gap. Evidence is valid when its signature is and, for a package, each of its checks. It proves its spec
+// when it is valid and claims no failed test: a signature under a failure only proves the failure.
+func (r *Reader) Gaps(ctx context.Context, filter GapFilter) (Gaps, error) {
+	g := Gaps{Notices: []Gap{}}
+	var err error
+	if g.Gaps, err = r.brokenLinks(ctx, filter, &g.Coverage); err != nil {
+		return Gaps{}, fmt.Errorf("find broken links: %w", err)
+	}
+	c, err := r.readChain(ctx, filter.RepositoryID)
+	if err != nil {
+		return Gaps{}, fmt.Errorf("find gaps: %w", err)
+	}
+	g.States = c.summary().States
 	for _, level := range []struct {
 		gap     string
-		shelf   Shelf
-		has     string
+		level   Level
 		covered *Covered
 	}{
-		{GapNoStory, ShelfRequirements, hasStory, &coverage.Requirements},
-		{GapNoSpec, ShelfStories, hasSpec, &coverage.Stories},
-		{GapNoEvidence, ShelfSpecs, hasEvidence, &coverage.Specs},
+		{GapNoStory, LevelRequirement, &g.Coverage.Requirements},
+		{GapNoSpec, LevelStory, &g.Coverage.Stories},
+		{GapNoEvidence, LevelSpec, &g.Coverage.Specs},
 	} {
-		found, err := r.uncovered(ctx, level.shelf, level.has, filter)
-		if err != nil {
-			return nil, coverage, fmt.Errorf("find gaps of %s: %w", level.shelf, err)
+		for _, i := range c.items {
+			if i.level != level.level {
+				continue
+			}
+			level.covered.Total++
+			if state := i.uncovered(); state != "" {
+				g.Gaps = append(g.Gaps, i.gap(level.gap, Reason{State: state}))
+				continue
+			}
+			level.covered.Covered++
 		}
-		for i := range found {
-			found[i].Gap = level.gap
-		}
-		if *level.covered, err = r.covered(ctx, level.shelf, filter); err != nil {
-			return nil, coverage, fmt.Errorf("count %s: %w", level.shelf, err)
-		}
-		level.covered.Covered = level.covered.Total - int64(len(found))
-		gaps = append(gaps, found...)
 	}
-	return gaps, coverage, r.addUnfit(ctx, filter, gaps)
+	for _, i := range c.items {
+		g.Notices = append(g.Notices, i.notices()...)
+	}
+	return g, nil
 }
 
 func (r *Reader) brokenLinks(ctx context.Context, filter GapFilter, coverage *Coverage) ([]Gap, error) {
@@ -153,89 +180,45 @@ func (r *Reader) brokenLinks(ctx context.Context, filter GapFilter, coverage *Co
 	return gaps, nil
 }
 
-func (r *Reader) uncovered(ctx context.Context, shelf Shelf, has string, filter GapFilter) ([]Gap, error) {
-	from, err := shelf.from()
-	if err != nil {
-		return nil, err
+// gap is a gap or notice at an artifact.
+func (i *Item) gap(gap string, r Reason) Gap {
+	g := Gap{
+		RepositoryID: i.RepositoryID, Repository: i.Repository, Gap: gap, State: r.State, Kind: i.Kind, Number: i.Number, GxPID: i.GxPID,
+		Title: i.Title, Path: i.Path, Ordinal: i.Ordinal, Risk: i.Risk, Edge: r.Edge, Target: r.Target, Text: r.Text,
 	}
-	var w where
-	is(&w, "a.repository_id", filter.RepositoryID)
-	w.and("NOT " + has)
-	gaps, err := load(ctx, r, []column[Gap]{
-		{"a.repository_id", func(g *Gap) any { return &g.RepositoryID }},
-		{"r.name", func(g *Gap) any { return &g.Repository }},
-		{"a.kind", func(g *Gap) any { return &g.Kind }},
-		{"a.number", func(g *Gap) any { return &g.Number }},
-		{"a.gxp_id", func(g *Gap) any { return optional(&g.GxPID) }},
-		{"a.title", func(g *Gap) any { return optional(&g.Title) }},
-		{"a.path", func(g *Gap) any { return &g.Path }},
-		{"a.ordinal", func(g *Gap) any { return &g.Ordinal }},
-		{"a.risk", func(g *Gap) any { return optional(&g.Risk) }},
-	}, from+w.String()+" ORDER BY r.name, a.repository_id, a.path, a.ordinal", w.args...)
-	for i := range gaps {
-		gaps[i].State = StateMissing
+	if gap != GapNoEvidence {
+		return g
 	}
-	return gaps, err
+	for _, e := range i.proofs {
+		if !e.proves() {
+			g.Evidence = append(g.Evidence, GapEvidence{Name: cmp.Or(e.GxPID, e.Path), Path: e.Path, Overall: e.Overall, Failed: e.Failed})
+		}
+	}
+	return g
 }
 
-func (r *Reader) covered(ctx context.Context, shelf Shelf, filter GapFilter) (Covered, error) {
-	from, err := shelf.from()
-	if err != nil {
-		return Covered{}, err
+// uncovered is the state of an artifact above evidence that nothing of the next level covers; "" for one that something
+// does.
+func (i *Item) uncovered() string {
+	for _, r := range i.Reasons {
+		if r.State == StateMissing || r.State == StateFailed || r.State == StateUnverified {
+			return r.State
+		}
 	}
-	var w where
-	is(&w, "a.repository_id", filter.RepositoryID)
-	total, err := count(ctx, r, from+w.String(), w.args...)
-	return Covered{Total: total}, err
+	return ""
 }
 
-// addUnfit names the evidence that leads to a spec and does not prove it.
-func (r *Reader) addUnfit(ctx context.Context, filter GapFilter, gaps []Gap) error {
-	var w where
-	is(&w, "l.repository_id", filter.RepositoryID)
-	w.and("(e.overall <> 'valid' OR e.failed > 0)")
-	found, err := load(ctx, r, []column[GapEvidence]{
-		{"l.repository_id", func(e *GapEvidence) any { return &e.repository }},
-		{"l.to_spec", func(e *GapEvidence) any { return &e.spec }},
-		{"COALESCE(e.gxp_id, e.path)", func(e *GapEvidence) any { return &e.Name }},
-		{"e.path", func(e *GapEvidence) any { return &e.Path }},
-		{"e.overall", func(e *GapEvidence) any { return &e.Overall }},
-		{"COALESCE(e.failed, 0)", func(e *GapEvidence) any { return &e.Failed }},
-	}, `FROM traceability_links l JOIN evidence e ON e.repository_id = l.repository_id AND e.number = l.number
-			AND l.to_spec IS NOT NULL`+w.String()+" ORDER BY e.path, l.link_index", w.args...)
-	if err != nil {
-		return fmt.Errorf("find evidence that proves nothing: %w", err)
-	}
-	type spec struct {
-		repository string
-		number     int64
-	}
-	of := map[spec][]GapEvidence{}
-	for _, e := range found {
-		at := spec{e.repository, e.spec}
-		if n := len(of[at]); n > 0 && of[at][n-1] == e {
-			continue // two links of it lead to the same spec
-		}
-		of[at] = append(of[at], e)
-	}
-	for i := range gaps {
-		g := &gaps[i]
-		if g.Gap != GapNoEvidence {
-			continue
-		}
-		if g.Evidence = of[spec{g.RepositoryID, g.Number}]; len(g.Evidence) > 0 {
-			g.State = stateOf(g.Evidence)
+func (i *Item) notices() []Gap {
+	var out []Gap
+	for _, r := range i.Reasons {
+		switch {
+		case r.State == StateOrphaned && r.Edge == "":
+			out = append(out, i.gap(NoticeNoParent, r))
+		case r.State == StateDuplicate:
+			out = append(out, i.gap(NoticeDuplicate, r))
+		case r.State == StateSuspect:
+			out = append(out, i.gap(NoticeSuspect, r))
 		}
 	}
-	return nil
-}
-
-// stateOf is failed where a failure is proved, and unverified where nothing is.
-func stateOf(evidence []GapEvidence) string {
-	for _, e := range evidence {
-		if e.Overall == string(domain.VerdictValid) {
-			return StateFailed
-		}
-	}
-	return StateUnverified
+	return out
 }

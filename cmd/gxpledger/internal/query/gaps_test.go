@@ -22,11 +22,11 @@ func TestGapsNameEveryPlaceWhereTheChainDoesNotHold(t *testing.T) {
 		evidence("EV-1", "SPEC-1", "valid"), evidence("EV-2", "SPEC-2", "unverifiable"), evidence("EV-9", "SPEC-9", "valid"),
 		packageOf("PKG-2", "SPEC-2", "valid", "valid", "invalid", "valid"), packageOf("PKG-4", "SPEC-4", "valid", "valid", "valid", "valid"),
 	)
-	gaps, coverage, err := w.reader().Gaps(t.Context(), query.GapFilter{})
+	found, err := w.reader().Gaps(t.Context(), query.GapFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, lines(gaps, func(g query.Gap) string {
+	want(t, lines(found.Gaps, func(g query.Gap) string {
 		line := fmt.Sprintf("%s %s %s %s %s", g.Gap, g.State, g.Name(), g.Edge, g.Target)
 		for _, e := range g.Evidence {
 			line += fmt.Sprintf(" %s is %s", e.Name, e.Overall)
@@ -42,13 +42,13 @@ func TestGapsNameEveryPlaceWhereTheChainDoesNotHold(t *testing.T) {
 		"no_valid_evidence missing SPEC-3",
 		"no_valid_evidence missing SPEC-5",
 	)
-	if got := fmt.Sprint(coverage); got != "{{10 13} {1 2} {2 3} {2 5}}" {
+	if got := fmt.Sprint(found.Coverage); got != "{{10 13} {1 2} {2 3} {2 5}}" {
 		t.Errorf("coverage %s", got)
 	}
 	w.scanOf("other", domaintest.Flag(), domaintest.Requirement("REQ-1", "a"))
-	gaps, coverage, err = w.reader().Gaps(t.Context(), query.GapFilter{RepositoryID: w.repository("other").ID})
-	if err != nil || len(gaps) != 1 || gaps[0].Gap != query.GapNoStory || coverage.Requirements.Total != 1 {
-		t.Errorf("of other: %v, %v, %v; want one requirement without story", gaps, coverage, err)
+	found, err = w.reader().Gaps(t.Context(), query.GapFilter{RepositoryID: w.repository("other").ID})
+	if err != nil || len(found.Gaps) != 1 || found.Gaps[0].Gap != query.GapNoStory || found.Coverage.Requirements.Total != 1 {
+		t.Errorf("of other: %v, %v; want one requirement without story", found, err)
 	}
 }
 
@@ -58,9 +58,9 @@ func TestAChainThatHoldsHasNoGap(t *testing.T) {
 		domaintest.Requirement("REQ-1", "a"), domaintest.UserStory("US-1", "REQ-1"), domaintest.Spec("SPEC-1", "US-1"),
 		evidence("EV-1", "SPEC-1", "invalid"), packageOf("PKG-1", "SPEC-1", "valid", "valid", "valid", "valid"),
 	)
-	gaps, _, err := w.reader().Gaps(t.Context(), query.GapFilter{})
-	if err != nil || len(gaps) != 0 {
-		t.Errorf("got %v, %v; want none: one valid piece of evidence is enough", gaps, err)
+	found, err := w.reader().Gaps(t.Context(), query.GapFilter{})
+	if err != nil || len(found.Gaps) != 0 {
+		t.Errorf("got %v, %v; want none: one valid piece of evidence is enough", found.Gaps, err)
 	}
 }
 
@@ -75,11 +75,11 @@ func TestASignedFailureProvesNoSpec(t *testing.T) {
 		domaintest.Spec("SPEC-2", "US-1"), saying(evidence("EV-3", "SPEC-2", "invalid"), 9, 2),
 		domaintest.Spec("SPEC-3", "US-1"), saying(evidence("EV-4", "SPEC-3", "valid"), 9, 2), saying(evidence("EV-5", "SPEC-3", "valid"), 11, 0),
 	)
-	gaps, coverage, err := w.reader().Gaps(t.Context(), query.GapFilter{})
+	found, err := w.reader().Gaps(t.Context(), query.GapFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, lines(gaps, func(g query.Gap) string {
+	want(t, lines(found.Gaps, func(g query.Gap) string {
 		line := fmt.Sprintf("%s %s %s:", g.Gap, g.State, g.Name())
 		for _, e := range g.Evidence {
 			line += fmt.Sprintf(" %s %s, %d failed", e.Name, e.Overall, e.Failed)
@@ -89,8 +89,8 @@ func TestASignedFailureProvesNoSpec(t *testing.T) {
 		"no_valid_evidence failed SPEC-1: EV-1 valid, 2 failed EV-2 unverifiable, 0 failed",
 		"no_valid_evidence unverified SPEC-2: EV-3 invalid, 2 failed",
 	)
-	if coverage.Specs != (query.Covered{Covered: 1, Total: 3}) {
-		t.Errorf("coverage of specs %v, want 1 of 3: one valid piece of evidence of tests that passed is enough", coverage.Specs)
+	if found.Coverage.Specs != (query.Covered{Covered: 1, Total: 3}) {
+		t.Errorf("coverage of specs %v, want 1 of 3: one valid piece of evidence of tests that passed is enough", found.Coverage.Specs)
 	}
 }
 

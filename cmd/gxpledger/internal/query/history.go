@@ -159,7 +159,7 @@ func (t *teller) tell(ctx context.Context, named []Version) ([]Lineage, error) {
 }
 
 func (t *teller) loadScans(ctx context.Context) error {
-	scans, err := t.reader.Scans(ctx, ScanFilter{RepositoryID: t.repository, Outcome: "completed"})
+	scans, err := t.reader.Scans(ctx, ScanFilter{RepositoryID: t.repository, Outcome: completed})
 	if err != nil {
 		return err
 	}

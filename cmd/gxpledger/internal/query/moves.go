@@ -10,23 +10,26 @@ type moves struct {
 	to, from map[int64]int64
 }
 
+// fromMoves joins versions v that came from elsewhere with those that went there, g. No place is the empty text, which
+// makes the condition one that the index over moved_from answers.
+const fromMoves = `FROM artifact_versions v JOIN artifact_versions g ON g.repository_id = v.repository_id
+	AND g.ended_scan_id = v.scan_id AND g.moved_to IS NOT NULL
+	AND v.moved_from = CASE g.ordinal WHEN 0 THEN g.path ELSE g.path || '#' || g.ordinal END`
+
 // moves reads the moves of a repository within a range of positions. A move is a version that began with moved_from in
 // the scan in which another ended with moved_to.
 func (r *Reader) moves(ctx context.Context, repository string, within span) (moves, error) {
 	type move struct{ from, to int64 }
 	var w where
 	w.and("v.repository_id = ?", repository)
-	w.and("v.moved_from IS NOT NULL")
+	w.and("v.moved_from > ''")
 	if within != (span{}) {
-		w.and("v.position > ?", within.after)
-		w.and("v.position <= ?", within.upTo)
+		w.and("v.scan_id IN ("+inSpan+")", repository, within.after, within.upTo)
 	}
 	pairs, err := load(ctx, r, []column[move]{
 		{"g.number", func(m *move) any { return &m.from }},
 		{"v.number", func(m *move) any { return &m.to }},
-	}, `FROM artifact_versions v JOIN artifact_versions g ON g.repository_id = v.repository_id
-			AND g.ended_scan_id = v.scan_id AND g.moved_to IS NOT NULL
-			AND v.moved_from = CASE g.ordinal WHEN 0 THEN g.path ELSE g.path || '#' || g.ordinal END`+w.String(), w.args...)
+	}, fromMoves+w.String(), w.args...)
 	if err != nil {
 		return moves{}, err
 	}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"slices"
 )
 
 // pair is one artifact at two positions of the log; one side is nil for what is new or removed. The links of a side are
@@ -11,32 +12,27 @@ type pair struct {
 	moved         bool
 }
 
-// differs is the condition on a version v that was current at one end of a span and not at the other, or at both while
-// a link of it changed in between. A version is current from its position to before its end.
-const differs = `v.repository_id = ? AND (
-	(v.position <= ? AND v.ended_position > ? AND v.ended_position <= ?)
-	OR (v.position > ? AND v.position <= ? AND (v.ended_position IS NULL OR v.ended_position > ?))
-	OR (v.position <= ? AND (v.ended_position IS NULL OR v.ended_position > ?) AND EXISTS (
-		SELECT 1 FROM link_changes n WHERE n.repository_id = v.repository_id AND n.number = v.number
-			AND n.position > ? AND n.position <= ?)))`
+// inSpan is the scans of a repository that were recorded within a span. Ends of spans are ends of batches.
+const inSpan = "SELECT s.scan_id FROM scans s WHERE s.repository_id = ? AND s.position > ? AND s.position <= ?"
 
-func differsArgs(repository string, s span) []any {
-	return []any{
-		repository, s.after, s.after, s.upTo, s.after, s.upTo, s.upTo, s.after, s.upTo, s.after, s.upTo,
-	}
-}
+// relinkedIn is the numbers of artifacts of which a link resolved differently within a span.
+const relinkedIn = "SELECT n.number FROM link_changes n WHERE n.repository_id = ? AND n.position > ? AND n.position <= ?"
 
-// pairs matches what was current at the beginning of a span with what was at its end, as far as it differs.
+// pairs matches what was current at the beginning of a span with what was at its end, as far as it differs. What it costs
+// grows with what the scans of the span changed, not with what was there before.
 func (r *Reader) pairs(ctx context.Context, repository string, s span) ([]pair, error) {
-	args := differsArgs(repository, s)
-	versions, err := r.versions(ctx, &where{conditions: []string{differs}, args: args})
+	versions, err := r.differing(ctx, repository, s)
 	if err != nil {
 		return nil, err
 	}
+	within := []any{repository, s.after, s.upTo}
 	var w where
 	w.and("c.repository_id = ?", repository)
 	w.and("c.position <= ?", s.upTo)
-	w.and("EXISTS (SELECT 1 FROM artifact_versions v WHERE v.number = c.number AND "+differs+")", args...)
+	w.and(`c.number IN (
+		SELECT v.number FROM artifact_versions v WHERE v.repository_id = ? AND v.scan_id IN (`+inSpan+`)
+		UNION SELECT v.number FROM artifact_versions v WHERE v.repository_id = ? AND v.ended_scan_id IN (`+inSpan+`)
+		UNION `+relinkedIn+`)`, slices.Concat([]any{repository}, within, []any{repository}, within, within)...)
 	changes, err := r.linkChanges(ctx, &w)
 	if err != nil {
 		return nil, err
@@ -50,6 +46,34 @@ func (r *Reader) pairs(ctx context.Context, repository string, s span) ([]pair, 
 		m.changes[c.Number] = append(m.changes[c.Number], c)
 	}
 	return m.match(versions), nil
+}
+
+// differing reads the versions that were current at one end of a span and not at the other, and those that were at both
+// while a link of them changed in between. A version is current from its position to before its end.
+func (r *Reader) differing(ctx context.Context, repository string, s span) ([]Version, error) {
+	within := []any{repository, s.after, s.upTo}
+	var began, ended, relinked where
+	for _, w := range []*where{&began, &ended, &relinked} {
+		w.and("v.repository_id = ?", repository)
+	}
+	began.and("v.scan_id IN ("+inSpan+")", within...)
+	ended.and("v.ended_scan_id IN ("+inSpan+")", within...)
+	relinked.and("v.number IN ("+relinkedIn+")", within...)
+	for _, w := range []*where{&ended, &relinked} {
+		w.and("v.position <= ?", s.after)
+	}
+	for _, w := range []*where{&began, &relinked} {
+		w.and("(v.ended_position IS NULL OR v.ended_position > ?)", s.upTo)
+	}
+	var all []Version
+	for _, w := range []*where{&began, &ended, &relinked} {
+		versions, err := r.versions(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, versions...)
+	}
+	return all, nil
 }
 
 type matcher struct {

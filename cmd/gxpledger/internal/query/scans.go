@@ -157,7 +157,13 @@ type ScanFilter struct {
 	ScanID       string
 	Number       int64
 	Outcome      string // completed or failed
+	Commit       string // the first digits of it, in lower case
+	UpTo         int64  // recorded at or before this position
+	Last         bool   // only the one that was recorded last of these
 }
+
+// completed is the outcome of a scan that did not fail.
+const completed = "completed"
 
 func (f ScanFilter) where() *where {
 	var w where
@@ -165,22 +171,34 @@ func (f ScanFilter) where() *where {
 	is(&w, "s.scan_id", f.ScanID)
 	is(&w, "s.number", f.Number)
 	is(&w, "s.outcome", f.Outcome)
+	if f.Commit != "" {
+		w.and("SUBSTR(s.commit_sha, 1, ?) = ?", len(f.Commit), f.Commit)
+	}
+	if f.UpTo != 0 {
+		w.and("s.position <= ?", f.UpTo)
+	}
 	return &w
 }
 
 // Scans returns scans in the order in which they were recorded.
 func (r *Reader) Scans(ctx context.Context, filter ScanFilter) ([]Scan, error) {
-	w := filter.where()
-	scans, err := load(ctx, r, scanColumns(), "FROM scans s"+w.String()+" ORDER BY s.position", w.args...)
+	w, order := filter.where(), ""
+	if filter.Last {
+		order = " DESC LIMIT 1"
+	}
+	scans, err := load(ctx, r, scanColumns(), "FROM scans s"+w.String()+" ORDER BY s.position"+order, w.args...)
 	if err != nil {
 		return nil, err
+	}
+	if filter.Last && len(scans) > 0 {
+		w = ScanFilter{RepositoryID: scans[0].RepositoryID, Number: scans[0].Number}.where()
 	}
 	failed := false
 	for i := range scans {
 		s := &scans[i]
 		s.Violations = []Violation{}
 		failed = failed || s.violations > 0
-		if s.Outcome == "completed" {
+		if s.Outcome == completed {
 			s.Totals = &s.totals
 		}
 	}
@@ -240,7 +258,9 @@ func (r *Reader) unknownScan(ctx context.Context, repository Repository, number 
 	}
 	unknown := &UnknownError{What: "scan", Given: strconv.FormatInt(number, 10)}
 	if len(all) > 0 {
-		unknown.Hint = fmt.Sprintf("%q has the scans %d to %d", repository.Name, all[0].Number, all[len(all)-1].Number)
+		first, last := all[0], all[len(all)-1]
+		unknown.Hint = fmt.Sprintf("%q has the scans %d to %d, recorded from %s to %s", repository.Name, first.Number, last.Number,
+			shortTime(first.RecordedAt), shortTime(last.RecordedAt))
 	}
 	return unknown
 }

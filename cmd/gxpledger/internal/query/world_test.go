@@ -17,32 +17,37 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
 // world is a log, and the tables that the real projections make of it.
 type world struct {
-	t        *testing.T
-	log      *memory.Log
-	recorder *eventstore.Recorder
-	runner   *projections.Runner
-	db       tablesDB
-	dialect  query.Dialect
-	scans    atomic.Int64
+	t         testing.TB
+	log       *memory.Log
+	recorder  *eventstore.Recorder
+	runner    *projections.Runner
+	db        *sqlite.DB
+	scans     atomic.Int64
+	histories int                                        // that were drawn
+	source    func(n int, s domain.Source) domain.Source // changes what the n-th scan read; nil for nothing
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t}
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb}
 	w.log = memory.New(w.now)
 	var err error
 	if w.recorder, err = eventstore.NewRecorder(w.log, eventstore.DefaultRecorderConfig(w.now, "")); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	w.db, w.dialect = openTables(t)
+	if w.db, err = sqlite.OpenScratch(tb.Context(), tb.TempDir(), sqlite.Options{Now: time.Now}); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = w.db.Close() })
 	config := projections.DefaultConfig(time.Now, eventstore.Decode, "test")
 	if w.runner, err = projections.NewRunner(w.log, w.db, tables.All(), config); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w
 }
@@ -60,6 +65,13 @@ func (w *world) scan(files ...domain.File) *world {
 // scanOf records a scan, completed or failed, and brings the tables up to date.
 func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) *world {
 	w.t.Helper()
+	w.record(name, policy, files...)
+	return w.project()
+}
+
+// record records a scan, completed or failed.
+func (w *world) record(name string, policy domain.Policy, files ...domain.File) {
+	w.t.Helper()
 	n := w.scans.Add(1)
 	commit := domaintest.Hash(fmt.Sprint("commit ", n))[:40]
 	person := &domain.Person{Name: "Ada", Email: "ada@example.org", When: w.now().Add(-time.Hour)}
@@ -69,14 +81,15 @@ func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) 
 		Actor:      "carol", Reason: fmt.Sprintf("scan number %d", n), Policy: policy, StartedAt: w.now(),
 	}
 	_, err := w.recorder.Record(w.t.Context(), request, func(context.Context, domain.State) (eventstore.Reading, error) {
-		return eventstore.Reading{Files: files, Reader: domaintest.Stamp, Source: domain.Source{
-			Ref: "HEAD", Commit: commit, Author: person, Committer: person, Message: fmt.Sprintf("Commit %d", n),
-		}}, nil
+		source := domain.Source{Ref: "HEAD", Commit: commit, Author: person, Committer: person, Message: fmt.Sprintf("Commit %d", n)}
+		if w.source != nil {
+			source = w.source(int(n), source)
+		}
+		return eventstore.Reading{Files: files, Reader: domaintest.Stamp, Source: source}, nil
 	})
 	if err != nil && policy == domaintest.Flag() {
 		w.t.Fatal(err)
 	}
-	return w.project()
 }
 
 func repositoryID(name string) domain.RepositoryID {
@@ -91,7 +104,7 @@ func (w *world) project() *world {
 	return w
 }
 
-func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), w.dialect) }
+func (w *world) reader() *query.Reader { return query.NewReader(w.db.Query(), query.SQLite) }
 
 func (w *world) repository(name string) query.Repository {
 	w.t.Helper()

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"crypto/sha256"
+	_ "embed" // for the page
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+)
+
+//go:embed matrix.html
+var matrixPage string
+
+//go:embed matrix.css
+var matrixStyle string
+
+// matrixView is what the page shows. Texts pass render.Text in the template, since a browser turns text around as a
+// terminal does; the template escapes what is markup.
+type matrixView struct {
+	Policy  string // of the page: nothing is loaded and nothing runs
+	Style   template.CSS
+	Shown   query.Shown
+	Several bool // repositories
+	Levels  []levelView
+	States  []stateView
+	Rows    []rowView
+	Count   int64 // of artifacts
+}
+
+// levelView is a row of the summary.
+type levelView struct {
+	Name   string
+	Counts []int64 // in the order of States
+}
+
+type stateView struct{ Name, Word, Meaning string }
+
+type rowView struct {
+	Number     int
+	Repository string
+	Cells      [4]*query.Item
+	State      stateView
+	Why        string
+}
+
+// writeMatrixHTML writes one page that needs nothing else.
+func writeMatrixHTML(w io.Writer, d matrixDocument) error {
+	page, err := template.New("matrix").Funcs(template.FuncMap{
+		"text": render.Text, "time": exactTime, "short": render.Short, "state": stateOf,
+	}).Parse(matrixPage)
+	if err != nil {
+		return fmt.Errorf("read page: %w", err)
+	}
+	if err := page.Execute(w, viewOf(d)); err != nil {
+		return fmt.Errorf("write page: %w", err)
+	}
+	return nil
+}
+
+func viewOf(d matrixDocument) matrixView {
+	sum := sha256.Sum256([]byte(matrixStyle))
+	v := matrixView{
+		Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'",
+			base64.StdEncoding.EncodeToString(sum[:])),
+		Style: template.CSS(matrixStyle), //nolint:gosec // ours, embedded
+		Shown: d.AsOf, Several: len(d.AsOf.Scans) > 1, Count: d.Summary.Artifacts,
+	}
+	for _, s := range query.States() {
+		v.States = append(v.States, stateOf(s))
+	}
+	for _, l := range []struct {
+		name   string
+		counts query.StateCounts
+	}{
+		{"Requirements", d.Summary.Requirements},
+		{"User stories", d.Summary.Stories},
+		{"Specs", d.Summary.Specs},
+		{"Evidence", d.Summary.Evidence},
+		{"All", d.Summary.States},
+	} {
+		row := levelView{Name: l.name}
+		for _, s := range query.States() {
+			row.Counts = append(row.Counts, l.counts[s])
+		}
+		v.Levels = append(v.Levels, row)
+	}
+	for n, r := range d.Rows {
+		row := rowView{Number: n + 1, Repository: r.Repository, State: stateOf(r.State), Why: why(r)}
+		for level := range query.LevelEvidence + 1 {
+			row.Cells[level] = r.Item(level)
+		}
+		v.Rows = append(v.Rows, row)
+	}
+	return v
+}
+
+func stateOf(state string) stateView {
+	return stateView{Name: state, Word: query.StateWords(state), Meaning: map[string]string{
+		query.StateFailed:     "Valid evidence says that tests failed, and none says that they passed.",
+		query.StateOrphaned:   "It names a parent that is not there, or leads to none at all.",
+		query.StateWrongKind:  "It names a parent at another level.",
+		query.StateMissing:    "Nothing of the next level leads to it.",
+		query.StateDuplicate:  "Another artifact of its kind has the same id.",
+		query.StateUnverified: "There is evidence, and none of it is valid.",
+		query.StateSuspect:    "Something that it leads to was changed by a later scan than it was itself.",
+		query.StateTransitive: "All is well here, but something above or below is not.",
+		query.StateCovered:    "All is well here, above and below.",
+	}[state]}
+}
+
+// exactTime is a time to the microsecond, as the record has it; "" for none.
+func exactTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
