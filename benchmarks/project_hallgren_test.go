@@ -3,6 +3,7 @@ package benchmarks_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // repository is what hallgren/eventsourcing finds its types of events by.
@@ -23,6 +25,27 @@ func (*repository) Transition(eventsourcing.Event) {}
 
 // Register implements the interface of aggregates.
 func (*repository) Register(register aggregate.RegisterFunc) { register(&domain.ArtifactParsed{}) }
+
+// storedForm decodes events with the decoder that the others use, which takes a fraction of the time of the default.
+type storedForm struct{}
+
+// Serialize implements [eventsourcing.Encoder]. The events are encoded already.
+func (storedForm) Serialize(any) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// Deserialize implements [eventsourcing.Encoder]. It is given a pointer to an interface that holds a new event.
+func (storedForm) Deserialize(data []byte, into any) error {
+	held, ok := into.(*any)
+	if !ok {
+		return fmt.Errorf("cannot decode into a %T", into)
+	}
+	event, ok := (*held).(*domain.ArtifactParsed)
+	if !ok {
+		return fmt.Errorf("cannot decode into a %T", *held)
+	}
+	var err error
+	*event, err = decodeArtifact(eventstore.TypeArtifactParsed, data)
+	return err
+}
 
 // hallgrenProjector runs a projection over all events to their end. Its callback gets one event, and there is no page, no
 // transaction and no checkpoint around it: each row is a commit of its own.
@@ -39,6 +62,7 @@ func hallgrenProjector(b *testing.B, story *story) *projector {
 		b.Fatal(err)
 	}
 	aggregate.Register(&repository{})
+	eventsourcing.SetEventEncoder(storedForm{})
 	if err := saveStory(story, store); err != nil {
 		b.Fatal(err)
 	}

@@ -53,10 +53,11 @@ func sqliteQuery(db *sql.DB) query {
 }
 
 // sqliteFile opens a new file with an empty table. The settings are those of the tables of gxpledger.
-func sqliteFile(b *testing.B, settings string) *sql.DB {
+func sqliteFile(b *testing.B) *sql.DB {
 	b.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "rows.db")+
-		"?_txlock=immediate&_pragma=page_size(8192)&_pragma=cache_size(-32768)&"+settings)
+		"?_txlock=immediate&_journal_mode=WAL&_pragma=page_size(16384)&_pragma=cache_size(-32768)&_pragma=synchronous(NORMAL)"+
+		"&_pragma=wal_autocheckpoint(2000)")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -66,6 +67,12 @@ func sqliteFile(b *testing.B, settings string) *sql.DB {
 		path TEXT NOT NULL, gxp_id TEXT NOT NULL, title TEXT NOT NULL, risk TEXT NOT NULL, status TEXT NOT NULL, sha256 TEXT NOT NULL,
 		version INTEGER NOT NULL, fields TEXT NOT NULL, recorded_at TEXT NOT NULL, moved INTEGER NOT NULL) STRICT`); err != nil {
 		b.Fatal(err)
+	}
+	var size int
+	var journal string
+	err = db.QueryRowContext(b.Context(), "SELECT page_size, journal_mode FROM pragma_page_size, pragma_journal_mode").Scan(&size, &journal)
+	if err != nil || size != 16384 || journal != "wal" {
+		b.Fatalf("pages are of %d bytes and the journal is %q: %v", size, journal, err)
 	}
 	return db
 }
@@ -87,7 +94,7 @@ func sqliteIndex(ctx context.Context, on interface {
 func sqliteLimit(story *story) *projector {
 	return &projector{name: "insert-at-once", long: true, turn: func(b *testing.B) turn {
 		b.Helper()
-		db := sqliteFile(b, "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=wal_autocheckpoint(4000)")
+		db := sqliteFile(b)
 		return turn{table: sqliteQuery(db), fill: func(ctx context.Context) error {
 			tx, err := db.BeginTx(ctx, nil)
 			if err != nil {
@@ -116,7 +123,7 @@ func sqliteLimit(story *story) *projector {
 func sqliteUpserts(story *story, log eventstore.Reader) *projector {
 	return &projector{name: "upsert-each", turn: func(b *testing.B) turn {
 		b.Helper()
-		db := sqliteFile(b, "_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=wal_autocheckpoint(4000)")
+		db := sqliteFile(b)
 		if err := sqliteIndex(b.Context(), db); err != nil {
 			b.Fatal(err)
 		}
