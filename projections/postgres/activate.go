@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ import (
 const (
 	firstGrasp   = 50 * time.Millisecond
 	longestGrasp = 800 * time.Millisecond
+	atOnce       = 10 * time.Millisecond
 )
 
 // ActivateBuild implements [projections.Builder].
@@ -49,6 +51,7 @@ type swap struct {
 	projections.Activation
 	lease projections.Lease
 	grasp time.Duration // how long to ask for the views
+	order []string      // in which they were asked for last
 	lost  bool          // the answer to an earlier try was lost: it may be done
 }
 
@@ -83,7 +86,7 @@ func (db *DB) activate(ctx context.Context, tx pgx.Tx, s *swap) error {
 	if err != nil {
 		return err
 	}
-	if err := db.exchange(ctx, tx, old, b.Ref, s.grasp); err != nil {
+	if err := db.exchange(ctx, tx, s, old); err != nil {
 		return err
 	}
 	if old != nil {
@@ -114,8 +117,9 @@ func (db *DB) replaced(ctx context.Context, tx pgx.Tx, b projections.Build, repl
 	return &old, nil
 }
 
-// exchange points the views to the tables of ref.
-func (db *DB) exchange(ctx context.Context, tx pgx.Tx, old *projections.Build, ref projections.Ref, limit time.Duration) error {
+// exchange points the views to the tables of the new build.
+func (db *DB) exchange(ctx context.Context, tx pgx.Tx, s *swap, old *projections.Build) error {
+	ref := s.lease.Ref
 	shown := map[string][]column{}
 	if old != nil {
 		var err error
@@ -132,7 +136,7 @@ func (db *DB) exchange(ctx context.Context, tx pgx.Tx, old *projections.Build, r
 	if err != nil {
 		return err
 	}
-	if err := db.grasp(ctx, tx, slices.Sorted(maps.Keys(shown)), limit); err != nil {
+	if err := db.grasp(ctx, tx, s, slices.Sorted(maps.Keys(shown))); err != nil {
 		return err
 	}
 	return dependent(run(ctx, tx, append(ddl, views...)))
@@ -174,29 +178,52 @@ func (db *DB) creates(ctx context.Context, tx pgx.Tx, ref projections.Ref, colum
 	return ddl, nil
 }
 
-// grasp locks the views, and nothing behind them, or gives up with errBusy. It asks for an end of its wait, not for one
-// with each view: what it holds already keeps readers waiting.
-func (db *DB) grasp(ctx context.Context, tx pgx.Tx, views []string, limit time.Duration) error {
+// grasp locks the views of an exchange, and nothing behind them, or gives up with errBusy.
+//
+// Readers take their locks in an order of their own, and one that has some of the views may wait for another that grasp has
+// already: neither can go on. So grasp waits for one view while it has none, and takes the others only where they come at
+// once. If one does not, it lets go of all and begins with that one, for which it then waits: so it learns the order of
+// readers that come again and again.
+func (db *DB) grasp(ctx context.Context, tx pgx.Tx, s *swap, views []string) error {
+	if len(views) == 0 {
+		return nil
+	}
 	begun := db.options.Now()
-	for _, name := range views { // two swaps of one projection exclude each other; of two projections, they share no view
-		left := limit - db.options.Now().Sub(begun)
+	if len(s.order) == 0 {
+		s.order = views
+	}
+	for {
+		left := s.grasp - db.options.Now().Sub(begun)
 		if left < time.Millisecond {
 			return errBusy
 		}
-		// Changing the owner to the present one changes nothing. LOCK TABLE would lock the tables behind the view too.
-		err := run(ctx, tx, []string{
-			fmt.Sprintf("SET LOCAL lock_timeout = %d", left.Milliseconds()),
-			fmt.Sprintf("ALTER VIEW IF EXISTS %s OWNER TO CURRENT_USER", db.sql.in(name)),
-		})
-		if said(err, codeLockNotAvailable) {
-			return errBusy
-		}
+		busy, err := db.snatch(ctx, tx, s.order, left)
 		if err != nil {
 			return err
 		}
+		if busy < 0 {
+			_, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'")
+			return err
+		}
+		s.order = slices.Concat(s.order[busy:busy+1], s.order[:busy], s.order[busy+1:])
 	}
-	_, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'")
-	return err
+}
+
+// snatch locks all views, in this order, or none: then it returns the index of the one that could not be had, else -1.
+func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.Duration) (busy int, err error) {
+	statements := []string{"SAVEPOINT grasp"}
+	for _, name := range views {
+		statements = append(statements, fmt.Sprintf("SET LOCAL lock_timeout = %d", limit.Milliseconds()),
+			// Changing the owner to the present one changes nothing. LOCK TABLE would lock the tables behind the view too.
+			fmt.Sprintf("ALTER VIEW IF EXISTS %s OWNER TO CURRENT_USER", db.sql.in(name)))
+		limit = min(limit, atOnce)
+	}
+	done, err := tx.Conn().PgConn().Exec(ctx, strings.Join(statements, ";\n")).ReadAll()
+	if said(err, codeLockNotAvailable) {
+		_, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT grasp")
+		return len(done)/2 - 1, err
+	}
+	return -1, err
 }
 
 // dependent says what to do when somebody made something of a view that must change its form.
