@@ -53,6 +53,18 @@ var word = regexp.MustCompile(`^[A-Za-z0-9_.]+$`)
 
 func odd(text string) bool { return !word.MatchString(text) }
 
+// faults are those of what the column of a table may hold.
+func (c Column) faults(table string) []error {
+	var faults []error
+	if c.Type < Text || c.Type > JSON {
+		faults = append(faults, fmt.Errorf("table %s: column %q: unknown type %d", table, c.Name, c.Type))
+	}
+	if c.OneOf != nil && c.Type != Text || c.AtLeast != nil && c.Type != Integer || slices.ContainsFunc(c.OneOf, odd) {
+		faults = append(faults, fmt.Errorf("table %s: column %q: a closed set is of plain words of a text, a smallest value of an integer", table, c.Name))
+	}
+	return faults
+}
+
 func (t Table) faults() []error {
 	var faults []error
 	fault := func(format string, args ...any) {
@@ -66,12 +78,7 @@ func (t Table) faults() []error {
 		if !identifier.MatchString(c.Name) || len(c.Name) > longestColumn || seen[c.Name] {
 			fault("column %q: the name is not allowed or used twice", c.Name)
 		}
-		if c.Type < Text || c.Type > JSON {
-			fault("column %q: unknown type %d", c.Name, c.Type)
-		}
-		if c.OneOf != nil && c.Type != Text || c.AtLeast != nil && c.Type != Integer || slices.ContainsFunc(c.OneOf, odd) {
-			fault("column %q: a closed set is of plain words of a text, a smallest value of an integer", c.Name)
-		}
+		faults = append(faults, c.faults(t.Name)...)
 		seen[c.Name] = true
 	}
 	if len(t.Key) == 0 || len(t.Key) > len(t.Columns) {

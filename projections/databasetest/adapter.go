@@ -139,46 +139,46 @@ func (a Adapter) Child() {
 }
 
 // open opens tables for a test.
-func (a Adapter) open(t testing.TB, address string) Database {
-	t.Helper()
-	return a.openAt(t, address, time.Now)
+func (a Adapter) open(tb testing.TB, address string) Database {
+	tb.Helper()
+	return a.openAt(tb, address, time.Now)
 }
 
-func (a Adapter) openAt(t testing.TB, address string, now func() time.Time) Database {
-	t.Helper()
-	db, err := a.Open(t.Context(), address, now)
-	must(t, err)
-	t.Cleanup(func() {
+func (a Adapter) openAt(tb testing.TB, address string, now func() time.Time) Database {
+	tb.Helper()
+	db, err := a.Open(tb.Context(), address, now)
+	must(tb, err)
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return db
 }
 
 // tamper runs SQL behind the engine's back.
-func (a Adapter) tamper(t testing.TB, address string, statements ...string) {
-	t.Helper()
-	handle := a.admin(t, address)
+func (a Adapter) tamper(tb testing.TB, address string, statements ...string) {
+	tb.Helper()
+	handle := a.admin(tb, address)
 	for _, s := range statements {
-		if _, err := handle.ExecContext(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
+		if _, err := handle.ExecContext(tb.Context(), s); err != nil {
+			tb.Fatalf("%s: %v", s, err)
 		}
 	}
 }
 
-func (a Adapter) admin(t testing.TB, address string) *sql.DB {
-	t.Helper()
-	handle, err := a.Admin(t.Context(), address)
-	must(t, err)
-	t.Cleanup(func() { must(t, handle.Close()) })
+func (a Adapter) admin(tb testing.TB, address string) *sql.DB {
+	tb.Helper()
+	handle, err := a.Admin(tb.Context(), address)
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, handle.Close()) })
 	return handle
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

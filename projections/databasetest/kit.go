@@ -38,6 +38,7 @@ type Spy struct {
 	Before, After func(int) error
 }
 
+// WritePage remembers the page, and fails on cue.
 func (s *Spy) WritePage(ctx context.Context, page projections.Page) error {
 	s.mu.Lock()
 	s.Pages = append(s.Pages, page)

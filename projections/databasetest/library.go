@@ -43,8 +43,10 @@ func library() projections.Projection {
 			{
 				Name: "members", Doc: "Members.", Key: []string{"id"}, Indexes: []projections.Index{{Columns: []string{"name", "card.note"}, Words: true}},
 				Columns: []projections.Column{
-					{Name: "id", Type: projections.Integer, AtLeast: &first}, {Name: "state", Type: projections.Text, OneOf: []string{"in", "out"}},
-					{Name: "name", Type: projections.Text, Null: true}, {Name: "card", Type: projections.JSON, Null: true},
+					{Name: "id", Type: projections.Integer, AtLeast: &first},
+					{Name: "state", Type: projections.Text, OneOf: []string{"in", "out"}},
+					{Name: "name", Type: projections.Text, Null: true},
+					{Name: "card", Type: projections.JSON, Null: true},
 				},
 			},
 		},

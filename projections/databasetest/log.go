@@ -31,12 +31,15 @@ type Counted struct {
 // CountedBatch is how many events a batch of [Counted] has.
 const CountedBatch = 4
 
+// NewCounted returns a log of head events.
 func NewCounted(head eventstore.Position) *Counted {
 	return &Counted{id: uuid.MustParse("00000000-0000-4000-8000-000000000001"), head: head, more: make(chan struct{})}
 }
 
+// ID returns the same id for each.
 func (c *Counted) ID() uuid.UUID { return c.id }
 
+// Head returns where the log ends now.
 func (c *Counted) Head(context.Context) (eventstore.Position, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,6 +66,7 @@ func (c *Counted) Read(ctx context.Context, after eventstore.Position, _ eventst
 	}
 }
 
+// Subscribe yields what Read yields, and what the log grows by.
 func (c *Counted) Subscribe(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		for {
@@ -100,6 +104,7 @@ func (c *Counted) ReadStream(context.Context, eventstore.StreamID, eventstore.Re
 	}
 }
 
+// Record returns the event at p, whether the log reaches it or not.
 func (c *Counted) Record(p eventstore.Position) eventstore.Record {
 	n := int(p)
 	r := eventstore.Record{
@@ -131,6 +136,7 @@ func DecodeCounted(r eventstore.Record) (domain.Event, error) {
 	}
 }
 
+// Counting makes a Runner decode the events of a Counted.
 func Counting(c *projections.Config) { c.Decode = DecodeCounted }
 
 // forged is a log in which every event has another id.

@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
+// ErrPoison is what the shelf says of an act named poison.
 var ErrPoison = errors.New("poison")
 
 // Shelf is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
@@ -104,6 +105,7 @@ func applyAct(e projections.Event, act domain.AdminActed, rows *projections.Rows
 	return nil
 }
 
+// Act returns an act on a box. Pairs are names and values of its arguments.
 func Act(action string, box int, pairs ...string) domain.Event {
 	arguments := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -112,6 +114,7 @@ func Act(action string, box int, pairs ...string) domain.Event {
 	return domain.AdminActed{ID: "x", Action: action, Target: strconv.Itoa(box), Arguments: arguments, Actor: "ann", Outcome: "succeeded"}
 }
 
+// Batch returns events as one batch of the stream of the engine.
 func Batch(events ...domain.Event) projectionstest.Batch {
 	return projectionstest.Batch{Stream: eventstore.EngineStream, Actor: "ann", Events: events}
 }

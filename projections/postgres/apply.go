@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -89,7 +90,7 @@ func (w *writer) effect(ctx context.Context, n *effect) error {
 		return err
 	}
 	t := n.table
-	keys := numbers(0, len(t.Key))
+	keys := firstColumns(len(t.Key))
 	steps := []statement{
 		{t.find, keys, n.absent, check{want: 0, err: errSameKey}},
 		{t.find, keys, n.present, check{want: -1, err: errNoRow}},
@@ -97,13 +98,13 @@ func (w *writer) effect(ctx context.Context, n *effect) error {
 	for i, prefixes := range n.deletes {
 		steps = append(steps, statement{t.deletes[i], keys[:i+1], prefixes, check{want: -1}})
 	}
-	all := numbers(0, len(t.Columns))
+	all := firstColumns(len(t.Columns))
 	if !w.filling {
 		steps = append(steps, statement{t.insert, all, n.inserts, check{want: -1}})
 	}
 	steps = append(steps, statement{t.upsert, all, n.upserts, check{want: -1}})
 	for _, u := range n.updates {
-		steps = append(steps, statement{t.update(u.columns), append(keys[:len(keys):len(keys)], u.columns...), u.rows, check{want: -1, err: errNoRow}})
+		steps = append(steps, statement{t.update(u.columns), append(slices.Clip(keys), u.columns...), u.rows, check{want: -1, err: errNoRow}})
 	}
 	for _, s := range steps {
 		if err := w.queue(ctx, t, s); err != nil {

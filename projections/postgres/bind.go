@@ -56,7 +56,7 @@ func keyText(values []any) (text string, ends []int) {
 		case bool:
 			b = fmt.Appendf(b, "b%t", v)
 		case time.Time:
-			b = binary.BigEndian.AppendUint64(append(b, 't'), uint64(v.UnixMicro())) //nolint:gosec // bits
+			b = binary.BigEndian.AppendUint64(append(b, 't'), uint64(v.UnixMicro()))
 		}
 		ends[i] = len(b)
 	}

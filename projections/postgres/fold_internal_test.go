@@ -17,8 +17,11 @@ func pairs() projections.Table {
 	return projections.Table{
 		Name: "pairs", Key: []string{"a", "b"},
 		Columns: []projections.Column{
-			{Name: "a", Type: projections.Integer}, {Name: "b", Type: projections.Text},
-			{Name: "x", Type: projections.Integer}, {Name: "y", Type: projections.Text, Null: true}, {Name: "z", Type: projections.Boolean},
+			{Name: "a", Type: projections.Integer},
+			{Name: "b", Type: projections.Text},
+			{Name: "x", Type: projections.Integer},
+			{Name: "y", Type: projections.Text, Null: true},
+			{Name: "z", Type: projections.Boolean},
 		},
 	}
 }

@@ -37,7 +37,7 @@ type Kept struct {
 func MakeKept(ctx context.Context, url string, options Options, replace bool) (_ *Kept, err error) { //revive:disable-line:flag-parameter // what the user said
 	options = options.withDefaults()
 	k := &Kept{place: options.Place, replace: replace, url: url}
-	defer func() {
+	defer func() { //nolint:contextcheck // Close works when ctx has ended
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make tables to keep: %w", translate(ctx, err)), k.Close())
 		}

@@ -23,8 +23,11 @@ func crowd() projections.Projection {
 		Tables: []projections.Table{
 			{
 				Name: "pairs", Key: []string{"a", "b"}, Columns: []projections.Column{
-					{Name: "a", Type: projections.Integer}, {Name: "b", Type: projections.Text}, {Name: "x", Type: projections.Timestamp},
-					{Name: "y", Type: projections.JSON, Null: true}, {Name: "z", Type: projections.Boolean},
+					{Name: "a", Type: projections.Integer},
+					{Name: "b", Type: projections.Text},
+					{Name: "x", Type: projections.Timestamp},
+					{Name: "y", Type: projections.JSON, Null: true},
+					{Name: "z", Type: projections.Boolean},
 				},
 			},
 			{

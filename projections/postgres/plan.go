@@ -43,10 +43,10 @@ func (db *DB) newPlan(ref projections.Ref, tables []projections.Table) *plan {
 		for i, c := range t.Columns {
 			tp.at[c.Name] = i
 		}
-		keys := numbers(0, len(t.Key))
-		all := numbers(0, len(t.Columns))
+		keys := firstColumns(len(t.Key))
+		all := firstColumns(len(t.Columns))
 		tp.find = "SELECT FROM " + tp.unnest(keys) + " JOIN " + tp.name + " AS t ON " + tp.same(keys)
-		tp.insert = "INSERT INTO " + tp.name + " (" + list(columnNames(t)) + ") SELECT * FROM " + tp.unnest(all)
+		tp.insert = "INSERT INTO " + tp.name + " (" + list(columnNames(t)) + ") SELECT " + list(columnNames(t)) + " FROM " + tp.unnest(all)
 		tp.upsert = tp.insert + " ON CONFLICT (" + list(t.Key) + ") DO " + tp.replace()
 		for n := range t.Key {
 			tp.deletes = append(tp.deletes, "DELETE FROM "+tp.name+" AS t USING "+tp.unnest(keys[:n+1])+" WHERE "+tp.same(keys[:n+1]))
@@ -56,10 +56,11 @@ func (db *DB) newPlan(ref projections.Ref, tables []projections.Table) *plan {
 	return p
 }
 
-func numbers(from, to int) []int {
-	out := make([]int, 0, to-from)
-	for i := from; i < to; i++ {
-		out = append(out, i)
+// firstColumns returns the places of the first n columns.
+func firstColumns(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
 	}
 	return out
 }
@@ -102,7 +103,7 @@ func (t *tablePlan) update(columns []int) string {
 		name := quote(t.Columns[c].Name)
 		sets[i] = name + " = s." + name
 	}
-	keys := numbers(0, len(t.Key))
+	keys := firstColumns(len(t.Key))
 	return "UPDATE " + t.name + " AS t SET " + strings.Join(sets, ", ") + " FROM " + t.unnest(append(keys, columns...)) + " WHERE " + t.same(keys)
 }
 
