@@ -2,6 +2,7 @@ package summary_test
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -17,6 +18,45 @@ BenchmarkDurableAppend/sqlite/events=44/producers=8/gxpledger/round=3-2         
 BenchmarkDurableAppend/sqlite/events=44/producers=8/raw-file/round=2-2          	      10	   1000000 events/s	       200 p50-µs	       400 p99-µs
 PASS
 `
+
+const projected = `goos: linux
+BenchmarkProject/sqlite/events=20000/gxpledger/round=1-2 	       1	        52.0 MiB-heap	       136.6 MiB-resident	     26696 events/s
+BenchmarkProject/sqlite/events=20000/upsert-each/round=1-2 	       1	        10.9 MiB-heap	        78.4 MiB-resident	      9574 events/s
+BenchmarkProject/sqlite/events=20000/gxpledger/round=2 	       1	        58.8 MiB-heap	       130.0 MiB-resident	     48898 events/s
+PASS
+`
+
+func TestWriteShowsMediansAndTheMostMemory(t *testing.T) {
+	t.Parallel()
+	const want = `| store | events | contender | events/s, median (min..max) | peak heap MiB | peak resident MiB | rounds |
+|---|--:|---|--:|--:|--:|--:|
+| sqlite | 20000 | gxpledger | 37 797 (26 696..48 898) | 59 | 137 | 2 |
+| sqlite | 20000 | upsert-each | 9 574 (9 574..9 574) | 11 | 78 | 1 |
+`
+	var got strings.Builder
+	if err := summary.Write(&got, strings.NewReader(projected)); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}
+
+func TestWriteShowsATableForEachBenchmark(t *testing.T) {
+	t.Parallel()
+	var first, second, got strings.Builder
+	for _, one := range []struct {
+		out *strings.Builder
+		in  string
+	}{{&first, output}, {&second, projected}, {&got, projected + output}} {
+		if err := summary.Write(one.out, strings.NewReader(one.in)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := first.String() + "\n" + second.String(); got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}
 
 func TestWriteShowsMediansAndRange(t *testing.T) {
 	t.Parallel()
@@ -52,5 +92,9 @@ func TestWriteRefusesARoundThatLacksAFigure(t *testing.T) {
 		if err := summary.Write(&got, strings.NewReader(in)); err == nil || got.Len() != 0 {
 			t.Errorf("%s: wrote %q, and said %v", figures, got.String(), err)
 		}
+	}
+	in := "BenchmarkProject/sqlite/events=1000/gxpledger/round=1-2 1 12 events/s 3 MiB-heap\n"
+	if err := summary.Write(io.Discard, strings.NewReader(in)); err == nil {
+		t.Error("took a round that does not say how much was resident")
 	}
 }

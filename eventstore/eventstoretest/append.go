@@ -217,6 +217,9 @@ func testLostAnswer(t *testing.T, log eventstore.Log) {
 		if appended, err = faulty.Append(within(t), b); err == nil {
 			break
 		}
+		if attempt > 4 {
+			t.Fatalf("attempt %d: %v", attempt, err)
+		}
 	}
 	if !appended.Repeated || len(faulty.Tried()) != 4 {
 		t.Errorf("answered %+v after %d attempts, want repeated after 4", appended, len(faulty.Tried()))

@@ -145,7 +145,7 @@ func testManyWritersOfOneBatch(t *testing.T, log eventstore.Log) {
 
 // Readers of every kind look at the log as fast as they can while batches arrive. None may see a part of one.
 func testNeverAPart(t *testing.T, log eventstore.Log) {
-	const batches, size = 25, 150 // more than any adapter stores or reads in one piece
+	const batches, size = 12, 150 // a batch is more than any adapter stores or reads in one piece
 	done := make(chan struct{})
 	var running, writing sync.WaitGroup
 	writing.Go(func() { write(t, log, "w", load{batches, size}, func() {}) })

@@ -182,7 +182,13 @@ func TestASubscriptionSurvivesItsServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n%10 == 5 {
-			for <-reached <= n*size-size { // it is live
+			for live := false; !live; {
+				select {
+				case got := <-reached:
+					live = got > n*size-size
+				case err := <-done:
+					t.Fatalf("the subscription ended after batch %d: %v", n, err)
+				}
 			}
 			s.Kill()
 			s.Restart()

@@ -30,3 +30,6 @@ func Form(ctx context.Context, url, schema string) (text string, err error) {
 	})
 	return text, err
 }
+
+// Translate gives errors the meaning that package eventstore defines.
+func Translate(ctx context.Context, err error) error { return translate(ctx, err) }

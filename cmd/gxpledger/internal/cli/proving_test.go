@@ -18,7 +18,7 @@ import (
 // tamper runs statements on a file of the home, past every guard: triggers are dropped before and made again after.
 func (d *desk) tamper(file string, statements ...string) {
 	d.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(d.home, file))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(d.home, file)+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		d.t.Fatal(err)
 	}

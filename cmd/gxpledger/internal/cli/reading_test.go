@@ -256,7 +256,7 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"replay":                                            {2, []string{"--to WHEN and --into FILE, or --follow-scans"}},
 		"replay --into x":                                   {2, []string{"--to is required"}},
 		"replay --to scan:1 --into HOME":                    {2, []string{"names the folder"}},
-		"replay --to scan:1 --into postgres://a:secret@b/c": {2, []string{"cannot make tables on PostgreSQL yet"}},
+		"replay --to scan:1 --into postgres://a:secret@b/c": {2, []string{"names no schema", "schema=NAME"}},
 		"replay --to scan:1 --into ftp://a":                 {2, []string{"cannot make tables at ftp addresses"}},
 		"replay --to scan:1 --into HOME/none/x.db":          {1, []string{"no file can be made in"}},
 		"replay --from scan:1 --to scan:1 --into x":         {2, []string{"--from goes with --follow-scans"}},

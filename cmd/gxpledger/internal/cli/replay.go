@@ -47,12 +47,14 @@ func newReplay(a *app) *cobra.Command {
 		Use:   "replay --to WHEN --into FILE | --follow-scans",
 		Short: "Make the tables of the past, or step through the scans",
 		Long: "With --to and --into makes all tables as they were at a point in time, in a SQLite file of its own that any SQL tool\n" +
-			"opens: the same tables and columns as the present ones, a view catalogue that explains each column, and a table about\n" +
-			"that says what the file is. The file is there whole or not at all. WHEN is a date, a time, pos:N, scan:N or commit:SHA.\n\n" +
+			"opens, or in a schema of its own of a PostgreSQL database: the same tables and columns as the present ones, a view\n" +
+			"catalogue that explains each column, and a table about that says what they are. They are there whole or not at all.\n" +
+			"WHEN is a date, a time, pos:N, scan:N or commit:SHA.\n\n" +
 			"With --follow-scans steps through the scans of a repository and shows of each who ran it, when, why and of which\n" +
 			"commit, and what it changed, as diff does. --json writes one document a line.",
 		Example: "  gxpledger replay --to 2026-03-01 --into audit-2026-03-01.db\n" +
 			"  gxpledger replay --to commit:1e19594 --into release.db --force\n" +
+			"  gxpledger replay --to scan:7 --into 'postgres://USER@HOST/DATABASE?schema=audit_2026'\n" +
 			"  gxpledger replay --follow-scans --from scan:3 --to scan:7\n" +
 			"  gxpledger replay --follow-scans --repository product --json",
 		Args: none,
@@ -69,8 +71,8 @@ func newReplay(a *app) *cobra.Command {
 	o.repository.add(cmd)
 	flags := cmd.Flags()
 	flags.Var(&o.to, "to", "the point in time `WHEN` to replay to; with --follow-scans the last scan, scan:N or commit:SHA")
-	flags.StringVar(&o.into, "into", "", "make the tables in this `FILE`")
-	flags.BoolVar(&o.force, "force", false, "replace a file that is there, unless it is a database that replay did not make")
+	flags.StringVar(&o.into, "into", "", "make the tables in this `FILE`, or in the schema of a PostgreSQL address")
+	flags.BoolVar(&o.force, "force", false, "replace a file or a schema that is there, unless it is a database that replay did not make")
 	flags.BoolVar(&o.followScans, "follow-scans", false, "step through the scans and show what each changed")
 	flags.Var(&o.from, "from", "with --follow-scans the first scan `WHEN`, scan:N or commit:SHA (default: the first of all)")
 	return cmd
@@ -112,7 +114,7 @@ func (o *replayOptions) run(ctx context.Context) (err error) {
 	if _, err := o.app.replay(ctx, log, past{place: place}, target.db); err != nil {
 		return err
 	}
-	d := replayDocument{Into: o.into, Log: log.ID(), MadeAt: o.app.system.Now().UTC(), MadeBy: madeBy()}
+	d := replayDocument{Into: target.name, Log: log.ID(), MadeAt: o.app.system.Now().UTC(), MadeBy: madeBy()}
 	if d.Tables, err = digestsOf(ctx, target.db); err != nil {
 		return err
 	}

@@ -10,11 +10,13 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/projections"
+	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
 	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
 // replayTarget is where tables are made that somebody keeps: any database of projections.
 type replayTarget struct {
+	name  string // for people, without passwords
 	db    projections.Database
 	query *query.Reader // of the tables, once they are made
 	// describe adds what the tables are.
@@ -32,10 +34,36 @@ func (a *app) openReplayTarget(ctx context.Context, into string, force bool) (*r
 	case !isURL:
 		return a.openReplayFile(ctx, into, force)
 	case scheme == "postgres" || scheme == "postgresql":
-		return nil, usage("--into cannot make tables on PostgreSQL yet: name a file, such as --into audit.db, which any SQL tool opens")
+		return a.openReplaySchema(ctx, into, force)
 	default:
-		return nil, usage("--into cannot make tables at %s addresses: name a file, such as --into audit.db", scheme)
+		return nil, usage("--into cannot make tables at %s addresses: name a file, such as --into audit.db, or %s", scheme, tablesAddress)
 	}
+}
+
+// openReplaySchema makes a schema of a PostgreSQL database, which is beside its place until it is finished.
+func (a *app) openReplaySchema(ctx context.Context, into string, force bool) (*replayTarget, error) { //revive:disable-line:flag-parameter // what the user said
+	at := tablesURL{logURL{text: into}}
+	if err := at.check(); err != nil {
+		return nil, usage("%s", strings.ReplaceAll(err.Error(), "--db", "--into"))
+	}
+	url, place := at.place()
+	if place.Schema == "" {
+		return nil, usage("--into names no schema: want %s, with the name of a schema that is not there yet", tablesAddress)
+	}
+	defer a.waitFor("the server at " + at.String())()
+	kept, err := tablespostgres.MakeKept(ctx, url, tablespostgres.Options{Now: a.system.Now, Place: place}, force)
+	switch {
+	case errors.Is(err, tablespostgres.ErrSchemaExists):
+		return nil, failed(err, "the schema %s at %s exists already: name another, or, when gxpledger replay made it, replace it with --force", place.Schema, at.String())
+	case err != nil && ctx.Err() == nil:
+		return nil, failed(at.hideIn(err), "no tables can be made at %s: %s", at.String(), at.hide(oneLine(err.Error())))
+	case err != nil:
+		return nil, err
+	}
+	return &replayTarget{
+		name: at.String(), db: kept, query: query.NewReader(kept.Query(), query.Postgres), describe: kept.WriteOrigin,
+		finish: func() error { return kept.Keep(ctx) }, free: kept.Close,
+	}, nil
 }
 
 // openReplayFile makes a SQLite file, which is beside its place until it is finished.
@@ -52,7 +80,7 @@ func (a *app) openReplayFile(ctx context.Context, path string, force bool) (_ *r
 		return nil, errors.Join(err, whole.discard())
 	}
 	return &replayTarget{
-		db: db, query: query.NewReader(db.Query(), query.SQLite), describe: db.WriteOrigin,
+		name: path, db: db, query: query.NewReader(db.Query(), query.SQLite), describe: db.WriteOrigin,
 		finish: func() error {
 			err := db.Close()
 			if err == nil {
