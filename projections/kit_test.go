@@ -69,3 +69,27 @@ func (r *renamed) Read(ctx context.Context, after eventstore.Position, f eventst
 		}
 	}
 }
+
+// damaged is a database whose build 1 cannot be read beyond its first table.
+type damaged struct{ projections.Database }
+
+func (d damaged) Inspect(ctx context.Context, ref projections.Ref, do func(projections.Snapshot) error) error {
+	return d.Database.Inspect(ctx, ref, func(s projections.Snapshot) error {
+		if ref.Number == 1 {
+			s = &torn{Snapshot: s}
+		}
+		return do(s)
+	})
+}
+
+type torn struct {
+	projections.Snapshot
+	tables int // that were read
+}
+
+func (s *torn) Rows(ctx context.Context, table projections.Table) iter.Seq2[[]any, error] {
+	if s.tables++; s.tables == 1 {
+		return s.Snapshot.Rows(ctx, table)
+	}
+	return func(yield func([]any, error) bool) { yield(nil, errBroken) }
+}

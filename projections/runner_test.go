@@ -146,3 +146,15 @@ func TestNewRunnerNamesEveryFault(t *testing.T) {
 		}
 	}
 }
+
+func TestARebuildReplacesTablesThatCannotBeReadToTheirEnd(t *testing.T) {
+	t.Parallel()
+	db := projectionstest.Open(t)
+	log := newCounted(2 * countedBatch)
+	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
+	report, err := projectionstest.Runner(t, log, damaged{db}, shelf(), counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	must(t, err)
+	if report.Number != 2 || report.Compared || !strings.Contains(report.Unreadable, "broken") {
+		t.Errorf("report is %+v, want a new build, and why the old one could not be read", report)
+	}
+}

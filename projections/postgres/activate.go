@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -228,8 +229,9 @@ func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.
 
 // dependent says what to do when somebody made something of a view that must change its form.
 func dependent(err error) error {
-	if said(err, codeDependentObjects) {
-		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way: drop that, and make it anew afterwards: %w", err)
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == codeDependentObjects {
+		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way (%s): drop that, and make it anew afterwards: %w",
+			strings.ReplaceAll(answer.Detail, "\n", "; "), err)
 	}
 	return err
 }

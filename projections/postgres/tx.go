@@ -104,11 +104,11 @@ func (db *DB) transact(ctx context.Context, body func(tx pgx.Tx) error) error {
 		if err != nil {
 			return err
 		}
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
 		if err = body(tx); err == nil {
 			err = ctx.Err()
 		}
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+		defer cancel()
 		if err != nil {
 			// What cannot be rolled back is a connection that was lost, which rolls back too.
 			_ = tx.Rollback(ending)
