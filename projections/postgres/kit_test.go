@@ -33,21 +33,21 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func open(tb testing.TB, url string, options ...func(*postgres.Options)) *postgres.DB {
+func open(tb testing.TB, address string, options ...func(*postgres.Options)) *postgres.DB {
 	tb.Helper()
 	o := postgres.Options{Now: time.Now}
 	for _, set := range options {
 		set(&o)
 	}
-	db, err := postgres.Open(soon(tb), url, o)
+	db, err := postgres.Open(soon(tb), address, o)
 	must(tb, err)
 	tb.Cleanup(func() { must(tb, db.Close()) })
 	return db
 }
 
-func connect(tb testing.TB, url string) *pgx.Conn {
+func connect(tb testing.TB, address string) *pgx.Conn {
 	tb.Helper()
-	conn, err := pgx.Connect(soon(tb), url)
+	conn, err := pgx.Connect(soon(tb), address)
 	must(tb, err)
 	tb.Cleanup(func() { _ = conn.Close(context.WithoutCancel(tb.Context())) }) // the test may have broken it
 	return conn
@@ -95,10 +95,10 @@ func user(t *testing.T, where string, roles ...string) string {
 	return u.String()
 }
 
-// shown makes and fills the tables of a shelf at url, as another user.
-func shown(t *testing.T, url string) *databasetest.Counted {
+// shown makes and fills the tables of a shelf at address, as another user.
+func shown(t *testing.T, address string) *databasetest.Counted {
 	t.Helper()
 	log := databasetest.NewCounted(6 * databasetest.CountedBatch)
-	must(t, projectionstest.Runner(t, log, open(t, url), databasetest.Shelf(), databasetest.Counting).CatchUp(soon(t), 0))
+	must(t, projectionstest.Runner(t, log, open(t, address), databasetest.Shelf(), databasetest.Counting).CatchUp(soon(t), 0))
 	return log
 }
