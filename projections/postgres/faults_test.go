@@ -217,7 +217,7 @@ func TestPagesSurviveACutConnection(t *testing.T) {
 	cut := func(direction string, bytes int) (passed bool) {
 		page.From = page.To
 		next()
-		must(t, db.WritePage(soon(t), page)) // so that every statement is known on the connection
+		must(t, persist(soon(t), db, page)) // so that there is a connection, on which every statement is known
 		page.From = page.To
 		next()
 		cutAfter(t, proxy, direction, bytes)

@@ -46,7 +46,8 @@ const (
 // change is what a page does to one row.
 type change struct {
 	key  []any
-	ends []int    // of the prefixes in the text of the key
+	text string   // of the key
+	ends []int    // of the prefixes in that text
 	step int      // the last operation that touched it, from 1
 	need presence // what must have been so before the page
 	now  presence
@@ -178,18 +179,18 @@ func (f *folder) at(key []any) *change {
 	text, ends := keyText(key)
 	c, ok := f.changes[text]
 	if !ok {
-		c = &change{key: key, ends: ends}
+		c = &change{key: key, text: text, ends: ends}
 		f.changes[text] = c
 		f.order = append(f.order, c)
 	}
-	f.refresh(c, text)
+	f.refresh(c)
 	return c
 }
 
 // refresh has c learn of the deletes since it was touched last.
-func (f *folder) refresh(c *change, text string) {
+func (f *folder) refresh(c *change) {
 	for i, end := range c.ends {
-		if last := f.deleted[i][text[:end]]; last > c.step {
+		if last := f.deleted[i][c.text[:end]]; last > c.step {
 			c.step, c.now, c.cleared, c.row, c.set = last, absent, true, nil, nil
 		}
 	}
@@ -199,8 +200,7 @@ func (f *folder) refresh(c *change, text string) {
 func (f *folder) finish() effect {
 	groups := map[string]*columnUpdate{}
 	for _, c := range f.order {
-		text, _ := keyText(c.key)
-		f.refresh(c, text)
+		f.refresh(c)
 		f.conclude(c, groups)
 	}
 	return f.effect

@@ -38,6 +38,9 @@ func (db *DB) writePage(ctx context.Context, page projections.Page) error {
 		if err := w.write(ctx, effects); err != nil {
 			return err
 		}
+		if w.filling {
+			return w.flush(ctx) // there are no references yet
+		}
 		return w.settle(ctx)
 	})
 	switch {

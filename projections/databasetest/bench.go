@@ -1,4 +1,4 @@
-package projections_test
+package databasetest
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,11 +19,10 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
-	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
-// endless is a log of n events that are made when they are read: batches of 50 requirements of about 1 KB each.
-type endless struct {
+// Endless is a log of n events that are made when they are read: batches of 50 requirements of about 1 KB each.
+type Endless struct {
 	id   uuid.UUID
 	n    eventstore.Position
 	data [][]byte
@@ -32,13 +30,14 @@ type endless struct {
 
 const endlessBatch = 50
 
-func newEndless(b *testing.B, n int) *endless {
-	b.Helper()
-	log := &endless{id: uuid.New(), n: eventstore.Position(n)}
+// NewEndless returns a log of n events.
+func NewEndless(tb testing.TB, n int) *Endless {
+	tb.Helper()
+	log := &Endless{id: uuid.New(), n: eventstore.Position(n)}
 	for i := range 64 {
 		_, data, err := eventstore.Encode(requirement(i))
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		log.data = append(log.data, data)
 	}
@@ -61,11 +60,14 @@ func requirement(i int) domain.ArtifactParsed {
 	}
 }
 
-func (l *endless) ID() uuid.UUID { return l.id }
+// ID implements [projections.Log].
+func (l *Endless) ID() uuid.UUID { return l.id }
 
-func (l *endless) Head(context.Context) (eventstore.Position, error) { return l.n, nil }
+// Head implements [projections.Log].
+func (l *Endless) Head(context.Context) (eventstore.Position, error) { return l.n, nil }
 
-func (l *endless) Read(ctx context.Context, after eventstore.Position, _ eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+// Read implements [projections.Log].
+func (l *Endless) Read(ctx context.Context, after eventstore.Position, _ eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return func(yield func(eventstore.Record, error) bool) {
 		for p := after + 1; p <= l.n; p++ {
@@ -84,16 +86,17 @@ func (l *endless) Read(ctx context.Context, after eventstore.Position, _ eventst
 }
 
 // ReadStream yields nothing: no event is skipped.
-func (*endless) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+func (*Endless) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
 	return func(func(eventstore.Record, error) bool) {}
 }
 
-func (l *endless) Subscribe(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+// Subscribe yields what is there.
+func (l *Endless) Subscribe(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return l.Read(ctx, after, f)
 }
 
-// requirements is one simple table of twelve columns, as most are.
-func requirements(apply func(projections.Event, *projections.Rows)) projections.Projection {
+// Requirements is one simple table of twelve columns, as most are.
+func Requirements(apply func(projections.Event, *projections.Rows)) projections.Projection {
 	column := func(name string, t projections.ColumnType) projections.Column {
 		return projections.Column{Name: name, Type: t, Doc: name}
 	}
@@ -118,7 +121,8 @@ func requirements(apply func(projections.Event, *projections.Rows)) projections.
 	}
 }
 
-func insertRequirement(e projections.Event, rows *projections.Rows) {
+// InsertRequirement folds an event by an insert.
+func InsertRequirement(e projections.Event, rows *projections.Rows) {
 	a, ok := e.Event.(domain.ArtifactParsed)
 	if !ok {
 		return
@@ -127,7 +131,8 @@ func insertRequirement(e projections.Event, rows *projections.Rows) {
 		a.Content.SHA256, a.Version, a.Fields, e.RecordedAt, a.MovedFrom != nil)
 }
 
-func upsertRequirement(e projections.Event, rows *projections.Rows) {
+// UpsertRequirement folds an event by an upsert.
+func UpsertRequirement(e projections.Event, rows *projections.Rows) {
 	a, ok := e.Event.(domain.ArtifactParsed)
 	if !ok {
 		return
@@ -136,16 +141,22 @@ func upsertRequirement(e projections.Event, rows *projections.Rows) {
 		a.Content.SHA256, a.Version, a.Fields, e.RecordedAt, a.MovedFrom != nil)
 }
 
-// BenchmarkRebuild measures a whole rebuild: read, decode, apply, write, index, digest, swap. "decoded" has the real
-// decoder; "rows" has its events ready, so that what is left is the runner's and the database's own work.
-// GXPLEDGER_BENCH_EVENTS=1000000 makes it larger.
-func BenchmarkRebuild(b *testing.B) {
-	n := 100_000
-	if text := os.Getenv("GXPLEDGER_BENCH_EVENTS"); text != "" {
-		n, _ = strconv.Atoi(text)
+// BenchEvents is how many events a benchmark folds: 100,000, or GXPLEDGER_BENCH_EVENTS.
+func BenchEvents() int {
+	if n, err := strconv.Atoi(os.Getenv("GXPLEDGER_BENCH_EVENTS")); err == nil {
+		return n
 	}
-	log := newEndless(b, n)
-	ready := make([]domain.Event, 64)
+	return 100_000
+}
+
+// BenchmarkRebuild measures a whole rebuild: read, decode, apply, write, index, digest, swap, into databases that open makes,
+// and that end with its test. "decoded" has the real decoder; "rows" has its events ready, so that what is left is the
+// runner's and the database's own work.
+func BenchmarkRebuild(b *testing.B, open func(tb testing.TB) projections.Database) {
+	b.Helper()
+	n := BenchEvents()
+	log := NewEndless(b, n)
+	ready := make([]domain.Event, len(log.data))
 	for i := range ready {
 		ready[i] = requirement(i)
 	}
@@ -155,17 +166,17 @@ func BenchmarkRebuild(b *testing.B) {
 		decode func(eventstore.Record) (domain.Event, error)
 		apply  func(projections.Event, *projections.Rows)
 	}{
-		{"rows/insert", fast, insertRequirement},
-		{"rows/upsert", fast, upsertRequirement},
-		{"decoded/insert", eventstore.Decode, insertRequirement},
+		{"rows/insert", fast, InsertRequirement},
+		{"rows/upsert", fast, UpsertRequirement},
+		{"decoded/insert", eventstore.Decode, InsertRequirement},
 	} {
 		b.Run(fmt.Sprintf("%s/%d", bench.name, n), func(b *testing.B) {
-			benchmarkRebuild(b, log, requirements(bench.apply), bench.decode)
+			benchmarkRebuild(b, log, Requirements(bench.apply), bench.decode, open)
 		})
 	}
 }
 
-func benchmarkRebuild(b *testing.B, log *endless, p projections.Projection, decode func(eventstore.Record) (domain.Event, error)) {
+func benchmarkRebuild(b *testing.B, log *Endless, p projections.Projection, decode func(eventstore.Record) (domain.Event, error), open func(tb testing.TB) projections.Database) {
 	b.Helper()
 	var peak atomic.Uint64
 	config := projections.DefaultConfig(time.Now, decode, "bench")
@@ -178,10 +189,9 @@ func benchmarkRebuild(b *testing.B, log *endless, p projections.Projection, deco
 		peak.Store(max(peak.Load(), m.HeapInuse))
 	}
 	for b.Loop() {
-		db, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "tables.db"), sqlite.Options{Now: time.Now})
-		if err != nil {
-			b.Fatal(err)
-		}
+		b.StopTimer()
+		db := open(b)
+		b.StartTimer()
 		runner, err := projections.NewRunner(log, db, []projections.Projection{p}, config)
 		if err != nil {
 			b.Fatal(err)
@@ -189,9 +199,6 @@ func benchmarkRebuild(b *testing.B, log *endless, p projections.Projection, deco
 		report, err := runner.Rebuild(b.Context(), p.Name, projections.RebuildOptions{})
 		if err != nil || report.Events != uint64(log.n) {
 			b.Fatalf("%d events: %v", report.Events, err)
-		}
-		if err := db.Close(); err != nil {
-			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(log.n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
