@@ -225,11 +225,13 @@ func (r *Runner) keep(ctx context.Context, targets ...*target) (stop func()) {
 	}
 }
 
-// release gives up the lease of t, whatever happened, also when ctx has ended: nobody should have to wait for it.
+// release gives up the lease of t, whatever happened, also when ctx has ended: nobody should have to wait for it. A
+// database that did not answer is no failure of what was done with the lease, which by then has run out or soon will.
 func (r *Runner) release(ctx context.Context, t *target) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
 	defer cancel()
-	if err := r.db.Release(ctx, t.lease); err != nil && t.err == nil {
+	err := r.db.Release(ctx, t.lease)
+	if err != nil && t.err == nil && ctx.Err() == nil && !errors.Is(err, ErrTransient) {
 		t.err = err
 	}
 }

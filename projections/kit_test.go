@@ -93,3 +93,17 @@ func (s *torn) Rows(ctx context.Context, table projections.Table) iter.Seq2[[]an
 	}
 	return func(yield func([]any, error) bool) { yield(nil, errBroken) }
 }
+
+// deaf is a database that is not there when a lease is given back: it fails with err, or when its time is up.
+type deaf struct {
+	projections.Database
+	err error
+}
+
+func (d deaf) Release(ctx context.Context, _ projections.Lease) error {
+	if d.err != nil {
+		return d.err
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -156,5 +157,20 @@ func TestARebuildReplacesTablesThatCannotBeReadToTheirEnd(t *testing.T) {
 	must(t, err)
 	if report.Number != 2 || report.Compared || !strings.Contains(report.Unreadable, "broken") {
 		t.Errorf("report is %+v, want a new build, and why the old one could not be read", report)
+	}
+}
+
+// What was done stays done, whether or not the database could say that the lease is given back: it runs out.
+func TestALeaseThatIsNotGivenBackIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for _, unanswered := range []error{nil, projections.ErrTransient} {
+		db := deaf{projectionstest.Open(t), unanswered}
+		options := func(c *projections.Config) { counting(c); c.LeaseTTL = 50 * time.Millisecond }
+		runner := projectionstest.Runner(t, newCounted(2*countedBatch), db, shelf(), options)
+		report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		must(t, err)
+		if b, err := db.Builds(t.Context(), "shelf"); err != nil || b[0].State != projections.BuildActive || report.Number != b[0].Number {
+			t.Errorf("builds are %+v (%v), want build %d in front of readers", b, err, report.Number)
+		}
 	}
 }
