@@ -27,37 +27,37 @@ type engine struct {
 	shown    *shown
 }
 
-func newEngine(b *testing.B) *engine {
-	b.Helper()
-	home := b.TempDir()
-	e := &engine{log: &acknowledged{Log: openLog(b, home)}, shown: newShown()}
-	db, err := tablesdb.Open(b.Context(), filepath.Join(home, "tables.db"), tablesdb.Options{Now: time.Now})
+func newEngine(tb testing.TB) *engine {
+	tb.Helper()
+	home := tb.TempDir()
+	e := &engine{log: &acknowledged{Log: openLog(tb, home)}, shown: newShown()}
+	db, err := tablesdb.Open(tb.Context(), filepath.Join(home, "tables.db"), tablesdb.Options{Now: time.Now})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() { _ = db.Close() })
+	tb.Cleanup(func() { _ = db.Close() })
 	if e.recorder, err = eventstore.NewRecorder(e.log, eventstore.DefaultRecorderConfig(time.Now, "")); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	config := projections.DefaultConfig(time.Now, eventstore.Decode, "bench")
 	config.Observe = e.shown.observe
 	if e.runner, err = projections.NewRunner(e.log, db, tables.All(), config); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
 // record scans a tree and returns the position of its last event.
-func (e *engine) record(b *testing.B, tree []domain.File) eventstore.Position {
-	b.Helper()
-	_, err := e.recorder.Record(b.Context(), eventstore.Request{
+func (e *engine) record(tb testing.TB, tree []domain.File) eventstore.Position {
+	tb.Helper()
+	_, err := e.recorder.Record(tb.Context(), eventstore.Request{
 		Scan: uuid.Must(uuid.NewV7()), Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
 		Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "bench"},
 	}, func(context.Context, domain.State) (eventstore.Reading, error) {
 		return eventstore.Reading{Reader: domaintest.Stamp, Files: tree}, nil
 	})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e.log.last
 }
