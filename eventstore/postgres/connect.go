@@ -53,6 +53,8 @@ func settle(ctx context.Context, conn *pgx.Conn) error {
 		       pg_catalog.set_config('tcp_keepalives_idle', '5', false),
 		       pg_catalog.set_config('tcp_keepalives_interval', '2', false),
 		       pg_catalog.set_config('tcp_keepalives_count', '3', false),
+		       -- statements are short, and look dear to the planner: compiling them would take longer than they do
+		       pg_catalog.set_config('jit', 'off', false),
 		       -- an acknowledged batch is on disk; remote_apply and the like are left as they are
 		       pg_catalog.set_config('synchronous_commit',
 		           pg_catalog.replace(pg_catalog.current_setting('synchronous_commit'), 'off', 'on'), false)`)

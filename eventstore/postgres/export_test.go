@@ -33,3 +33,15 @@ func Form(ctx context.Context, url, schema string) (text string, err error) {
 
 // Translate gives errors the meaning that package eventstore defines.
 func Translate(ctx context.Context, err error) error { return translate(ctx, err) }
+
+// Statement returns a statement of the log in the schema by default. What follows a slash in its name is left out.
+func Statement(name string) string {
+	s := newStatements(DefaultSchema)
+	name, _, _ = strings.Cut(name, "/")
+	return map[string]string{
+		"ends": s.ends, "findIDs": s.findIDs, "countEvents": s.countEvents,
+		"eventsForward": s.eventsForward, "eventsBackward": s.eventsBackward,
+		"batchesForward": s.batchesForward, "batchesBackward": s.batchesBackward,
+		"streamBatchesForward": s.streamBatchesForward, "streamBatchesBackward": s.streamBatchesBackward,
+	}[name]
+}
