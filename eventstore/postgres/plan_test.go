@@ -101,7 +101,9 @@ func touches(t *testing.T, conn *pgx.Conn, sql string, args []any) (int, string)
 	if err := conn.QueryRow(within(t), "EXPLAIN (ANALYZE, FORMAT JSON) "+sql, args...).Scan(&text); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	var plans []struct{ Plan node }
+	var plans []struct {
+		Plan node `json:"Plan"`
+	}
 	if err := json.Unmarshal([]byte(text), &plans); err != nil {
 		t.Fatal(err)
 	}
