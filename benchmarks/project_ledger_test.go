@@ -9,6 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // ledgerTables opens tables that nothing was projected into yet, and says how to read what is shown to readers.
@@ -33,12 +34,12 @@ func ledgerProjectors(story *story, log projections.Log, tables ledgerTables) []
 }
 
 func rebuild(ctx context.Context, story *story, log projections.Log, db projections.Database, p projections.Projection) error {
-	config := projections.DefaultConfig(time.Now, eventstore.Decode, "benchmark")
-	runner, err := projections.NewRunner(log, db, []projections.Projection{p}, config)
+	config := run.DefaultConfig(time.Now, eventstore.Decode, "benchmark")
+	runner, err := run.NewRunner(log, db, []projections.Projection{p}, config)
 	if err != nil {
 		return err
 	}
-	report, err := runner.Rebuild(ctx, p.Name, projections.RebuildOptions{})
+	report, err := runner.Rebuild(ctx, p.Name, run.RebuildOptions{})
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func requirements(put func(*projections.Rows, string, ...any)) projections.Proje
 		return projections.Column{Name: name, Type: t, Doc: name}
 	}
 	return projections.Projection{
-		Name: "requirements", Version: 1, Handles: []string{eventstore.TypeArtifactParsed},
+		Name: "requirements", Version: 1, Handles: []domain.Event{domain.ArtifactParsed{}},
 		Tables: []projections.Table{{
 			Name: "requirements", Doc: "Requirements.", Key: []string{"number"},
 			Columns: []projections.Column{

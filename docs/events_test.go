@@ -213,21 +213,15 @@ func (s structures) reach(name string, seen map[string]bool) {
 // vocabulary lists the kinds, and where each edge may lead.
 func vocabulary(t *testing.T) string {
 	t.Helper()
-	edges := []domain.Edge{
-		domain.EdgeParentID, domain.EdgeSatisfies, domain.EdgeImplements, domain.EdgeDerivesFrom, domain.EdgeSpecID,
-		domain.EdgeTracedUserStory, domain.EdgeRiskRequirement, domain.EdgeRiskSpec,
-	}
 	var out strings.Builder
 	out.WriteString("\n# Kinds and edges\n\n| kind | edge | may lead to |\n|---|---|---|\n")
 	for _, kind := range domain.Kinds() {
-		for _, edge := range edges {
-			var to []string
-			for _, k := range domain.Targets(kind, edge) {
-				to = append(to, "`"+string(k)+"`")
+		for _, e := range kind.Info().Edges {
+			to := make([]string, len(e.Targets))
+			for i, k := range e.Targets {
+				to[i] = "`" + string(k) + "`"
 			}
-			if len(to) > 0 {
-				fmt.Fprintf(&out, "| `%s` | `%s` | %s |\n", kind, edge, strings.Join(to, ", "))
-			}
+			fmt.Fprintf(&out, "| `%s` | `%s` | %s |\n", kind, e.Edge, strings.Join(to, ", "))
 		}
 	}
 	return out.String()

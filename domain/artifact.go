@@ -6,31 +6,6 @@ import (
 	"strconv"
 )
 
-// Kind is what an artifact is. It is decided by its path alone, never by its content.
-type Kind string
-
-// The kinds of artifact. The values are stored: append only.
-const (
-	KindSystemContext    Kind = "system_context"    // .gxp/system_context.md
-	KindRequirement      Kind = "requirement"       // .gxp/requirements/*.md
-	KindUserStory        Kind = "user_story"        // .gxp/user_stories/*.md
-	KindSpec             Kind = "spec"              // .gxp/specs/*.md
-	KindEvidenceJWS      Kind = "evidence_jws"      // a single .jws under .gxp/evidence/
-	KindEvidencePackage  Kind = "evidence_package"  // a directory under .gxp/evidence/: one artifact
-	KindADR              Kind = "adr"               // .gxp/adr/*.md
-	KindRiskLog          Kind = "risk_log"          // .gxp/risk_assessment.log, the file
-	KindRisk             Kind = "risk"              // one entry of the risk log; its ordinal is its place, from 1
-	KindVendorAssessment Kind = "vendor_assessment" // .gxp/vendor_assessments/*.md
-)
-
-// Kinds lists every kind in the order in which people read them: context first, then down the V.
-func Kinds() []Kind {
-	return []Kind{
-		KindSystemContext, KindRequirement, KindUserStory, KindSpec, KindEvidenceJWS, KindEvidencePackage,
-		KindADR, KindRiskLog, KindRisk, KindVendorAssessment,
-	}
-}
-
 // Key is the identity of an artifact within its repository: the slash-separated path from the repository's root
 // and, for a file that holds several artifacts, a place in it. The file itself, or a package directory, is ordinal 0;
 // the entries of a risk log are 1, 2, 3 and so on. The gxp_id is an attribute, not the identity.

@@ -2,6 +2,8 @@ package domain_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -41,6 +43,16 @@ func BenchmarkDecide(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("unchanged/artifacts=%d", n), func(b *testing.B) {
 			decideTimes(b, state, Scan(domain.DefaultPolicy(), again...))
+		})
+		renamed := make([]domain.File, n)
+		for i, f := range tree {
+			renamed[i] = f
+			renamed[i].Path = strings.Replace(f.Path, ".md", "-renamed.md", 1)
+			renamed[i].Artifacts = slices.Clone(f.Artifacts)
+			renamed[i].Artifacts[0].Path = renamed[i].Path
+		}
+		b.Run(fmt.Sprintf("renamed/artifacts=%d", n), func(b *testing.B) {
+			decideTimes(b, state, Scan(domain.DefaultPolicy(), renamed...))
 		})
 		b.Run(fmt.Sprintf("fold/artifacts=%d", n), func(b *testing.B) {
 			for b.Loop() {

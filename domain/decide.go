@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrStale says that a scan claims a unit unchanged which the state does not hold so: the state moved between reading
@@ -28,7 +29,7 @@ func (r *RefusedError) Error() string {
 }
 
 // Decide compares a scan with the state and returns the events that record it, in the order in which they happened to
-// the tree: registration, removals, artifacts by key, rejections, and ScanCompleted as the last. They are one batch (I1).
+// the tree: registration, removals, artifacts by key, rejections, links that lead elsewhere, and ScanCompleted as the last. They are one batch (I1).
 //
 // The error is a *RefusedError when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
 // when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
@@ -37,7 +38,6 @@ func Decide(s State, scan Scan) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.move()
 	ix := t.index()
 	links, relinked := t.link(ix)
 	findings, err := t.judge(ix, scan)
@@ -47,15 +47,27 @@ func Decide(s State, scan Scan) ([]Event, error) {
 	head := scan.Head
 	head.Number = s.Scans + 1
 	events := t.events(head)
+	relinkedLinks := 0
+	for _, r := range relinked {
+		relinkedLinks += len(r.Changed)
+		events = append(events, r)
+	}
 	return append(events, ScanCompleted{
-		Head: head, Counts: t.counts(), Links: links, Relinked: relinked, Findings: findings, TreeDigest: t.digest(),
+		Head: head, Counts: t.counts(), Links: links, RelinkedLinks: relinkedLinks, Ignored: ignored(scan.Ignored),
+		Coverage: t.coverage(), Findings: findings, TreeDigest: t.digest(),
 	}), nil
 }
 
-// Fail returns the one event of a scan that did not complete (I2). violations must not be empty.
-func Fail(s State, head Head, violations []Violation) ScanFailed {
+func ignored(paths []string) *Ignored {
+	return &Ignored{Count: len(paths), Paths: slices.Clone(paths[:min(len(paths), MaxIgnored)])}
+}
+
+// Fail returns the one event of a scan that did not complete (I2). violations must not be empty; the event lists the first
+// [MaxViolations] of them and counts total, which is at least their number.
+func Fail(s State, head Head, violations []Violation, total int) ScanFailed {
 	head.Number = s.Scans + 1
-	return ScanFailed{Head: head, Code: violations[0].Code, Violations: violations}
+	listed := slices.Clone(violations[:min(len(violations), MaxViolations)])
+	return ScanFailed{Head: head, Code: violations[0].Code, Violations: listed, Total: max(total, len(violations))}
 }
 
 // faults returns what no policy lets pass.
@@ -97,10 +109,14 @@ func (t *tree) events(head Head) []Event {
 		out = append(out, RepositoryRegistered{Repository: head.Repository})
 	}
 	for _, g := range t.gone {
-		out = append(out, ArtifactRemoved{
+		removed := ArtifactRemoved{
 			Key: g.Key, Kind: g.known.Kind, GxPID: g.known.GxPID, Number: g.known.Number, Version: g.known.Version,
-			Previous: g.known.SHA256, MovedTo: g.movedTo,
-		})
+			Previous: g.known.SHA256,
+		}
+		if g.to != nil {
+			removed.MovedTo = &Key{Path: g.to.Path, Ordinal: g.to.Ordinal}
+		}
+		out = append(out, removed)
 	}
 	for _, path := range t.cleared {
 		out = append(out, RejectionCleared{Path: path})

@@ -161,14 +161,14 @@ func TestBrokenLinks(t *testing.T) {
 			ThenRefused(t, Because(domain.ViolationMissingParent, storyPath))
 
 		broke := story.When(Scan(Flag(), Unchanged(UserStory("US-001", "REQ-001")), Unchanged(Spec("SPEC-001", "US-001")))).
-			Then(t, Removed(reqPath))
-		relinked := broke.Completed(t).Relinked
-		if len(relinked) != 1 || relinked[0].Path != storyPath || relinked[0].Broken != domain.BrokenMissing || relinked[0].Number != 3 {
+			Then(t, Removed(reqPath), Relinked(storyPath))
+		relinked := broke.Relinked()
+		if len(relinked) != 1 || relinked[0].Links[relinked[0].Changed[0]].Broken != domain.BrokenMissing || relinked[0].Number != 3 {
 			t.Fatalf("relinked %+v; want the story's link, missing", relinked)
 		}
-		healed := broke.Next().When(Scan(domain.DefaultPolicy(), v("US-001")...)).Then(t, New(reqPath, 4))
-		relinked = healed.Completed(t).Relinked
-		if len(relinked) != 1 || relinked[0].To == nil || relinked[0].To.Number != 4 {
+		healed := broke.Next().When(Scan(domain.DefaultPolicy(), v("US-001")...)).Then(t, New(reqPath, 4), Relinked(storyPath))
+		relinked = healed.Relinked()
+		if len(relinked) != 1 || relinked[0].Links[0].To == nil || relinked[0].Links[0].To.Number != 4 {
 			t.Fatalf("relinked %+v; want the story's link to number 4", relinked)
 		}
 	})
@@ -354,13 +354,26 @@ func TestFailNumbersTheScanAndListsEveryViolation(t *testing.T) {
 	t.Parallel()
 	story := GivenScanned(t, v("US-001"))
 	all := []domain.Violation{{Code: "a", Text: "x"}, {Code: "b", Text: "y"}}
-	failed := domain.Fail(story.State(), Scan(Flag()).Head, all)
-	if failed.Number != 2 || failed.Code != "a" || !reflect.DeepEqual(failed.Violations, all) {
+	failed := domain.Fail(story.State(), Scan(Flag()).Head, all, len(all))
+	if failed.Number != 2 || failed.Code != "a" || !reflect.DeepEqual(failed.Violations, all) || failed.Total != 2 {
 		t.Errorf("failed %+v; want number 2, code a and both violations", failed)
 	}
 	after := domain.Evolve(story.State().Clone(), failed)
 	if after.Scans != 2 || after.TreeDigest() != story.State().TreeDigest() {
 		t.Error("a failed scan must count and change nothing of the tree")
+	}
+}
+
+func TestFailListsSoManyViolationsAndCountsThemAll(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, domain.MaxViolations - 1, domain.MaxViolations, domain.MaxViolations + 1, 260 * 990} {
+		failed := domain.Fail(domain.State{}, Scan(Flag()).Head, make([]domain.Violation, n), n)
+		if failed.Total != n || len(failed.Violations) != min(n, domain.MaxViolations) {
+			t.Errorf("%d violations: %d listed, %d counted", n, len(failed.Violations), failed.Total)
+		}
+		if again := domain.Fail(domain.State{}, failed.Head, failed.Violations, failed.Total); again.Total != n {
+			t.Errorf("%d violations: %d counted after the spool", n, again.Total)
+		}
 	}
 }
 
@@ -370,7 +383,7 @@ func TestDecideLeavesItsArgumentsAlone(t *testing.T) {
 	before := story.State().Clone()
 	scan := Scan(Flag(), Spec("SPEC-001", "US-404"), Unchanged(UserStory("US-001", "REQ-001")))
 	links := append([]domain.Link(nil), scan.Files[0].Artifacts[0].Links...)
-	d := story.When(scan).Then(t, Removed(reqPath), Changed(specPath, 2))
+	d := story.When(scan).Then(t, Removed(reqPath), Changed(specPath, 2), Relinked(storyPath))
 	if !reflect.DeepEqual(before, story.State()) {
 		t.Error("Decide changed the state")
 	}

@@ -46,7 +46,7 @@ func (c claim) violations() []Violation {
 		out = append(out, Violation{
 			Code: ViolationDuplicate, Path: path, GxPID: c.id,
 			Text: fmt.Sprintf("%s: the %s id %q is already that of %s: give one of them another id, or scan with the "+
-				"duplicate policy %q", path, c.kind, c.id, c.paths[0], DuplicatesUpdate),
+				"duplicate policy %q", path, c.kind.Info().One, c.id, c.paths[0], DuplicatesUpdate),
 		})
 	}
 	return out
@@ -59,7 +59,7 @@ func (c claim) findings() []Finding {
 	for _, path := range c.paths[:len(c.paths)-1] {
 		out = append(out, Finding{
 			Code: FindingDuplicate, Path: path,
-			Text: fmt.Sprintf("the %s id %q is also that of %s, which is later in order and wins", c.kind, c.id, winner),
+			Text: fmt.Sprintf("the %s id %q is also that of %s, which is later in order and wins", c.kind.Info().One, c.id, winner),
 		})
 	}
 	return out

@@ -43,11 +43,24 @@ type ArtifactParsed struct {
 	Change  Change `json:"change"`
 	// Previous is the content hash of the version before; "" for a new artifact.
 	Previous string `json:"previous,omitempty"`
-	// MovedFrom is where an artifact of the same kind and gxp_id (or, without an id, the same bytes) was removed in
-	// this scan.
-	MovedFrom *Key   `json:"moved_from,omitempty"`
-	Stamp     string `json:"stamp"`  // File.Stamp
-	Source    string `json:"source"` // File.Blob: of the whole unit
+	// MovedFrom is where this artifact was in the scan before, under another number (I17). It has the same gxp_id, the same
+	// bytes or both.
+	MovedFrom *Key `json:"moved_from,omitempty"`
+	// Shifted lists the entries of this file that stay what they are at another ordinal, in the order of their new ordinals.
+	// All of them shift at once, after what was removed is gone and before entries are recorded at the new ordinals.
+	Shifted []Shift `json:"shifted,omitempty"`
+	Stamp   string  `json:"stamp"`  // File.Stamp
+	Source  string  `json:"source"` // File.Blob: of the whole unit
+}
+
+// Shift is an entry of a file that is at another ordinal than in the scan before. Its number stays, and its version unless an
+// ArtifactParsed of its own follows.
+type Shift struct {
+	Number  int `json:"number"`
+	Version int `json:"version"` // before this scan
+	From    int `json:"from"`    // ordinal before
+	To      int `json:"to"`      // ordinal now
+	Links   int `json:"links"`   // how many links that version declares
 }
 
 // ArtifactRejected says that a file of a known kind could not be parsed. An artifact that the path held before is
@@ -75,16 +88,17 @@ type RejectionCleared struct {
 	Path string `json:"path"`
 }
 
-// Relinked says that a link of an artifact which did not change itself resolves differently than in the scan before.
-type Relinked struct {
+// ArtifactRelinked says that links of an artifact which did not change itself resolve differently than in the scan before.
+type ArtifactRelinked struct {
 	Key
-	Kind   Kind `json:"kind"` // of the artifact, not of the link's target
-	Number int  `json:"number"`
-	Index  int  `json:"index"` // of the link in the artifact's Links, from 0
-	Link
+	Kind   Kind   `json:"kind"`
+	GxPID  string `json:"gxp_id,omitempty"`
+	Number int    `json:"number"`
 	// Links is all links of the artifact as they resolve now: which parent it has depends on all of them, and a
 	// projection keeps none in mind.
 	Links []Link `json:"links"`
+	// Changed is the indexes in Links of those that changed, in order, at least one.
+	Changed []int `json:"changed"`
 }
 
 // Count is the tally of one kind in one scan.
@@ -102,9 +116,16 @@ type Count struct {
 // ScanCompleted is the last event of every batch that a completed scan appends.
 type ScanCompleted struct {
 	Head
-	Counts   []Count    `json:"counts"` // kinds with any, in the order of Kinds
-	Links    LinkCounts `json:"links"`
-	Relinked []Relinked `json:"relinked,omitempty"`
+	Counts []Count    `json:"counts"` // kinds with any, in the order of Kinds
+	Links  LinkCounts `json:"links"`
+	// RelinkedLinks is how many links of unchanged artifacts lead elsewhere than before: see ArtifactRelinked.
+	RelinkedLinks int `json:"relinked_links"`
+	// Relinked is used by scans of version 1 alone, which recorded here what is an event of its own since.
+	Relinked []ArtifactRelinked `json:"relinked,omitempty"`
+	// Ignored is nil when the scan did not record it (version 1).
+	Ignored *Ignored `json:"ignored,omitempty"`
+	// Coverage is nil when the scan did not record it (version 1).
+	Coverage *CoverageChange `json:"coverage,omitempty"`
 	// Findings are those of the tree as a whole: duplicates and what was not read. Those of one artifact are in its
 	// ArtifactParsed, broken links in its Links.
 	Findings []Finding `json:"findings,omitempty"`
@@ -123,8 +144,22 @@ type LinkCounts struct {
 type ScanFailed struct {
 	Head
 	Code       string      `json:"code"`       // the code of the first violation
-	Violations []Violation `json:"violations"` // all of them, at least one
+	Violations []Violation `json:"violations"` // the first [MaxViolations] of them, at least one
+	// Total is how many violations there were; 0 when the scan did not record it.
+	Total int `json:"violations_total"`
 }
+
+// MaxViolations is how many violations a ScanFailed lists; it counts them all.
+const MaxViolations = 1000
+
+// Ignored lists the files below .gxp/ that no artifact was made of.
+type Ignored struct {
+	Count int      `json:"count"`           // exact
+	Paths []string `json:"paths,omitempty"` // the first [MaxIgnored], in order
+}
+
+// MaxIgnored is how many ignored files a scan lists; it counts them all.
+const MaxIgnored = 1000
 
 // AdminActed records an act of an administrator, in the stream "engine".
 type AdminActed struct {
@@ -145,6 +180,7 @@ func (ArtifactParsed) event()       {}
 func (ArtifactRejected) event()     {}
 func (ArtifactRemoved) event()      {}
 func (RejectionCleared) event()     {}
+func (ArtifactRelinked) event()     {}
 func (ScanCompleted) event()        {}
 func (ScanFailed) event()           {}
 func (AdminActed) event()           {}

@@ -29,9 +29,11 @@ func Evolve(s State, e Event) State {
 		dropIfEmpty(&s, e.Path)
 	case ScanCompleted:
 		s.Scans = e.Number
-		for _, r := range e.Relinked {
-			relink(&s, r)
+		for i := range e.Relinked {
+			relink(&s, &e.Relinked[i])
 		}
+	case ArtifactRelinked:
+		relink(&s, &e)
 	case ScanFailed:
 		s.Scans = e.Number
 	case AdminActed:
@@ -70,16 +72,35 @@ func record(s *State, e ArtifactParsed) {
 	s.Numbers = max(s.Numbers, e.Number)
 	u := unitAt(s, e.Path)
 	u.Blob, u.Stamp = e.Source, e.Stamp
+	u.shift(e.Shifted)
 	known := Known{
 		Ordinal: e.Ordinal, Number: e.Number, Version: e.Version, Kind: e.Kind, GxPID: e.GxPID,
 		SHA256: e.Content.SHA256, Digest: e.Digest, Links: slices.Clone(e.Links),
 	}
+	known.knowEvidence(e.Evidence)
 	i, held := u.find(e.Ordinal)
 	if held {
 		u.Artifacts[i] = known
 		return
 	}
 	u.Artifacts = slices.Insert(u.Artifacts, i, known)
+}
+
+// shift gives entries their new ordinals, all at once.
+func (u *Unit) shift(shifts []Shift) {
+	if len(shifts) == 0 {
+		return
+	}
+	to := make(map[int]int, len(shifts)) // by number
+	for _, s := range shifts {
+		to[s.Number] = s.To
+	}
+	for i := range u.Artifacts {
+		if ordinal, shifts := to[u.Artifacts[i].Number]; shifts {
+			u.Artifacts[i].Ordinal = ordinal
+		}
+	}
+	slices.SortStableFunc(u.Artifacts, func(a, b Known) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 }
 
 func remove(s *State, key Key) {
@@ -90,9 +111,16 @@ func remove(s *State, key Key) {
 	dropIfEmpty(s, key.Path)
 }
 
-func relink(s *State, r Relinked) {
+func relink(s *State, r *ArtifactRelinked) {
 	u := unitAt(s, r.Path)
-	if i, held := u.find(r.Ordinal); held && r.Index < len(u.Artifacts[i].Links) {
-		u.Artifacts[i].Links[r.Index] = r.Link
+	i, held := u.find(r.Ordinal)
+	if !held {
+		return
+	}
+	links := u.Artifacts[i].Links
+	for _, index := range r.Changed {
+		if index >= 0 && index < len(links) && index < len(r.Links) {
+			links[index] = r.Links[index]
+		}
 	}
 }

@@ -25,7 +25,11 @@ const (
 	FindingUnsignedPackage = "unsigned_package" // a package without a signature file
 	FindingExpired         = "expired"          // a signed exp that had passed at the scan
 	FindingMalformed       = "malformed"        // a part that could not be read; the rest was
+	FindingContradiction   = "contradiction"    // two statements of one record that cannot both hold; the worse one counts
 	FindingBadLink         = "bad_link"         // a link field that is no id and no list of ids
 	FindingCut             = "cut"              // a text above the limit, kept up to there; the file's bytes are whole
 	FindingTruncated       = "truncated"        // more findings of this kind than are listed
+	FindingIDTooLong       = "id_too_long"      // a gxp_id above the limit: the artifact is kept without an id
+	FindingOddID           = "odd_id"           // an id or the target of a link with blanks or characters that do not show
+	FindingNearMiss        = "near_miss"        // a file that is not read and whose name is nearly one that is
 )

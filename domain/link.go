@@ -13,6 +13,8 @@ const (
 	EdgeTracedUserStory Edge = "traced_user_story"
 	EdgeRiskRequirement Edge = "risk.req"
 	EdgeRiskSpec        Edge = "risk.spec"
+	// EdgeTracedRequirement is that of a manifest or of evidence that names the requirement it traces to.
+	EdgeTracedRequirement Edge = "traced_requirement"
 )
 
 // Broken says why a link leads nowhere. The zero value is a sound link.
@@ -38,39 +40,4 @@ type Link struct {
 type Ref struct {
 	Number int  `json:"number"` // see ArtifactParsed.Number
 	Kind   Kind `json:"kind"`
-}
-
-// Targets returns the kinds that an edge of an artifact of kind child may lead to, in order of preference;
-// none when that kind has no such edge.
-// The rules are those of ROSIE RFC-001 section 5 and GxP.MD section 4.3, as notes of the corpus state them.
-func Targets(child Kind, edge Edge) []Kind {
-	switch edge {
-	case EdgeParentID:
-		return parentKinds(child)
-	case EdgeSatisfies:
-		return []Kind{KindRequirement}
-	case EdgeImplements:
-		return []Kind{KindUserStory, KindSpec}
-	case EdgeDerivesFrom:
-		return []Kind{KindRequirement, KindUserStory, KindSpec}
-	case EdgeSpecID, EdgeRiskSpec:
-		return []Kind{KindSpec}
-	case EdgeTracedUserStory:
-		return []Kind{KindUserStory}
-	case EdgeRiskRequirement:
-		return []Kind{KindRequirement}
-	}
-	return nil
-}
-
-func parentKinds(child Kind) []Kind {
-	switch child {
-	case KindRequirement, KindUserStory:
-		return []Kind{KindRequirement}
-	case KindSpec:
-		return []Kind{KindUserStory}
-	case KindSystemContext, KindEvidenceJWS, KindEvidencePackage, KindADR, KindRiskLog, KindRisk, KindVendorAssessment:
-		return nil
-	}
-	return nil
 }

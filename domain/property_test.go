@@ -48,10 +48,10 @@ func drawTree(t *rapid.T) []domain.File {
 			files = append(files, f)
 		}
 	}
-	if n := rapid.IntRange(0, 3).Draw(t, "risk entries"); n > 0 {
+	if n := rapid.IntRange(0, 4).Draw(t, "risk entries"); n > 0 {
 		var entries []string
-		for i := range n {
-			entries = append(entries, fmt.Sprintf("RISK-%d", i), word.Draw(t, "risk"))
+		for range n {
+			entries = append(entries, rapid.SampledFrom([]string{"", "RISK-1", "RISK-2", "RISK-3"}).Draw(t, "risk id"), word.Draw(t, "risk"))
 		}
 		files = append(files, RiskLog(entries...))
 	}
@@ -74,7 +74,7 @@ func TestPropertyFoldingWhatWasDecidedGivesTheScannedTree(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var state domain.State
-		used := map[int]domain.Key{}
+		used := map[int]known{}
 		for range rapid.IntRange(1, 6).Draw(t, "scans") {
 			files := drawTree(t)
 			events, err := domain.Decide(state, Scan(Flag(), forget(t, state, files)...))
@@ -97,20 +97,27 @@ func TestPropertyFoldingWhatWasDecidedGivesTheScannedTree(t *testing.T) {
 	})
 }
 
-func checkNumbers(t *rapid.T, used map[int]domain.Key, events []domain.Event) {
+// known is what a number stays with: a path and, for an entry of a file, an id.
+type known struct{ path, id string }
+
+func checkNumbers(t *rapid.T, used map[int]known, events []domain.Event) {
 	for _, e := range events {
 		p, ok := e.(domain.ArtifactParsed)
 		if !ok {
 			continue
 		}
-		key, taken := used[p.Number]
-		if taken && key != p.Key {
-			t.Fatalf("number %d was given to %s and to %s", p.Number, key, p.Key)
+		is := known{path: p.Path}
+		if p.Ordinal > 0 {
+			is.id = p.GxPID
+		}
+		was, taken := used[p.Number]
+		if taken && was != is {
+			t.Fatalf("number %d was given to %v and to %v", p.Number, was, is)
 		}
 		if taken == (p.Change == domain.ChangeNew) {
 			t.Fatalf("%s is %s with number %d, taken: %v", p.Key, p.Change, p.Number, taken)
 		}
-		used[p.Number] = p.Key
+		used[p.Number] = is
 	}
 }
 

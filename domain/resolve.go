@@ -61,27 +61,31 @@ func same(a, b Link) bool {
 	return a.To == nil || *a.To == *b.To
 }
 
-// link resolves every link of the tree. It returns the links that changed under artifacts which did not; those of one
-// artifact share their Links.
-func (t *tree) link(ix index) (LinkCounts, []Relinked) {
+// link resolves every link of the tree. It returns the artifacts that did not change themselves and of which links did.
+func (t *tree) link(ix index) (LinkCounts, []ArtifactRelinked) {
 	var counts LinkCounts
-	var changed []Relinked
+	var relinked []ArtifactRelinked
 	for _, n := range t.nodes {
+		var changed []int
 		for i, before := range n.known.Links {
 			now := ix.resolve(n.known.Kind, before)
 			n.known.Links[i] = now
 			counts.add(now)
 			if n.parsed == nil && !same(now, n.before.Links[i]) {
-				changed = append(changed, Relinked{
-					Key: n.Key, Kind: n.known.Kind, Number: n.known.Number, Index: i, Link: now, Links: n.known.Links,
-				})
+				changed = append(changed, i)
 			}
 		}
-		if n.parsed != nil {
+		switch {
+		case n.parsed != nil:
 			n.parsed.Links = slices.Clone(n.known.Links)
+		case len(changed) > 0:
+			relinked = append(relinked, ArtifactRelinked{
+				Key: n.Key, Kind: n.known.Kind, GxPID: n.known.GxPID, Number: n.known.Number,
+				Links: slices.Clone(n.known.Links), Changed: changed,
+			})
 		}
 	}
-	return counts, changed
+	return counts, relinked
 }
 
 func (c *LinkCounts) add(l Link) {
@@ -110,27 +114,31 @@ func (t *tree) brokenLinks(ix index) []Violation {
 
 func broken(n *node, l Link, ix index) Violation {
 	v := Violation{Path: n.Path, GxPID: n.known.GxPID, Edge: l.Edge, Target: l.Target}
-	wanted := words(Targets(n.known.Kind, l.Edge))
+	wanted := "nothing: this kind has no such link"
+	if targets := Targets(n.known.Kind, l.Edge); len(targets) > 0 {
+		wanted = "the id of " + anyOf(targets)
+	}
 	if l.Broken == BrokenMissing {
 		v.Code = ViolationMissingParent
-		v.Text = fmt.Sprintf("%s: %s names %q, and no artifact of this revision has that id; expected the id of a %s: "+
+		v.Text = fmt.Sprintf("%s: %s names %q, and no artifact of this revision has that id; expected %s: "+
 			"add it or mend the link, or scan with the link policy %q", n.Key, l.Edge, l.Target, wanted, LinksFlag)
 		return v
 	}
 	v.Code = ViolationWrongKind
-	found := words(ix.kinds(l.Target))
-	v.Text = fmt.Sprintf("%s: %s names %q, which is a %s; expected the id of a %s: mend the link, or scan with the link "+
-		"policy %q", n.Key, l.Edge, l.Target, found, wanted, LinksFlag)
+	v.Text = fmt.Sprintf("%s: %s names %q, which is %s; expected %s: mend the link, or scan with the link "+
+		"policy %q", n.Key, l.Edge, l.Target, anyOf(ix.kinds(l.Target)), wanted, LinksFlag)
 	return v
 }
 
-func words(kinds []Kind) string {
-	if len(kinds) == 0 {
-		return "nothing: this kind has no such link"
-	}
+// anyOf says "a requirement or an evidence record".
+func anyOf(kinds []Kind) string {
 	names := make([]string, len(kinds))
 	for i, k := range kinds {
-		names[i] = string(k)
+		article := "a "
+		if name := k.Info().One; strings.ContainsRune("aeio", rune(name[0])) { // "a user story"
+			article = "an "
+		}
+		names[i] = article + k.Info().One
 	}
 	return strings.Join(names, " or ")
 }

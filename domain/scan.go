@@ -29,6 +29,43 @@ type Source struct {
 	Message   string  `json:"message,omitempty"`  // at most 4 KiB, cut at a rune
 	Worktree  bool    `json:"worktree,omitempty"` // files as they lay on disk, not a revision
 	Dirty     bool    `json:"dirty,omitempty"`    // the work tree differed from Commit below .gxp/
+	// DirtyUnknown says why it is unknown whether the work tree differed; Dirty is true then. "" when it is known.
+	DirtyUnknown string `json:"dirty_unknown,omitempty"`
+	// Relation is how Commit relates to that of the completed scan before; "" when nobody looked.
+	Relation Relation `json:"relation,omitempty"`
+}
+
+// Relation is how the commit of a scan relates to the commit of the completed scan before it.
+type Relation string
+
+// The relations. The values are stored: append only.
+const (
+	RelationSame       Relation = "same"
+	RelationDescendant Relation = "descendant" // history went on
+	RelationAncestor   Relation = "ancestor"   // the scan went back
+	RelationUnrelated  Relation = "unrelated"  // neither is reached from the other
+	RelationUnknown    Relation = "unknown"    // it could not be found out
+)
+
+// ActorSource says where the name of an actor comes from.
+type ActorSource string
+
+// The sources. The values are stored: append only.
+const (
+	ActorClaimed       ActorSource = "claimed"       // what the operating system or the command line says; nothing verified it
+	ActorAuthenticated ActorSource = "authenticated" // a server checked a credential
+)
+
+// Settings says by which settings a scan was read and judged, beside its [Policy].
+type Settings struct {
+	// Keys are the fingerprints of the evidence keys in force, sorted; none: no signature could be verified.
+	Keys []string `json:"keys"`
+	// Limits are those limits of the reader that are not the defaults, by name.
+	Limits map[string]int64 `json:"limits,omitempty"`
+	// Revision is the revision of the repository's stream up to which recorded settings were used; nil when none were.
+	Revision *int64 `json:"revision,omitempty"`
+	// Overrides are the names of the settings that were given for this scan alone, sorted.
+	Overrides []string `json:"overrides,omitempty"`
 }
 
 // Head is what every scan says of itself, whether it completed or failed.
@@ -37,12 +74,16 @@ type Head struct {
 	Number     int        `json:"number"` // of this repository's scans, completed or failed, from 1
 	Repository Repository `json:"repository"`
 	Source     Source     `json:"source"`
-	Actor      string     `json:"actor"`            // who ran it, as the engine knows
-	Reason     string     `json:"reason,omitempty"` // why, as the actor said
-	Policy     Policy     `json:"policy"`
-	Reader     string     `json:"reader"` // see Scan.Reader
-	StartedAt  time.Time  `json:"started_at"`
-	DecidedAt  time.Time  `json:"decided_at"` // engine clock when the outcome was decided, just before the append
+	Actor      string     `json:"actor"` // who ran it, as ActorFrom says
+	// ActorFrom says where Actor comes from; "" when the scan did not record it (version 1).
+	ActorFrom ActorSource `json:"actor_from,omitempty"`
+	Reason    string      `json:"reason,omitempty"` // why, as the actor said
+	Policy    Policy      `json:"policy"`
+	// Settings is nil when the scan did not record them (version 1), or failed before they were known.
+	Settings  *Settings `json:"settings,omitempty"`
+	Reader    string    `json:"reader"` // the stamp of evidence: see Scan.Files
+	StartedAt time.Time `json:"started_at"`
+	DecidedAt time.Time `json:"decided_at"` // engine clock when the outcome was decided, just before the append
 }
 
 // Scan is the whole input of a decision: one revision, read completely.
@@ -54,6 +95,8 @@ type Scan struct {
 	// Findings are those that belong to no artifact: skipped entries, missing directories. They are recorded anew in
 	// every scan, since they say what that scan did not read.
 	Findings []Finding
+	// Ignored is the path of every file below .gxp/ that belongs to no artifact and to no rejected file, sorted (I18).
+	Ignored []string
 	// Faults are what the reader found that no policy lets pass, such as a missing system context. Any fault fails
 	// the scan.
 	Faults []Violation
@@ -109,4 +152,5 @@ const (
 	ViolationCancelled     = "cancelled"              // the operator stopped the scan
 	ViolationTooLarge      = "batch_too_large"        // the log refuses a batch of this size
 	ViolationInternal      = "internal_inconsistency" // a defect of the engine
+	ViolationSecret        = "secret_found"           // a file holds what looks like a key or token
 )

@@ -6,7 +6,7 @@ import (
 )
 
 // StateVersion is the version of the form of [State]. A snapshot of another version is useless: fold again.
-const StateVersion = 1
+const StateVersion = 2
 
 // State is what the events of one repository's stream fold to: the tree that the last completed scan left, and what a
 // decision needs to number the next. The zero value is a repository that nothing is known of.
@@ -39,6 +39,16 @@ type Known struct {
 	SHA256  string `json:"sha256"`
 	Digest  string `json:"digest"`
 	Links   []Link `json:"links,omitempty"`
+	// Evidence and Unverified are what Evidence.Judge says; "" for kinds that are no evidence.
+	Evidence   EvidenceState `json:"evidence,omitempty"`
+	Unverified string        `json:"unverified,omitempty"`
+}
+
+// knowEvidence remembers what evidence is worth.
+func (k *Known) knowEvidence(e *Evidence) {
+	if levelOf(k.Kind) == LevelEvidence {
+		k.Evidence, k.Unverified = e.Judge()
+	}
 }
 
 // KnownRejected is what the state remembers of a file that could not be parsed.

@@ -14,20 +14,26 @@ type node struct {
 	known  Known           // as the state will hold it, links resolved
 	before *Known          // as the state holds it; nil when new
 	parsed *ArtifactParsed // the event to record; nil when unchanged
-	stamp  string
+	from   *gone           // which artifact of the state it is; nil when that has none or nobody read it again
 }
 
-// gone is an artifact that the state holds and the tree does not.
+// gone is an artifact that the state holds in a unit that is gone or was read again.
 type gone struct {
 	Key
-	known   Known
-	movedTo *Key
+	known *Known
+	stamp string
+	to    *node // which artifact of the tree it is; nil when that has none
+}
+
+// stays reports whether n is the artifact that the state has at its path: such a one goes on under its number.
+func (n *node) stays() bool {
+	return n.from != nil && n.from.Path == n.Path && (n.from.Ordinal == 0) == (n.Ordinal == 0)
 }
 
 // tree is what a scan leads to, compared with the state.
 type tree struct {
 	nodes    []*node // sorted by key
-	gone     []*gone // sorted by key
+	gone     []*gone // those that do not stay, sorted by key
 	rejected []File  // rejected in this scan, sorted by path
 	cleared  []string
 	standing []string // paths rejected before and unchanged, sorted
@@ -52,10 +58,10 @@ func grow(s State, files []File) (*tree, error) {
 	}
 	for _, path := range s.Paths() {
 		if !seen[path] {
-			t.leave(path, s.Units[path], nil)
+			t.leave(path, s.Units[path])
 		}
 	}
-	slices.SortFunc(t.gone, func(a, b *gone) int { return a.Compare(b.Key) })
+	t.compare()
 	t.number()
 	return t, nil
 }
@@ -71,7 +77,7 @@ func (t *tree) add(f File) error {
 	case f.Rejected != nil:
 		t.rejected = append(t.rejected, f)
 		if unit != nil {
-			t.leaveArtifacts(f.Path, unit, nil)
+			t.leaveArtifacts(f.Path, unit)
 		}
 		return nil
 	case len(f.Artifacts) == 0 || f.Artifacts[0].Ordinal != 0:
@@ -82,12 +88,16 @@ func (t *tree) add(f File) error {
 		if a.Path != f.Path || present[a.Ordinal] {
 			return fmt.Errorf("scan: %q holds an artifact of key %s, which is foreign or repeats", f.Path, a.Key)
 		}
-		n := t.compare(unit, f, a)
 		present[a.Ordinal] = true
+		n := &node{Key: a.Key, known: Known{
+			Ordinal: a.Ordinal, Version: 1, Kind: a.Kind, GxPID: a.GxPID,
+			SHA256: a.Content.SHA256, Digest: a.Digest, Links: slices.Clone(a.Links),
+		}, parsed: &ArtifactParsed{Artifact: a, Change: ChangeNew, Stamp: f.Stamp, Source: f.Blob}}
+		n.known.knowEvidence(a.Evidence)
 		t.nodes = append(t.nodes, n)
 	}
 	if unit != nil {
-		t.leave(f.Path, unit, present)
+		t.leave(f.Path, unit)
 	}
 	return nil
 }
@@ -105,78 +115,85 @@ func (t *tree) keep(f File, unit *Unit) error {
 		known := *before
 		known.Links = slices.Clone(before.Links)
 		t.nodes = append(t.nodes, &node{
-			Key: Key{Path: f.Path, Ordinal: before.Ordinal}, known: known, before: before, stamp: f.Stamp,
+			Key: Key{Path: f.Path, Ordinal: before.Ordinal}, known: known, before: before,
 		})
 	}
 	return nil
 }
 
-// compare makes the node of an artifact that was read, with the event when it is new, changed or read anew.
-func (t *tree) compare(unit *Unit, f File, a Artifact) *node {
-	n := &node{Key: a.Key, stamp: f.Stamp, known: Known{
-		Ordinal: a.Ordinal, Version: 1, Kind: a.Kind, GxPID: a.GxPID,
-		SHA256: a.Content.SHA256, Digest: a.Digest, Links: slices.Clone(a.Links),
-	}}
-	n.before = held(unit, a)
-	change, previous := ChangeNew, ""
-	if b := n.before; b != nil {
-		n.known.Number, n.known.Version = b.Number, b.Version
-		switch {
-		case b.Digest != a.Digest:
-			change = ChangeChanged
-		case unit.Stamp != f.Stamp:
-			change = ChangeReread
-		default:
-			return n
-		}
-		n.known.Version++
-		previous = b.SHA256
-	}
-	n.parsed = &ArtifactParsed{Artifact: a, Change: change, Previous: previous, Stamp: f.Stamp, Source: f.Blob}
-	return n
-}
-
-// held returns what the state knows of the identity of a. A path whose kind changed is another artifact.
-func held(unit *Unit, a Artifact) *Known {
-	if unit == nil {
-		return nil
-	}
-	if i, ok := unit.find(a.Ordinal); ok && unit.Artifacts[i].Kind == a.Kind {
-		return &unit.Artifacts[i]
-	}
-	return nil
-}
-
-// leave notes what a unit held and holds no more: its rejection, and the artifacts whose ordinals are not present.
-func (t *tree) leave(path string, unit *Unit, present map[int]bool) {
+// leave notes what a unit held that is gone or was read again: its rejection and its artifacts.
+func (t *tree) leave(path string, unit *Unit) {
 	if unit.Rejected != nil {
 		t.cleared = append(t.cleared, path)
 	}
-	t.leaveArtifacts(path, unit, present)
+	t.leaveArtifacts(path, unit)
 }
 
-func (t *tree) leaveArtifacts(path string, unit *Unit, present map[int]bool) {
-	for _, known := range unit.Artifacts {
-		key := Key{Path: path, Ordinal: known.Ordinal}
-		if !present[known.Ordinal] || !t.carries(key, known.Number) {
-			t.gone = append(t.gone, &gone{Key: key, known: known})
-		}
+func (t *tree) leaveArtifacts(path string, unit *Unit) {
+	for i := range unit.Artifacts {
+		known := &unit.Artifacts[i]
+		t.gone = append(t.gone, &gone{Key: Key{Path: path, Ordinal: known.Ordinal}, known: known, stamp: unit.Stamp})
 	}
 }
 
-// carries reports whether the last nodes added carry number on: false when the kind at key changed.
-func (t *tree) carries(key Key, number int) bool {
-	for i := len(t.nodes) - 1; i >= 0 && t.nodes[i].Path == key.Path; i-- {
-		if t.nodes[i].Key == key {
-			return t.nodes[i].known.Number == number
+// compare says of each artifact that was read whether it is new, moved, changed, read anew or as it was, and sorts what the
+// tree holds and what is gone.
+func (t *tree) compare() {
+	slices.SortFunc(t.nodes, func(a, b *node) int { return a.Compare(b.Key) })
+	slices.SortFunc(t.gone, func(a, b *gone) int { return a.Compare(b.Key) })
+	t.pair()
+	for i, n := range t.nodes {
+		if n.parsed != nil && n.Ordinal == 0 {
+			n.parsed.Shifted = shifted(t.nodes[i+1:], n.Path)
+		}
+		switch {
+		case n.from == nil:
+		case !n.stays():
+			n.parsed.MovedFrom = &Key{Path: n.from.Path, Ordinal: n.from.Ordinal}
+		default:
+			n.goOn()
 		}
 	}
-	return false
+	t.gone = slices.DeleteFunc(t.gone, func(g *gone) bool { return g.to != nil && g.to.stays() })
+}
+
+// goOn compares an artifact with what it was in the state.
+func (n *node) goOn() {
+	b := n.from.known
+	n.before = b
+	n.known.Number, n.known.Version = b.Number, b.Version
+	switch {
+	case b.Digest != n.known.Digest:
+		n.parsed.Change = ChangeChanged
+	case n.from.stamp != n.parsed.Stamp, len(n.parsed.Shifted) > 0:
+		n.parsed.Change = ChangeReread
+	default:
+		n.parsed = nil
+		return
+	}
+	n.known.Version++
+	n.parsed.Previous = b.SHA256
+}
+
+// shifted lists the entries of the file at path, with which nodes begin, that stay what they are at another ordinal.
+func shifted(nodes []*node, path string) []Shift {
+	var out []Shift
+	for _, n := range nodes {
+		if n.Path != path {
+			break
+		}
+		if n.stays() && n.from.Ordinal != n.Ordinal {
+			k := n.from.known
+			out = append(out, Shift{
+				Number: k.Number, Version: k.Version, From: n.from.Ordinal, To: n.Ordinal, Links: len(k.Links),
+			})
+		}
+	}
+	return out
 }
 
 // number gives each new artifact its number, in the order of keys.
 func (t *tree) number() {
-	slices.SortFunc(t.nodes, func(a, b *node) int { return a.Compare(b.Key) })
 	for _, n := range t.nodes {
 		if n.before == nil {
 			t.numbers++

@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gxpledger/gxpledger/domain"
 )
 
 // Expected is the revision at which an append expects its stream. The zero value is refused: there is no "any".
@@ -170,7 +173,7 @@ func (b Batch) TimeAfter(last, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// Records returns b as a log holds it once the first event has position first. The records share the data of b.
+// Records returns b as a log whose positions are dense holds it once the first event has position first. The records share the data of b.
 func (b Batch) Records(first Position, recordedAt time.Time) []Record {
 	records := make([]Record, len(b.Events))
 	meta := b.Meta
@@ -202,10 +205,36 @@ func (b Batch) Repeats(held []Record) bool {
 	return true
 }
 
+// SameBatch reports whether two events agree in all that the events of one batch share: the scan, its actor, reason, size,
+// trace and time. Which stream they are in and which index they have is not compared.
+func SameBatch(a, b Record) bool {
+	m := a.Meta
+	m.Index = b.Meta.Index
+	return m == b.Meta && a.RecordedAt.Equal(b.RecordedAt)
+}
+
 // Appended says where a batch stands.
 type Appended struct {
-	First, Last  Position
+	First        Position // 0 where the log acknowledged the batch, and could not be read behind that
+	Last         Position
 	LastRevision Revision
 	// Repeated reports that the log held the batch already and nothing was written now.
 	Repeated bool
+}
+
+// ContentsNamed returns the hashes of the contents that an event names. A file that was too large to read has none.
+func ContentsNamed(event domain.Event) []string {
+	var hashes []string
+	switch e := event.(type) {
+	case domain.ArtifactParsed:
+		hashes = append(hashes, e.Content.SHA256)
+		for _, m := range e.Members {
+			hashes = append(hashes, m.SHA256)
+		}
+	case domain.ArtifactRejected:
+		hashes = append(hashes, e.Content.SHA256)
+	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
+		domain.RejectionCleared, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
+	}
+	return slices.DeleteFunc(hashes, func(hash string) bool { return hash == "" })
 }

@@ -15,13 +15,21 @@ import (
 const (
 	TypeRepositoryRegistered = "repository.registered.v1"
 	TypeRepositoryRetired    = "repository.retired.v1"
-	TypeArtifactParsed       = "artifact.parsed.v1"
+	TypeArtifactParsed       = "artifact.parsed.v2"
 	TypeArtifactRejected     = "artifact.rejected.v1"
 	TypeArtifactRemoved      = "artifact.removed.v1"
+	TypeArtifactRelinked     = "artifact.relinked.v1"
 	TypeRejectionCleared     = "rejection.cleared.v1"
-	TypeScanCompleted        = "scan.completed.v1"
-	TypeScanFailed           = "scan.failed.v1"
+	TypeScanCompleted        = "scan.completed.v2"
+	TypeScanFailed           = "scan.failed.v2"
 	TypeAdminActed           = "admin.acted.v1"
+)
+
+// Earlier versions, which logs hold and nothing writes any more. See upcast.go.
+const (
+	typeArtifactParsedV1 = "artifact.parsed.v1"
+	typeScanCompletedV1  = "scan.completed.v1"
+	typeScanFailedV1     = "scan.failed.v1"
 )
 
 // MaxEventBytes is the size of the largest event that Encode gives and Decode takes, in bytes of JSON.
@@ -34,8 +42,8 @@ const maxUpcasts = 100
 func KnownTypes() []string {
 	return []string{
 		TypeRepositoryRegistered, TypeRepositoryRetired,
-		TypeArtifactParsed, TypeArtifactRejected, TypeArtifactRemoved, TypeRejectionCleared,
-		TypeScanCompleted, TypeScanFailed, TypeAdminActed,
+		typeArtifactParsedV1, TypeArtifactParsed, TypeArtifactRejected, TypeArtifactRemoved, TypeArtifactRelinked,
+		TypeRejectionCleared, typeScanCompletedV1, TypeScanCompleted, typeScanFailedV1, TypeScanFailed, TypeAdminActed,
 	}
 }
 
@@ -54,12 +62,20 @@ func stored(name string) (codec, bool) {
 		return codec{decode: decodeAs[domain.RepositoryRegistered]}, true
 	case TypeRepositoryRetired:
 		return codec{decode: decodeAs[domain.RepositoryRetired]}, true
+	case typeArtifactParsedV1:
+		return codec{next: TypeArtifactParsed, upcast: upcastParsedV1}, true
+	case typeScanCompletedV1:
+		return codec{next: TypeScanCompleted, upcast: upcastCompletedV1}, true
+	case typeScanFailedV1:
+		return codec{next: TypeScanFailed, upcast: upcastFailedV1}, true
 	case TypeArtifactParsed:
 		return codec{decode: decodeParsed}, true
 	case TypeArtifactRejected:
 		return codec{decode: decodeAs[domain.ArtifactRejected]}, true
 	case TypeArtifactRemoved:
 		return codec{decode: decodeAs[domain.ArtifactRemoved]}, true
+	case TypeArtifactRelinked:
+		return codec{decode: decodeAs[domain.ArtifactRelinked]}, true
 	case TypeRejectionCleared:
 		return codec{decode: decodeAs[domain.RejectionCleared]}, true
 	case TypeScanCompleted:
@@ -72,8 +88,9 @@ func stored(name string) (codec, bool) {
 	return codec{}, false
 }
 
-// nameOf returns the newest stored name of an event, "" for what no table has: a nil or a pointer.
-func nameOf(e domain.Event) string {
+// TypeOf returns the newest stored name of an event, "" for what is not stored: nil or a pointer. [Decode] turns a record of
+// any earlier version of the name into an event of the same type.
+func TypeOf(e domain.Event) string {
 	switch e.(type) {
 	case domain.RepositoryRegistered:
 		return TypeRepositoryRegistered
@@ -85,6 +102,8 @@ func nameOf(e domain.Event) string {
 		return TypeArtifactRejected
 	case domain.ArtifactRemoved:
 		return TypeArtifactRemoved
+	case domain.ArtifactRelinked:
+		return TypeArtifactRelinked
 	case domain.RejectionCleared:
 		return TypeRejectionCleared
 	case domain.ScanCompleted:
@@ -104,17 +123,14 @@ func nameOf(e domain.Event) string {
 // An event is given by value. Text that is not UTF-8, a year outside 0 to 9999 and fields that are not JSON are
 // ErrInvalid; more than [MaxEventBytes] is ErrTooLarge.
 func Encode(e domain.Event) (typ string, data []byte, err error) {
-	typ = nameOf(e)
+	typ = TypeOf(e)
 	if typ == "" {
 		return "", nil, fmt.Errorf("encode event: %w: %T is not a stored event", ErrInvalid, e)
 	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(canonical(e)); err != nil {
+	data, err = marshal(canonical(e))
+	if err != nil {
 		return "", nil, fmt.Errorf("encode %s: %w: %w", typ, ErrInvalid, err)
 	}
-	data = bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 	if len(data) > MaxEventBytes {
 		return "", nil, fmt.Errorf("encode %s: %w: %d bytes, the limit is %d", typ, ErrTooLarge, len(data), MaxEventBytes)
 	}

@@ -31,7 +31,8 @@ func canonical(event domain.Event) domain.Event {
 	case domain.AdminActed:
 		e.At = e.At.UTC()
 		return e
-	case domain.RepositoryRegistered, domain.ArtifactRejected, domain.ArtifactRemoved, domain.RejectionCleared:
+	case domain.RepositoryRegistered, domain.ArtifactRejected, domain.ArtifactRemoved, domain.ArtifactRelinked,
+		domain.RejectionCleared:
 		return event // no times
 	}
 	return event

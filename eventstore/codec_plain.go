@@ -55,6 +55,7 @@ func parsedFromPlain(data []byte) (e domain.ArtifactParsed, ok bool) {
 		e.MovedFrom = &from
 		p.want("}")
 	}
+	e.Shifted = list(&p, `,"shifted":[`, (*plain).shift)
 	p.want(`,"stamp":`)
 	e.Stamp = p.text()
 	p.want(`,"source":`)
@@ -111,6 +112,20 @@ func (p *plain) link() (l domain.Link) {
 	}
 	p.want("}")
 	return l
+}
+
+func (p *plain) shift() (s domain.Shift) {
+	for _, field := range []struct {
+		begin string
+		value *int
+	}{
+		{`{"number":`, &s.Number}, {`,"version":`, &s.Version}, {`,"from":`, &s.From}, {`,"to":`, &s.To}, {`,"links":`, &s.Links},
+	} {
+		p.want(field.begin)
+		*field.value = p.number()
+	}
+	p.want("}")
+	return s
 }
 
 func (p *plain) member() (m domain.Member) {

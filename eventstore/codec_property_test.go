@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"bytes"
 	"encoding/json"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -83,8 +84,13 @@ func fill(t *rapid.T, v reflect.Value) {
 			}
 		}
 	case reflect.Map:
-		if m := rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "map"); len(m) > 0 {
-			v.Set(reflect.ValueOf(m))
+		for range rapid.IntRange(0, 3).Draw(t, "entries") {
+			if v.IsNil() {
+				v.Set(reflect.MakeMap(v.Type()))
+			}
+			value := reflect.New(v.Type().Elem()).Elem()
+			fill(t, value)
+			v.SetMapIndex(reflect.ValueOf(rapid.String().Draw(t, "key")), value)
 		}
 	default:
 		t.Fatalf("events hold a %s now: teach this test to draw one", v.Type())
@@ -122,13 +128,8 @@ func drawFields(t *rapid.T) []byte {
 // and means the same then.
 func FuzzDecode(f *testing.F) {
 	names := eventstore.KnownTypes()
-	all := samples()
 	for i, name := range names {
-		_, data, err := eventstore.Encode(all[name])
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(uint8(i), data)
+		f.Add(uint8(i), readGolden(f, filepath.Join(goldenFolder, name+".json")))
 	}
 	f.Add(uint8(0), []byte(`{"repository":{"id":"\ud800"}}`))
 	f.Add(uint8(1), []byte(`{"retired_at":"0000-01-01T00:00:00+23:59"}`))
@@ -139,11 +140,11 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, first, err := eventstore.Encode(event)
+		newest, first, err := eventstore.Encode(event)
 		if err != nil {
 			return // a time at the edge of the calendar has no year in UTC
 		}
-		again, err := eventstore.Decode(eventstore.Record{Type: name, Data: first})
+		again, err := eventstore.Decode(eventstore.Record{Type: newest, Data: first})
 		if err != nil {
 			t.Fatalf("decoded, encoded and no longer decodable: %v\n%s", err, first)
 		}

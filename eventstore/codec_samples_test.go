@@ -31,6 +31,10 @@ func samples() map[string]domain.Event {
 			Number: 12, Version: 3, Previous: strings.Repeat("e", 64),
 			MovedTo: &domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 5},
 		},
+		eventstore.TypeArtifactRelinked: domain.ArtifactRelinked{
+			Key: domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 2}, Kind: domain.KindRisk, GxPID: "RISK-2", Number: 9,
+			Links: sampleLinks(), Changed: []int{0, 1},
+		},
 		eventstore.TypeRejectionCleared: domain.RejectionCleared{Path: ".gxp/specs/SPEC-9.md"},
 		eventstore.TypeScanCompleted:    sampleCompleted(),
 		eventstore.TypeScanFailed: domain.ScanFailed{
@@ -40,6 +44,7 @@ func samples() map[string]domain.Event {
 				Edge: domain.EdgeParentID, Target: "REQ-77",
 				Text: `parent_id "REQ-77" is no requirement of this tree: add it or correct the id`,
 			}},
+			Total: 257400,
 		},
 		eventstore.TypeAdminActed: domain.AdminActed{
 			ID: "01951c2e-7a00-7000-8000-0000000000aa", Action: "projection.rebuild", Target: "artifacts",
@@ -72,10 +77,16 @@ func sampleHead() domain.Head {
 				Name: "Linus & co", Email: "linus@example.com",
 				When: time.Date(2026, 2, 28, 4, 0, 0, 0, time.FixedZone("", -8*3600)),
 			},
-			Message: "Add REQ-1 \u2014 “first”\n\nBody\u2028end", Worktree: true, Dirty: true,
+			Message: "Add REQ-1 \u2014 “first”\n\nBody\u2028end", Worktree: true, Dirty: true, DirtyUnknown: "a filter decides", Relation: domain.RelationDescendant,
 		},
-		Actor: "ada", Reason: "release 1.2",
-		Policy: domain.Policy{Links: domain.LinksFlag, Duplicates: domain.DuplicatesUpdate},
+		Actor: "ada", ActorFrom: domain.ActorClaimed, Reason: "release 1.2",
+		Policy: domain.Policy{
+			Links: domain.LinksFlag, Duplicates: domain.DuplicatesUpdate, Unsigned: domain.UnsignedUnverified, AllowSecrets: true,
+		},
+		Settings: &domain.Settings{
+			Keys: []string{strings.Repeat("8", 64)}, Limits: map[string]int64{"links": 9}, Revision: new(int64(41)),
+			Overrides: []string{"links"},
+		},
 		Reader: "rosie/1 0f1e2d3c", StartedAt: time.Date(2026, 3, 1, 7, 0, 0, 123456789, time.UTC),
 		DecidedAt: time.Date(2026, 3, 1, 7, 0, 1, 500000000, time.UTC),
 	}
@@ -87,12 +98,26 @@ func sampleCompleted() domain.ScanCompleted {
 		Counts: []domain.Count{{
 			Kind: domain.KindRequirement, Found: 6, New: 1, Changed: 2, Reread: 1, Unchanged: 2, Removed: 4, Rejected: 5,
 		}},
-		Links: domain.LinkCounts{Sound: 30, Missing: 2, WrongKind: 1},
-		Relinked: []domain.Relinked{
-			sampleRelinked(0, domain.Link{
-				Edge: domain.EdgeImplements, Target: "US-2", To: &domain.Ref{Number: 3, Kind: domain.KindUserStory},
-			}),
-			sampleRelinked(1, domain.Link{Edge: domain.EdgeSpecID, Target: "SPEC-8", Broken: domain.BrokenMissing}),
+		Links:         domain.LinkCounts{Sound: 30, Missing: 2, WrongKind: 1},
+		RelinkedLinks: 2,
+		Relinked: []domain.ArtifactRelinked{{
+			Key: domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 2}, Kind: domain.KindRisk, GxPID: "RISK-2", Number: 9,
+			Links: sampleLinks(), Changed: []int{0, 1},
+		}},
+		Ignored: &domain.Ignored{Count: 1200, Paths: []string{".gxp/README.md"}},
+		Coverage: &domain.CoverageChange{
+			Before: domain.Coverage{
+				Requirements: domain.Covered{Covered: 1, Total: 2}, UserStories: domain.Covered{Covered: 3, Total: 4},
+				Specs: domain.Covered{Covered: 5, Total: 6},
+			},
+			After: domain.Coverage{
+				Requirements: domain.Covered{Covered: 1, Total: 3}, UserStories: domain.Covered{Covered: 4, Total: 5},
+				Specs: domain.Covered{Covered: 6, Total: 7},
+			},
+			NewGaps: []domain.Gap{{
+				Key: domain.Key{Path: ".gxp/specs/SPEC-2.md", Ordinal: 1}, Kind: domain.KindSpec, GxPID: "SPEC-2", Number: 4,
+			}},
+			NewGapsTotal: 120,
 		},
 		Findings: []domain.Finding{{
 			Code: domain.FindingSymlink, Path: ".gxp/specs/link.md", Line: 1, Text: "symbolic link, not followed",
@@ -101,10 +126,10 @@ func sampleCompleted() domain.ScanCompleted {
 	}
 }
 
-func sampleRelinked(index int, link domain.Link) domain.Relinked {
-	return domain.Relinked{
-		Key: domain.Key{Path: ".gxp/risk_assessment.log", Ordinal: 2}, Kind: domain.KindRisk,
-		Number: 9, Index: index, Link: link, Links: []domain.Link{link},
+func sampleLinks() []domain.Link {
+	return []domain.Link{
+		{Edge: domain.EdgeImplements, Target: "US-2", To: &domain.Ref{Number: 3, Kind: domain.KindUserStory}},
+		{Edge: domain.EdgeSpecID, Target: "SPEC-8", Broken: domain.BrokenMissing},
 	}
 }
 
@@ -134,16 +159,24 @@ func sampleParsed() domain.ArtifactParsed {
 					Name: domain.CheckIntegrity, Verdict: domain.VerdictInvalid,
 					Problems: []domain.Problem{{Code: "hash_mismatch", Path: "logs/run.txt", Text: "want 9, have 8"}},
 				}},
-				Tests: &domain.TestTotals{
-					Tool: "go test", Version: "1.26", Passed: 41, Failed: 1, Skipped: 2, DurationMS: "12.5",
+				Results: domain.Results{
+					State: domain.ResultsKnown, Reason: domain.ResultsMalformed, Detail: "$.failed is no number",
+					Totals: &domain.TestTotals{Passed: 41, Failed: 1, Skipped: 2},
+					Cases: &domain.TestCases{
+						Passed: 41, Failed: 1, Skipped: 2, Unknown: 3,
+						NotPassed: []domain.TestCase{{Name: "alarm <loud>", Status: "failed"}},
+					},
+					Failing: true, Tool: "go test", Version: "1.26", DurationMS: "12.5",
 				},
-				SpecID: "SPEC-1", UserStory: "US-404", Timestamp: "2026-01-02T03:04:05Z",
+				Payload: strings.Repeat("3", 64),
+				SpecID:  "SPEC-1", UserStory: "US-404", Timestamp: "2026-01-02T03:04:05Z",
 				StateHash: strings.Repeat("7", 64), GitCommit: strings.Repeat("6", 40), SignerFile: "manifest.jws",
 			},
 			Findings: []domain.Finding{{Code: domain.FindingExpired, Path: "manifest.jws", Line: 1, Text: "expired"}},
 		},
 		Number: 2, Version: 5, Change: domain.ChangeChanged, Previous: strings.Repeat("5", 64),
 		MovedFrom: &domain.Key{Path: ".gxp/evidence/EV-0", Ordinal: 2},
+		Shifted:   []domain.Shift{{Number: 9, Version: 2, From: 3, To: 4, Links: 1}, {Number: 10, Version: 1, From: 4, To: 3}},
 		Stamp:     "rosie/1 keys:0a1b", Source: strings.Repeat("4", 40),
 	}
 }

@@ -21,15 +21,43 @@ var (
 	ErrCorrupt = errors.New("log is corrupt")
 	// ErrClosed: the log was closed. Open it again.
 	ErrClosed = errors.New("log is closed")
-	// ErrTransient: the log could not be reached or was too busy. After an append the outcome is unknown: call again
-	// with the same batch. Wrapped by adapters around what is worth a retry.
+	// ErrTransient: the log could not be reached or was too busy. After an append the outcome is unknown unless the error
+	// is ErrNotWritten too: call again with the same batch. Wrapped by adapters around what is worth a retry.
 	ErrTransient = errors.New("log did not answer")
-	// ErrSource: the repository or revision could not be read. The wrapped cause says what to mend.
-	ErrSource = errors.New("source could not be read")
-	// ErrOtherHistory: a log was to be copied to one that holds other events. Copy to an empty one.
-	ErrOtherHistory = errors.New("the log that is copied to holds other events")
-	// ErrStillWritten: a log went on while, or after, it was copied. See the text.
-	ErrStillWritten = errors.New("the log that is copied has gone on")
+	// ErrNotWritten: an append failed before its batch was on its way: nothing was written, and nothing of it will be. It
+	// stands beside the error that says why, and whether trying again may help: see [NotWritten].
+	ErrNotWritten = errors.New("nothing was written")
+	// ErrOutcomeUnknown: an append may have been written, and the log did not answer whether. It stands beside the error
+	// that says why. Do the same again: what the log has is found and not written twice.
+	ErrOutcomeUnknown = errors.New("outcome of an append is unknown")
+	// ErrUnsound: a snapshot cannot be trusted: it has another version, is damaged, or is not of this log's history. The
+	// state is then folded from the events.
+	ErrUnsound = errors.New("snapshot is unsound")
 	// ErrUnknownType: no decoder knows the type of a stored event. A newer binary wrote it: upgrade.
 	ErrUnknownType = errors.New("unknown event type")
 )
+
+// NotWritten marks err, nil included, as one after which nothing was written: [errors.Is] finds [ErrNotWritten] in it. The
+// text stays.
+func NotWritten(err error) error { return mark(err, ErrNotWritten) }
+
+// OutcomeUnknown marks err as one after which it is unknown whether an append was written: [errors.Is] finds
+// [ErrOutcomeUnknown] in it. The text stays.
+func OutcomeUnknown(err error) error { return mark(err, ErrOutcomeUnknown) }
+
+// marked is an error that is a sentinel too, which its text does not name.
+type marked struct {
+	error
+
+	sentinel error
+}
+
+func mark(err, sentinel error) error {
+	if err == nil || errors.Is(err, sentinel) {
+		return err
+	}
+	return marked{err, sentinel}
+}
+
+// Unwrap returns the error and its mark.
+func (m marked) Unwrap() []error { return []error{m.error, m.sentinel} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,20 +16,25 @@ import (
 type Appender interface {
 	// Append writes batch to its stream atomically and in order, after revision batch.Expected.
 	//
-	// On ErrConflict, ErrIDReused, ErrInvalid and ErrTooLarge nothing was written. On any other error, a cancelled
-	// context included, the outcome is unknown: call again with the same batch, and the log holds it once. A batch
+	// On ErrConflict, ErrIDReused, ErrInvalid, ErrTooLarge and ErrNotWritten nothing was written. On any other error, that
+	// of a context included, the outcome is unknown: call again with the same batch, and the log holds it once. A batch
 	// that the log holds already is a success with Appended.Repeated set. Safe for concurrent use. Append keeps no
 	// reference to batch.
 	Append(ctx context.Context, batch Batch) (Appended, error)
 }
 
-// Reader reads over all streams, in the order of positions.
+// Reader reads over all streams, in the order of positions. Positions that it is given are tokens (I19): 0, or ones that it
+// gave itself, as the position of a record, as its head or of an append. Only a log with Features.DensePositions knows what
+// to make of others: there every number from 1 to the head is one that it gave.
 type Reader interface {
 	// Read yields records in order from the one after after, up to the head at the time of the call. An error is the
 	// last thing that it yields. The body of the loop may take as long as it likes and may append.
 	Read(ctx context.Context, after Position, filter Filter) iter.Seq2[Record, error]
 	// ReadBackwards yields records in falling order from the one before before; a before of 0 means from the head.
 	ReadBackwards(ctx context.Context, before Position, filter Filter) iter.Seq2[Record, error]
+	// At returns the record at a position, or ErrNotFound when no event of the log stands there: at 0, above the head, or
+	// between events.
+	At(ctx context.Context, at Position) (Record, error)
 	// Head returns the position of the last event of the log, 0 when it has none.
 	Head(ctx context.Context) (Position, error)
 }
@@ -77,6 +83,8 @@ func (s Snapshot) Validate() error {
 		fault = errors.New("no event id")
 	case len(s.Data) == 0:
 		fault = errors.New("no data")
+	case s.Revision > math.MaxInt64-1:
+		fault = fmt.Errorf("revision %d", s.Revision)
 	default:
 		return nil
 	}
@@ -85,7 +93,7 @@ func (s Snapshot) Validate() error {
 
 // Snapshots keeps at most one snapshot for each stream.
 type Snapshots interface {
-	// LoadSnapshot returns ErrNotFound when there is none.
+	// LoadSnapshot returns ErrNotFound when there is none, and ErrUnsound when what is kept cannot be one.
 	LoadSnapshot(ctx context.Context, stream StreamID) (Snapshot, error)
 	// SaveSnapshot replaces the stream's snapshot.
 	SaveSnapshot(ctx context.Context, snapshot Snapshot) error

@@ -6,9 +6,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Position is a place in the whole log: 1 for the first event, in commit order. In the SQL logs positions are dense, so
-// that a missing number is corruption. Zero is before the first event.
+// Position is a place in the whole log, in commit order. Zero is before the first event. It is a token (I19): positions are
+// compared, and never added to or taken from, since a log may know nothing at the number beside one that it gave. In the
+// SQL logs they are dense, 1, 2, 3 and so on, so that a missing number is corruption.
 type Position uint64
+
+// Distance is how far to is behind from, 0 when it is not. It is a measure for people: the number of events between them
+// where positions are dense, and more than that elsewhere.
+func Distance(from, to Position) uint64 {
+	if to <= from {
+		return 0
+	}
+	return uint64(to - from)
+}
 
 // Revision is the place of an event in its stream: 0, 1, 2 and so on.
 type Revision uint64
@@ -25,7 +35,7 @@ type Record struct {
 	Stream     StreamID
 	Revision   Revision
 	ID         EventID
-	Type       string    // versioned name, such as "artifact.parsed.v1"
+	Type       string    // versioned name, such as "artifact.parsed.v2"
 	RecordedAt time.Time // the engine's clock at the append, UTC, to the microsecond; one for each batch
 	Meta       Meta
 	Data       []byte // JSON, byte for byte as it was appended

@@ -99,3 +99,18 @@ func (s Set) Version() int { return len(s.migrations) }
 
 // Migrations returns the steps in order. The caller owns the slice.
 func (s Set) Migrations() []Migration { return append([]Migration(nil), s.migrations...) }
+
+// Status is how far a database is.
+type Status struct {
+	Schema         string      // that holds what migrations made; "" where a database has no schemas
+	Applied        []Migration // in order
+	Missing        []Migration // in order
+	Owner          string      // of the schema; "" when there is none
+	Writer, Reader Role
+}
+
+// Role is a role of a server that migrations give rights to.
+type Role struct {
+	Name  string // "" for none
+	Ready bool   // it exists and has its rights
+}

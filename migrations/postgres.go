@@ -99,25 +99,15 @@ func NewPostgres(set Set, target PostgresTarget, grants Grants) (*Postgres, erro
 	return &Postgres{set: set, target: target, grants: grants}, nil
 }
 
-// PostgresStatus is how far a database is.
-type PostgresStatus struct {
-	Applied []Migration // in order; without SQL
-	Missing []Migration // in order
-	Owner   string      // of the schema; "" when there is no schema
-	Granted bool        // the writer role exists and has its rights
-	// ReaderGranted reports that the reader role exists and has its rights.
-	ReaderGranted bool
-}
-
 // Status reads how far the database is and changes nothing. Its errors are those of Up.
-func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (PostgresStatus, error) {
+func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	state, err := p.look(ctx, conn)
 	if err != nil {
-		return PostgresStatus{}, fmt.Errorf("check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
+		return Status{}, fmt.Errorf("check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
 	}
-	return PostgresStatus{
-		Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner,
-		Granted: state.writer.granted, ReaderGranted: state.reader.granted,
+	return Status{
+		Schema: p.target.Schema, Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner,
+		Writer: Role{Name: p.target.Writer, Ready: state.writer.granted}, Reader: Role{Name: p.target.Reader, Ready: state.reader.granted},
 	}, nil
 }
 

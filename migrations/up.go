@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 )
 
 // ledger remembers what was applied. It refuses to forget: the history of a database's form belongs to its evidence.
@@ -41,37 +43,42 @@ func (s Set) Up(ctx context.Context, db *sql.DB, now func() time.Time) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	conn, err := db.Conn(ctx)
+	err = onOne(ctx, db, func(conn *sql.Conn) error {
+		// A migration may take long: ctx ends it, and a statement that was cancelled is the last.
+		return sqlitetx.On(conn).Write(ctx, func(context.Context) error { return s.apply(ctx, conn, now()) })
+	})
 	if err != nil {
-		return fmt.Errorf("migrate %s: %w", s.name, err)
-	}
-	defer func() { _ = conn.Close() }() // gives the connection back; a fault of it shows in the next use
-	if err := s.apply(ctx, conn, now()); err != nil {
 		return fmt.Errorf("migrate %s: %w", s.name, err)
 	}
 	return nil
 }
 
 // Missing returns the migrations that db lacks, in order, without changing it. Its errors are those of Up.
-func (s Set) Missing(ctx context.Context, db *sql.DB) ([]Migration, error) {
-	missing, err := s.missing(ctx, db)
+func (s Set) Missing(ctx context.Context, db *sql.DB) (missing []Migration, err error) {
+	// In one transaction: else another process may make the tables between two looks.
+	err = onOne(ctx, db, func(conn *sql.Conn) error {
+		return sqlitetx.On(conn).Read(ctx, func(ctx context.Context) error {
+			missing, err = s.missing(ctx, conn)
+			return err
+		})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("check migrations of %s: %w", s.name, err)
 	}
 	return missing, nil
 }
 
-// apply runs what is missing. It looks again inside the transaction: another process may have been faster.
-func (s Set) apply(ctx context.Context, conn *sql.Conn, now time.Time) (err error) {
-	// database/sql begins a deferred transaction, which would read first and then fail to upgrade under contention.
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+func onOne(ctx context.Context, db *sql.DB, use func(conn *sql.Conn) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil { // also after a cancelled ctx, which must not leave the transaction open
-			_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		}
-	}()
+	defer func() { _ = conn.Close() }() // gives the connection back; a fault of it shows in the next use
+	return use(conn)
+}
+
+// apply runs what is missing, in a transaction. It looks again: another process may have been faster.
+func (s Set) apply(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	missing, err := s.missing(ctx, conn)
 	if err != nil {
 		return err
@@ -81,8 +88,7 @@ func (s Set) apply(ctx context.Context, conn *sql.Conn, now time.Time) (err erro
 			return fmt.Errorf("%04d_%s: %w", m.Version, m.Name, err)
 		}
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return err
+	return nil
 }
 
 func (s Set) step(ctx context.Context, conn *sql.Conn, m Migration, now time.Time) error {

@@ -13,6 +13,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/gxpledger/gxpledger/internal/drivertest"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -36,7 +37,12 @@ func set(t *testing.T, name string, texts ...string) migrations.Set {
 
 func open(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(20000)")
+	return openWith(t, "sqlite", path, "_pragma=busy_timeout(20000)")
+}
+
+func openWith(t *testing.T, driver, path, parameters string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, "file:"+path+"?"+parameters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +217,41 @@ func TestUpIsSafeWhenManyOpenTheSameNewFile(t *testing.T) {
 	if got := tables(t, open(t, path)); got != "a b c schema_migrations" {
 		t.Errorf("tables are %q", got)
 	}
+}
+
+func TestUpIsSafeWhereverAnotherProcessComesBetween(t *testing.T) {
+	t.Parallel()
+	for at, calls := 1, 1; at <= calls; at++ {
+		path := filepath.Join(t.TempDir(), "db")
+		one := openWith(t, drivertest.Name, path, "_pragma=busy_timeout(20000)&_journal_mode=WAL")
+		other := openWith(t, "sqlite", path, "_pragma=busy_timeout(0)")
+		ctx := drivertest.Before(t.Context(), func(call int) {
+			if calls = max(calls, call); call == at {
+				_ = set(t, "s", first).Up(t.Context(), other, clock) // it fails where one has the lock
+			}
+		})
+		if err := set(t, "s", first).Up(ctx, one, clock); err != nil {
+			t.Errorf("another process came before call %d: %v", at, err)
+		}
+		if got := tables(t, one); got != "a b schema_migrations" {
+			t.Errorf("tables are %q", got)
+		}
+	}
+}
+
+func TestUpMayBeCancelledAnywhere(t *testing.T) {
+	t.Parallel()
+	var db *sql.DB
+	drivertest.Sweep(t, func(ctx context.Context) error {
+		db = openWith(t, drivertest.Name, filepath.Join(t.TempDir(), "db"), "_pragma=busy_timeout(0)")
+		db.SetMaxOpenConns(1)
+		return set(t, "s", first).Up(ctx, db, clock)
+	}, func(t *testing.T, at int) {
+		t.Helper()
+		if err := set(t, "s", first, second).Up(t.Context(), db, clock); err != nil {
+			t.Errorf("after call %d was cancelled: %v", at, err)
+		}
+	})
 }
 
 func TestTheLedgerForgetsNothing(t *testing.T) {

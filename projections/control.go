@@ -2,72 +2,129 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
-// Hold keeps the active build of a projection as it is.
-type Hold struct {
-	By     string // who asked for it
-	Reason string
-	At     time.Time
-}
+// This file is how builds are changed: by processes that write them, and by administrators, across all processes that use a
+// database. The rules are those of [builds.State], whose method of the same name each function calls.
+//
+// An act of an administrator is put into the outbox in the transaction that does it, and stays there until the log has it and
+// [Database.ForgetAct] is called: what was done is never done without a trace, wherever a process dies.
 
-// KeptAct is an act of an administrator that the log may not have yet.
+// KeptAct is an act of an administrator in the outbox: the log may not have it yet.
 type KeptAct struct {
-	// Act has an empty Outcome while it is under way.
+	// Act has an empty Outcome while it is under way. It is identified by its ID; keeping it again replaces it.
 	Act domain.AdminActed
 	// Ref is the build that it works on; Number is 0 when it works on none.
 	Ref
 }
 
-// Controller is how administrators steer projections, across all processes that use a database.
-//
-// Each act is kept in the transaction that does it, until the log has it and ForgetAct is called: what was done is never
-// done without a trace, wherever a process dies.
-type Controller interface {
-	Holder
-	Ender
-	ActKeeper
+// CreateBuild makes an empty build of p, the next in number, and leases it to claim.
+func CreateBuild(ctx context.Context, db Database, p Projection, claim Claim) (lease Lease, err error) {
+	if err := p.Validate(); err != nil {
+		return Lease{}, fmt.Errorf("create build of %s: %w", p.Name, err)
+	}
+	err = change(ctx, db, p.Name, "create build of "+p.Name, func(s builds.State) (d Decision, err error) {
+		d.Tables = p.Tables
+		d.State, lease, err = s.Create(p.Version, claim)
+		return d, err
+	})
+	return lease, err
 }
 
-// Holder keeps tables as they are.
-type Holder interface {
-	// Pause holds the active build of projection, from its next page on, whoever writes it. New builds are filled all the
-	// same, and take its place only where an administrator asks for it; then they are held in their turn. A projection
-	// that is held already gets the new hold.
-	Pause(ctx context.Context, projection string, hold Hold, act domain.AdminActed) error
-	// Resume ends the hold. Errors: ErrNotPaused.
-	Resume(ctx context.Context, projection string, act domain.AdminActed) error
-	// Held returns the hold of projection, nil when there is none.
-	Held(ctx context.Context, projection string) (*Hold, error)
+// Acquire leases a build and returns it as it is now.
+func Acquire(ctx context.Context, db Database, ref Ref, claim Claim) (Build, error) {
+	var leased builds.Build
+	found, err := db.ChangeBuilds(ctx, ref.Projection, func(s builds.State) (d Decision, err error) {
+		d.State, leased, err = s.Acquire(ref, claim)
+		return d, err
+	})
+	if err != nil {
+		return Build{}, fmt.Errorf("lease %s build %d: %w", ref.Projection, ref.Number, err)
+	}
+	var b Build
+	for _, b = range found {
+		if b.Ref == ref {
+			break
+		}
+	}
+	b.Build = leased
+	return b, nil
 }
 
-// Ender ends builds that are not wanted, and brings back former ones.
-type Ender interface {
-	// CancelBuild ends the unfinished build of projection. One whose lease is live is marked: every write of its holder
-	// is refused with ErrCancelled from now on, and the holder drops it. One without a live lease is dropped at once, or
-	// becomes retired again when it was before. It returns which it was. Errors: ErrNoBuild when nothing is being built.
-	CancelBuild(ctx context.Context, projection, by string, act domain.AdminActed) (Ref, error)
-	// ReviveBuild leases a retired build, which becomes ready, so that it can catch up and be activated again. An
-	// unfinished build of the projection with a live lease makes it fail with a *HeldError; another one is dropped.
-	// Errors: ErrNoBuild, ErrInvalid when the build is not retired. A revived build that nobody holds is retired again by
-	// the next CreateBuild or ReviveBuild of the projection, with rows that are still good.
-	ReviveBuild(ctx context.Context, ref Ref, claim Claim) (Build, error)
+// Renew prolongs a lease by its TTL from now.
+func Renew(ctx context.Context, db Database, lease Lease) (Lease, error) {
+	err := change(ctx, db, lease.Projection, fmt.Sprintf("renew lease of %s build %d", lease.Projection, lease.Number), func(s builds.State) (d Decision, err error) {
+		d.Repeatable = true
+		d.State, lease, err = s.Renew(lease)
+		return d, err
+	})
+	return lease, err
 }
 
-// ActKeeper keeps acts until the log has them. An act is identified by its ID; keeping it again replaces it.
-type ActKeeper interface {
-	// KeepAct keeps an act that does nothing else, or says how far one is. Ref.Number 0 is for an act on no build.
-	KeepAct(ctx context.Context, kept KeptAct) error
-	// KeptActs returns what is kept, in the order in which it was first kept.
-	KeptActs(ctx context.Context) ([]KeptAct, error)
-	// ForgetAct forgets what the log has. An act that is not kept is no error.
-	ForgetAct(ctx context.Context, id string) error
+// Release ends a lease at once and for good, so that another may be given. A lease that was lost is no error.
+func Release(ctx context.Context, db Database, lease Lease) error {
+	return change(ctx, db, lease.Projection, fmt.Sprintf("release lease of %s build %d", lease.Projection, lease.Number), func(s builds.State) (Decision, error) {
+		return Decision{State: s.Release(lease), Repeatable: true}, nil
+	})
+}
+
+// Activation is the wish to make a build the one that readers see.
+type Activation struct {
+	// Replace is the checkpoint of the active build when it may be replaced although it is ahead, because it belongs to
+	// a log that was given up. Nil otherwise.
+	Replace *Checkpoint
+	// Digests are stored with the build, and the position that they were taken at.
+	Digests []Digest
+	At      eventstore.Position
+	// Act is the act of the administrator who asked for it. Nil for an activation that nobody asked for: that one is
+	// refused while the projection is paused.
+	Act *domain.AdminActed
+}
+
+// ActivateBuild points the stable views at a finished build and retires the one before, in one transaction (I7).
+func ActivateBuild(ctx context.Context, db Database, lease Lease, a Activation) error {
+	return change(ctx, db, lease.Projection, fmt.Sprintf("activate %s build %d", lease.Projection, lease.Number), func(s builds.State) (d Decision, err error) {
+		var replace *builds.Point
+		if a.Replace != nil {
+			point := a.Replace.Point()
+			replace = &point
+		}
+		d = Decision{Digests: a.Digests, At: a.At, Repeatable: true}
+		if a.Act != nil {
+			d.Act = &KeptAct{Ref: lease.Ref, Act: *a.Act}
+		}
+		d.State, err = s.Activate(lease, replace, a.Act != nil)
+		return d, err
+	})
+}
+
+// DropBuild removes a build that is not active, also one that was cancelled.
+func DropBuild(ctx context.Context, db Database, lease Lease) error {
+	return change(ctx, db, lease.Projection, fmt.Sprintf("drop %s build %d", lease.Projection, lease.Number), func(s builds.State) (d Decision, err error) {
+		d.State, err = s.Drop(lease)
+		return d, err
+	})
+}
+
+// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and keeps act with their
+// numbers as the argument "builds". Where there is nothing to remove, it keeps nothing.
+func PruneBuilds(ctx context.Context, db Database, projection string, keep int, act domain.AdminActed) (pruned []Ref, err error) {
+	err = change(ctx, db, projection, "prune builds of "+projection, func(s builds.State) (d Decision, err error) {
+		d.State, pruned = s.Prune(keep)
+		if len(pruned) > 0 {
+			d.Act = &KeptAct{Ref: Ref{Projection: projection}, Act: PruneAct(act, pruned)}
+		}
+		return d, nil
+	})
+	return pruned, err
 }
 
 // PruneAct returns act with the numbers of the builds that were removed.
@@ -82,4 +139,46 @@ func PruneAct(act domain.AdminActed, pruned []Ref) domain.AdminActed {
 	}
 	act.Arguments["builds"] = strings.Join(numbers, ",")
 	return act
+}
+
+// CancelBuild ends the unfinished build of projection and returns which it was.
+func CancelBuild(ctx context.Context, db Database, projection, by string, act domain.AdminActed) (ref Ref, err error) {
+	err = change(ctx, db, projection, "cancel what is being built of "+projection, func(s builds.State) (d Decision, err error) {
+		d.State, ref, err = s.Cancel(by)
+		d.Act = &KeptAct{Ref: ref, Act: act}
+		return d, err
+	})
+	return ref, err
+}
+
+// Pause keeps the active build of projection as it is, from its next page on, whoever writes it. New builds are filled all
+// the same, and take its place only where an administrator asks for it; then they are kept in their turn.
+func Pause(ctx context.Context, db Database, projection string, hold Hold, act domain.AdminActed) error {
+	return change(ctx, db, projection, "pause "+projection, func(s builds.State) (Decision, error) {
+		return Decision{State: s.Pause(hold), Act: &KeptAct{Ref: Ref{Projection: projection}, Act: act}, Repeatable: true}, nil
+	})
+}
+
+// Resume ends the pause.
+func Resume(ctx context.Context, db Database, projection string, act domain.AdminActed) error {
+	return change(ctx, db, projection, "resume "+projection, func(s builds.State) (d Decision, err error) {
+		d.Act = &KeptAct{Ref: Ref{Projection: projection}, Act: act}
+		d.State, err = s.Resume()
+		return d, err
+	})
+}
+
+// KeepAct puts an act into the outbox that changes no build, or says how far one is.
+func KeepAct(ctx context.Context, db Database, kept KeptAct) error {
+	return change(ctx, db, kept.Projection, "keep act "+kept.Act.ID, func(s builds.State) (Decision, error) {
+		return Decision{State: s, Act: &kept, Repeatable: true}, nil
+	})
+}
+
+// change changes builds, and says of an error what could not be done.
+func change(ctx context.Context, db Database, projection, what string, decide func(builds.State) (Decision, error)) error {
+	if _, err := db.ChangeBuilds(ctx, projection, decide); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }

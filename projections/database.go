@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
 // Checkpoint is how far a build has folded one log (I14). The zero value is before the first event of no log.
@@ -16,52 +16,66 @@ type Checkpoint struct {
 	Log      uuid.UUID           // the log's id
 	Position eventstore.Position // of the last event folded or skipped, the last of its batch; 0 before the first
 	Event    eventstore.EventID  // of the event at Position; zero when Position is 0
+	Stream   eventstore.StreamID // of that event; "" when Position is 0, and in a checkpoint that an older version stored
+	Revision eventstore.Revision // of that event, in Stream
 	Version  int                 // of the projection
 }
 
-// Ref names a build: the projection and the number of the build, from 1. A number is never given twice.
-type Ref struct {
-	Projection string
-	Number     int
+// Point returns what the rules of builds compare.
+func (c Checkpoint) Point() builds.Point {
+	return builds.Point{Log: c.Log, Event: c.Event, Position: uint64(c.Position), Version: c.Version}
 }
 
-// BuildState is what a build is for.
-type BuildState string
+// The parts of a build that have rules, under the names by which the contract knows them.
+type (
+	// Ref names a build.
+	Ref = builds.Ref
+	// BuildState is what a build is for.
+	BuildState = builds.Stage
+	// Claim is who wants to write a build.
+	Claim = builds.Claim
+	// Lease is the right to write one build (I8).
+	Lease = builds.Lease
+	// Hold is a pause.
+	Hold = builds.Hold
+	// HeldError says who writes a build.
+	HeldError = builds.HeldError
+	// PausedError says who paused a projection and why.
+	PausedError = builds.PausedError
+)
 
-// The states of a build. The values are stored: append only.
+// The states of a build.
 const (
-	// BuildFilling is being filled, without indexes. Nobody reads it. Without a live lease it is a ruin, to be dropped.
-	BuildFilling BuildState = "filling"
-	// BuildReady is filled and indexed and catches up. Nobody reads it yet.
-	BuildReady BuildState = "ready"
-	// BuildActive is what the views show. Each projection has at most one.
-	BuildActive BuildState = "active"
-	// BuildRetired was active before. It is no longer written and stays until it is pruned.
-	BuildRetired BuildState = "retired"
+	BuildFilling = builds.Filling
+	BuildReady   = builds.Ready
+	BuildActive  = builds.Active
+	BuildRetired = builds.Retired
 )
 
 // Build is one set of a projection's tables.
 type Build struct {
-	Ref
-	State      BuildState
+	builds.Build
 	Checkpoint Checkpoint
 	Fault      *Fault    // nil unless the projection stopped at an event
-	Lease      Lease     // the last one; it is live when Expires is in the future
-	CreatedAt  time.Time // when the build was begun
 	UpdatedAt  time.Time // when the checkpoint last moved
-	// Since says when the last lease was given and where the build was then: from there to the checkpoint is the work of
-	// one holder, which tells how fast it is.
-	Since Since
-	// Revived is set on a ready build that was retired before, see [Controller].
-	Revived bool
-	// CancelledBy is who cancelled the build while it was written; "" for nobody.
-	CancelledBy string
 }
 
-// Since is where a lease began.
-type Since struct {
-	At       time.Time
-	Position eventstore.Position
+// Pace is how fast the holder of a build's last lease has folded: positions in a second, 0 when it is not known.
+func (b Build) Pace() float64 {
+	span, since := b.UpdatedAt.Sub(b.Since.At), eventstore.Position(b.Since.Position)
+	if b.Since.At.IsZero() || span <= 0 || b.Checkpoint.Position <= since {
+		return 0
+	}
+	return float64(eventstore.Distance(since, b.Checkpoint.Position)) / span.Seconds()
+}
+
+// Left is how long a build needs to the head of the log at its pace; 0 when it is there or its pace is not known.
+func (b Build) Left(head eventstore.Position) time.Duration {
+	pace := b.Pace()
+	if pace == 0 || b.Checkpoint.Position >= head {
+		return 0
+	}
+	return time.Duration(float64(eventstore.Distance(b.Checkpoint.Position, head)) / pace * float64(time.Second))
 }
 
 // Fault is the event at which a projection stopped.
@@ -73,21 +87,6 @@ type Fault struct {
 	At       time.Time
 }
 
-// Claim is who wants to write a build, and for how long the claim outlives its last sign of life.
-type Claim struct {
-	Holder string        // names the process for people, such as "host:pid"
-	TTL    time.Duration // above 0
-}
-
-// Lease is the right to write one build (I8). It is proved by Token alone: the database refuses a token that is not the
-// last one it gave for the build. Time only decides when somebody else may take over.
-type Lease struct {
-	Ref
-	Claim
-	Token   uint64    // grows with every lease of the projection, for ever
-	Expires time.Time // every write moves it on
-}
-
 // Page is what is written in one transaction (I5).
 type Page struct {
 	Lease  Lease
@@ -97,73 +96,49 @@ type Page struct {
 	Ops    []Op       // in order; not kept
 }
 
-// Activation is the wish to make a build the one that readers see.
-type Activation struct {
-	// Replace is the checkpoint of the active build when it may be replaced although it is ahead, because it belongs to
-	// a log that was given up. Nil otherwise.
-	Replace *Checkpoint
-	// Digests are stored with the build as evidence of what was activated, and the position that they were taken at.
-	Digests []Digest
-	At      eventstore.Position
-	// Act is kept in the same transaction, see [Controller]. Nil for an activation that nobody asked for: that one is
-	// refused with a *PausedError while the projection is held.
-	Act *domain.AdminActed
+// Decision is a change of the builds of a projection, which a database stores in one transaction.
+type Decision struct {
+	State   builds.State
+	Tables  []Table             // of the build that State adds
+	Digests []Digest            // of the build that State activates: evidence of what was activated
+	At      eventstore.Position // at which Digests were taken
+	Act     *KeptAct            // put into the outbox with the change; nil for none
+	// Repeatable says that the same decision may be made twice, so that it is tried again when the answer to its first try
+	// was lost.
+	Repeatable bool
 }
 
-// Builder makes builds and puts them in front of readers.
-type Builder interface {
-	// CreateBuild makes an empty build of p, the next in number, and leases it to claim. Unfinished builds of p whose
-	// lease has run out are dropped, or retired again when they were before; one with a live lease makes it fail with a
-	// *HeldError.
-	CreateBuild(ctx context.Context, p Projection, claim Claim) (Lease, error)
+// Database holds the tables. It is safe for concurrent use. Reading never waits for those who write.
+type Database interface { //nolint:interfacebloat // what a database does, and no more
+	// Builds returns the builds of projection in the order of their numbers, none when it has none.
+	Builds(ctx context.Context, projection string) ([]Build, error)
+	// Held returns the hold of projection, nil when it is not paused.
+	Held(ctx context.Context, projection string) (*Hold, error)
+	// ChangeBuilds asks decide what becomes of the builds of projection, and stores that, in one transaction and while nobody
+	// else changes or writes them: it makes the tables of a new build, removes those of one that is gone, and points the
+	// views to one that becomes active (I7). It returns the builds as decide found them. Decide may be called several times.
+	//
+	// Also where decide fails, its State is stored when the error is a *HeldError. Errors: those of decide; ErrInvalid when a
+	// table has a name that is taken; ErrTransient: the outcome is unknown.
+	ChangeBuilds(ctx context.Context, projection string, decide func(builds.State) (Decision, error)) ([]Build, error)
 	// FinishBuild adds what filling left out: keys, indexes, foreign keys and triggers, and checks them. Until then
 	// writing is fast, and readers never see the build. Errors: ErrRefused when the rows break a rule of their table,
 	// ErrLeaseLost.
 	FinishBuild(ctx context.Context, lease Lease, p Projection) error
-	// ActivateBuild points the stable views at a finished build and retires the one before, in one transaction (I7).
-	// A build behind the active one is refused with ErrBehind: readers never go back. Errors: also ErrLeaseLost,
-	// ErrCancelled, ErrPaused.
-	ActivateBuild(ctx context.Context, lease Lease, a Activation) error
-	// DropBuild removes a build that is not active, or retires it again when it was before, also one that was cancelled.
-	// Errors: ErrLeaseLost, ErrBuildActive.
-	DropBuild(ctx context.Context, lease Lease) error
-	// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and keeps act, see
-	// [Controller], with their numbers as the argument "builds". Where there is nothing to remove, it keeps nothing.
-	PruneBuilds(ctx context.Context, projection string, keep int, act domain.AdminActed) ([]Ref, error)
-}
-
-// Writer writes rows.
-type Writer interface {
 	// WritePage applies the page's operations and moves the checkpoint in one transaction, and prolongs the lease.
-	// Errors, on all of which nothing was written unless it is ErrTransient: ErrLeaseLost, ErrSuperseded, ErrCancelled,
-	// ErrPaused (as a *PausedError) for the active build of a projection that is held, ErrMoved, ErrRefused (as an
-	// *OpError where the operation is known), ErrTransient: the outcome is unknown.
+	// Errors, on all of which nothing was written unless it is ErrTransient: those of [builds.State.Write], ErrRefused (as
+	// an *OpError where the operation is known), ErrTransient: the outcome is unknown.
 	WritePage(ctx context.Context, page Page) error
 	// SaveFault records at which event the holder of lease stopped. The next page that is written clears it.
 	SaveFault(ctx context.Context, lease Lease, fault Fault) error
-}
-
-// Leaser decides who writes.
-type Leaser interface {
-	// Acquire leases a build and returns it as it is now. It fails with a *HeldError while another lease lives, with
-	// ErrNoBuild when there is no such build, with ErrSuperseded when it was retired, with ErrCancelled when it was
-	// cancelled, and with a *PausedError when it is active and its projection is held.
-	Acquire(ctx context.Context, ref Ref, claim Claim) (Build, error)
-	// Renew prolongs a lease by its TTL from now. Errors: ErrLeaseLost.
-	Renew(ctx context.Context, lease Lease) (Lease, error)
-	// Release ends a lease at once and for good, so that another may be given and no renewal revives it. A lease that was
-	// lost is no error.
-	Release(ctx context.Context, lease Lease) error
-}
-
-// Inspector looks at builds. It never waits for writers.
-type Inspector interface {
-	// Builds returns the builds of projection in the order of their numbers, none when it has none.
-	Builds(ctx context.Context, projection string) ([]Build, error)
 	// Inspect calls look with a view of one build that does not change while look runs, whoever writes.
 	Inspect(ctx context.Context, ref Ref, look func(Snapshot) error) error
 	// Digests returns what was stored when the build was activated, in the order of its tables.
 	Digests(ctx context.Context, ref Ref) ([]Digest, error)
+	// KeptActs returns the outbox: the acts that the log may not have yet, in the order in which they were first kept.
+	KeptActs(ctx context.Context) ([]KeptAct, error)
+	// ForgetAct removes an act from the outbox that the log has. An act that is not there is no error.
+	ForgetAct(ctx context.Context, id string) error
 }
 
 // Snapshot is an unchanging view of one build. It ends with the call of look that it was given to.
@@ -176,11 +151,10 @@ type Snapshot interface {
 	Rows(ctx context.Context, table Table) iter.Seq2[[]any, error]
 }
 
-// Database holds the tables. It is safe for concurrent use.
-type Database interface {
-	Builder
-	Writer
-	Leaser
-	Inspector
-	Controller
+// Examiner is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
+// guards. A verification asks the databases that are one, since readers see rows through these.
+type Examiner interface {
+	// Examine returns a sentence for each of them that is not as it was made for the active build ref of p. It is
+	// ErrReadOnly where looking takes the right to write.
+	Examine(ctx context.Context, ref Ref, p Projection) ([]string, error)
 }

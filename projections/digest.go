@@ -55,17 +55,19 @@ func appendValue(dst []byte, value any) ([]byte, error) {
 	}
 }
 
-// digester folds rows into a Digest.
-type digester struct {
+// Digester makes the Digest of a table from its rows, in the order of the key.
+type Digester struct {
 	table string
 	hash  hash.Hash
 	rows  int64
 	form  []byte // reused
 }
 
-func newDigester(table string) *digester { return &digester{table: table, hash: sha256.New()} }
+// NewDigester returns a Digester for a table of that name.
+func NewDigester(table string) *Digester { return &Digester{table: table, hash: sha256.New()} }
 
-func (d *digester) add(row []any) error {
+// Add adds the next row.
+func (d *Digester) Add(row []any) error {
 	var err error
 	if d.form, err = AppendRow(d.form[:0], row); err != nil {
 		return fmt.Errorf("digest of table %s: row %d: %w", d.table, d.rows+1, err)
@@ -75,7 +77,8 @@ func (d *digester) add(row []any) error {
 	return nil
 }
 
-func (d *digester) digest() Digest {
+// Digest returns the digest of the rows so far.
+func (d *Digester) Digest() Digest {
 	return Digest{Table: d.table, Rows: d.rows, SHA256: hex.EncodeToString(d.hash.Sum(nil))}
 }
 
@@ -83,16 +86,16 @@ func (d *digester) digest() Digest {
 func DigestTables(ctx context.Context, s Snapshot, tables []Table) ([]Digest, error) {
 	digests := make([]Digest, 0, len(tables))
 	for _, table := range tables {
-		d := newDigester(table.Name)
+		d := NewDigester(table.Name)
 		for row, err := range s.Rows(ctx, table) {
 			if err != nil {
 				return nil, fmt.Errorf("digest of table %s: %w", table.Name, err)
 			}
-			if err := d.add(row); err != nil {
+			if err := d.Add(row); err != nil {
 				return nil, err
 			}
 		}
-		digests = append(digests, d.digest())
+		digests = append(digests, d.Digest())
 	}
 	return digests, nil
 }

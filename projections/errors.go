@@ -3,36 +3,30 @@ package projections
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections/builds"
+)
+
+// What the rules of builds refuse, see [builds.State].
+var (
+	ErrLeaseHeld   = builds.ErrLeaseHeld
+	ErrLeaseLost   = builds.ErrLeaseLost
+	ErrSuperseded  = builds.ErrSuperseded
+	ErrCancelled   = builds.ErrCancelled
+	ErrPaused      = builds.ErrPaused
+	ErrNotPaused   = builds.ErrNotPaused
+	ErrMoved       = builds.ErrMoved
+	ErrBehind      = builds.ErrBehind
+	ErrBuildActive = builds.ErrBuildActive
+	ErrNoBuild     = builds.ErrNoBuild
+	ErrInvalid     = builds.ErrInvalid
 )
 
 // Sentinels of every database. Match them with [errors.Is].
 var (
-	// ErrLeaseHeld: another process writes the build. Wait, or look how far it is.
-	ErrLeaseHeld = errors.New("build is leased to another process")
-	// ErrLeaseLost: the lease ran out and another process took the build over. Nothing was written. Begin again by
-	// acquiring a lease.
-	ErrLeaseLost = errors.New("lease was taken over")
-	// ErrSuperseded: the build was retired, another one is active. Nothing was written. Look for the active one.
-	ErrSuperseded = errors.New("build was superseded")
-	// ErrCancelled: an administrator cancelled the build. Nothing was written. Drop it.
-	ErrCancelled = errors.New("build was cancelled")
-	// ErrPaused: an administrator holds the projection. Nothing was written. Wait until it is resumed. See [PausedError].
-	ErrPaused = errors.New("projection is paused")
-	// ErrNotPaused: the projection is not held.
-	ErrNotPaused = errors.New("projection is not paused")
-	// ErrMoved: the build's checkpoint is not the expected one. Nothing was written. Read it again.
-	ErrMoved = errors.New("checkpoint has moved")
-	// ErrBehind: the build is behind the active one. Nothing was changed. Catch up and try again.
-	ErrBehind = errors.New("build is behind the active one")
-	// ErrBuildActive: the build is what readers see and cannot be dropped.
-	ErrBuildActive = errors.New("build is active")
-	// ErrNoBuild: there is no such build.
-	ErrNoBuild = errors.New("no such build")
 	// ErrRefused: the rows break a rule of their table. Nothing was written. The projection is wrong, or the log is.
 	ErrRefused = errors.New("rows were refused")
 	// ErrTransient: the database was busy or did not answer. The outcome of a write is unknown until the checkpoint is
@@ -46,39 +40,7 @@ var (
 	ErrLogMismatch = errors.New("tables do not belong to this log")
 	// ErrNewerVersion: a newer binary has built the tables. See [VersionError].
 	ErrNewerVersion = errors.New("tables are of a newer version")
-	// ErrInvalid: the caller broke the contract. Mend the caller.
-	ErrInvalid = errors.New("invalid argument")
 )
-
-// HeldError says who writes a build, and until when at least. It matches [ErrLeaseHeld].
-type HeldError struct {
-	Ref
-	Holder string
-	Until  time.Time
-}
-
-// Error names the holder.
-func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s build %d: %v: %s holds it until %s",
-		e.Projection, e.Number, ErrLeaseHeld, e.Holder, e.Until.Format(time.RFC3339))
-}
-
-// Unwrap returns ErrLeaseHeld.
-func (e *HeldError) Unwrap() error { return ErrLeaseHeld }
-
-// PausedError says who holds a projection and why. It matches [ErrPaused].
-type PausedError struct {
-	Projection string
-	Hold       Hold
-}
-
-// Error names who paused and why.
-func (e *PausedError) Error() string {
-	return fmt.Sprintf("projection %s is paused since %s by %s: %s", e.Projection, e.Hold.At.UTC().Format(time.RFC3339), e.Hold.By, e.Hold.Reason)
-}
-
-// Unwrap returns ErrPaused.
-func (e *PausedError) Unwrap() error { return ErrPaused }
 
 // OpError is an operation that the database refused. It matches [ErrRefused].
 type OpError struct {
@@ -127,6 +89,7 @@ func Behind(err error) (behind []*ProjectionError, rest error) {
 type EventError struct {
 	Projection string
 	Position   eventstore.Position
+	Before     eventstore.Position // of the end of the batch before its own, which the tables can show; 0 for none
 	ID         eventstore.EventID
 	Type       string
 	Err        error
@@ -156,7 +119,8 @@ type MismatchError struct {
 	Checkpoint Checkpoint
 	Log        uuid.UUID           // of the log at hand
 	Head       eventstore.Position // of the log at hand
-	Found      eventstore.EventID  // at the checkpoint's position; zero when there is none
+	Found      eventstore.EventID  // where the checkpoint's event was; zero when there is none
+	FoundAt    eventstore.Position // of Found
 }
 
 // Error says what differs and what to do.
@@ -173,6 +137,10 @@ func (e *MismatchError) what() string {
 		return fmt.Sprintf("they reach position %d, the log ends at %d: it was truncated or restored from an older copy", at, e.Head)
 	case e.Found == uuid.Nil:
 		return fmt.Sprintf("the log has no event at position %d, the tables saw event %s there", at, e.Checkpoint.Event)
+	case e.Found == e.Checkpoint.Event:
+		return fmt.Sprintf("event %s is at position %d of the log, the tables saw it at %d", e.Found, e.FoundAt, at)
+	case e.FoundAt != at:
+		return fmt.Sprintf("revision %d of stream %s is event %s, the tables saw event %s there", e.Checkpoint.Revision, e.Checkpoint.Stream, e.Found, e.Checkpoint.Event)
 	default:
 		return fmt.Sprintf("event %s is at position %d of the log, the tables saw event %s there", e.Found, at, e.Checkpoint.Event)
 	}

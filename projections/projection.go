@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"reflect"
+	"slices"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -16,11 +19,18 @@ type Projection struct {
 	Name string // lower case, letters and underscores
 	// Version grows whenever Tables or Apply change what the rows look like. A build belongs to one version.
 	Version int
-	Tables  []Table  // parents before children
-	Handles []string // versioned event types that Apply wants; the others are skipped
+	Tables  []Table // parents before children
+	// Handles has one value, the zero one, of each type of event that Apply wants, in whatever version it is stored; the
+	// others are passed over. Events are chosen by what they decode to: a new stored version reaches Apply at once.
+	Handles []domain.Event
 	// Apply adds to rows what the events of page mean, in order. It is pure and total: an error is a poison event and
 	// stops this projection. It keeps no reference to page or rows.
 	Apply func(page []Event, rows *Rows) error
+}
+
+// Wants reports whether Handles has the type of e.
+func (p Projection) Wants(e domain.Event) bool {
+	return slices.ContainsFunc(p.Handles, func(h domain.Event) bool { return reflect.TypeOf(h) == reflect.TypeOf(e) })
 }
 
 // ColumnType is what a column holds, in both databases.

@@ -71,6 +71,13 @@ func RiskLog(entries ...string) domain.File {
 	return f
 }
 
+// Totals are known results of a test run.
+func Totals(passed, failed, skipped int) domain.Results {
+	return domain.Results{
+		State: domain.ResultsKnown, Totals: &domain.TestTotals{Passed: passed, Failed: failed, Skipped: skipped}, Failing: failed > 0,
+	}
+}
+
 // Malformed is a file of kind that could not be parsed; saying is what it says.
 func Malformed(kind domain.Kind, path, saying string) domain.File {
 	sha := Hash(saying)

@@ -98,6 +98,17 @@ func (d Decision) ThenRefused(t *testing.T, want ...Fault) Decision {
 	return d
 }
 
+// Relinked returns the artifacts of which a link leads elsewhere while they did not change themselves.
+func (d Decision) Relinked() []domain.ArtifactRelinked {
+	var out []domain.ArtifactRelinked
+	for _, e := range d.events {
+		if r, ok := e.(domain.ArtifactRelinked); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // Completed returns the last event of a scan that completed.
 func (d Decision) Completed(t *testing.T) domain.ScanCompleted {
 	t.Helper()

@@ -38,6 +38,17 @@ func Rejected(path string) Fact { return Fact("rejected " + path) }
 // Cleared is a file that was rejected before and is gone or sound.
 func Cleared(path string) Fact { return Fact("cleared " + path) }
 
+// Relinked is an artifact of which a link leads elsewhere while it did not change itself.
+func Relinked(key string) Fact { return Fact("relinked " + key) }
+
+// Shifting is a file of which entries stay what they are at another ordinal, given as the old and the new one in turn.
+func (f Fact) Shifting(ordinals ...int) Fact {
+	for i := 0; i+1 < len(ordinals); i += 2 {
+		f += Fact(fmt.Sprintf(" shifting %d to %d", ordinals[i], ordinals[i+1]))
+	}
+	return f
+}
+
 func factOf(e domain.Event) Fact {
 	switch e := e.(type) {
 	case domain.RepositoryRegistered:
@@ -53,12 +64,22 @@ func factOf(e domain.Event) Fact {
 		return Rejected(e.Path)
 	case domain.RejectionCleared:
 		return Cleared(e.Path)
+	case domain.ArtifactRelinked:
+		return Relinked(e.String())
 	case domain.RepositoryRetired, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 	}
 	return Fact(fmt.Sprintf("%T", e))
 }
 
 func parsedFact(e domain.ArtifactParsed) Fact {
+	var ordinals []int
+	for _, s := range e.Shifted {
+		ordinals = append(ordinals, s.From, s.To)
+	}
+	return changeFact(e).Shifting(ordinals...)
+}
+
+func changeFact(e domain.ArtifactParsed) Fact {
 	switch e.Change {
 	case domain.ChangeChanged:
 		return Changed(e.String(), e.Version)

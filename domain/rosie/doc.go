@@ -8,11 +8,13 @@
 //	.gxp/adr/**.md                              ADR               headings
 //	.gxp/vendor_assessments/**.md               vendor assessment front matter
 //	.gxp/risk_assessment.log                    risk log          pipe lines or "## RISK-NNN" blocks
-//	.gxp/evidence/**.jws                        evidence          one compact JWS
+//	.gxp/evidence/**.jws                        evidence          one compact JWS, or the manifest of a release
+//	.gxp/evidence/**.md                         evidence record   front matter with a result; any other is ignored
 //	.gxp/evidence/**/ with a manifest inside    evidence package  a directory that is one artifact
 //
 // [Read] takes a tree from an [io/fs.FS], so that it works alike on git objects and on files. It accepts a superset
-// of the dialects; what deviates becomes a finding, and only what cannot be parsed is rejected, with line and column.
+// of the dialects; what deviates becomes a finding, and only what cannot be parsed is rejected, with line and column. What
+// is read in which dialect is written down in docs/formats.md.
 //
 // Whatever the tree holds is hostile and stays data (I13): nothing is followed, fetched or run, every size is bounded
 // by [Limits], YAML is parsed to plain nodes without anchors, aliases, tags or conversions, and signatures are verified

@@ -1,7 +1,8 @@
 package rosie
 
 import (
-	"strconv"
+	"cmp"
+	"path"
 	"strings"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -14,23 +15,60 @@ func parseEvidence(src source, opts *Options) (domain.Artifact, error) {
 	if err != nil {
 		return domain.Artifact{}, err
 	}
+	if releaseManifest(t.payload) {
+		return parseReleaseManifest(src, t, opts), nil
+	}
 	d := newDraft(src, &opts.Limits)
 	d.setFields(withoutCases(t.payload))
-	d.GxPID = d.bounded(fieldID, t.payload.fieldText(fieldID), maxID)
-	if d.GxPID == "" {
+	if !d.setID(fieldID, t.payload.fieldText(fieldID)) {
 		d.note(domain.FindingMissingID, 0, "the payload gives no gxp_id: nothing can refer to it")
 	}
-	d.Evidence = &domain.Evidence{Signature: t.verify(d, opts), Tests: d.testTotals(t.payload.field("test_results"))}
+	d.Evidence = &domain.Evidence{Signature: t.verify(d, opts), Payload: t.sum}
+	d.takeResults(resultsSource{file: path.Base(src.path), value: t.payload, envelope: true})
 	d.readClaims(t.payload)
 	return d.finish(), nil
 }
 
-// withoutCases is a payload less the list of single tests, which only a look at the file needs.
+// withoutCases is a payload less its lists of single tests, which only a look at the file needs: [domain.Results] tells their
+// number, and names those that did not pass.
 func withoutCases(payload value) value {
-	for _, key := range []string{"test_results", "testResults"} {
-		payload = payload.with(key, payload.at(key).without("test_cases").without("testCases"))
+	for _, key := range []string{"test_results", "testResults", "results"} {
+		results := payload.at(key)
+		if results.form == formMap {
+			payload = payload.with(key, results.without("test_cases").without("testCases"))
+		}
+		if holdsMaps(results) {
+			payload = payload.without(key)
+		}
 	}
 	return payload
+}
+
+// releaseManifest reports the payload of a document that lists the evidence of a release. One that gives results of its own,
+// or the spec that they are for, is evidence whatever else it gives.
+func releaseManifest(payload value) bool {
+	return payload.field("release_version").scalar() &&
+		payload.field("evidence_summary", "approver").form != formNull &&
+		payload.field("spec_id").form == formNull && payload.field("test_results").form == formNull
+}
+
+// parseReleaseManifest reads the manifest of a release: a document whose signature is verified, and no evidence of a spec.
+func parseReleaseManifest(src source, t token, opts *Options) domain.Artifact {
+	src.kind = domain.KindReleaseManifest
+	d := newDraft(src, &opts.Limits)
+	d.setFields(t.payload)
+	d.setID(fieldID, cmp.Or(t.payload.fieldText(fieldID, "manifest_id", "release_id"), stem(src.path)))
+	d.Title = d.bounded("the title", cmp.Or(t.payload.fieldText("title"), t.payload.fieldText("release_version")), maxTitle)
+	d.Evidence = &domain.Evidence{
+		Signature: t.verify(d, opts),
+		Payload:   t.sum,
+		Results:   domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsAbsent, Detail: "a release manifest gives no test results"},
+		Timestamp: d.bounded("timestamp", t.payload.fieldText("timestamp", "created_at", "released_at", "release_date"), maxClaim),
+		GitCommit: d.bounded("git_commit", t.payload.fieldText("git_commit"), maxClaim),
+		StateHash: d.bounded("system_state_hash", t.payload.fieldText("system_state_hash"), maxClaim),
+	}
+	d.readLinks(t.payload)
+	return d.finish()
 }
 
 // readClaims takes from a payload, or the metadata of a package, what the evidence says it is about.
@@ -48,32 +86,4 @@ func (d *draft) readClaims(claims value) {
 		d.note(domain.FindingMissingField, 0, "the field spec_id is missing: the evidence says nothing of what it proves")
 	}
 	d.readLinks(claims)
-}
-
-// testTotals reads the counts of a test run; nil when there are none.
-func (d *draft) testTotals(results value) *domain.TestTotals {
-	if results.form != formMap {
-		return nil
-	}
-	return &domain.TestTotals{
-		Tool:       d.bounded("tool", results.fieldText("tool"), maxClaim),
-		Version:    d.bounded("version", results.fieldText("version"), maxClaim),
-		Passed:     d.count(results, "passed"),
-		Failed:     d.count(results, "failed"),
-		Skipped:    d.count(results, "skipped"),
-		DurationMS: d.bounded("duration_ms", results.fieldText("duration_ms"), maxClaim),
-	}
-}
-
-func (d *draft) count(results value, name string) int {
-	v := results.field(name)
-	if v.form == formNull {
-		return 0
-	}
-	n, err := strconv.ParseInt(v.text, 10, 32)
-	if err != nil || n < 0 {
-		d.note(domain.FindingMalformed, 0, "the count %q of the test results is no whole number and is taken as 0", name)
-		return 0
-	}
-	return int(n)
 }

@@ -1,13 +1,16 @@
 package rosie_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -30,7 +33,7 @@ func TestEvidenceAsSigned(t *testing.T) {
 	equal(t, "tier", showTier(a), "OQ/oq")
 	equal(t, "links", showLinks(a), "spec_id SPEC-001-001, traced_user_story US-001-001")
 	equal(t, "findings", codes(a.Findings), nil)
-	equal(t, "tests", *a.Evidence.Tests, domain.TestTotals{Tool: "gotest", Version: "1.26.0", Passed: 5, Skipped: 1, DurationMS: "12.5"})
+	equal(t, "tests", *a.Evidence.Results.Totals, domain.TestTotals{Passed: 5, Skipped: 1})
 	e := a.Evidence
 	equal(t, "claims", []string{e.SpecID, e.UserStory, e.Timestamp, e.StateHash, e.GitCommit},
 		[]string{"SPEC-001-001", "US-001-001", "2026-02-07T11:09:35.609Z", hash("state"), blob("commit")})
@@ -52,7 +55,7 @@ func TestEvidenceOfTheOlderShape(t *testing.T) {
 	a := readEvidence(t, s.sign(t, `{"gxpId":"EV-1","specId":"SPEC-1","tier":"PQ","system_state":"git:abc123","created_at":"2026"}`), s.options()).Artifacts[0]
 	equal(t, "read", []string{a.GxPID, a.Evidence.SpecID, raw(a.Tier), a.Evidence.GitCommit, a.Evidence.Timestamp, showLinks(a)},
 		[]string{"EV-1", "SPEC-1", "PQ", "abc123", "2026", "spec_id SPEC-1"})
-	if a.Evidence.Tests != nil || a.Evidence.Signature.IssuedAt != nil || a.Evidence.Signature.ExpiresAt != nil {
+	if a.Evidence.Results.State != domain.ResultsUnknown || a.Evidence.Signature.IssuedAt != nil || a.Evidence.Signature.ExpiresAt != nil {
 		t.Errorf("invented: %+v", a.Evidence)
 	}
 }
@@ -65,6 +68,7 @@ func TestVerdicts(t *testing.T) {
 	good := s.sign(t, payload)
 	parts := strings.Split(good, ".")
 	otherPayload := strings.Split(s.sign(t, evidencePayload("SPEC-2")), ".")[1]
+	der := base64.RawURLEncoding.EncodeToString(derSignature(t, s, parts[0]+"."+parts[1]))
 	header := func(text string) string {
 		return base64.RawURLEncoding.EncodeToString([]byte(text)) + "." + parts[1] + "." + parts[2]
 	}
@@ -80,14 +84,23 @@ func TestVerdicts(t *testing.T) {
 		"the zero key":             {good, []rosie.Key{{}}, domain.VerdictUnverifiable, "No evidence key"},
 		"another key":              {good, []rosie.Key{stranger.public}, domain.VerdictInvalid, "does not match"},
 		"another payload":          {parts[0] + "." + otherPayload + "." + parts[2], []rosie.Key{s.public}, domain.VerdictInvalid, "does not match"},
-		"a short signature":        {parts[0] + "." + parts[1] + ".AAAA", []rosie.Key{s.public}, domain.VerdictInvalid, "does not match"},
+		"a short signature":        {parts[0] + "." + parts[1] + ".AAAA", []rosie.Key{s.public}, domain.VerdictInvalid, "3 bytes long"},
+		"a short one, no key":      {parts[0] + "." + parts[1] + ".AAAA", nil, domain.VerdictInvalid, "3 bytes long"},
+		"a signature in DER":       {parts[0] + "." + parts[1] + "." + der, []rosie.Key{s.public}, domain.VerdictInvalid, "DER"},
+		"DER without a key":        {parts[0] + "." + parts[1] + "." + der, nil, domain.VerdictInvalid, "DER"},
+		"b64 true":                 {header(`{"alg":"ES256","b64":true}`), []rosie.Key{s.public}, domain.VerdictInvalid, `"b64"`},
+		"b64 false and crit":       {header(`{"alg":"ES256","b64":false,"crit":["b64"]}`), nil, domain.VerdictInvalid, `"crit"`},
+		"b64 null":                 {header(`{"alg":"ES256","b64":null}`), nil, domain.VerdictInvalid, `"b64"`},
+		"an empty crit":            {header(`{"alg":"ES256","crit":[]}`), nil, domain.VerdictInvalid, `"crit"`},
+		"ES384":                    {header(`{"alg":"ES384"}`), nil, domain.VerdictInvalid, `"ES384" (a key on P-384)`},
+		"RS256":                    {header(`{"alg":"RS256"}`), nil, domain.VerdictInvalid, `"RS256" (an RSA key)`},
 		"a signature of zeros":     {parts[0] + "." + parts[1] + "." + strings.Repeat("A", 86), []rosie.Key{s.public}, domain.VerdictInvalid, "does not match"},
 		"no algorithm":             {header(`{"alg":"none"}`), []rosie.Key{s.public}, domain.VerdictInvalid, `"none"`},
 		"no algorithm, no key":     {header(`{"alg":"none"}`), nil, domain.VerdictInvalid, `"none"`},
 		"an algorithm left out":    {header(`{"kid":"x"}`), []rosie.Key{s.public}, domain.VerdictInvalid, `""`},
 		"an algorithm as a number": {header(`{"alg":256}`), []rosie.Key{s.public}, domain.VerdictInvalid, "only ES256"},
 		"in lower case":            {header(`{"alg":"es256"}`), []rosie.Key{s.public}, domain.VerdictInvalid, `"es256"`},
-		"an unknown crit":          {header(`{"alg":"ES256","crit":["x"],"x":1}`), []rosie.Key{s.public}, domain.VerdictInvalid, ""},
+		"an unknown crit":          {header(`{"alg":"ES256","crit":["x"],"x":1}`), []rosie.Key{s.public}, domain.VerdictInvalid, `"crit"`},
 		"a broken jwk":             {header(`{"alg":"ES256","jwk":{"kty":"EC"}}`), []rosie.Key{s.public}, domain.VerdictInvalid, "refused"},
 	}
 	for name, test := range tests {
@@ -101,6 +114,36 @@ func TestVerdicts(t *testing.T) {
 			equal(t, "fingerprint only when valid", got.Fingerprint != "", test.verdict == domain.VerdictValid)
 		})
 	}
+}
+
+// derSignature signs as OpenSSL does: right, and in the form of ASN.1.
+func derSignature(t *testing.T, s signer, text string) []byte {
+	t.Helper()
+	sum := sha256.Sum256([]byte(text))
+	signature, err := ecdsa.SignASN1(rand.Reader, s.private, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signature
+}
+
+// Headers that change what a signature covers are refused even where the signature is right.
+func TestRefusedHeadersWithARightSignature(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	for _, header := range []string{`{"alg":"ES256","b64":true}`, `{"alg":"ES256","crit":[]}`, `{"alg":"ES256","b64":"x"}`} {
+		covered := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(evidencePayload("SPEC-1")))
+		sum := sha256.Sum256([]byte(covered))
+		x, y, err := ecdsa.Sign(rand.Reader, s.private, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature := append(x.FillBytes(make([]byte, 32)), y.FillBytes(make([]byte, 32))...)
+		got := readEvidence(t, covered+"."+base64.RawURLEncoding.EncodeToString(signature), s.options()).Artifacts[0].Evidence
+		equal(t, header, got.Signature.Verdict, domain.VerdictInvalid)
+	}
+	plain := s.sign(t, evidencePayload("SPEC-1"))
+	equal(t, "the payload that is signed", readEvidence(t, plain, s.options()).Artifacts[0].Evidence.Payload, hash(evidencePayload("SPEC-1")))
 }
 
 // A signature whose last character carries stray bits decodes to the same signature. It is not the file that was signed.
@@ -288,7 +331,7 @@ func TestFindingsOfEvidence(t *testing.T) {
 			a := readEvidence(t, s.sign(t, test.payload), s.options()).Artifacts[0]
 			equal(t, "findings", codes(a.Findings), test.want)
 			fields(t, a)
-			if len(a.Fields) > 64<<10 || len(a.Evidence.GitCommit) > 200 {
+			if len(a.Fields) > 64<<10 || utf8.RuneCountInString(a.Evidence.GitCommit) > 200 {
 				t.Errorf("fields of %d bytes, commit of %d", len(a.Fields), len(a.Evidence.GitCommit))
 			}
 		})

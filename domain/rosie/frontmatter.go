@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -80,13 +81,22 @@ func parseMatter(matter []byte, limits *Limits) (value, error) {
 // a front matter must mean what it shows, and its lines must be those of the file.
 func checkMatter(matter []byte) error {
 	text := string(matter)
-	for i, r := range text {
-		if misleading(r) || r == '\r' && !strings.HasPrefix(text[i:], "\r\n") {
-			line, column := position(matter, i)
-			return malformedAt(line+matterLine-1, column, "the character %U is not accepted in a front matter: use plain line ends and visible text", r)
-		}
+	if i := misleadingAt(text); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[i:])
+		line, column := position(matter, i)
+		return malformedAt(line+matterLine-1, column, "the character %U is not accepted in a front matter: use plain line ends and visible text", r)
 	}
 	return nil
+}
+
+// misleadingAt is the offset of the first character of text that is not accepted; -1 when there is none.
+func misleadingAt(text string) int {
+	for i, r := range text {
+		if misleading(r) || r == '\r' && !strings.HasPrefix(text[i:], "\r\n") {
+			return i
+		}
+	}
+	return -1
 }
 
 func misleading(r rune) bool {
@@ -229,8 +239,13 @@ func refuse(node *yaml.Node) error {
 		return nodeFault(node, "an anchor (&%s) is not accepted: write the value out", node.Anchor)
 	case node.Kind == yaml.AliasNode:
 		return nodeFault(node, "an alias (*%s) is not accepted: write the value out", node.Value)
-	case node.Style&yaml.TaggedStyle != 0:
+	case node.Style&yaml.TaggedStyle != 0, node.Tag != "" && !strings.HasPrefix(node.Tag, "!!"):
 		return nodeFault(node, "a tag (%s) is not accepted: write plain text", node.Tag)
+	}
+	// What an escape gives is held to the same rule as what stands there.
+	if i := misleadingAt(node.Value); i >= 0 && node.Kind == yaml.ScalarNode {
+		r, _ := utf8.DecodeRuneInString(node.Value[i:])
+		return nodeFault(node, "an escape gives the character %U, which is not accepted in a front matter: use visible text", r)
 	}
 	return nil
 }

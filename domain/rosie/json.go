@@ -3,7 +3,10 @@ package rosie
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // parseJSON parses one JSON document. It keeps numbers as their text and the order of keys, refuses a repeated key,
@@ -198,7 +201,7 @@ func (p *jsonParser) text() (string, error) {
 			if err := json.Unmarshal(quoted, &text); err != nil {
 				return "", p.fault(start, "this is no JSON string: %v", err)
 			}
-			return text, nil
+			return text, p.checkEscapes(start, quoted)
 		case c == '\\':
 			escaped = true
 			p.at++
@@ -208,6 +211,44 @@ func (p *jsonParser) text() (string, error) {
 	}
 	p.at = len(p.data)
 	return "", p.fault(start, "the JSON string is not closed: expected a quote at its end")
+}
+
+// checkEscapes refuses what the standard library lets pass: half of a surrogate pair, which it turns into U+FFFD, so that
+// two texts become one; and control characters, which are not accepted unescaped either. Tabs and line ends are.
+func (p *jsonParser) checkEscapes(start int, quoted []byte) error {
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] != '\\' {
+			continue
+		}
+		at := start + i
+		i++
+		switch quoted[i] {
+		case 'b', 'f':
+			return p.fault(at, "the escape \\%c gives a control character: expected visible text", quoted[i])
+		case 'u':
+			unit := codeUnit(quoted[i+1:])
+			i += 4
+			switch {
+			case unit < ' ' && unit != '\t' && unit != '\n' && unit != '\r':
+				return p.fault(at, "the escape \\u%04x gives a control character: expected visible text", unit)
+			case !utf16.IsSurrogate(unit):
+			case bytes.HasPrefix(quoted[i+1:], []byte(`\u`)) && utf16.DecodeRune(unit, codeUnit(quoted[i+3:])) != utf8.RuneError:
+				i += 6
+			default:
+				return p.fault(at, "the escape \\u%04x is half of a surrogate pair: expected a whole character", unit)
+			}
+		}
+	}
+	return nil
+}
+
+// codeUnit is the value of the four hexadecimal digits that data starts with.
+func codeUnit(data []byte) rune {
+	unit, err := strconv.ParseUint(string(data[:4]), 16, 16)
+	if err != nil {
+		return utf8.RuneError
+	}
+	return rune(unit)
 }
 
 // number takes a number and keeps its text.

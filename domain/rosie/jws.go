@@ -1,9 +1,13 @@
 package rosie
 
 import (
+	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +23,7 @@ type token struct {
 	compact string
 	header  value
 	payload value
+	sum     string // SHA-256 of the bytes of the payload
 }
 
 // parseToken takes a compact JWS apart. One line end behind it is accepted.
@@ -28,15 +33,16 @@ func parseToken(data []byte, limits *Limits) (token, error) {
 	if len(parts) != 3 || slices.Contains(parts, "") || strings.IndexFunc(compact, outsideJWS) >= 0 {
 		return token{}, tokenFault(compact)
 	}
-	header, err := decodePart("header", parts[0], limits)
+	header, _, err := decodePart("header", parts[0], limits)
 	if err != nil {
 		return token{}, err
 	}
-	payload, err := decodePart("payload", parts[1], limits)
+	payload, raw, err := decodePart("payload", parts[1], limits)
 	if err != nil {
 		return token{}, err
 	}
-	return token{compact: compact, header: header, payload: payload}, nil
+	sum := sha256.Sum256(raw)
+	return token{compact: compact, header: header, payload: payload, sum: hex.EncodeToString(sum[:])}, nil
 }
 
 func tokenFault(compact string) error {
@@ -61,17 +67,17 @@ func outsideJWS(r rune) bool {
 	return true
 }
 
-func decodePart(name, part string, limits *Limits) (value, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(part)
+func decodePart(name, part string, limits *Limits) (v value, raw []byte, err error) {
+	raw, err = base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
-		return value{}, malformedAt(1, 0, "the %s of the JWS is not base64url: %v", name, err)
+		return value{}, nil, malformedAt(1, 0, "the %s of the JWS is not base64url: %v", name, err)
 	}
-	v, err := parseObject(raw, limits)
+	v, err = parseObject(raw, limits)
 	if fault, ok := errors.AsType[*malformedError](err); ok {
-		return value{}, malformedAt(1, 0, "the %s of the JWS, decoded, at line %d, column %d: %s",
+		return value{}, nil, malformedAt(1, 0, "the %s of the JWS, decoded, at line %d, column %d: %s",
 			name, fault.line, fault.column, fault.text)
 	}
-	return v, err
+	return v, raw, err
 }
 
 // verify checks the signature against the operator's keys. What the header names (alg, kid, jwk, jku, x5u, x5c) is
@@ -102,19 +108,58 @@ func (t token) open() (signed *jose.JSONWebSignature, refusal string) {
 	alg := t.header.at("alg")
 	if alg.form != formText || alg.text != string(jose.ES256) {
 		short, _ := cut(alg.text, maxTerm)
-		return nil, fmt.Sprintf("The header asks for the algorithm %q, and only ES256 is accepted.", short)
+		return nil, fmt.Sprintf("The header asks for the algorithm %q%s, and only ES256 is accepted.", short, algorithmKey(alg.text))
+	}
+	for _, name := range []string{"crit", "b64"} {
+		if slices.Contains(t.header.keys, name) {
+			return nil, fmt.Sprintf("The header has %q, which changes what a signature covers and is not accepted, whatever its value.", name)
+		}
 	}
 	// The library ignores stray bits in the last character. A record whose bytes were changed must not pass as signed.
-	signature := t.compact[strings.LastIndexByte(t.compact, '.')+1:]
-	if _, err := base64.RawURLEncoding.Strict().DecodeString(signature); err != nil {
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(t.compact[strings.LastIndexByte(t.compact, '.')+1:])
+	switch {
+	case err != nil:
 		return nil, "The signature is not canonical base64url."
+	case derSignature(signature):
+		return nil, "The signature is in the form of DER (ASN.1): ES256 has the 64 bytes of r and s, one behind the other."
+	case len(signature) != signatureSize:
+		return nil, fmt.Sprintf("The signature is %d bytes long: ES256 has %d, r and s.", len(signature), signatureSize)
 	}
-	signed, err := jose.ParseSignedCompact(t.compact, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err = jose.ParseSignedCompact(t.compact, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		short, _ := cut(err.Error(), maxMessage)
 		return nil, "The JWS is refused: " + short + "."
 	}
 	return signed, ""
+}
+
+// algorithmKey names the key that another algorithm signs with.
+func algorithmKey(alg string) string {
+	switch {
+	case alg == "none":
+		return " (no signature)"
+	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
+		return " (an RSA key)"
+	case alg == "ES384":
+		return " (a key on P-384)"
+	case alg == "ES512":
+		return " (a key on P-521)"
+	case strings.HasPrefix(alg, "HS"):
+		return " (a shared secret)"
+	case alg == "EdDSA":
+		return " (an Edwards curve key)"
+	}
+	return ""
+}
+
+// signatureSize is the length of r and s on P-256.
+const signatureSize = 64
+
+// derSignature reports a signature as ASN.1 has it, which OpenSSL makes.
+func derSignature(signature []byte) bool {
+	var ints struct{ R, S *big.Int }
+	rest, err := asn1.Unmarshal(signature, &ints)
+	return err == nil && len(rest) == 0
 }
 
 // tryKeys sets the verdict by the first key that verifies.

@@ -3,7 +3,9 @@ package rosie
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -38,10 +40,10 @@ func ParseKey(data []byte) (Key, error) {
 	}
 	public, ok := parsed.(*ecdsa.PublicKey)
 	if !ok {
-		return Key{}, fmt.Errorf("parse evidence key: it is for another algorithm (%T): expected an ECDSA key on P-256", parsed)
+		return Key{}, fmt.Errorf("parse evidence key: this is %s: expected an ECDSA key on P-256, as ES256 needs", keyKind(parsed))
 	}
 	if public.Curve != elliptic.P256() {
-		return Key{}, fmt.Errorf("parse evidence key: it is on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
+		return Key{}, fmt.Errorf("parse evidence key: this is a key on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
 	}
 	canonical, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -51,11 +53,25 @@ func ParseKey(data []byte) (Key, error) {
 	return Key{public: public, fingerprint: hex.EncodeToString(sum[:])}, nil
 }
 
+// keyKind names a public key that is not of ECDSA.
+func keyKind(key any) string {
+	switch key.(type) {
+	case *rsa.PublicKey:
+		return "an RSA key"
+	case ed25519.PublicKey:
+		return "an Ed25519 key"
+	}
+	return fmt.Sprintf("a key for another algorithm (%T)", key)
+}
+
 func keyBytes(data []byte) ([]byte, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty: expected a PEM block PUBLIC KEY")
 	}
 	if !bytes.HasPrefix(data, []byte("-----BEGIN")) {
+		if bytes.Contains(data, []byte("-----BEGIN")) {
+			return nil, errors.New("there is text before the PEM block: give a file that begins with -----BEGIN PUBLIC KEY-----")
+		}
 		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(data)), ""))
 		if err != nil {
 			return nil, errors.New("this is neither PEM nor base64: expected a PEM block PUBLIC KEY")
@@ -84,7 +100,7 @@ func usable(keys []Key) []Key {
 }
 
 // readerVersion names this reader in stamps. It changes when the same bytes are read differently than before.
-const readerVersion = "rosie/1"
+const readerVersion = "rosie/2"
 
 // Stamp says how a scan with these keys reads evidence; it is what a scan records as its reader. Files that no key
 // bears on have the stamp of no keys, so that a new key makes a scan read evidence again and nothing else. To both,

@@ -68,10 +68,11 @@ func TestParseKeyRefusals(t *testing.T) {
 		"broken PEM":     {"-----BEGIN PUBLIC KEY-----\n!!\n", "PEM block is broken"},
 		"a private key":  {block("EC PRIVATE KEY", private), "private key"},
 		"a certificate":  {block("CERTIFICATE", []byte("x")), `"CERTIFICATE"`},
+		"text before":    {"Bag Attributes\n    friendlyName: evidence\n" + text, "text before the PEM block"},
 		"two keys":       {text + text, "one file for each key"},
 		"P-384":          {string(publicPEM(t, &p384.PublicKey)), "P-384"},
-		"RSA":            {string(publicPEM(t, &rsaKey.PublicKey)), "rsa"},
-		"Ed25519":        {string(publicPEM(t, edKey)), "ed25519"},
+		"RSA":            {string(publicPEM(t, &rsaKey.PublicKey)), "an RSA key"},
+		"Ed25519":        {string(publicPEM(t, edKey)), "an Ed25519 key"},
 	} {
 		key, err := rosie.ParseKey([]byte(test.given))
 		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "secret") {
@@ -85,11 +86,11 @@ func TestParseKeyRefusals(t *testing.T) {
 func TestStamp(t *testing.T) {
 	t.Parallel()
 	a, b := newSigner(t).public, newSigner(t).public
-	equal(t, "without keys", rosie.Stamp(nil), "rosie/1")
-	equal(t, "with the zero key", rosie.Stamp([]rosie.Key{{}}), "rosie/1")
+	equal(t, "without keys", rosie.Stamp(nil), "rosie/2")
+	equal(t, "with the zero key", rosie.Stamp([]rosie.Key{{}}), "rosie/2")
 	both := rosie.Stamp([]rosie.Key{a, b})
 	equal(t, "in another order, one twice", rosie.Stamp([]rosie.Key{b, a, b}), both)
-	if !strings.HasPrefix(both, "rosie/1+keys:") || both == rosie.Stamp([]rosie.Key{a}) || rosie.Stamp([]rosie.Key{a}) == rosie.Stamp([]rosie.Key{b}) {
+	if !strings.HasPrefix(both, "rosie/2+keys:") || both == rosie.Stamp([]rosie.Key{a}) || rosie.Stamp([]rosie.Key{a}) == rosie.Stamp([]rosie.Key{b}) {
 		t.Errorf("stamps do not tell keys apart: %s", both)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-
-	"github.com/gxpledger/gxpledger/domain"
+	"maps"
+	"slices"
 )
 
 // Limits bound what one scan may cost. A field that is zero or negative has its default. Other limits than the
@@ -71,17 +71,50 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
-// suffix is what the limits add to a stamp. The limits of the whole scan are not in it: they fail a scan and change
-// no reading.
+// Set returns the limits that are not the defaults, by the name that messages use.
+func (l Limits) Set() map[string]int64 {
+	l, d := l.withDefaults(), DefaultLimits()
+	set := map[string]int64{}
+	for name, pair := range map[string][2]int64{
+		"file":         {l.File, d.File},
+		"front-matter": {int64(l.FrontMatter), int64(d.FrontMatter)},
+		"depth":        {int64(l.Depth), int64(d.Depth)},
+		"nodes":        {int64(l.Nodes), int64(d.Nodes)},
+		"json-nodes":   {int64(l.JSONNodes), int64(d.JSONNodes)},
+		"links":        {int64(l.Links), int64(d.Links)},
+		"members":      {int64(l.Members), int64(d.Members)},
+		"entries":      {int64(l.Entries), int64(d.Entries)},
+		"findings":     {int64(l.Findings), int64(d.Findings)},
+		limitFiles:     {int64(l.Files), int64(d.Files)},
+		limitBytes:     {l.Bytes, d.Bytes},
+	} {
+		if pair[0] != pair[1] {
+			set[name] = pair[0]
+		}
+	}
+	return set
+}
+
+// The limits of the whole scan: they fail a scan and change no reading.
+const (
+	limitFiles = "files"
+	limitBytes = "bytes"
+)
+
+// suffix is what the limits add to a stamp: a hash over the names and values of those that were set, so that a limit which
+// a later reader adds changes no stamp.
 func (l Limits) suffix() string {
-	d := DefaultLimits()
-	d.Files, d.Bytes = l.Files, l.Bytes
-	if l == d {
+	set := l.Set()
+	delete(set, limitFiles)
+	delete(set, limitBytes)
+	if len(set) == 0 {
 		return ""
 	}
-	l.Files, l.Bytes = 0, 0
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", l))
-	return "+limits:" + hex.EncodeToString(sum[:8])
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		_, _ = fmt.Fprintf(h, "%s=%d\n", name, set[name]) // a hash never fails
+	}
+	return "+limits:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // The longest texts that go into an event, in runes. What is longer is cut, with a finding; the bytes of the file are
@@ -105,8 +138,4 @@ type limitError struct {
 func (e *limitError) Error() string {
 	return fmt.Sprintf("the .gxp/ directory holds at least %d %s, and a scan may read %d: raise the limit %q, or take out what does not belong there",
 		e.found, e.what, e.limit, e.setting)
-}
-
-func (e *limitError) violation() domain.Violation {
-	return domain.Violation{Code: domain.ViolationLimit, Path: gxpDir, Text: e.Error()}
 }

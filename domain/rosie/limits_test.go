@@ -1,6 +1,8 @@
 package rosie_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -160,4 +162,21 @@ func TestListsAreCut(t *testing.T) {
 	f := unit(t, tree, logPath)
 	equal(t, "entries and the file", len(f.Artifacts), 8)
 	equal(t, "findings of the log", f.Artifacts[0].Findings[0].Text, "23 more entries are not listed: a risk log may hold 7")
+}
+
+// A stamp hashes the names and values of the limits that were set: a limit that a later reader adds changes none.
+func TestStampOfLimitsIsOfThoseThatWereSet(t *testing.T) {
+	t.Parallel()
+	fsys := files{".gxp/system_context.md": "---\nproject_name: x\n---\n"}.fs()
+	stampWith := func(limits rosie.Limits) string {
+		got, err := rosie.Read(t.Context(), fsys, rosie.Options{Limits: limits})
+		if err != nil || len(got.Files) != 1 {
+			t.Fatalf("read %+v: %v", got.Files, err)
+		}
+		return got.Files[0].Stamp
+	}
+	sum := sha256.Sum256([]byte("depth=7\nlinks=9\n"))
+	equal(t, "two limits", stampWith(rosie.Limits{Links: 9, Depth: 7}), "rosie/2+limits:"+hex.EncodeToString(sum[:8]))
+	equal(t, "the defaults by value", stampWith(rosie.DefaultLimits()), "rosie/2")
+	equal(t, "limits of the whole scan", stampWith(rosie.Limits{Files: 10, Bytes: 1000}), "rosie/2")
 }

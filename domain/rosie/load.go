@@ -115,9 +115,14 @@ func gitBlob(data []byte) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// keep adds the bytes of a file to the tree, once.
+// keep adds the bytes of a file to the tree, once. Every file that is to be stored passes here, so secrets are looked for here.
 func (r *reader) keep(f *loaded) {
-	if f.data == nil || r.stored[f.sha256] {
+	if f.data == nil {
+		return
+	}
+	r.secrets.names(f.entry.path)
+	r.secrets.file(f)
+	if r.stored[f.sha256] {
 		return
 	}
 	r.stored[f.sha256] = true
@@ -127,6 +132,7 @@ func (r *reader) keep(f *loaded) {
 // pack loads a package directory, unless it is known.
 func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 	slices.SortFunc(u.files, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(u.dropped, func(a, b dropped) int { return strings.Compare(a.path, b.path) })
 	files, named, err := nameAll(u)
 	if err != nil {
 		return file, nil, err
@@ -160,7 +166,7 @@ func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 
 func parseDirectory(u *unit, members []*member, opts *Options) parsing {
 	return func(file *domain.File) error {
-		artifact, err := parsePackage(u.path, members, opts)
+		artifact, err := parsePackage(u.path, members, u.dropped, opts)
 		if err != nil {
 			file.Rejected, err = rejection(source{kind: u.kind}, err)
 			return err
@@ -197,11 +203,14 @@ func (r *reader) members(u *unit, files []*loaded) []*member {
 	return members
 }
 
-// packageBlob covers the paths and blob ids of all files of a package.
+// packageBlob covers the paths and blob ids of all files of a package, and the entries that cannot be files of it.
 func packageBlob(u *unit, files []*loaded) string {
 	sum := sha256.New()
 	for _, f := range files {
 		fmt.Fprintf(sum, "%s\x00%s\n", strings.TrimPrefix(f.entry.path, u.path+"/"), f.name())
+	}
+	for _, d := range u.dropped {
+		fmt.Fprintf(sum, "%q\x00%s\n", d.path, d.code)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

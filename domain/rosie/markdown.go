@@ -1,9 +1,9 @@
 package rosie
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
-	"iter"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -22,33 +22,50 @@ const (
 
 // parseDocument reads the kinds that are markdown with a front matter.
 func parseDocument(src source, limits *Limits) (domain.Artifact, error) {
-	if err := checkUTF8(src.data); err != nil {
+	d, err := openPage(src, limits)
+	if err != nil {
 		return domain.Artifact{}, err
+	}
+	if err := d.read(d.root, d.body); err != nil {
+		return domain.Artifact{}, err
+	}
+	return d.finish(), nil
+}
+
+// frontedPage is a markdown file taken apart into the fields of its front matter and its body.
+type frontedPage struct {
+	*draft
+
+	root value
+	body []byte
+}
+
+func openPage(src source, limits *Limits) (frontedPage, error) {
+	if err := checkUTF8(src.data); err != nil {
+		return frontedPage{}, err
 	}
 	page, err := splitPage(src.data, limits)
 	if err != nil {
-		return domain.Artifact{}, err
+		return frontedPage{}, err
 	}
 	d := newDraft(src, limits)
 	if !page.fronted {
 		d.note(domain.FindingNoFrontMatter, 1, "the file has no front matter: expected a first line of three dashes, fields, and three dashes again")
 	}
 	root, err := parseMatter(page.matter, limits)
-	if err != nil {
-		return domain.Artifact{}, err
-	}
-	d.read(root, page.body)
-	return d.finish(), nil
+	return frontedPage{draft: d, root: root, body: page.body}, err
 }
 
 // read fills the draft from the fields of a front matter and the headings of a body.
-func (d *draft) read(root value, body []byte) {
+func (d *draft) read(root value, text []byte) error {
 	if len(root.keys) > 0 {
 		d.Fields = root.appendJSON(nil)
 	}
 	d.checkKeys(root)
 	d.readID(root)
-	d.readTitle(root, body)
+	if err := d.readTitle(root, text); err != nil {
+		return err
+	}
 	d.Risk = d.term(fieldRisk, riskField(root))
 	d.Tier = d.term(fieldTier, root.field(fieldTier, "tier"))
 	d.Status = d.term("status", root.field("status"))
@@ -57,6 +74,7 @@ func (d *draft) read(root value, body []byte) {
 	d.readLinks(root)
 	d.checkRequired(root)
 	d.checkListItems(root)
+	return nil
 }
 
 // riskField finds the risk rating in each of its spellings; a map carries it as "overall".
@@ -81,21 +99,38 @@ func (d *draft) term(field string, v value) *domain.Term {
 }
 
 func (d *draft) readID(root value) {
-	switch d.Kind {
-	case domain.KindVendorAssessment:
-		d.GxPID = d.bounded("the file name", stem(d.Path), maxID)
+	from := d.Kind.Info().IDFrom
+	switch from {
+	case domain.IDFromFileName:
+		d.setID("the file name", stem(d.Path))
 		return
-	case domain.KindADR:
-		d.GxPID = d.bounded("the file name", decisionID(d.Path), maxID)
+	case domain.IDFromFileStart:
+		d.setID("the file name", decisionID(d.Path))
 		return
-	case domain.KindSystemContext, domain.KindRequirement, domain.KindUserStory, domain.KindSpec,
-		domain.KindRiskLog, domain.KindRisk, domain.KindEvidenceJWS, domain.KindEvidencePackage:
+	case domain.IDFromField, domain.IDFromFieldIfAny:
 	}
-	d.GxPID = d.bounded(fieldID, root.fieldText(fieldID), maxID)
-	if d.GxPID == "" && d.Kind != domain.KindSystemContext {
-		near, line := misspelt(root, fieldID)
+	if !d.setID(fieldID, root.fieldText(fieldID)) && from == domain.IDFromField {
+		near, line := misspeltID(root)
 		d.note(domain.FindingMissingID, line, "the file gives no gxp_id: nothing can link to it%s", near)
 	}
+}
+
+// misspeltID is misspelt for gxp_id. Other formats have their ids under names that are not near it.
+func misspeltID(root value) (text string, line int) {
+	if given := root.field(fieldID); given.form == formList || given.form == formMap {
+		return "; gxp_id is a list or a map: expected one id as text", given.line
+	}
+	plain := strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
+	for i, key := range root.keys {
+		switch strings.ToLower(plain.Replace(key)) {
+		case "id", "uid", "gxpid", "rosieid", "artifactid", "docid", "documentid",
+			"reqid", "requirementid", "usid", "storyid", "userstoryid", "specid", "specificationid":
+			if root.items[i].scalar() && key != fieldID && key != camel(fieldID) {
+				return fmt.Sprintf("; did you mean gxp_id by the key %q?", key), root.items[i].line
+			}
+		}
+	}
+	return misspelt(root, fieldID)
 }
 
 // stem is the file name without its extension.
@@ -103,61 +138,74 @@ func stem(file string) string {
 	return strings.TrimSuffix(path.Base(file), path.Ext(file))
 }
 
-func (d *draft) readTitle(root value, body []byte) {
-	title := root.fieldText(titleField(d.Kind))
+func (d *draft) readTitle(root value, text []byte) error {
+	title := root.fieldText(cmp.Or(d.Kind.Info().TitleField, "title"))
 	if title == "" {
-		title = firstHeading(body)
+		if err := d.parseBody(text); err != nil {
+			return err
+		}
+		title = d.body.title()
 	}
 	d.Title = d.bounded("the title", title, maxTitle)
+	return nil
 }
 
-func titleField(kind domain.Kind) string {
-	switch kind {
-	case domain.KindSystemContext:
-		return "project_name"
-	case domain.KindVendorAssessment:
-		return "vendor_name"
-	case domain.KindRequirement, domain.KindUserStory, domain.KindSpec, domain.KindADR, domain.KindRiskLog,
-		domain.KindRisk, domain.KindEvidenceJWS, domain.KindEvidencePackage:
+// parseBody parses the text below the front matter, once.
+func (d *draft) parseBody(text []byte) (err error) {
+	if d.body == nil {
+		d.body, err = parseBody(text)
 	}
-	return "title"
+	return err
 }
 
 // readLinks declares what the edges of this kind name, in the order of the file.
 func (d *draft) readLinks(root value) {
-	edges := []domain.Edge{
-		domain.EdgeParentID, domain.EdgeSatisfies, domain.EdgeImplements, domain.EdgeDerivesFrom,
-		domain.EdgeSpecID, domain.EdgeTracedUserStory,
-	}
 	for i, key := range root.keys {
-		for _, edge := range edges {
-			if (key == string(edge) || key == camel(string(edge))) && len(domain.Targets(d.Kind, edge)) > 0 {
-				d.linkAll(edge, root.items[i])
+		for _, e := range d.Kind.Info().Edges {
+			if key == string(e.Edge) || key == camel(string(e.Edge)) {
+				d.linkAll(e.Edge, root.items[i])
 			}
 		}
 	}
 }
 
-// linkAll declares one link for a scalar, and one for each item of a list.
+// linkAll declares one link for a scalar, and one for each item of a list. What is neither gets a finding.
 func (d *draft) linkAll(edge domain.Edge, v value) {
 	switch v.form {
-	case formText, formNumber, formBool:
-		d.link(edge, v.text)
 	case formList:
-		for _, item := range v.items {
-			if item.scalar() {
-				d.link(edge, item.text)
+		for i, item := range v.items {
+			if item.form == formMap && d.Evidence == nil {
+				continue // checkListItems tells
 			}
+			d.linkOne(edge, item, fmt.Sprintf("item %d of %s", i+1, edge))
 		}
-	case formMap:
-		d.note(domain.FindingBadLink, v.line, "%s is a map: expected an id or a list of ids", edge)
-	case formNull:
+	case formNull: // a field that is left open
+	case formText, formNumber, formBool, formMap:
+		d.linkOne(edge, v, string(edge))
 	}
+}
+
+func (d *draft) linkOne(edge domain.Edge, v value, what string) {
+	if v.scalar() && v.text != "" {
+		d.link(edge, v.text)
+		return
+	}
+	is := "empty"
+	switch v.form {
+	case formMap:
+		is = "a map"
+	case formList:
+		is = "a list in a list"
+	case formNull:
+		is = "null"
+	case formText, formNumber, formBool:
+	}
+	d.note(domain.FindingBadLink, v.line, "%s is %s: expected an id or a list of ids; no link is made of it", what, is)
 }
 
 // checkRequired notes the fields that the kind requires and the file does not have.
 func (d *draft) checkRequired(root value) {
-	for _, names := range requiredFields(d.Kind) {
+	for _, names := range d.Kind.Info().Required {
 		if root.field(names...).form == formNull {
 			near, line := misspelt(root, names...)
 			d.note(domain.FindingMissingField, line, "the field %s is missing%s", strings.Join(names, " or "), near)
@@ -165,23 +213,19 @@ func (d *draft) checkRequired(root value) {
 	}
 }
 
-// requiredFields lists, for each field that a kind requires, the names that it may have.
-func requiredFields(kind domain.Kind) [][]string {
-	risk := []string{fieldRisk, "risk_level", "risk"}
-	switch kind {
-	case domain.KindSystemContext:
-		return [][]string{{"project_name"}, risk}
-	case domain.KindRequirement:
-		return [][]string{{"title"}, risk}
-	case domain.KindUserStory:
-		return [][]string{{"title"}, {"parent_id", "satisfies"}}
-	case domain.KindSpec:
-		return [][]string{{"title"}, {"parent_id", "implements", "satisfies"}, {fieldTier, "tier"}}
-	case domain.KindVendorAssessment:
-		return [][]string{{"vendor_name"}}
-	case domain.KindADR, domain.KindRiskLog, domain.KindRisk, domain.KindEvidenceJWS, domain.KindEvidencePackage:
+// misspelt ends the text of a missing field with the key that may have been meant for it, and returns its line; "" and 0
+// when no key of the front matter is near one of names.
+func misspelt(root value, names ...string) (text string, line int) {
+	for _, name := range names {
+		for i, key := range root.keys {
+			for _, spelling := range []string{name, camel(name)} {
+				if far := keystrokes(key, spelling); far > 0 && far <= 1+len(spelling)/5 {
+					return fmt.Sprintf("; did you mean %s by the key %q?", spelling, key), root.items[i].line
+				}
+			}
+		}
 	}
-	return nil
+	return "", 0
 }
 
 // checkKeys notes a front matter that mixes two spellings of keys.
@@ -229,9 +273,14 @@ func parseDecision(src source, limits *Limits) (domain.Artifact, error) {
 		return domain.Artifact{}, err
 	}
 	d := newDraft(src, limits)
-	d.read(root, page.body)
+	if err := d.read(root, page.body); err != nil {
+		return domain.Artifact{}, err
+	}
 	if d.Status == nil {
-		d.Status = d.term("the status", value{form: formText, text: sectionLine(page.body, "status")})
+		if err := d.parseBody(page.body); err != nil {
+			return domain.Artifact{}, err
+		}
+		d.Status = d.term("the status", value{form: formText, text: d.body.section("status")})
 	}
 	if d.Status == nil {
 		d.note(domain.FindingMissingField, 0, "the heading \"## Status\" with a status below it is missing")
@@ -251,54 +300,4 @@ func decisionID(file string) string {
 		return id
 	}
 	return name
-}
-
-// firstHeading is the text of the first heading of the first level.
-func firstHeading(body []byte) string {
-	for line := range proseLines(body) {
-		if text, ok := strings.CutPrefix(line, "# "); ok {
-			return strings.TrimSpace(text)
-		}
-	}
-	return ""
-}
-
-// sectionLine is the first line of text below a heading of this name.
-func sectionLine(body []byte, name string) string {
-	inside := false
-	for line := range proseLines(body) {
-		text := strings.TrimSpace(line)
-		if heading := strings.TrimLeft(text, "#"); heading != text {
-			inside = strings.EqualFold(strings.TrimSpace(heading), name)
-			continue
-		}
-		if inside && text != "" {
-			return text
-		}
-	}
-	return ""
-}
-
-// proseLines yields the lines of a markdown text that are not in a fenced code block.
-func proseLines(body []byte) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		fence := ""
-		for raw := range bytes.Lines(body) {
-			line := strings.TrimRight(string(raw), "\r\n")
-			mark := strings.TrimLeft(line, " ")
-			if fence == "" && (strings.HasPrefix(mark, "```") || strings.HasPrefix(mark, "~~~")) {
-				fence = mark[:3]
-				continue
-			}
-			if fence != "" {
-				if strings.HasPrefix(mark, fence) {
-					fence = ""
-				}
-				continue
-			}
-			if !yield(line) {
-				return
-			}
-		}
-	}
 }

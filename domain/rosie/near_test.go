@@ -24,6 +24,22 @@ func TestAMisspeltKeyIsNamedWithItsLine(t *testing.T) {
 			".gxp/user_stories/US-1.md", "---\ngxpId: US-1\ntitle: T\nparntId: REQ-1\n---\n",
 			[]string{`4 is missing; did you mean parentId by the key "parntId"?`},
 		},
+		"id for gxp_id": {
+			reqPath, "---\nid: REQ-009\ntitle: T\nrisk: LOW\n---\n",
+			[]string{`2 nothing can link to it; did you mean gxp_id by the key "id"?`},
+		},
+		"ID for gxp_id": {
+			specPath, "---\ntitle: T\nID: SPEC-009\nparent_id: US-1\ntier: OQ\n---\n",
+			[]string{`3 nothing can link to it; did you mean gxp_id by the key "ID"?`},
+		},
+		"a key with a dash": {
+			reqPath, "---\nGXP-ID: REQ-009\ntitle: T\nrisk: LOW\n---\n",
+			[]string{`2 nothing can link to it; did you mean gxp_id by the key "GXP-ID"?`},
+		},
+		"an id that is a list": {
+			reqPath, "---\ngxp_id: [REQ-009]\ntitle: T\nrisk: LOW\n---\n",
+			[]string{`2 nothing can link to it; gxp_id is a list or a map: expected one id as text`},
+		},
 		"nothing near": {
 			reqPath, "---\nidentifier: REQ-1\ntitle: T\nrisk: LOW\n---\n", []string{"0 nothing can link to it"},
 		},

@@ -90,7 +90,7 @@ func compareArtifact(t *testing.T, got domain.Artifact, want oracleArtifact) {
 	case domain.KindEvidencePackage:
 		comparePackage(t, got, want)
 	case domain.KindSystemContext, domain.KindRequirement, domain.KindUserStory, domain.KindSpec, domain.KindADR,
-		domain.KindRiskLog, domain.KindRisk, domain.KindVendorAssessment:
+		domain.KindRiskLog, domain.KindRisk, domain.KindVendorAssessment, domain.KindEvidenceRecord, domain.KindReleaseManifest:
 	}
 	if got.Kind != domain.KindEvidencePackage {
 		equal(t, about("blob"), got.Content.Blob, want.Blob)
@@ -104,8 +104,8 @@ func compareSingle(t *testing.T, got domain.Artifact, want oracleArtifact) {
 	equal(t, want.Path+": signature", got.Evidence.Signature.Verdict, domain.VerdictValid)
 	equal(t, want.Path+": alg", got.Evidence.Signature.Algorithm, want.Header.Alg)
 	equal(t, want.Path+": kid", got.Evidence.Signature.KeyID, want.Header.Kid)
-	equal(t, want.Path+": passed", got.Evidence.Tests.Passed, *want.Passed)
-	equal(t, want.Path+": failed", got.Evidence.Tests.Failed, *want.Failed)
+	equal(t, want.Path+": passed", got.Evidence.Results.Totals.Passed, *want.Passed)
+	equal(t, want.Path+": failed", got.Evidence.Results.Totals.Failed, *want.Failed)
 	if got.Evidence.Signature.Expired || got.Evidence.Signature.IssuedAt == nil || got.Evidence.GitCommit == "" {
 		t.Errorf("%s: claims: %+v", want.Path, got.Evidence)
 	}
@@ -121,7 +121,7 @@ func comparePackage(t *testing.T, got domain.Artifact, want oracleArtifact) {
 	equal(t, want.Path+": git commit", got.Evidence.GitCommit, want.GitCommit)
 	equal(t, want.Path+": state hash", got.Evidence.StateHash, want.StateHash)
 	equal(t, want.Path+": kid", got.Evidence.Signature.KeyID, want.Checks.Kid)
-	if got.Evidence.Tests == nil || got.Evidence.Tests.Passed == 0 {
+	if got.Evidence.Results.Totals == nil || got.Evidence.Results.Totals.Passed == 0 {
 		t.Errorf("%s: no test totals", want.Path)
 	}
 	checks := got.Evidence.Checks
@@ -250,12 +250,12 @@ func compareLinks(t *testing.T, tree rosie.Tree, want oracle) {
 // edgeName is the oracle's name for an edge.
 func edgeName(kind domain.Kind, edge domain.Edge) string {
 	switch kind {
-	case domain.KindEvidenceJWS, domain.KindEvidencePackage:
+	case domain.KindEvidenceJWS, domain.KindEvidencePackage, domain.KindEvidenceRecord:
 		return "evidence." + string(edge)
 	case domain.KindRisk:
 		return string(edge)
 	case domain.KindSystemContext, domain.KindRequirement, domain.KindUserStory, domain.KindSpec, domain.KindADR,
-		domain.KindRiskLog, domain.KindVendorAssessment:
+		domain.KindRiskLog, domain.KindVendorAssessment, domain.KindReleaseManifest:
 	}
 	return string(kind) + "." + string(edge)
 }

@@ -6,7 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gxpledger/gxpledger/domain"
 )
@@ -34,13 +38,14 @@ type bundle struct {
 	opts     *Options
 	files    map[string]*member
 	members  []*member // sorted by path
+	dropped  []dropped // sorted by path
 	manifest value     // a null when there is none
 	listed   manifest
 }
 
 // parsePackage reads a package directory as one artifact. Its members must be sorted by path.
-func parsePackage(path string, members []*member, opts *Options) (domain.Artifact, error) {
-	b := &bundle{opts: opts, members: members, files: make(map[string]*member, len(members))}
+func parsePackage(path string, members []*member, unread []dropped, opts *Options) (domain.Artifact, error) {
+	b := &bundle{opts: opts, members: members, dropped: unread, files: make(map[string]*member, len(members))}
 	for _, m := range members {
 		b.files[m.Path] = m
 	}
@@ -49,7 +54,7 @@ func parsePackage(path string, members []*member, opts *Options) (domain.Artifac
 		src.content = m.Content
 	}
 	b.draft = newDraft(src, &opts.Limits)
-	b.Digest = packageDigest(members)
+	b.Digest = packageDigest(members, unread)
 	if err := b.readIdentity(); err != nil {
 		return domain.Artifact{}, err
 	}
@@ -75,8 +80,7 @@ func (b *bundle) readIdentity() error {
 	if identity.form == formNull {
 		identity = b.manifest.without("files")
 	}
-	b.GxPID = b.bounded("package_id", identity.fieldText("package_id"), maxID)
-	if b.GxPID == "" {
+	if !b.setID("package_id", identity.fieldText("package_id")) {
 		b.note(domain.FindingMissingID, 0, "metadata.json gives no package_id: nothing can refer to the package")
 	}
 	if identity.form == formMap {
@@ -84,12 +88,36 @@ func (b *bundle) readIdentity() error {
 	}
 	b.Evidence = &domain.Evidence{}
 	b.readClaims(identity)
-	results, err := b.json(resultsFile)
-	if err != nil {
-		b.note(domain.FindingMalformed, 0, "the test results cannot be read: %v", err)
-	}
-	b.Evidence.Tests = b.testTotals(results)
+	b.linkAll(domain.EdgeTracedRequirement, b.manifest.field(string(domain.EdgeTracedRequirement)))
+	b.takeResults(
+		resultsSource{file: metadataFile, value: metadata, envelope: true},
+		resultsSource{file: manifestFile, value: b.manifest, envelope: true},
+		b.results(),
+	)
 	return nil
+}
+
+// results is the file of test results. What is no JSON object is nothing that can be counted.
+func (b *bundle) results() resultsSource {
+	s := resultsSource{file: resultsFile}
+	m := b.files[resultsFile]
+	switch {
+	case m == nil:
+		return s
+	case m.unread():
+		s.failure = fmt.Sprintf("it is %d bytes long, and at most %d are read", m.Size, b.limits.File)
+		return s
+	}
+	v, err := parseJSON(m.data, b.limits)
+	switch fault, ok := errors.AsType[*malformedError](err); {
+	case ok:
+		s.failure = fmt.Sprintf("line %d, column %d: %s", fault.line, fault.column, fault.text)
+	case err != nil:
+		s.failure = err.Error()
+	default:
+		s.value, s.object = v, true
+	}
+	return s
 }
 
 // json parses a member that must be a JSON object. A member that is absent is a null.
@@ -146,7 +174,9 @@ func (b *bundle) checkPresence() domain.Check {
 	}
 	if b.signer() == nil {
 		b.note(domain.FindingUnsignedPackage, 0, "the package has no signature file: expected %s or %s", signatureFile, manifestJWS)
-		check.Problems = append(check.Problems, newProblem("missing_file", signatureFile, "The package has no signature file."))
+		if b.opts.Unsigned == domain.UnsignedInvalid {
+			check.Problems = append(check.Problems, newProblem("missing_file", signatureFile, "The package has no signature file."))
+		}
 	}
 	if len(check.Problems) > 0 {
 		check.Verdict = domain.VerdictInvalid
@@ -159,7 +189,10 @@ func (b *bundle) checkSignature() domain.Check {
 	check := domain.Check{Name: domain.CheckSignature, Verdict: domain.VerdictNotRun}
 	signer := b.signer()
 	if signer == nil {
-		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictNotRun, Reason: "The package has no signature file."}
+		if b.opts.Unsigned != domain.UnsignedInvalid {
+			check.Verdict = domain.VerdictUnsigned
+		}
+		b.Evidence.Signature = domain.Signature{Verdict: check.Verdict, Reason: "The package has no signature file."}
 		return check
 	}
 	b.Evidence.SignerFile = signer.Path
@@ -173,7 +206,7 @@ func (b *bundle) checkSignature() domain.Check {
 	if err != nil {
 		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictInvalid, Reason: "The signature file is no JWS: " + err.Error() + "."}
 	} else {
-		b.Evidence.Signature = t.verify(b.draft, b.opts)
+		b.Evidence.Signature, b.Evidence.Payload = t.verify(b.draft, b.opts), t.sum
 	}
 	check.Verdict = b.Evidence.Signature.Verdict
 	if check.Verdict == domain.VerdictInvalid {
@@ -235,7 +268,10 @@ func (b *bundle) checkCompleteness() domain.Check {
 	if b.manifest.form == formNull {
 		return check
 	}
-	known := []string{manifestFile, manifestJWS, signatureFile}
+	known := []string{manifestFile}
+	if signer := b.signer(); signer != nil {
+		known = append(known, signer.Path) // not the other name of it: what is not used, nobody vouches for
+	}
 	for _, l := range b.listed.files {
 		known = append(known, l.path)
 	}
@@ -246,6 +282,10 @@ func (b *bundle) checkCompleteness() domain.Check {
 			check.Verdict = domain.VerdictInvalid
 			check.Problems = append(check.Problems, newProblem("unlisted_file", m.Path, "It is there and the manifest does not list it."))
 		}
+	}
+	for _, d := range b.dropped {
+		check.Verdict = domain.VerdictInvalid
+		check.Problems = append(check.Problems, newProblem("unlisted_file", d.path, "It is there and cannot be a file of the package: "+d.text+"."))
 	}
 	return check
 }
@@ -266,11 +306,100 @@ func newProblem(code, path, text string) domain.Problem {
 	return domain.Problem{Code: code, Path: path, Text: text}
 }
 
-// packageDigest covers the paths, hashes and sizes of all members; of one that was not read, what git names it.
-func packageDigest(members []*member) string {
+// packageDigest covers the paths, hashes and sizes of all members; of one that was not read, what git names it; and the
+// entries that cannot be members.
+func packageDigest(members []*member, unread []dropped) string {
 	sum := sha256.New()
 	for _, m := range members {
 		fmt.Fprintf(sum, "%s\x00%s\x00%d\n", m.Path, cmp.Or(m.SHA256, m.Blob), m.Size)
 	}
+	for _, d := range unread {
+		fmt.Fprintf(sum, "%q\x00%s\n", d.path, d.code)
+	}
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// listing is one file as a manifest lists it.
+type listing struct {
+	path string
+	hash string // lower-case hexadecimal SHA-256; "" when the manifest gives none that can be used
+	size string // decimal; "" when the manifest gives none
+}
+
+// manifest is the list of files that a package claims to hold.
+type manifest struct {
+	files    []listing
+	problems []domain.Problem // of the list itself
+}
+
+var sha256Hex = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
+
+// readManifest takes the list of files from a manifest: an array of objects, or an object from path to hash.
+func readManifest(root value) manifest {
+	var m manifest
+	files := root.field("files")
+	switch files.form {
+	case formList:
+		for _, item := range files.items {
+			m.add(item.fieldText("path"), item)
+		}
+	case formMap:
+		for i, path := range files.keys {
+			m.add(path, files.items[i])
+		}
+	case formNull, formText, formNumber, formBool:
+		m.problem("no_file_list", "", "The manifest has no list of files.")
+	}
+	m.checkDoubles()
+	return m
+}
+
+// add takes one entry: the hash alone as text, or an object with it.
+func (m *manifest) add(path string, item value) {
+	l := listing{path: path}
+	hash := item.text
+	if item.form == formMap {
+		hash = item.fieldText("sha256", "hash")
+		l.size = item.fieldText("size_bytes", "size")
+	}
+	hash = strings.ToLower(strings.TrimPrefix(hash, "sha256:"))
+	switch {
+	case !memberPath(path):
+		m.problem("bad_path", path, "The path leads out of the package or is not plain.")
+		return
+	case sha256Hex.MatchString(hash):
+		l.hash = hash
+	default:
+		m.problem("bad_hash", path, "The manifest gives no SHA-256 for this file.")
+	}
+	m.files = append(m.files, l)
+}
+
+// memberPath reports whether a path of a manifest can be one of a file inside the package.
+func memberPath(path string) bool {
+	return fs.ValidPath(path) && path != "." && oddName(path) == "" && len(path) <= maxPath
+}
+
+// checkDoubles finds paths that are listed twice. Paths that only some systems hold for one are two (I17): git has both.
+func (m *manifest) checkDoubles() {
+	listed := make(map[string]bool, len(m.files))
+	for _, l := range m.files {
+		if listed[l.path] {
+			m.problem("duplicate_path", l.path, "The manifest lists this path twice.")
+		}
+		listed[l.path] = true
+	}
+}
+
+func (m *manifest) problem(code, path, text string) {
+	m.problems = append(m.problems, newProblem(code, path, text))
+}
+
+// sizeDiffers reports whether the manifest states a size, and another one.
+func (l listing) sizeDiffers(size int64) bool {
+	if l.size == "" {
+		return false
+	}
+	stated, err := strconv.ParseInt(l.size, 10, 64)
+	return err != nil || stated != size
 }

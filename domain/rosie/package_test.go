@@ -44,7 +44,7 @@ func TestSoundPackage(t *testing.T) {
 	equal(t, "content is the manifest", a.Content.SHA256, hash(all["manifest.json"]))
 	equal(t, "tier", showTier(a), "OQ/oq")
 	equal(t, "links", showLinks(a), "spec_id SPEC-001-001, traced_user_story US-001-001")
-	equal(t, "tests", *a.Evidence.Tests, domain.TestTotals{Tool: "gotest", Version: "1.26.0", Passed: 3, Failed: 1, Skipped: 2, DurationMS: "47"})
+	equal(t, "tests", *a.Evidence.Results.Totals, domain.TestTotals{Passed: 3, Failed: 1, Skipped: 2})
 	equal(t, "signer", a.Evidence.SignerFile, "manifest.jws")
 	equal(t, "timestamp", a.Evidence.Timestamp, "2026-02-07T11:09:34.721Z")
 	equal(t, "fields", strings.Contains(string(a.Fields), `"package_id":"PKG-SPEC-001-001"`), true)
@@ -78,7 +78,7 @@ func TestPackageChecks(t *testing.T) {
 		},
 		"no signature file": {
 			func(all map[string]string) { delete(all, "manifest.jws") },
-			[]string{"invalid missing_file:signature.jws", "not_run", "valid", "valid"},
+			[]string{"valid", "unsigned", "valid", "valid"},
 		},
 		"no manifest": {
 			func(all map[string]string) { delete(all, "manifest.json") },
@@ -156,7 +156,7 @@ func TestPackageChecks(t *testing.T) {
 		}, []string{"valid", "valid", "invalid duplicate_path:test-output.log", "valid"}},
 		"a path twice in other case": {func(all map[string]string) {
 			resign(all, strings.Replace(sound, `"files":[`, `"files":[{"path":"Test-Output.log","sha256":"`+hash("ok\n")+`"},`, 1))
-		}, []string{"valid", "valid", "invalid duplicate_path:test-output.log missing_file:Test-Output.log", "valid"}},
+		}, []string{"valid", "valid", "invalid missing_file:Test-Output.log", "valid"}},
 		"a hash that is none": {
 			func(all map[string]string) { resign(all, strings.Replace(sound, hash("ok\n"), "sha512:00", 1)) },
 			[]string{"valid", "valid", "invalid bad_hash:test-output.log", "valid"},
@@ -209,14 +209,14 @@ func TestManifestDialects(t *testing.T) {
 	}
 }
 
-// Each signature file is read for what it is: the newer name wins, and both names are outside the manifest.
+// The newer name of the signature file wins. The other one is then a file that nobody vouches for.
 func TestTwoSignatureFiles(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t)
 	all := s.pack(t, spec)
 	all["signature.jws"] = newSigner(t).sign(t, claims(all["manifest.json"]))
 	a := readPackage(t, all, s.options())
-	equal(t, "checks", verdicts(a), []string{"valid", "invalid bad_signature:signature.jws", "valid", "valid"})
+	equal(t, "checks", verdicts(a), []string{"valid", "invalid bad_signature:signature.jws", "valid", "invalid unlisted_file:manifest.jws"})
 	equal(t, "signer", a.Evidence.SignerFile, "signature.jws")
 }
 
@@ -235,7 +235,7 @@ func TestUnsignedPackageIsRemarkedOn(t *testing.T) {
 	a := readPackage(t, map[string]string{"metadata.json": `{"package_id":"P","spec_id":"S"}`}, rosie.Options{})
 	equal(t, "findings", codes(a.Findings), []string{"unsigned_package"})
 	equal(t, "content is the first member", a.Content.SHA256, hash(`{"package_id":"P","spec_id":"S"}`))
-	equal(t, "signature", a.Evidence.Signature.Verdict, domain.VerdictNotRun)
+	equal(t, "signature", a.Evidence.Signature.Verdict, domain.VerdictUnsigned)
 }
 
 // Without metadata the manifest says what the package is.
@@ -274,7 +274,7 @@ func TestMalformedPackage(t *testing.T) {
 	all["artifacts/test-results.json"] = "{"
 	a := readPackage(t, all, s.options())
 	equal(t, "malformed test results are a finding", codes(a.Findings), []string{"malformed"})
-	equal(t, "and no totals", a.Evidence.Tests == nil, true)
+	equal(t, "and no totals", a.Evidence.Results.Totals == nil, true)
 }
 
 // A directory is a package by what lies in it, at any depth below evidence; what is deeper belongs to it.
@@ -329,6 +329,7 @@ func TestWhereAPackageIs(t *testing.T) {
 		".gxp/evidence/b/Manifest.json",
 		".gxp/evidence/manifest.json",
 		".gxp/evidence/note.txt",
+		".gxp/requirements/README.md",
 		".gxp/requirements/REQ-003.txt",
 		".gxp/requirements/REQ-004.MD",
 		".gxp/requirements/Readme.md",

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -17,6 +19,8 @@ import (
 type Options struct {
 	// Keys are the operator's evidence keys. Without any, no signature can be verified.
 	Keys []Key
+	// Unsigned is the policy on packages without a signature; "" is domain.UnsignedUnverified.
+	Unsigned domain.UnsignedPolicy
 	// At is when the scan started. It decides whether a signature had expired.
 	At time.Time
 	// Limits bound the scan; the zero value gives the defaults.
@@ -25,6 +29,11 @@ type Options struct {
 	// Unchanged and, where the file system tells its blob, not read. It is called from the calling goroutine. Nil:
 	// everything is read.
 	Known func(path, blob, stamp string) bool
+	// AllowSecrets lets files pass that hold what looks like a key or token. Otherwise each is a fault.
+	AllowSecrets bool
+	// Stored reports whether bytes with that SHA-256 are stored already, which no refusal would change. It is asked about
+	// files that hold a secret, from the calling goroutine. Nil: none is.
+	Stored func(sha256 string) bool
 	// Progress is told now and then how far the reading is, from the calling goroutine. Nil: nobody is.
 	Progress func(Progress)
 }
@@ -43,7 +52,7 @@ type Tree struct {
 	Findings []domain.Finding   // of the tree; those of one artifact are in the artifact
 	Faults   []domain.Violation // what no policy lets pass
 	Contents []Content          // of the files read, each hash once
-	Ignored  []string           // paths of files of no known kind, sorted
+	Ignored  []string           // paths of all regular files below .gxp/ that no reader takes, sorted
 }
 
 // Content is the bytes of one file under their hash.
@@ -55,8 +64,8 @@ type Content struct {
 // Read reads the .gxp/ directory of a tree that is rooted at the repository's root.
 //
 // It returns an error only when the file system fails or ctx ends. Everything about content is in the Tree: malformed
-// files as rejections, oddities as findings, and what must fail the scan as faults. After a fault of a limit, Files and
-// Contents are empty.
+// files as rejections, oddities as findings, and what must fail the scan as faults. After a fault of a limit, or of a
+// secret, which anything that was read may repeat, there are only faults.
 //
 // A file may tell its git blob id: when its DirEntry, or what Sys of its FileInfo returns, has a method BlobID() string, a
 // known unit is not read at all (nor asked for its size, if its DirEntry told), and a unit whose bytes have another id is
@@ -68,17 +77,29 @@ func Read(ctx context.Context, fsys fs.FS, options Options) (Tree, error) {
 	options.Keys = usable(options.Keys)
 	r := &reader{
 		fsys: fsys, opts: &options, stored: make(map[string]bool),
-		notes: notes{limit: options.Limits.Findings},
+		notes: notes{limit: options.Limits.Findings}, secrets: newSecretFaults(&options),
 	}
 	err := r.read(ctx)
 	if limit, ok := errors.AsType[*limitError](err); ok {
-		r.tree = Tree{Faults: []domain.Violation{limit.violation()}, Ignored: r.tree.Ignored}
+		r.tree = Tree{Faults: []domain.Violation{{Code: domain.ViolationLimit, Path: gxpDir, Text: limit.Error()}}, Ignored: r.tree.Ignored}
 		err = nil
 	}
 	if err != nil {
 		return Tree{}, err
 	}
 	r.tree.Findings = r.notes.findings()
+	for _, finding := range r.tree.Findings {
+		r.secrets.names(finding.Path)
+	}
+	for _, file := range r.tree.Files {
+		if !file.Unchanged {
+			r.secrets.names(file.Path)
+		}
+	}
+	r.secrets.names(r.tree.Ignored...)
+	if secrets := r.secrets.violations(); len(secrets) > 0 {
+		return Tree{Faults: append(r.tree.Faults, secrets...)}, nil
+	}
 	return r.tree, nil
 }
 
@@ -90,6 +111,7 @@ type reader struct {
 	notes    notes
 	stored   map[string]bool // hashes in tree.Contents
 	progress Progress
+	secrets  *secretFaults
 }
 
 func (r *reader) read(ctx context.Context) error {
@@ -114,6 +136,7 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 	r.tree.Files = make([]domain.File, len(units))
 	failed := make([]error, len(units))
 	parsers := newPool()
+	var passed []string // of no kind after all, by what they hold
 	for i, u := range units {
 		if failed[i] = ctx.Err(); failed[i] != nil {
 			break
@@ -122,6 +145,9 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 		r.tree.Files[i], failed[i] = file, err
 		if err != nil {
 			break
+		}
+		if file.Path == "" {
+			passed = append(passed, u.path)
 		}
 		if parse != nil {
 			parsers.do(func() { failed[i] = parse(&r.tree.Files[i]) })
@@ -134,6 +160,11 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", units[i].path, err)
 		}
+	}
+	if len(passed) > 0 {
+		r.tree.Files = slices.DeleteFunc(r.tree.Files, func(f domain.File) bool { return f.Path == "" })
+		r.tree.Ignored = append(r.tree.Ignored, passed...)
+		slices.Sort(r.tree.Ignored)
 	}
 	return nil
 }
@@ -154,16 +185,19 @@ func (r *reader) findRoot(ctx context.Context) (present bool, err error) {
 			present = true
 		case d.Name() == gxpDir:
 			what = " (there is something else of that name, which is not followed)"
+		case d.IsDir() && foldName(d.Name()) == "gxp":
+			what = fmt.Sprintf(" (there is %+q, without the dot)", d.Name())
 		case foldName(d.Name()) == foldName(gxpDir):
 			r.notes.add(domain.Finding{
-				Code: domain.FindingOddPath, Path: d.Name(), Text: "not read: some systems hold it for .gxp; only .gxp in lower case is",
+				Code: domain.FindingOddPath, Path: d.Name(), Text: "not read: some systems hold it for .gxp, and only the directory .gxp in lower case is read: rename it, or take it out",
 			})
 		}
 	}
 	if !present {
 		r.tree.Faults = append(r.tree.Faults, domain.Violation{
 			Code: domain.ViolationNoGxP, Path: gxpDir,
-			Text: "the repository has no directory .gxp/ at its root" + what + ": add one with a system_context.md, or scan the revision that has it",
+			Text: "the repository has no directory .gxp/ at its root" + what + ": add one with a system_context.md, or scan the revision that has it" +
+				formatHint(ctx, r.fsys),
 		})
 	}
 	return present, nil
@@ -172,13 +206,18 @@ func (r *reader) findRoot(ctx context.Context) (present bool, err error) {
 // expect notes what a tree should have and this one has not.
 func (r *reader) expect(w *walker) {
 	if !slices.ContainsFunc(w.units, func(u *unit) bool { return u.path == contextPath }) {
+		near := ""
+		if w.nearContext != "" {
+			near = fmt.Sprintf(" (%+q is not read; if it is meant for it, rename it)", w.nearContext)
+		}
 		r.tree.Faults = append(r.tree.Faults, domain.Violation{
 			Code: domain.ViolationNoContext, Path: contextPath,
-			Text: "the file .gxp/system_context.md is missing: add it, with a front matter that gives project_name and gxp_risk_rating",
+			Text: "the file .gxp/system_context.md is missing" + near + ": add it, with a front matter that gives project_name and gxp_risk_rating",
 		})
 	}
-	for _, dir := range []string{gxpDir + "/requirements", gxpDir + "/user_stories", gxpDir + "/specs"} {
-		if !w.dirs[dir] {
+	for _, kind := range domain.Kinds() {
+		info := kind.Info()
+		if dir := gxpDir + "/" + info.Dir; info.Expected && !w.dirs[dir] {
 			r.notes.add(domain.Finding{Code: domain.FindingMissingDir, Path: dir, Text: "the directory is missing: nothing of its kind was read"})
 		}
 	}
@@ -202,16 +241,21 @@ func (r *reader) known(file domain.File) bool {
 
 func (r *reader) stamp(kind domain.Kind) string {
 	keys := r.opts.Keys
-	if kind != domain.KindEvidenceJWS && kind != domain.KindEvidencePackage {
+	if kind != domain.KindEvidencePackage && kind.Info().Form != domain.FormJWS {
 		keys = nil
 	}
-	return Stamp(keys) + r.opts.Limits.suffix()
+	stamp := Stamp(keys)
+	if kind == domain.KindEvidencePackage && r.opts.Unsigned == domain.UnsignedInvalid {
+		stamp += "+unsigned:invalid"
+	}
+	return stamp + r.opts.Limits.suffix()
 }
 
 // parsing is the rest of the work on a unit, once its bytes are there. It may run on another goroutine.
 type parsing func(file *domain.File) error
 
-// unit loads one unit, unless it is known. Without a parsing there is nothing left to do.
+// unit loads one unit, unless it is known. Without a parsing there is nothing left to do. A file without a path is of no kind,
+// which only its bytes could tell.
 func (r *reader) unit(u *unit) (domain.File, parsing, error) {
 	file := domain.File{Path: u.path, Stamp: r.stamp(u.kind)}
 	if u.kind == domain.KindEvidencePackage {
@@ -236,6 +280,13 @@ func (r *reader) unit(u *unit) (domain.File, parsing, error) {
 	if file.Blob = f.name(); r.known(file) {
 		file.Unchanged = true
 		return file, nil, nil
+	}
+	if u.kind.Info().Form == domain.FormRecord && !isRecord(u.path, f.data, &r.opts.Limits) {
+		if f.data == nil {
+			r.notes.add(domain.Finding{Code: domain.FindingOversized, Path: u.path, Text: fmt.Sprintf(
+				"not read, so nobody knows whether it is the record of a test: it is %d bytes long, and at most %d are read", f.size, r.opts.Limits.File)})
+		}
+		return domain.File{}, nil, nil
 	}
 	if f.data == nil {
 		file.Rejected = r.tooLarge(u, f)
@@ -274,17 +325,18 @@ type source struct {
 func parse(src source, opts *Options) ([]domain.Artifact, error) {
 	var artifact domain.Artifact
 	var err error
-	switch src.kind {
-	case domain.KindRiskLog:
+	switch src.kind.Info().Form {
+	case domain.FormRiskLog:
 		return parseRiskLog(src, &opts.Limits)
-	case domain.KindEvidenceJWS:
+	case domain.FormJWS:
 		artifact, err = parseEvidence(src, opts)
-	case domain.KindADR:
+	case domain.FormRecord:
+		artifact, err = parseRecord(src, &opts.Limits)
+	case domain.FormHeadings:
 		artifact, err = parseDecision(src, &opts.Limits)
-	case domain.KindSystemContext, domain.KindRequirement, domain.KindUserStory, domain.KindSpec,
-		domain.KindVendorAssessment:
+	case domain.FormFrontMatter:
 		artifact, err = parseDocument(src, &opts.Limits)
-	case domain.KindRisk, domain.KindEvidencePackage:
+	default:
 		err = fmt.Errorf("read %s: %s is not a kind of file", src.path, src.kind)
 	}
 	if err != nil {
@@ -306,4 +358,32 @@ func rejection(src source, err error) (*domain.Rejection, error) {
 		Kind: src.kind, Line: fault.line, Column: fault.column, Content: src.content,
 		Message: cmp.Or(fault.text, "the file cannot be read"),
 	}, nil
+}
+
+// pool parses units on as many goroutines as there are processors. Units are independent of each other, so that the
+// result does not depend on their number.
+type pool struct {
+	jobs chan func()
+	busy sync.WaitGroup
+}
+
+func newPool() *pool {
+	p := &pool{jobs: make(chan func())}
+	for range runtime.GOMAXPROCS(0) {
+		p.busy.Go(func() {
+			for job := range p.jobs {
+				job()
+			}
+		})
+	}
+	return p
+}
+
+// do runs a job soon. It waits while all goroutines are busy.
+func (p *pool) do(job func()) { p.jobs <- job }
+
+// wait returns when all jobs are done. No more may come.
+func (p *pool) wait() {
+	close(p.jobs)
+	p.busy.Wait()
 }

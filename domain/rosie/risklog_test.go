@@ -2,8 +2,12 @@ package rosie_test
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
@@ -45,16 +49,16 @@ func TestRiskEntriesInBothFormats(t *testing.T) {
 		"a block": {
 			"# Risks\n\nProse about risks.\n\n## RISK-001: It may break\n\n- **Date:** 2026-02-05\n- **Component:** REQ-001\n- **Risk Level:** HIGH\n" +
 				"- **Description:** What\n  goes on\n- **Status:** In Review\n- **Test Coverage**: SPEC-1\n\n### More\n\n## Appendix\n\nMore prose.\n",
-			`{"id":"RISK-001","date":"2026-02-05","component":"REQ-001","risk_level":"HIGH","description":"What\ngoes on","status":"In Review","test_coverage":"SPEC-1\n### More"}`,
+			`{"id":"RISK-001","date":"2026-02-05","component":"REQ-001","risk_level":"HIGH","description":"What\ngoes on","status":"In Review","test_coverage":"SPEC-1","note":"### More"}`,
 			"risk.req REQ-001, risk.spec SPEC-1", "It may break", "In Review/in_review", "",
 		},
 		"a heading with a dash, labels in bold of every kind": {
 			"##  RISK-INF-001 \u2013 Dash\n**Risk:** HIGH\n+ **Test Coverage** : SPEC-1\n* **Not closed: x\n- **1st:** y\n- url:http://x\n",
-			`{"id":"RISK-INF-001","risk":"HIGH","test_coverage":"SPEC-1\n* **Not closed: x\n- **1st:** y\n- url:http://x"}`, "risk.spec SPEC-1", "Dash", "", "RISK-INF-001",
+			`{"id":"RISK-INF-001","risk":"HIGH","test_coverage":"SPEC-1","note":"* **Not closed: x\n- **1st:** y\n- url:http://x"}`, "risk.spec SPEC-1", "Dash", "", "RISK-INF-001",
 		},
 		"a block with plain labels": {
 			"## RISK-001\n* Risk: HIGH\nfree text\n- **Bold** words\n- not a label\n",
-			`{"id":"RISK-001","risk":"HIGH\nfree text\n- **Bold** words\n- not a label"}`, "", "", "", "",
+			`{"id":"RISK-001","risk":"HIGH","note":"free text\n- **Bold** words\n- not a label"}`, "", "", "", "",
 		},
 	}
 	for name, test := range tests {
@@ -70,9 +74,7 @@ func TestRiskEntriesInBothFormats(t *testing.T) {
 			equal(t, "links", showLinks(a), test.links)
 			equal(t, "title", a.Title, test.title)
 			equal(t, "status", showTerm(a.Status), test.status)
-			if !strings.HasPrefix(showTerm(a.Risk), "HIGH") {
-				t.Errorf("risk %v", a.Risk)
-			}
+			equal(t, "risk", showTerm(a.Risk), "HIGH/high")
 			equal(t, "findings", codes(file.Findings), nil)
 		})
 	}
@@ -124,13 +126,160 @@ func TestRiskLogWithoutAnyEntry(t *testing.T) {
 	equal(t, "not UTF-8", rejected(t, logPath, goodLine+"\xff").Line, 2)
 }
 
-// An example in a code block is no entry.
+// An example in a code block is no entry, and is not passed over without a word.
 func TestRiskLogInCodeBlock(t *testing.T) {
 	t.Parallel()
 	file, all := entries(t, "```\n## RISK-999: example\n```\n## RISK-001: real\n- **Risk:** LOW\n~~~\n[d] RISK-998 | x\n~~~\n")
 	equal(t, "entries", len(all), 1)
 	equal(t, "id", all[0].GxPID, "RISK-001")
-	equal(t, "findings", file.Findings, nil)
+	equal(t, "findings", linesOf(file), []int{2, 7})
+}
+
+func linesOf(a domain.Artifact) []int {
+	var lines []int
+	for _, f := range a.Findings {
+		lines = append(lines, f.Line)
+	}
+	return lines
+}
+
+// Behind an entry with its fields, whatever names another risk is an entry of its own or a finding on its line, and changes
+// nothing about the entry before (I18).
+func TestNothingVanishesIntoTheEntryBefore(t *testing.T) {
+	t.Parallel()
+	const first = "## RISK-001: one\n- **Risk Level:** LOW\n- **Mitigation:** none\n"
+	for name, test := range map[string]struct {
+		text    string
+		entries string // id and risk of those behind the first
+		lines   []int  // of findings, the first entry being on lines 1 to 3
+	}{
+		"a line without a date":       {"RISK-002 | REQ-001 | Risk: HIGH\n", "RISK-002 HIGH", []int{4}},
+		"the same behind a blank":     {"\nRISK-002 | REQ-001 | Risk: HIGH\n", "RISK-002 HIGH", []int{5}},
+		"a line with a date":          {"[2026-02-05] RISK-002 | REQ-001 | Risk: HIGH\n", "RISK-002 HIGH", nil},
+		"an indented line":            {"  RISK-002 | REQ-001 | Risk: HIGH\n", "RISK-002 HIGH", []int{4}},
+		"the third level":             {"### RISK-003: three\n- **Risk Level:** HIGH\n", "RISK-003 HIGH", nil},
+		"the sixth level":             {"###### RISK-003\n- **Risk Level:** HIGH\n", "RISK-003 HIGH", nil},
+		"the first level":             {"# RISK-003\n- **Risk Level:** HIGH\n", "RISK-003 HIGH", nil},
+		"the first level alone":       {"# RISK-003\n", "RISK-003 ", []int{4}},
+		"no blank behind the marks":   {"##RISK-004\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"seven marks":                 {"####### RISK-004\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"an id in lower case":         {"## risk-001\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"an id of another scheme":     {"## R-001\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"an id with an underscore":    {"## RISK_002: two\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"an id with a blank":          {"## RISK 002: two\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"an id with an en dash":       {"## RISK\u2013002: two\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"a row of a table":            {"\n| RISK | Level |\n|---|---|\n| RISK-005 | HIGH |\n", "", []int{7}},
+		"a row right behind":          {"| RISK-005 | HIGH |\n", "", []int{4}},
+		"a setext heading":            {"\nRISK-006: six\n---\n- **Risk Level:** HIGH\n", "RISK-006 HIGH", nil},
+		"a setext heading, first":     {"\nRISK-006: six\n===\n- **Risk Level:** HIGH\n", "RISK-006 HIGH", nil},
+		"an unclosed fence":           {"```\n## RISK-007: seven\n- **Risk Level:** HIGH\n", "", []int{5}},
+		"a fence in a list":           {"1. ```\n## RISK-007: seven\n- **Risk Level:** HIGH\n", "RISK-007 HIGH", nil},
+		"code at the start of a line": {"\n```x``` is code\n\n## RISK-007: seven\n- **Risk Level:** HIGH\n", "RISK-007 HIGH", nil},
+		"three in four":               {"````\n```\n````\n## RISK-007: seven\n- **Risk Level:** HIGH\n", "RISK-007 HIGH", nil},
+		"an info string at the end":   {"```\nx\n``` end\n```\n## RISK-007: seven\n- **Risk Level:** HIGH\n", "RISK-007 HIGH", nil},
+		"indented code":               {"\n    ## RISK-008: eight\n", "", []int{5}},
+		"a comment":                   {"<!-- RISK-008: eight -->\n", "", []int{4}},
+		"a comment of lines":          {"\n<!--\n## RISK-008: eight\n- **Risk Level:** HIGH\n-->\n", "", []int{6}},
+		"preformatted text":           {"\n<pre>\n## RISK-008: eight\n</pre>\n", "", []int{6}},
+		"a lone CR":                   {"- **Status:** OPEN\r## RISK-009: nine\r- **Risk Level:** HIGH\r", "RISK-009 HIGH", nil},
+		"in a quote":                  {"\n> ## RISK-009: nine\n", "", []int{5}},
+		"an item of the list":         {"- RISK-009: nine\n", "", []int{4}},
+		"a heading in the list":       {"- ## RISK-009: nine\n", "", []int{4}},
+		"bold":                        {"\n**RISK-009: nine**\n\n- **Risk Level:** HIGH\n", "", []int{5}},
+		"a line of its own":           {"\nRISK-009\n", "", []int{5}},
+		"closing marks":               {"## RISK-010: ten ##\n- **Risk Level:** HIGH\n", "RISK-010 HIGH", nil},
+		"a tab behind the marks":      {"##\tRISK-010\n- **Risk Level:** HIGH\n", "RISK-010 HIGH", nil},
+		"an indented heading":         {"\n# Other\n   ## RISK-010\n- **Risk Level:** HIGH\n", "RISK-010 HIGH", nil},
+		"a heading in the item":       {"   ## RISK-010\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"a linked id":                 {"## [RISK-010](x.md): ten\n- **Risk Level:** HIGH\n", "RISK-010 HIGH", nil},
+		"an emphasised id":            {"## **RISK-010**: ten\n- **Risk Level:** HIGH\n", "RISK-010 HIGH", nil},
+		"words behind the id":         {"## RISK-010 and others\n- **Risk Level:** HIGH\n", "", []int{4}},
+		"another section":             {"## Other\n\nSee RISK-011.\n", "", []int{6}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, all := entries(t, first+test.text)
+			equal(t, "the entry before", all[0].GxPID+" "+showTerm(all[0].Risk)+" "+fmt.Sprint(fields(t, all[0])["mitigation"]), "RISK-001 LOW/low none")
+			var got []string
+			for _, a := range all[1:] {
+				got = append(got, a.GxPID+" "+raw(a.Risk))
+			}
+			equal(t, "entries", strings.Join(got, ", "), test.entries)
+			equal(t, "lines of findings", linesOf(file), test.lines)
+		})
+	}
+}
+
+// A rating is one line; what stands below it, in its list item or behind it, is not part of it.
+func TestAValueEndsWithItsItem(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, risk, fields string }{
+		"prose behind a blank":   {"- **Risk Level:** HIGH\n\nProse below.\n", "HIGH", `{"id":"RISK-001","risk_level":"HIGH","note":"Prose below."}`},
+		"prose right below":      {"- **Risk Level:** HIGH\nProse below.\n", "HIGH", `{"id":"RISK-001","risk_level":"HIGH","note":"Prose below."}`},
+		"an indented line":       {"- **Risk Level:** HIGH\n  because of x\n", "HIGH", `{"id":"RISK-001","risk_level":"HIGH","note":"because of x"}`},
+		"a paragraph":            {"**Risk Level:** HIGH\nand more\n", "HIGH", `{"id":"RISK-001","risk_level":"HIGH","note":"and more"}`},
+		"emphasis":               {"- **Risk Level:** **HIGH**\n", "HIGH", `{"id":"RISK-001","risk_level":"**HIGH**"}`},
+		"another value goes on":  {"- **Risk:** HIGH\n- **Impact:** a\n  b\n\n  c\n- d\n\ne\n", "HIGH", `{"id":"RISK-001","risk":"HIGH","impact":"a\nb\nc","note":"- d\ne"}`},
+		"a related risk":         {"- **Risk:** HIGH\n- **Related:**\n  - RISK-002\n  - RISK-003: x\n", "HIGH", `{"id":"RISK-001","risk":"HIGH","related":"- RISK-002\n- RISK-003: x"}`},
+		"code":                   {"- **Risk:** HIGH\n\n```\n- **Risk:** LOW\n```\n", "HIGH", `{"id":"RISK-001","risk":"HIGH","note":"- **Risk:** LOW"}`},
+		"a comment":              {"<!--\n- **Risk:** LOW\n-->\n\n- **Risk:** HIGH\n", "HIGH", `{"id":"RISK-001","risk":"HIGH"}`},
+		"twice the same":         {"- **Risk:** HIGH\n- **Risk Level:** high\n", "HIGH", `{"id":"RISK-001","risk":"HIGH","risk_level":"high"}`},
+		"two that differ":        {"- **Risk:** LOW\n- **Risk:** HIGH\n", "", `{"id":"RISK-001","risk":"LOW\nHIGH"}`},
+		"two under other labels": {"- **Risk:** LOW\n- **Risk Level:** HIGH\n", "", `{"id":"RISK-001","risk":"LOW","risk_level":"HIGH"}`},
+		"none":                   {"- **Risk:**\n", "", `{"id":"RISK-001","risk":""}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, all := entries(t, "## RISK-001\n"+test.text)
+			equal(t, "entries", len(all), 1)
+			equal(t, "risk", raw(all[0].Risk), test.risk)
+			equal(t, "fields", string(all[0].Fields), test.fields)
+			equal(t, "findings", len(file.Findings), map[bool]int{true: 1, false: 0}[test.risk == ""])
+		})
+	}
+}
+
+// For any log: each line that names a risk is part of an entry, which holds the name, or has a finding (I18).
+func TestPropertyEveryNamedRiskIsInAnEntryOrAFinding(t *testing.T) {
+	t.Parallel()
+	names := []string{"RISK-001", "RISK-002", "RISK-INF-003", "RISK_004", "RISK 005", "risk-006", "R-007", "Risk-8", "RISK-9A"}
+	frames := []string{
+		"## %s: t", "# %s", "### %s", "##%s", "####### %s", "%s | REQ-1 | Risk: HIGH", "[2026-01-01] %s | REQ-1 | Risk: LOW | Impact: %s", "| %s | HIGH |",
+		"- **Mitigation:** see %s", "- %s", "- %s: x", "  %s goes on", "%s goes on", "%s", "see %s.", "> %s", "1. ```\n%s", "```\n%s", "~~~~ %s", "    %s",
+		"\t%s", "<!-- %s -->", "<!--\n%s", "<pre>\n%s", "-->", "```", "~~~~", "</pre>", "%s\n---", "%s\n===", "", "", "- **Risk:** HIGH", "* * *", "`%s`", "**%s**: x",
+		"[%s]: x", "[x]: y '%s'", "![%s](x)", "## [%s](x): t", "- ## %s: t", "\\%s", "- **Note:** a\n  - %s\n\n      %s", "# Notes on %s", "text\r%s\rmore", "## a\rb %s",
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var lines []string
+		for range rapid.IntRange(1, 12).Draw(rt, "lines") {
+			line := rapid.SampledFrom(frames).Draw(rt, "frame")
+			for strings.Contains(line, "%s") {
+				line = strings.Replace(line, "%s", rapid.SampledFrom(names).Draw(rt, "name"), 1)
+			}
+			lines = append(lines, line)
+		}
+		text := strings.Join(lines, rapid.SampledFrom([]string{"\n", "\n", "\r\n", "\n\n", "\r"}).Draw(rt, "end")) + "\n"
+		tree, err := rosie.Read(t.Context(), files{logPath: text}.fs(), rosie.Options{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		f := tree.Files[slices.IndexFunc(tree.Files, func(f domain.File) bool { return f.Path == logPath })]
+		if f.Rejected != nil {
+			return // the whole log has a word
+		}
+		kept := ""
+		for _, a := range f.Artifacts[1:] {
+			kept += a.Title + " " + strings.Join(strings.Fields(string(a.Fields)), " ") + "\n"
+		}
+		noted := linesOf(f.Artifacts[0])
+		for i, line := range strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n") {
+			for _, name := range names {
+				if strings.Contains(line, name) && !strings.Contains(kept, name) && !slices.Contains(noted, i+1) {
+					rt.Fatalf("line %d names %s, and no entry nor finding does:\n%s", i+1, name, text)
+				}
+			}
+		}
+	})
 }
 
 // The digest of an entry follows its own text and nothing around it, so that a change elsewhere is not a change of it.

@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/invisible"
 )
 
 // Where everything is, relative to the repository's root.
@@ -28,7 +28,12 @@ type unit struct {
 	path  string
 	kind  domain.Kind
 	files []entry
+	// dropped are the entries below a package directory that are not read.
+	dropped []dropped
 }
+
+// dropped is an entry that is left out, and why. Its path is relative to the package directory.
+type dropped struct{ path, code, text string }
 
 // entry is one regular file of the tree.
 type entry struct {
@@ -46,11 +51,13 @@ type walker struct {
 	units   []*unit
 	ignored []string
 	dirs    map[string]bool
+
+	nearContext string // an ignored file that is nearly called as the system context; "" for none
 }
 
 // walk lists a directory and everything below it. Below a package directory all files are its members.
 func (w *walker) walk(ctx context.Context, dir string, inside *unit) error {
-	children, err := w.list(ctx, dir)
+	children, left, err := w.list(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -59,6 +66,12 @@ func (w *walker) walk(ctx context.Context, dir string, inside *unit) error {
 	if inside == nil && strings.HasPrefix(dir, evidenceDir+"/") && slices.ContainsFunc(children, marksPackage) {
 		inside = &unit{path: dir, kind: domain.KindEvidencePackage}
 		w.units = append(w.units, inside)
+	}
+	if inside != nil {
+		for _, d := range left {
+			d.path = strings.TrimPrefix(d.path, inside.path+"/")
+			inside.dropped = append(inside.dropped, d)
+		}
 	}
 	for _, child := range children {
 		if child.IsDir() {
@@ -81,7 +94,7 @@ func (w *walker) file(file entry, inside *unit) {
 		w.units = append(w.units, &unit{path: file.path, kind: kind, files: []entry{file}})
 		return
 	}
-	w.ignored = append(w.ignored, file.path)
+	w.ignore(file.path)
 }
 
 func marksPackage(e entry) bool {
@@ -95,61 +108,67 @@ func marksPackage(e entry) bool {
 	return false
 }
 
-// kindOf decides the kind of a single file by its path alone; "" for one that is ignored.
+// kindOf decides the kind of a single file by its path alone; "" for one that is ignored. A Markdown file below .gxp/evidence/
+// is a record if it reads like one: see isRecord.
 func kindOf(file string) domain.Kind {
-	switch file {
-	case contextPath:
-		return domain.KindSystemContext
-	case riskLogPath:
-		return domain.KindRiskLog
-	}
-	if strings.HasPrefix(file, evidenceDir+"/") && path.Ext(file) == ".jws" {
-		return domain.KindEvidenceJWS
-	}
-	if path.Ext(file) != ".md" || strings.EqualFold(path.Base(file), "README.md") {
+	if path.Ext(file) == ".md" && strings.EqualFold(path.Base(file), "README.md") {
 		return ""
 	}
-	dir, _, _ := strings.Cut(strings.TrimPrefix(file, gxpDir+"/"), "/")
-	switch dir {
-	case "requirements":
-		return domain.KindRequirement
-	case "user_stories":
-		return domain.KindUserStory
-	case "specs":
-		return domain.KindSpec
-	case "adr":
-		return domain.KindADR
-	case "vendor_assessments":
-		return domain.KindVendorAssessment
+	rel := strings.TrimPrefix(file, gxpDir+"/")
+	for _, kind := range domain.Kinds() {
+		info := kind.Info()
+		if info.File != "" && info.File == rel {
+			return kind
+		}
+		if info.Dir != "" && strings.HasPrefix(rel, info.Dir+"/") && path.Ext(rel) == info.Suffix {
+			return kind
+		}
 	}
 	return ""
 }
 
-// list returns the regular files and directories of dir, by name. What must not be followed or cannot be named on
-// every system is left out, with a finding.
-func (w *walker) list(ctx context.Context, dir string) ([]entry, error) {
+// list returns the regular files and directories of dir, by name, and notes names that some systems hold for one: all of
+// them are read (I17). What must not be followed or cannot be named safely is left out, with a finding.
+func (w *walker) list(ctx context.Context, dir string) (kept []entry, left []dropped, err error) {
 	found, err := w.readDir(ctx, dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	names := make([]string, len(found))
-	for i, d := range found {
-		names[i] = d.Name()
-	}
-	taken := collisions(names)
-	kept := make([]entry, 0, len(found))
+	kept = make([]entry, 0, len(found))
+	names := make([]string, 0, len(found))
 	for _, d := range found {
 		file := dir + "/" + d.Name()
-		switch code, text := reject(d, file); {
-		case code != "":
+		if code, text := reject(d, file); code != "" {
 			w.skip(code, file, text)
-		case taken[d.Name()] != "":
-			w.skip(domain.FindingOddPath, file, "some systems hold it for "+strconv.Quote(taken[d.Name()])+" beside it")
-		default:
-			kept = append(kept, entry{path: file, DirEntry: d})
+			left = append(left, dropped{path: strings.ToValidUTF8(file, "\ufffd"), code: code, text: text})
+			continue
+		}
+		kept, names = append(kept, entry{path: file, DirEntry: d}), append(names, d.Name())
+	}
+	other := collisions(names)
+	for _, e := range kept {
+		if before, ok := other[e.Name()]; ok {
+			w.note(domain.FindingOddPath, e.path, fmt.Sprintf("some systems hold it for %+q beside it, and have one of the two: give one of them another name; both are read", before))
+		} else if remark := nameRemark(e.Name()); remark != "" {
+			w.note(domain.FindingOddPath, e.path, remark+": give it another name; it is read")
 		}
 	}
-	return kept, nil
+	return kept, left, nil
+}
+
+// collisions returns, for each of these sibling names that some systems hold for an earlier one, that one.
+func collisions(names []string) map[string]string {
+	other := make(map[string]string)
+	first := make(map[string]string, len(names))
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		key := foldName(name)
+		if before, ok := first[key]; ok {
+			other[name] = before
+			continue
+		}
+		first[key] = name
+	}
+	return other
 }
 
 // reject says why an entry must be left out; the empty code when it need not.
@@ -171,9 +190,23 @@ func reject(d fs.DirEntry, file string) (code, text string) {
 	return "", ""
 }
 
-func (w *walker) skip(code, file, text string) {
-	shown, _ := cut(strings.ToValidUTF8(file, "\ufffd"), maxTitle)
-	w.notes.add(domain.Finding{Code: code, Path: shown, Text: "not read: " + text})
+// nameRemark says what is odd about a name that is read all the same; "" when nothing is.
+func nameRemark(name string) string {
+	switch {
+	case strings.ContainsFunc(name, invisible.Is):
+		return "it holds characters that do not show"
+	case len(name) > maxName:
+		return "it is longer than 255 bytes, which some systems cannot hold"
+	}
+	return ""
+}
+
+func (w *walker) skip(code, file, text string) { w.note(code, file, "not read: "+text) }
+
+func (w *walker) note(code, file, text string) {
+	shown, _ := cut(strings.ToValidUTF8(file, "\ufffd"), maxPath)
+	text, _ = cut(text, maxMessage)
+	w.notes.add(domain.Finding{Code: code, Path: shown, Text: text})
 }
 
 // readDir reads a directory in pieces, so that the limit of the scan stops it before a huge one is in memory.

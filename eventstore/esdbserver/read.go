@@ -2,6 +2,7 @@ package esdbserver
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
@@ -45,24 +46,67 @@ func (v *service) readAll(ctx context.Context, s *sender, q query) error {
 
 // pageOfAll returns what $all holds from a place on: forwards from it, backwards from before it.
 func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
-	var after eventstore.Position
-	switch {
-	case q.from.kind == placeExact:
-		head, err := v.log.Head(ctx)
-		if err != nil {
-			return nil, err
+	if q.from.kind != placeExact {
+		switch {
+		case (q.from.kind == placeEnd) != q.backwards:
+			return nothing, nil
+		case q.backwards:
+			return v.log.ReadBackwards(ctx, 0, eventstore.Filter{}), nil
+		default:
+			return v.log.Read(ctx, 0, eventstore.Filter{}), nil
 		}
-		if q.from.at > uint64(head)+1 { // the one after the head is where a reader that has all goes on
-			return nil, invalidPosition()
-		}
-		after = eventstore.Position(q.from.at)
-	case (q.from.kind == placeEnd) != q.backwards:
+	}
+	head, err := v.log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch beyond := eventstore.Distance(head, eventstore.Position(q.from.at)); {
+	case beyond > 1:
+		return nil, invalidPosition()
+	case beyond == 1 && q.backwards: // the one after the head is where a reader that has all goes on
+		return v.log.ReadBackwards(ctx, 0, eventstore.Filter{}), nil
+	case beyond == 1:
 		return nothing, nil
 	}
-	if q.backwards {
-		return v.log.ReadBackwards(ctx, after, eventstore.Filter{}), nil
+	at, err := v.given(ctx, q.from.at)
+	if err != nil {
+		return nil, err
 	}
-	return v.log.Read(ctx, max(after, 1)-1, eventstore.Filter{}), nil
+	if q.backwards {
+		return v.log.ReadBackwards(ctx, at, eventstore.Filter{}), nil
+	}
+	return v.from(ctx, at)
+}
+
+// given returns a position that a client sent. It must be one of the log, or 0: a log whose positions are not dense is asked
+// for the event there before it is asked for what is behind (I19).
+func (v *service) given(ctx context.Context, sent uint64) (eventstore.Position, error) {
+	at := eventstore.Position(sent)
+	if at == 0 || v.log.Features().DensePositions {
+		return at, nil
+	}
+	_, err := v.log.At(ctx, at)
+	if errors.Is(err, eventstore.ErrNotFound) {
+		return 0, invalidPosition()
+	}
+	return at, err
+}
+
+// from returns what the log holds from the record at a position on, that included.
+func (v *service) from(ctx context.Context, at eventstore.Position) (records, error) {
+	behind := v.log.Read(ctx, at, eventstore.Filter{}) // what there is now
+	if at == 0 {
+		return behind, nil
+	}
+	first, err := v.log.At(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(eventstore.Record, error) bool) {
+		if yield(first, nil) {
+			behind(yield)
+		}
+	}, nil
 }
 
 func nothing(func(eventstore.Record, error) bool) {}

@@ -46,7 +46,9 @@ func (v *service) followAll(ctx context.Context, s *sender, q query) error {
 	case q.from.at > uint64(head):
 		return invalidPosition() // a log that was replaced, or a checkpoint of another one
 	default:
-		f.at = eventstore.Position(q.from.at)
+		if f.at, err = v.given(ctx, q.from.at); err != nil {
+			return ended(ctx, err)
+		}
 	}
 	if err := s.sendConfirmation(); err != nil {
 		return err

@@ -2,7 +2,6 @@ package esdbtest
 
 import (
 	"context"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -84,10 +83,4 @@ func (s *Server) Kill() {
 		s.stop()
 		s.stop = nil
 	}
-}
-
-func listen(tb testing.TB, address string) (net.Listener, error) {
-	tb.Helper()
-	var config net.ListenConfig
-	return config.Listen(context.WithoutCancel(tb.Context()), "tcp", address)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func testClose(t *testing.T, log eventstore.Log) {
-	mustAppend(t, log, start("s", 300))
+	last := mustAppend(t, log, start("s", 300))
 	ctx := within(t)
 	for name, read := range reads(log) {
 		next := read(ctx)
@@ -37,7 +37,7 @@ func testClose(t *testing.T, log eventstore.Log) {
 	if err := log.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
-	for name, err := range attempts(ctx, log) {
+	for name, err := range attempts(ctx, log, last.Last) {
 		if !errors.Is(err, eventstore.ErrClosed) {
 			t.Errorf("%s after Close: error is %v, want ErrClosed", name, err)
 		}
@@ -48,10 +48,11 @@ func testClose(t *testing.T, log eventstore.Log) {
 }
 
 // attempts tries everything that a log does and returns what each answered.
-func attempts(ctx context.Context, log eventstore.Log) map[string]error {
+func attempts(ctx context.Context, log eventstore.Log, last eventstore.Position) map[string]error {
 	errs := map[string]error{}
 	_, errs["Append"] = log.Append(ctx, start("t", 1))
 	_, errs["Head"] = log.Head(ctx)
+	_, errs["At"] = log.At(ctx, last)
 	_, errs["Content"] = log.Content(ctx, blob("a").SHA256)
 	_, errs["LoadSnapshot"] = log.LoadSnapshot(ctx, "s")
 	errs["SaveSnapshot"] = log.SaveSnapshot(ctx, eventstore.Snapshot{Stream: "s", EventID: uuid.New(), Data: []byte("x")})

@@ -27,8 +27,8 @@ func throughProxy(t *testing.T, log eventstore.Log) (*proxy, string) {
 	return p, fmt.Sprintf("esdb://%s?tls=false", p.listener.Addr())
 }
 
-// However many calls find the client dead, one of them makes another, and the rest wait for that.
-func TestADeadClientIsReplacedByOne(t *testing.T) {
+// However many calls find no server, there is one connection.
+func TestCallsShareOneConnection(t *testing.T) {
 	t.Parallel()
 	const callers = 100
 	p, url := throughProxy(t, memory.New(time.Now))
@@ -51,21 +51,8 @@ func TestADeadClientIsReplacedByOne(t *testing.T) {
 		})
 	}
 	running.Wait()
-	landed(t, log)
 	if made := p.accepted.Load() - before; made < 1 || made > 5 {
 		t.Errorf("%d connections were made for %d callers, want one or a few", made, callers)
-	}
-}
-
-// landed waits until no call is stuck in a client any more, which is at the latest when the server is there again.
-func landed(t *testing.T, log *kurrent.Log) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); log.Flights() > 0; <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d calls are stuck in a client", log.Flights())
-		}
 	}
 }
 
@@ -78,12 +65,12 @@ func insistHead(ctx context.Context, log *kurrent.Log) (eventstore.Position, err
 	}
 }
 
-// A client that is stuck is left to itself: what it does not answer ends with the caller's deadline, or the log's own.
-func TestAStuckClientIsAbandoned(t *testing.T) {
+// What a server does not answer ends with the caller's deadline, or the log's own.
+func TestASilentServerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	p, url := throughProxy(t, memory.New(time.Now))
 	o := options()
-	o.Timeout = 700 * time.Millisecond
+	o.Timeout, o.Wait = 300*time.Millisecond, 100*time.Millisecond
 	log := open(t, url, o)
 	mustAppend(t, log, batch("s", 0, 2))
 	p.silent.Store(true)
@@ -108,7 +95,7 @@ func TestAStuckClientIsAbandoned(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, eventstore.ErrTransient) {
 				t.Errorf("%s: error is %v, want one of the deadline or ErrTransient", name, err)
 			}
-			if took, most := time.Since(begin), min(deadline, o.Timeout)+time.Second; took > most {
+			if took, most := time.Since(begin), min(deadline, o.Timeout+o.Wait)+time.Second; took > most {
 				t.Errorf("%s took %s, want at most %s", name, took, most)
 			}
 		}
@@ -118,7 +105,6 @@ func TestAStuckClientIsAbandoned(t *testing.T) {
 	if at, err := insist(within(t), log, batch("s", 1, 2)); err != nil || at.LastRevision != 3 {
 		t.Errorf("afterwards the append is answered %+v, %v", at, err)
 	}
-	landed(t, log)
 }
 
 // No more calls than the log may have are with the server; one beyond them waits, and not for ever.
@@ -181,12 +167,8 @@ func TestAnAmbiguousOutcomeIsResolved(t *testing.T) {
 				t.Errorf("a batch that was written is answered %+v", at)
 			}
 			f.FailNext(esdbtest.Fault{Err: err})
-			b := batch("s", 2, 3)
-			if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrTransient) {
-				t.Errorf("a batch that was not written: %v, want ErrTransient", err)
-			}
-			if at := mustAppend(t, log, b); at.Repeated || at.LastRevision != 8 {
-				t.Errorf("the second time it is answered %+v", at)
+			if at := mustAppend(t, log, batch("s", 2, 3)); at.Repeated || at.LastRevision != 8 {
+				t.Errorf("a batch that was not written is answered %+v", at)
 			}
 			if n := len(readAll(t, log)); n != 9 {
 				t.Errorf("the log holds %d events, want 9", n)
@@ -195,8 +177,7 @@ func TestAnAmbiguousOutcomeIsResolved(t *testing.T) {
 	}
 }
 
-// A server that refuses an append before it has read it is not heard: the client says EOF, whatever the reason was. That
-// may be anything, and is tried again.
+// A server may refuse an append before it has read it. What it says is heard all the same.
 func TestAnAppendThatIsRefusedBeforeItIsRead(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
@@ -205,8 +186,9 @@ func TestAnAppendThatIsRefusedBeforeItIsRead(t *testing.T) {
 	b.Events[0].Data = []byte(`"` + strings.Repeat("x", 2<<20) + `"`) // more than goes out unheard
 	mustAppend(t, log, batch("t", 0, 1))
 	f.FailNext(esdbtest.Fault{Err: status.Error(codes.InvalidArgument, "Maximum Append Size of 1048576 Exceeded."), Early: true})
-	if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrTransient) && !errors.Is(err, eventstore.ErrTooLarge) {
-		t.Errorf("error is %v, want ErrTransient, or what the server said", err)
+	_, err := log.Append(within(t), b)
+	if !errors.Is(err, eventstore.ErrTooLarge) || !strings.Contains(err.Error(), "2000 events") || !strings.Contains(err.Error(), "MaxAppendSize") {
+		t.Errorf("error is %v, want ErrTooLarge with what was sent and the setting", err)
 	}
 	if at := mustAppend(t, log, b); at.LastRevision != 1999 {
 		t.Errorf("answered %+v", at)
@@ -221,7 +203,7 @@ func TestRefusalsOfTheServerAreToldApart(t *testing.T) {
 	large := batch("s", 0, 1)
 	large.Events[0].Data = []byte(`"` + strings.Repeat("x", 3000) + `"`)
 	_, err := log.Append(within(t), large)
-	if !errors.Is(err, eventstore.ErrTooLarge) || errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "raise its MaxAppendSize") {
+	if !errors.Is(err, eventstore.ErrTooLarge) || errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "raise MaxAppendSize of the server") {
 		t.Errorf("above the server's limit: %v, want ErrTooLarge and the setting", err)
 	}
 	mustAppend(t, log, batch("s", 0, 2))
@@ -241,19 +223,12 @@ func TestRefusalsOfTheServerAreToldApart(t *testing.T) {
 	}
 }
 
-// The client takes no server whose version is not of plain numbers, and says so by itself alone.
-func TestAServerOfAnOddVersionIsNamed(t *testing.T) {
+// The version of a server does not matter.
+func TestAServerOfAnyVersionIsTaken(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	f.SayVersion("26.2.0-prerelease")
-	o := options()
-	o.Timeout = 500 * time.Millisecond
-	_, err := kurrent.Open(within(t), f.URL(), o)
-	if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "version format") {
-		t.Errorf("error is %v, want ErrTransient and the version", err)
-	}
-	f.SayVersion("26.2.0")
-	open(t, f.URL(), options())
+	f.SayVersion("24.10.0-prerelease")
+	mustAppend(t, open(t, f.URL(), options()), batch("s", 0, 1))
 }
 
 // The server is asked for the streams of the log alone, and within them for those that the reader wants.
@@ -261,7 +236,7 @@ func TestTheServerChooses(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
 	o := options()
-	o.Prefix = "mine-"
+	o.Prefix, o.NoPrefix = "mine-", false
 	log := open(t, f.URL(), o)
 	mustAppend(t, log, batch("repository-1", 0, 2))
 	for _, prefix := range []string{"repository-", "e", ""} {
@@ -285,8 +260,8 @@ func TestALogForReading(t *testing.T) {
 	if _, err := kurrent.OpenReadOnly(within(t), f.URL(), options()); !errors.Is(err, eventstore.ErrNotFound) {
 		t.Errorf("where there is no log: %v, want ErrNotFound", err)
 	}
-	if n := len(f.Of("")); n != 0 {
-		t.Errorf("%d events were written", n)
+	if n := len(f.Of("")); n != 1 { // of the server itself
+		t.Errorf("%d events were written", n-1)
 	}
 	writer := open(t, f.URL(), options())
 	b := batch("s", 0, 2)

@@ -8,12 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -22,8 +19,10 @@ const (
 	contentEvent = "content.v1"
 	// contentPart is the largest part of a content that is one event.
 	contentPart = 4 << 20
-	// storing is how many contents are written at one time.
-	storing = 8
+	// mostContent is more than the largest content, which one append holds.
+	mostContent = 1 << 30
+	// storing is how many contents are written at one time: each waits for the server's disk, as do the others.
+	storing = 64
 	// remembered is how many hashes are held at most, to spare writing a content again that the server has.
 	remembered = 100_000
 )
@@ -51,7 +50,7 @@ func (k *knownContents) add(hash string) {
 
 // store writes those of contents that the server does not have yet.
 func (l *Log) store(ctx context.Context, contents []eventstore.Blob) error {
-	missing := map[string][]esdb.EventData{}
+	missing := map[string][]newEvent{}
 	for _, c := range contents {
 		if _, ok := missing[c.SHA256]; ok || l.contents.has(c.SHA256) {
 			continue
@@ -64,23 +63,32 @@ func (l *Log) store(ctx context.Context, contents []eventstore.Blob) error {
 	}
 	faults := make(chan error, len(missing))
 	slots := make(chan struct{}, storing)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var running sync.WaitGroup
 	for hash, parts := range missing {
 		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break // one failed, or nobody waits: the rest would wait for the server one by one
+		}
 		running.Go(func() {
 			defer func() { <-slots }()
 			if err := l.storeOne(ctx, hash, parts); err != nil {
 				faults <- err
+				cancel()
 			}
 		})
 	}
 	running.Wait()
 	close(faults)
-	return <-faults
+	if err, failed := <-faults; failed {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // storeOne writes a content. One that is there is a conflict, and no matter: a stream of that name is only ever that.
-func (l *Log) storeOne(ctx context.Context, hash string, parts []esdb.EventData) error {
+func (l *Log) storeOne(ctx context.Context, hash string, parts []newEvent) error {
 	err := l.write(ctx, l.names.content(hash), eventstore.NoStream(), parts)
 	if err != nil && !errors.Is(err, eventstore.ErrConflict) {
 		return fmt.Errorf("store content %s: %w", hash, err)
@@ -90,17 +98,17 @@ func (l *Log) storeOne(ctx context.Context, hash string, parts []esdb.EventData)
 }
 
 // parts makes the events of a content. Their ids come from its name, so that writing it again is known for what it is.
-func (l *Log) parts(c eventstore.Blob) []esdb.EventData {
+func (l *Log) parts(c eventstore.Blob) []newEvent {
 	sum := sha256.Sum256([]byte(l.names.content(c.SHA256)))
 	chunks := slices.Collect(slices.Chunk(c.Bytes, contentPart))
 	if len(chunks) == 0 {
 		chunks = [][]byte{{}}
 	}
-	events := make([]esdb.EventData, len(chunks))
+	events := make([]newEvent, len(chunks))
 	for i, chunk := range chunks {
-		events[i] = esdb.EventData{
-			EventID: eventstore.DeriveEventID([16]byte(sum[:16]), i), EventType: contentEvent,
-			ContentType: esdb.ContentTypeBinary, Data: chunk,
+		events[i] = newEvent{
+			ID: eventstore.DeriveEventID([16]byte(sum[:16]), i), Type: contentEvent,
+			Data: chunk,
 		}
 	}
 	return events
@@ -124,7 +132,7 @@ func (l *Log) content(ctx context.Context, hash string) ([]byte, error) {
 	}
 	stream := l.names.content(hash)
 	content, parts := bytes.Buffer{}, uint64(0)
-	for e, err := range l.forthStream(ctx, stream, 0, math.MaxInt64) {
+	for e, err := range l.forthStream(ctx, stream, 0, unlimited) {
 		if errors.Is(err, eventstore.ErrNotFound) {
 			break
 		}
@@ -132,7 +140,9 @@ func (l *Log) content(ctx context.Context, hash string) ([]byte, error) {
 			return nil, err
 		}
 		content.Write(e.Data)
-		parts++
+		if parts++; content.Len() > mostContent {
+			return nil, fmt.Errorf("%w: what is stored has more than %d bytes, which nobody could write", eventstore.ErrCorrupt, mostContent)
+		}
 	}
 	if parts == 0 {
 		if err := l.guard.look(ctx, l, stream); err != nil {
@@ -148,22 +158,22 @@ func (l *Log) content(ctx context.Context, hash string) ([]byte, error) {
 
 // ContentHashes implements [eventstore.ContentStore]. The server sends the contents with their names.
 func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
-	end, err := l.end(ctx)
+	end, err := l.newestOfAll(ctx)
 	return func(yield func(string, error) bool) {
 		if err != nil {
 			yield("", fmt.Errorf("list contents: %w", err))
 			return
 		}
-		if end == 0 {
+		if end == nil {
 			return
 		}
-		for m, err := range upTo(l.follow(ctx, 0, l.names.contents()), end) {
+		for m, err := range l.span(ctx, 0, end, false, l.names.contents()) {
 			if err != nil {
 				yield("", fmt.Errorf("list contents: %w", err))
 				return
 			}
-			hash, ok := strings.CutPrefix(m.StreamID, l.names.content(""))
-			if ok && m.EventNumber == 0 && !yield(hash, nil) {
+			hash, ok := strings.CutPrefix(m.Stream, l.names.content(""))
+			if ok && m.Revision == 0 && !yield(hash, nil) {
 				return
 			}
 		}

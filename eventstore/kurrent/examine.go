@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -30,30 +28,66 @@ func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error 
 }
 
 func (l *Log) examine(ctx context.Context, report func(eventstore.Fault)) error {
-	end, err := l.end(ctx)
-	if err != nil || end == 0 {
+	if err := l.examineMarks(ctx, report); err != nil {
 		return err
 	}
-	settings := map[string]*esdb.RecordedEvent{} // the last of each stream
-	acts := &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: []string{settingsEvent, tombstone}}
-	for e, err := range upTo(l.follow(ctx, 0, acts), end) {
+	end, err := l.newestOfAll(ctx)
+	if err != nil || end == nil {
+		return err
+	}
+	settings := map[string]*event{} // the last of each stream
+	acts := &filter{byType: true, prefixes: []string{settingsEvent, tombstone}}
+	for e, err := range l.span(ctx, 0, end, false, acts) {
 		if err != nil {
 			return err
 		}
-		stream, isSettings := strings.CutPrefix(e.StreamID, settingsPrefix)
+		stream, isSettings := strings.CutPrefix(e.Stream, settingsPrefix)
 		switch {
 		case !l.names.owns(stream):
-		case e.EventType == tombstone:
-			report(deed(e, stream, "it was deleted for ever (tombstoned)"))
-		case isSettings && e.EventType == settingsEvent:
+		case e.Type == tombstone:
+			if err := l.blame(ctx, stream, e, "it was deleted for ever (tombstoned)", report); err != nil {
+				return err
+			}
+		case isSettings && e.Type == settingsEvent:
 			settings[stream] = e
 		}
 	}
 	for _, stream := range slices.Sorted(maps.Keys(settings)) {
 		e := settings[stream]
 		for _, text := range harm(e.Data) {
-			report(deed(e, stream, text))
+			if err := l.blame(ctx, stream, e, text, report); err != nil {
+				return err
+			}
 		}
+	}
+	return l.reportForeign(ctx, end, report)
+}
+
+// blame reports what was done to a stream, unless it is known to be of another application. Where nothing is left of it,
+// it may have been the log's.
+func (l *Log) blame(ctx context.Context, stream string, e *event, text string, report func(eventstore.Fault)) error {
+	foreign, err := l.foreignStream(ctx, stream)
+	if err == nil && !foreign {
+		report(deed(e, stream, text))
+	}
+	return err
+}
+
+// examineMarks looks for the end of the log without what was kept of it. A file that is made of true places can hide events
+// behind the head that it names, and whoever can write it could.
+func (l *Log) examineMarks(ctx context.Context, report func(eventstore.Fault)) error {
+	kept := l.marks.now()
+	l.marks.set(mark{})
+	head, err := l.end(ctx)
+	if err != nil || head == nil || head.Position > kept.resume.Commit {
+		return err // it came since
+	}
+	if kept.head == nil || kept.head.Position < head.Position {
+		report(eventstore.Fault{
+			Code: eventstore.FaultFile, Position: head.Position, Where: "file " + l.marks.file,
+			Text:   fmt.Sprintf("it hides events of the log up to position %d, so that what was read before this is not the whole log", head.Position),
+			Remedy: "find out who changed it; it was made anew: verify once more, and rebuild the tables where that finds differences",
+		})
 	}
 	return nil
 }
@@ -65,9 +99,9 @@ const (
 )
 
 // deed is the fault of what an administrator did to a stream by an event.
-func deed(e *esdb.RecordedEvent, stream, text string) eventstore.Fault {
+func deed(e *event, stream, text string) eventstore.Fault {
 	return eventstore.Fault{
-		Code: eventstore.FaultGuard, Position: eventstore.Position(e.Position.Commit), Where: fmt.Sprintf("stream %q", stream),
+		Code: eventstore.FaultGuard, Position: e.Position, Where: fmt.Sprintf("stream %q", stream),
 		Text: text + ", by the event at this position",
 		Remedy: "find out who did it and what is lost, keep the server as it is for an inquiry, and restore the last backup that " +
 			"verifies, or, if nothing is lost, have the settings of the stream removed",

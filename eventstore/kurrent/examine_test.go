@@ -76,7 +76,7 @@ func TestExamineFindsWhatAnAdministratorDid(t *testing.T) {
 			t.Parallel()
 			f := esdbtest.StartFake(t)
 			o := options()
-			o.Prefix = "mine-"
+			o.Prefix, o.NoPrefix = "mine-", false
 			log := open(t, f.URL(), o)
 			b := batch("s", 0, 3)
 			b.Contents = []eventstore.Blob{blob("kept")}

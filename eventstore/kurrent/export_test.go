@@ -1,8 +1,35 @@
 package kurrent
 
-// Flights returns how many calls are inside a client, those that were abandoned there included.
-func (l *Log) Flights() int {
-	l.clients.mu.Lock()
-	defer l.clients.mu.Unlock()
-	return l.clients.flights
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// SetSizes makes l read n events on its first page, and up to 3n on others.
+func (l *Log) SetSizes(n int) { l.sizes = sizes{firstPage: uint64(n), lastPage: 3 * uint64(n)} }
+
+// SetPatience makes l ask who leads when a call, or a subscription, has been without an answer for that long.
+func (l *Log) SetPatience(d time.Duration) {
+	l.cluster.patience.call, l.cluster.patience.subscription = d, d
+}
+
+// SetShortAnswers makes l wait for an answer no longer than that when its budget is spent, or at one position.
+func (l *Log) SetShortAnswers(d time.Duration) {
+	l.cluster.patience.spent, l.cluster.patience.at = d, d
+}
+
+// Resolving returns o with a resolver of names.
+func (o Options) Resolving(lookup func(ctx context.Context, host string) ([]string, error)) Options {
+	o.lookup = lookup
+	return o
+}
+
+// TooLarge is the error of a batch, or of what is named, above maxAppendSize or, where own is false, above the server's limit.
+func TooLarge(what string, own bool, events int, bytes, most int64) error { //revive:disable-line:flag-parameter // a fact, not a switch
+	e := &limitError{limit: limitAppend, most: strconv.FormatInt(most, 10), proposed: appendSize{what: what, events: events, bytes: bytes}}
+	if own {
+		e.limit = limitOwn
+	}
+	return e
 }

@@ -3,12 +3,9 @@ package kurrent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -38,11 +35,8 @@ func (g *guard) lookOnce(ctx context.Context, l *Log, stream string) error {
 
 // look returns ErrCorrupt if the metadata of a stream makes the server cut it or hide it.
 func (g *guard) look(ctx context.Context, l *Log, stream string) error {
-	open := readStream(settingsPrefix+stream, esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}}, 1)
-	e, err := first(l.fetch(ctx, open))
+	e, err := l.one(ctx, readStream(settingsPrefix+stream, backwards, nil, 1))
 	switch {
-	case errors.Is(err, eventstore.ErrNotFound):
-		return nil
 	case err != nil:
 		return fmt.Errorf("read metadata of stream %q: %w", stream, err)
 	case e == nil:

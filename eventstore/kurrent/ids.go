@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -57,7 +56,7 @@ func (n *newestIDs) forget(stream string) {
 // as that, by the times of recording and of the ids that stand there, which is a page for the most part, and nothing for
 // ids that are newer than all of the stream. Ids that tell no time, of guests, are not looked for. The turn of the stream
 // must be held.
-func (l *Log) refuseReused(ctx context.Context, b eventstore.Batch, end *esdb.RecordedEvent) error {
+func (l *Log) refuseReused(ctx context.Context, b eventstore.Batch, end *event) error {
 	oldest, _, ids := dated(b)
 	if len(ids) == 0 {
 		return nil
@@ -97,8 +96,8 @@ func (l *Log) lookBack(ctx context.Context, stream eventstore.StreamID, ids map[
 		if err != nil {
 			return err
 		}
-		if ids[e.EventID] {
-			return fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, e.EventID, e.Position.Commit)
+		if ids[e.ID] {
+			return fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, e.ID, e.Position)
 		}
 		r, err := record(e, stream)
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -17,19 +16,24 @@ import (
 // Log is a log on a server. It is safe for concurrent use.
 type Log struct {
 	options   Options
+	sizes     sizes
 	names     names
 	id        uuid.UUID
-	clients   *clients
+	cluster   *cluster
+	budget    *budget
 	guard     guard
+	strangers strangers
+	marks     marks
 	contents  knownContents
 	newest    newestIDs
 	snapshots snapshots
-	closing   sync.Once // closes clients
+	closing   sync.Once // closes cluster
 	readOnly  bool
 
 	turns  *turns
 	latest time.Time    // the newest that was recorded; guarded by the turn of the clock
 	keeper atomic.Int32 // a timekeeper
+	short  atomic.Int64 // position of the last event shown of a batch whose rest did not come
 }
 
 // timekeeper says whose clock tells RecordedAt.
@@ -50,7 +54,8 @@ var _ eventstore.Log = (*Log)(nil)
 // is asked for by tls=false, which is refused together with credentials but for servers on this machine. No error has the
 // credentials in it.
 //
-// Options that break their contract, and such a connection string, are ErrInvalid. A log whose own stream was cut is
+// Options that break their contract, and such a connection string, are ErrInvalid, as is a log that would lie inside
+// another, or around one: nothing is written then. A log whose own stream was cut is
 // ErrCorrupt. A server that does not answer within Options.Timeout is ErrTransient, one that does not let the user do what
 // the log needs [ErrRefused].
 func Open(ctx context.Context, connection string, options Options) (*Log, error) {
@@ -83,45 +88,35 @@ func open(ctx context.Context, connection string, options Options, identify func
 	}
 	options = options.withDefaults()
 	l := &Log{
-		options: options, names: names{prefix: options.Prefix}, clients: newClients(said.client, options.MaxCalls),
-		guard: guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}},
-		newest: newestIDs{streams: map[string]newest{}},
+		options: options, sizes: defaultSizes(), names: options.prefixed(), cluster: newCluster(said, options.MaxCalls),
+		budget: &budget{total: options.Wait},
+		guard:  guard{looked: map[string]bool{}}, contents: knownContents{hashes: map[string]bool{}},
+		newest: newestIDs{streams: map[string]newest{}}, strangers: strangers{streams: map[string]bool{}},
 	}
-	l.turns = newTurns(l.clients.closed)
-	if l.id, err = identify(l, ctx); err != nil {
-		l.clients.close()
+	if options.lookup != nil {
+		l.cluster.lookup = options.lookup
+	}
+	l.turns = newTurns(l.cluster.life.Done())
+	if l.id, err = l.enter(ctx, identify); err != nil {
+		l.cluster.close()
 		return nil, fmt.Errorf("open log at %s: %w", Redact(connection), err)
 	}
 	l.snapshots = newSnapshots(options.CacheDir, l.id)
+	l.marks.keepIn(options.CacheDir, l.id)
 	return l, nil
 }
 
-// identity is the type of the event that gives the log its id.
-const identity = "log.created.v1"
-
-// identify reads the id of the log, or gives it one. If several do that at the same time, the server takes one of them.
-func (l *Log) identify(ctx context.Context) (uuid.UUID, error) {
-	id, err := l.readID(ctx)
-	if err != nil || id != uuid.Nil {
-		return id, err
+// enter finds out whether the user may read what the log needs, and then identifies the log.
+func (l *Log) enter(ctx context.Context, identify func(*Log, context.Context) (uuid.UUID, error)) (uuid.UUID, error) {
+	if _, err := l.newestOfAll(ctx); err != nil {
+		return uuid.Nil, fmt.Errorf("read $all: %w", err)
 	}
-	id, err = uuid.NewRandom()
-	if err != nil {
-		return uuid.Nil, err
-	}
-	event := esdb.EventData{
-		EventID: id, EventType: identity, ContentType: esdb.ContentTypeJson, Data: fmt.Appendf(nil, `{"id":%q}`, id),
-	}
-	err = l.write(ctx, l.names.log(), eventstore.NoStream(), []esdb.EventData{event})
-	if err != nil && !errors.Is(err, eventstore.ErrConflict) {
-		return uuid.Nil, fmt.Errorf("write id of the log: %w", err)
-	}
-	return l.readID(ctx)
+	return identify(l, ctx)
 }
 
 // find reads the id of the log, which must be there.
 func (l *Log) find(ctx context.Context) (uuid.UUID, error) {
-	id, err := l.readID(ctx)
+	id, err := l.search(ctx)
 	if err == nil && id == uuid.Nil {
 		err = fmt.Errorf("%w: the server has no stream %q, in which the log would begin", eventstore.ErrNotFound, l.names.log())
 	}
@@ -145,14 +140,20 @@ func (l *Log) readID(ctx context.Context) (uuid.UUID, error) {
 	if e == nil {
 		return uuid.Nil, nil
 	}
-	if e.EventNumber != 0 || e.EventType != identity {
-		return uuid.Nil, fmt.Errorf("%w: stream %q ends with event %d of type %q, want one event of type %q: it was tampered with",
-			eventstore.ErrCorrupt, e.StreamID, e.EventNumber, e.EventType, identity)
+	if e.Revision == 1 && e.Type == withdrawn {
+		return uuid.Nil, fmt.Errorf("%w: stream %q says %s: choose another streamPrefix", errWithdrawn, e.Stream, shorten(string(e.Data)))
 	}
-	return e.EventID, nil
+	if e.Revision != 0 || e.Type != identity {
+		return uuid.Nil, fmt.Errorf("%w: stream %q ends with event %d of type %q, want one event of type %q: it was tampered with",
+			eventstore.ErrCorrupt, e.Stream, e.Revision, e.Type, identity)
+	}
+	if e.ID == uuid.Nil {
+		return uuid.Nil, fmt.Errorf("%w: the event of stream %q has no id", eventstore.ErrCorrupt, e.Stream)
+	}
+	return e.ID, nil
 }
 
-// ID implements [eventstore.Log]. It is the id of the event in the stream "gxpledger-log".
+// ID implements [eventstore.Log]. It is the id of the first event in the stream "gxpledger-log".
 func (l *Log) ID() uuid.UUID { return l.id }
 
 // Features implements [eventstore.Log].
@@ -162,18 +163,21 @@ func (l *Log) Features() eventstore.Features {
 	}
 }
 
-// Close implements [eventstore.Log]. Calls that are stuck in the client are left to it.
+// Close implements [eventstore.Log].
 func (l *Log) Close() error {
-	l.closing.Do(l.clients.close)
+	l.closing.Do(func() {
+		l.cluster.close()
+		if err := l.marks.save(); err != nil {
+			l.options.Observe(fmt.Errorf("keep where the log ends: %w", err))
+		}
+	})
 	return nil
 }
 
 // usable returns why nothing can be asked of l any more, or within ctx.
 func (l *Log) usable(ctx context.Context) error {
-	select {
-	case <-l.clients.closed:
+	if l.cluster.life.Err() != nil {
 		return eventstore.ErrClosed
-	default:
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

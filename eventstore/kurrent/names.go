@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -52,9 +50,9 @@ func checkStream(id eventstore.StreamID) error {
 }
 
 // filter chooses, on the server, the streams of batches whose names begin with prefix.
-func (n names) filter(prefix string) *esdb.SubscriptionFilter {
+func (n names) filter(prefix string) *filter {
 	if reserved(prefix) {
-		return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: "^$"} // none: every stream has a name
+		return &filter{regex: "^$"} // none: every stream has a name
 	}
 	var rest []string // what may not follow prefix
 	for _, p := range reservedPrefixes() {
@@ -63,16 +61,25 @@ func (n names) filter(prefix string) *esdb.SubscriptionFilter {
 		}
 	}
 	if len(rest) == 0 {
-		return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{n.prefix + prefix}}
+		return &filter{prefixes: []string{n.prefix + prefix}}
 	}
-	return &esdb.SubscriptionFilter{
-		Type: esdb.StreamFilterType, Regex: "^" + regexp.QuoteMeta(n.prefix+prefix) + without(rest),
+	return &filter{
+		regex: "^" + regexp.QuoteMeta(n.prefix+prefix) + without(rest),
 	}
 }
 
 // contents chooses, on the server, the streams of contents.
-func (n names) contents() *esdb.SubscriptionFilter {
-	return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{n.prefix + contentPrefix}}
+func (n names) contents() *filter {
+	return &filter{prefixes: []string{n.prefix + contentPrefix}}
+}
+
+// guests chooses, on the server, at least the streams below the prefix that others than the engine may write.
+func (n names) guests() *filter {
+	not := []string{contentPrefix, eventstore.RepositoryPrefix}
+	if n.prefix == "" {
+		not = append(not, systemPrefix)
+	}
+	return &filter{regex: "^" + regexp.QuoteMeta(n.prefix) + without(not)}
 }
 
 // without returns an expression for the beginnings of all texts that begin with none of words. It has no lookahead:

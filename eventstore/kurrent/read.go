@@ -7,70 +7,79 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // records are what a log yields.
 type records = iter.Seq2[eventstore.Record, error]
 
-// Head implements [eventstore.Reader]. Events of others that came since are read over, one by one.
+// Head implements [eventstore.Reader]. What others appended since it was last asked is passed over on the server.
 func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
-	for e, err := range l.backAll(ctx, esdb.End{}) {
-		if err != nil {
-			return 0, fmt.Errorf("read head: %w", err)
-		}
-		if _, ok := l.names.batches(e.StreamID); ok {
-			return eventstore.Position(e.Position.Commit), nil
-		}
+	end, err := l.end(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read head: %w", err)
 	}
-	return 0, nil
+	if end == nil {
+		return 0, nil
+	}
+	return end.Position, nil
 }
 
-// Read implements [eventstore.Reader]. The server chooses by the filter's prefix; it has no reads that do, and so this
-// is a subscription that ends.
+// Read implements [eventstore.Reader]. The server chooses by the filter's prefix.
 func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	end, err := l.end(ctx)
 	if err != nil {
 		return fail(err)
 	}
 	return func(yield func(eventstore.Record, error) bool) {
-		if err := l.usable(ctx); err != nil || after >= end {
+		if err := l.usable(ctx); err != nil || end == nil || after >= end.Position {
 			tell(yield, err)
 			return
 		}
-		found := upTo(l.follow(ctx, after, l.names.filter(filter.StreamPrefix)), end)
-		l.read(ctx, l.choose(found, filter.StreamPrefix), upwards(after), filter)(yield)
+		found := l.span(ctx, after, end, l.chosen(end, filter.StreamPrefix), l.names.filter(filter.StreamPrefix))
+		l.read(ctx, l.choose(ctx, found, filter.StreamPrefix), upwards(after), filter)(yield)
 	}
 }
 
-// ReadBackwards implements [eventstore.Reader]. The server does not choose, which it could forwards only.
+// ReadBackwards implements [eventstore.Reader]. The server chooses by the filter's prefix.
 func (l *Log) ReadBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	end, err := l.end(ctx)
 	if err != nil {
 		return fail(err)
 	}
-	if before > 0 {
-		end = min(end, before-1)
+	if end == nil {
+		return l.nothing(ctx)
 	}
-	found := l.choose(l.backUpTo(ctx, end), filter.StreamPrefix)
-	return l.read(ctx, found, downwards(), filter)
+	f := l.names.filter(filter.StreamPrefix)
+	found := l.backFrom(ctx, end, f)
+	if 0 < before && before <= end.Position {
+		found = l.backBefore(ctx, before, end, f)
+	}
+	return l.read(ctx, l.choose(ctx, found, filter.StreamPrefix), downwards(before == 0), filter)
 }
 
-// backUpTo reads $all backwards from the last event that is not behind a position, which need not be one of the server.
-func (l *Log) backUpTo(ctx context.Context, end eventstore.Position) events {
-	return func(yield func(*esdb.RecordedEvent, error) bool) {
-		from := esdb.AllPosition(esdb.End{})
-		if next, err := l.eventAt(ctx, end+1); err != nil {
-			yield(nil, err)
-			return
-		} else if next != nil {
-			from = exactly(end + 1)
+// backFrom yields an event and what comes before it and passes a filter, backwards.
+func (l *Log) backFrom(ctx context.Context, end *event, f *filter) events {
+	return func(yield func(*event, error) bool) {
+		if yield(end, nil) {
+			p := l.allBackwards(end.Position, f)
+			p.shown = true
+			l.pages(ctx, p)(yield)
 		}
-		for e, err := range l.backAll(ctx, from) {
-			if err == nil && eventstore.Position(e.Position.Commit) > end {
-				continue
+	}
+}
+
+// backBefore reads $all backwards from before a position. One that is not of this server costs reading all behind it.
+func (l *Log) backBefore(ctx context.Context, before eventstore.Position, end *event, f *filter) events {
+	return func(yield func(*event, error) bool) {
+		for e, err := range l.pages(ctx, l.allBackwards(before, f)) {
+			if errors.Is(err, errPosition) {
+				for e, err := range l.backFrom(ctx, end, f) {
+					if (err != nil || e.Position < before) && !yield(e, err) {
+						return
+					}
+				}
+				return
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -102,7 +111,7 @@ func (l *Log) ReadStreamBackwards(ctx context.Context, stream eventstore.StreamI
 		return l.nothing(ctx)
 	}
 	found := l.backStream(ctx, l.names.stream(stream), size-1)
-	return l.read(ctx, found, downwards().begin(stream, size-1), eventstore.Filter{})
+	return l.read(ctx, found, downwards(true).begin(stream, size-1), eventstore.Filter{})
 }
 
 // size returns the number of events of a stream of the log.
@@ -110,8 +119,20 @@ func (l *Log) size(ctx context.Context, stream eventstore.StreamID) (uint64, err
 	if err := l.usable(ctx); err != nil || !possible(stream) {
 		return 0, err
 	}
-	e, err := l.last(ctx, l.names.stream(stream))
+	e, err := l.lastOwn(ctx, l.names.stream(stream))
+	if _, ok := errors.AsType[*foreignError](err); ok {
+		return 0, nil
+	}
 	return sizeOf(e), err
+}
+
+// lastWhole returns the last event of a stream, nil if it has none, which is the end of a batch.
+func (l *Log) lastWhole(ctx context.Context, stream string) (*event, error) {
+	e, err := l.last(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	return l.whole(ctx, e)
 }
 
 // possible reports whether there may be a stream of that name.
@@ -135,12 +156,18 @@ func (l *Log) nothing(ctx context.Context) records {
 	return func(yield func(eventstore.Record, error) bool) { tell(yield, l.usable(ctx)) }
 }
 
-// choose passes on what is of the log. The server passes on the same, but for reads that it cannot filter.
-func (l *Log) choose(found events, prefix string) events {
-	return func(yield func(*esdb.RecordedEvent, error) bool) {
+// choose passes on what is of the log. The server passes on the same, and what other applications write below the prefix.
+func (l *Log) choose(ctx context.Context, found events, prefix string) events {
+	return func(yield func(*event, error) bool) {
 		for e, err := range found {
 			if err == nil {
-				if stream, ok := l.names.batches(e.StreamID); !ok || !strings.HasPrefix(string(stream), prefix) {
+				ours := l.chosen(e, prefix)
+				if ours {
+					var foreign bool
+					foreign, err = l.foreign(ctx, e)
+					ours = !foreign
+				}
+				if err == nil && !ours {
 					continue
 				}
 			}
@@ -149,6 +176,12 @@ func (l *Log) choose(found events, prefix string) events {
 			}
 		}
 	}
+}
+
+// chosen reports whether an event is of a batch of a stream whose name begins with prefix.
+func (l *Log) chosen(e *event, prefix string) bool {
+	stream, ok := l.names.batches(e.Stream)
+	return ok && strings.HasPrefix(string(stream), prefix)
 }
 
 // read yields what of found passes filter, after checking that nothing is missing in it.
@@ -179,10 +212,10 @@ func (l *Log) read(ctx context.Context, found events, s *sequence, filter events
 }
 
 // check reads an event and checks that it may follow those before.
-func (l *Log) check(e *esdb.RecordedEvent, s *sequence) (eventstore.Record, error) {
-	stream, ok := l.names.batches(e.StreamID)
+func (l *Log) check(e *event, s *sequence) (eventstore.Record, error) {
+	stream, ok := l.names.batches(e.Stream)
 	if !ok {
-		return eventstore.Record{}, fmt.Errorf("%w: the server sent an event of stream %q, which is not of this log", eventstore.ErrCorrupt, e.StreamID)
+		return eventstore.Record{}, fmt.Errorf("%w: the server sent an event of stream %q, which is not of this log", eventstore.ErrCorrupt, e.Stream)
 	}
 	r, err := record(e, stream)
 	if err != nil {

@@ -21,17 +21,22 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/lineartest"
 )
 
-// envReal names the variable with the connection string of a real server. Its MaxAppendSize must be 8 MiB or more, and
-// its user be allowed to read $all and to set the metadata of streams.
+// envReal names the variable with the connection string of a real server, or of a cluster: all its nodes, or
+// esdb+discover://. Its MaxAppendSize must be 8 MiB or more, and its user be allowed to read $all and to set the metadata of
+// streams. It must not say streamPrefix: each log of a test has a random one of its own, which lies in no other log, or it is
+// not made.
 const envReal = "GXPLEDGER_TEST_ESDB_URL"
 
-// A real EventStoreDB or KurrentDB is asked to do what the stand-ins do, by the same tests, where there is one. Each log
-// has a prefix of its own, and is left there.
+// A real EventStoreDB or KurrentDB is asked to do what the stand-ins do, by the same tests, where there is one. What the
+// tests write is left there.
 func TestARealServer(t *testing.T) {
 	t.Parallel()
 	url := os.Getenv(envReal)
 	if url == "" {
 		t.Skipf("NOT TESTED: a real KurrentDB. Set %s to the connection string of one whose MaxAppendSize is 8 MiB or more", envReal)
+	}
+	if strings.Contains(strings.ToLower(url), "streamprefix=") {
+		t.Fatalf("%s says streamPrefix: leave it out, each log of a test has one of its own", envReal)
 	}
 	t.Run("Conformance", func(t *testing.T) {
 		t.Parallel()
@@ -66,7 +71,7 @@ func TestARealServer(t *testing.T) {
 // onShared are options for a log of its own on a server that holds others.
 func onShared() kurrent.Options {
 	o := options()
-	o.Prefix = "gxpledger-test-" + uuid.NewString() + "-"
+	o.Prefix, o.NoPrefix, o.Wait = "test-"+uuid.NewString()+".", false, kurrent.DefaultWait
 	return o
 }
 
@@ -148,6 +153,7 @@ func TestWhatIsAskedOfARealServerCanBeAsked(t *testing.T) {
 	if os.Getenv(envReal) != "" {
 		t.Skip("this is that process, or a real server is asked")
 	}
+	large := func(o *esdbtest.ClusterOptions) { o.MaxAppendSize = 8 << 20 }
 	const some = "^TestARealServer$/.*/^(Contents|Snapshots|Features|OutlivesItsHandle|HandlesSeeEachOther)$"
 	common := []string{"Conformance/Features", "Conformance/Contents/AreKeptOnce", "Sharing/HandlesSeeEachOther", "Linearizability", "Times"}
 	for name, c := range map[string]struct {
@@ -155,7 +161,8 @@ func TestWhatIsAskedOfARealServerCanBeAsked(t *testing.T) {
 		passes []string
 	}{
 		"ours":              {newMemory(t).URL(), common},
-		"like EventStoreDB": {esdbtest.StartFake(t).URL(), append(common, "Tampering")},
+		"like EventStoreDB": {esdbtest.StartFake(t, large).URL(), append(slices.Clone(common), "Tampering")},
+		"like a cluster":    {esdbtest.StartCluster(t, esdbtest.ClusterOptions{MaxAppendSize: 8 << 20}).URL(), append(slices.Clone(common), "Tampering")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

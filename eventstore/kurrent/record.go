@@ -3,10 +3,9 @@ package kurrent
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -15,37 +14,39 @@ import (
 type storedMeta struct {
 	eventstore.Meta
 
-	RecordedAt *time.Time `json:"recordedAt,omitempty"`
+	// Version is of a form that came after this one, which has none.
+	Version    json.RawMessage `json:"version,omitempty"`
+	RecordedAt *time.Time      `json:"recordedAt,omitempty"`
 	// The names by which tools of the server know correlation and causation.
 	CorrelationID string `json:"$correlationId,omitempty"`
 	CausationID   string `json:"$causationId,omitempty"`
 }
 
 // encode makes the events of b as the server gets them. A nil time leaves it to the server to keep one.
-func encode(b eventstore.Batch, recordedAt *time.Time) ([]esdb.EventData, error) {
+func encode(b eventstore.Batch, recordedAt *time.Time) ([]newEvent, error) {
 	meta := storedMeta{
 		Meta: b.Meta, RecordedAt: recordedAt, CorrelationID: b.Meta.Correlation, CausationID: b.Meta.Causation,
 	}
 	meta.Size = len(b.Events)
-	events := make([]esdb.EventData, len(b.Events))
+	events := make([]newEvent, len(b.Events))
 	for i, e := range b.Events {
 		meta.Index = i
 		text, err := json.Marshal(meta)
 		if err != nil {
 			return nil, fmt.Errorf("encode metadata: %w", err)
 		}
-		events[i] = esdb.EventData{
-			EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: text,
+		events[i] = newEvent{
+			ID: e.ID, Type: e.Type, JSON: true, Data: e.Data, Meta: text,
 		}
 	}
 	return events, nil
 }
 
 // checkSize refuses what the server would: it counts data, metadata, and two bytes for each character of the type.
-func (o Options) checkSize(what string, events []esdb.EventData) error {
+func (o Options) checkSize(what string, events []newEvent) error {
 	var sum int64
 	for i, e := range events {
-		size := int64(len(e.Data) + len(e.Metadata) + 2*len(e.EventType)) // types are ASCII
+		size := e.size()
 		if size > maxEventBytes {
 			return fmt.Errorf("%w: event %d of %s has %d bytes, and no server takes one above %d: split it",
 				eventstore.ErrTooLarge, i, what, size, maxEventBytes)
@@ -53,32 +54,40 @@ func (o Options) checkSize(what string, events []esdb.EventData) error {
 		sum += size
 	}
 	if sum > o.MaxAppendBytes {
-		return fmt.Errorf("%w: %s has %d bytes, above the limit of %d: raise MaxAppendSize of the server (KURRENTDB_MAX_APPEND_SIZE "+
-			"or EVENTSTORE_MAX_APPEND_SIZE), and then maxAppendSize of the connection string (Options.MaxAppendBytes) to the same",
-			eventstore.ErrTooLarge, what, sum, o.MaxAppendBytes)
+		return &limitError{
+			limit: limitOwn, most: strconv.FormatInt(o.MaxAppendBytes, 10), proposed: appendSize{what: what, events: len(events), bytes: sum},
+		}
 	}
 	return nil
 }
 
+// theBatch is what checkSize calls what is no content.
+const theBatch = "the batch"
+
 // record reads an event of the server. stream is its name in the log.
-func record(e *esdb.RecordedEvent, stream eventstore.StreamID) (eventstore.Record, error) {
-	where := fmt.Sprintf("event %d of stream %q", e.EventNumber, e.StreamID)
-	if e.EventType == tombstone {
-		return eventstore.Record{}, fmt.Errorf("%w: stream %q", errDeleted, e.StreamID)
+func record(e *event, stream eventstore.StreamID) (eventstore.Record, error) {
+	where := fmt.Sprintf("event %d of stream %q", e.Revision, e.Stream)
+	if e.Type == tombstone {
+		return eventstore.Record{}, fmt.Errorf("%w: stream %q", errDeleted, e.Stream)
 	}
 	var meta storedMeta
-	if err := json.Unmarshal(e.UserMetadata, &meta); err != nil || strings.HasPrefix(e.EventType, systemPrefix) ||
+	err := json.Unmarshal(e.Meta, &meta)
+	if err == nil && meta.Version != nil && marked(e) {
+		return eventstore.Record{}, fmt.Errorf("%w: %s has metadata of version %s: a newer gxpledger wrote it: upgrade",
+			eventstore.ErrUnknownType, where, shorten(string(meta.Version)))
+	}
+	if err != nil || strings.HasPrefix(e.Type, systemPrefix) ||
 		meta.Size < 1 || meta.Index < 0 || meta.Index >= meta.Size || meta.Attempt < 1 {
 		return eventstore.Record{}, fmt.Errorf("%w: %s, of type %q, was not written by gxpledger: somebody tampered with the "+
-			"log, or uses streams that begin like those of streamPrefix (Options.Prefix)", eventstore.ErrCorrupt, where, e.EventType)
+			"log, or uses streams that begin like those of streamPrefix (Options.Prefix)", eventstore.ErrCorrupt, where, e.Type)
 	}
-	at := e.CreatedDate
+	at := e.Created
 	if meta.RecordedAt != nil {
 		at = *meta.RecordedAt
 	}
 	return eventstore.Record{
-		Position: eventstore.Position(e.Position.Commit), Stream: stream, Revision: eventstore.Revision(e.EventNumber),
-		ID: e.EventID, Type: e.EventType, RecordedAt: at.UTC().Truncate(time.Microsecond), Meta: meta.Meta, Data: e.Data,
+		Position: e.Position, Stream: stream, Revision: eventstore.Revision(e.Revision),
+		ID: e.ID, Type: e.Type, RecordedAt: at.UTC().Truncate(time.Microsecond), Meta: meta.Meta, Data: e.Data,
 	}, nil
 }
 

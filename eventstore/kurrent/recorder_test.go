@@ -14,30 +14,31 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
 
-// recorder records on log, and waits for nothing.
-func recorder(t *testing.T, log eventstore.RecorderLog) *eventstore.Recorder {
+// newRecorder records on log, and waits for nothing.
+func newRecorder(t *testing.T, log recorder.Log) *recorder.Recorder {
 	t.Helper()
-	config := eventstore.DefaultRecorderConfig(time.Now, t.TempDir())
+	config := recorder.DefaultConfig(time.Now, t.TempDir())
 	config.Tries, config.FirstWait, config.LongestWait = 3, time.Microsecond, 10*time.Microsecond
-	r, err := eventstore.NewRecorder(log, config)
+	r, err := recorder.New(log, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func request() eventstore.Request {
-	return eventstore.Request{
+func request() recorder.Request {
+	return recorder.Request{
 		Scan:       uuid.Must(uuid.NewV7()),
 		Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "demo"},
 		Actor:      "tester", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
 	}
 }
 
-func reading(context.Context, domain.State) (eventstore.Reading, error) {
-	return eventstore.Reading{Reader: domaintest.Stamp, Files: []domain.File{domaintest.Requirement("REQ-001", "")}}, nil
+func reading(context.Context, domain.State) (recorder.Reading, error) {
+	return recorder.Reading{Reader: domaintest.Stamp, Files: []domain.File{domaintest.Requirement("REQ-001", "")}}, nil
 }
 
 // types are those of the events of the log, in a line.
@@ -45,7 +46,7 @@ func types(t *testing.T, log eventstore.Reader) string {
 	t.Helper()
 	var all []string
 	for _, r := range readAll(t, log) {
-		all = append(all, strings.TrimSuffix(r.Type, ".v1"))
+		all = append(all, r.Type[:strings.LastIndex(r.Type, ".v")])
 	}
 	return strings.Join(all, " ")
 }
@@ -56,7 +57,7 @@ func TestALostScanIsNotRecordedAsFailedToo(t *testing.T) {
 	t.Parallel()
 	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
 	log.Next(eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil))
-	out, err := recorder(t, log).Record(within(t), request(), reading)
+	out, err := newRecorder(t, log).Record(within(t), request(), reading)
 	if err != nil || out.Completed == nil || out.Failed != nil {
 		t.Errorf("outcome %+v, %v; want the completed scan that the log holds", out, err)
 	}
@@ -71,7 +72,7 @@ func TestASpooledFailureOfAScanThatLandedIsDropped(t *testing.T) {
 	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
 	down := eventstoretest.FailBefore(eventstore.ErrTransient)
 	log.Next(eventstoretest.LoseAnswer(nil), down, down, down, down, down, down)
-	r := recorder(t, log)
+	r := newRecorder(t, log)
 	out, err := r.Record(within(t), request(), reading)
 	if err == nil || out.Spooled == "" {
 		t.Fatalf("outcome %+v, %v; want a spooled failure", out, err)
@@ -81,7 +82,7 @@ func TestASpooledFailureOfAScanThatLandedIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := r.Drain(within(t)); n != 1 || err != nil {
+	if n, err := r.Drain(within(t)); n != (recorder.Drained{Dropped: 1}) || err != nil {
 		t.Errorf("drained %d, %v", n, err)
 	}
 	if got := types(t, log); strings.Contains(got, "failed") || strings.Count(got, "scan.completed") != 41 {
@@ -93,7 +94,7 @@ func TestASpooledFailureOfAScanThatLandedIsDropped(t *testing.T) {
 func TestAnActIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	log := open(t, esdbtest.StartFake(t).URL(), options())
-	r := recorder(t, log)
+	r := newRecorder(t, log)
 	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Outcome: "succeeded", At: time.Now()}
 	first, err := r.Act(within(t), act)
 	if err != nil {

@@ -21,8 +21,9 @@ func upwards(after eventstore.Position) *sequence {
 	return &sequence{complete: after == 0, next: map[eventstore.StreamID]int64{}}
 }
 
-func downwards() *sequence {
-	return &sequence{backwards: true, next: map[eventstore.StreamID]int64{}}
+// downwards begins at the end of the log or of a stream if complete, and otherwise anywhere.
+func downwards(complete bool) *sequence { //revive:disable-line:flag-parameter // a fact, not a switch
+	return &sequence{backwards: true, complete: complete, next: map[eventstore.StreamID]int64{}}
 }
 
 // begin says with which revision a stream begins.
@@ -40,7 +41,7 @@ func (s *sequence) again() *sequence {
 func (s *sequence) check(r eventstore.Record) error {
 	revision := int64(r.Revision) //nolint:gosec // a revision of a server
 	want, known := s.next[r.Stream]
-	if known && revision != want || !known && s.complete && revision != 0 {
+	if known && revision != want || !known && s.complete && !s.backwards && revision != 0 {
 		return cut(r.Stream, want, revision)
 	}
 	if !s.joins(r) {
@@ -70,7 +71,7 @@ func (s *sequence) joins(r eventstore.Record) bool {
 	p := s.previous
 	switch {
 	case p == nil:
-		return !s.complete || r.Meta.Index == 0
+		return !s.complete || s.fresh(r)
 	case s.through(*p):
 		return s.fresh(r)
 	default:

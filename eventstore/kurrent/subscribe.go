@@ -7,17 +7,13 @@ import (
 	"iter"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// How long a dropped subscription waits before it tries again, with jitter.
-const (
-	firstWait   = 50 * time.Millisecond
-	longestWait = 5 * time.Second
-)
+// longestWait is how long a dropped subscription waits at most before it tries again, with jitter.
+const longestWait = 5 * time.Second
 
 // Subscribe implements [eventstore.Subscriber]. When the server drops the subscription or cannot be reached, it goes on
 // from where it was, for as long as ctx does, and tells Options.Observe. A position beyond the end of the log is
@@ -48,18 +44,6 @@ func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter e
 	}
 }
 
-// wait waits, or returns why nobody waits any more.
-func (l *Log) wait(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-l.clients.closed:
-	}
-	return l.usable(ctx)
-}
-
 // subscriber is one subscription, over all the server's that it takes. It is not safe for concurrent use.
 type subscriber struct {
 	log      *Log
@@ -69,7 +53,9 @@ type subscriber struct {
 
 	at    eventstore.Position // up to which all was yielded
 	known bool                // at is a position that this server told
-	moved bool                // the last run told something
+	// stranger: the server does not know at, which a caller made up. It tells all, and what is not behind at is passed over.
+	stranger bool
+	moved    bool // the last run told something
 }
 
 // run yields what comes until the loop breaks, which is no error, or the server drops it.
@@ -78,30 +64,46 @@ func (s *subscriber) run(ctx context.Context) error {
 	if err := s.log.usable(ctx); err != nil {
 		return err
 	}
-	if err := s.place(ctx); err != nil {
+	from := s.at
+	if s.stranger {
+		from = 0
+	} else if err := s.place(ctx); err != nil {
 		return err
 	}
-	for m, err := range s.log.follow(ctx, s.at, s.log.names.filter(s.filter.StreamPrefix)) {
+	for m, err := range s.log.follow(ctx, s.log.marks.skip(from), s.log.names.filter(s.filter.StreamPrefix)) {
+		if errors.Is(err, errPosition) && !s.known && !s.stranger {
+			s.stranger = true
+			return s.run(ctx)
+		}
+		if err == nil {
+			err = s.hear(ctx, m)
+		}
+		if errors.Is(err, errLeft) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		if usable := s.log.usable(ctx); usable != nil {
-			return usable
-		}
-		s.moved = true
-		if m.kind == messageEvent {
-			if err := s.take(m); err != nil {
-				if errors.Is(err, errLeft) {
-					return nil
-				}
-				return err
-			}
-		}
-		if m.at > s.at {
-			s.at, s.known = m.at, true
-		}
 	}
 	return s.log.usable(ctx)
+}
+
+// hear takes what the server tells.
+func (s *subscriber) hear(ctx context.Context, m message) error {
+	if err := s.log.usable(ctx); err != nil {
+		return err
+	}
+	s.moved = true
+	if m.at <= s.at {
+		return nil
+	}
+	if m.kind == messageEvent {
+		if err := s.take(ctx, m); err != nil {
+			return err
+		}
+	}
+	s.at, s.known, s.stranger = m.at, true, false
+	return nil
 }
 
 // place checks that the log reaches as far as the subscription is.
@@ -109,24 +111,17 @@ func (s *subscriber) place(ctx context.Context) error {
 	if s.at == 0 {
 		return nil
 	}
-	end, err := s.log.end(ctx)
-	switch {
-	case err != nil || s.at <= end:
-		return err
-	case s.known:
-		return fmt.Errorf("%w: it ended at position %d or behind, and ends at %d now: the server lost events, or was restored",
-			eventstore.ErrCorrupt, s.at, end)
-	default:
-		return fmt.Errorf("%w: position %d is behind the end of the log, at %d", errPosition, s.at, end)
+	missing := fmt.Errorf("%w: position %d is behind the end of the log", errPosition, s.at)
+	if s.known {
+		missing = fmt.Errorf("%w: it ended at position %d or behind, and ends earlier now: the server lost events, or was restored",
+			eventstore.ErrCorrupt, s.at)
 	}
+	return s.log.beyond(ctx, s.at, missing)
 }
 
-// errLeft: the loop broke.
-var errLeft = errors.New("loop broke")
-
 // take yields the event of m, if it passes the filter.
-func (s *subscriber) take(m message) error {
-	for e, err := range s.log.choose(func(yield func(*esdb.RecordedEvent, error) bool) { yield(m.event, nil) }, s.filter.StreamPrefix) {
+func (s *subscriber) take(ctx context.Context, m message) error {
+	for e, err := range s.log.choose(ctx, func(yield func(*event, error) bool) { yield(m.event, nil) }, s.filter.StreamPrefix) {
 		if err != nil {
 			return err
 		}

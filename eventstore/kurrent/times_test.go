@@ -13,6 +13,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/transfer"
 )
 
 // A server of package esdbserver keeps the time itself. It must not be taken for one that kept that of a copy.
@@ -58,24 +59,24 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 		b.Contents = []eventstore.Blob{blob("shared"), blob(string(rune('a' + n)))}
 		mustAppend(t, first, b)
 	}
-	order := eventstore.CopyOrder{
+	order := transfer.Request{
 		Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now(), Checkpoints: []eventstore.Position{0, 1, 4, 6, 99},
 	}
-	var copied eventstore.Copied
+	var copied transfer.Result
 	for _, repeated := range []bool{false, true} {
 		var err error
-		if copied, err = eventstore.Copy(within(t), first, there, order, nil); err != nil || copied.Repeated != repeated {
+		if copied, err = transfer.Copy(within(t), first, there, order, nil); err != nil || copied.Repeated != repeated {
 			t.Fatalf("copied %+v, %v; repeated, want %v", copied, err, repeated)
 		}
 	}
 	records := readAll(t, there)
-	if copied.Last != (eventstore.CopiedPosition{From: 6, To: records[5].Position}) || copied.Last.To == 6 || copied.Contents != 4 {
+	if copied.Last != (transfer.Pair{From: 6, To: records[5].Position}) || copied.Last.To == 6 || copied.Contents != 4 {
 		t.Errorf("it says %+v", copied)
 	}
 	wantPlaces(t, copied, 0, records[0].Position, records[3].Position, records[5].Position, records[5].Position)
 	order.Act = uuid.Must(uuid.NewV7())
 	order.Checkpoints = []eventstore.Position{records[0].Position - 1, records[3].Position, records[3].Position + 1}
-	if copied, err := eventstore.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
+	if copied, err := transfer.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
 		t.Fatalf("copied back %+v, %v; want the events and the act", copied, err)
 	} else {
 		wantPlaces(t, copied, 0, 4, 4)
@@ -89,7 +90,7 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 }
 
 // wantPlaces checks where the checkpoints of a copy are.
-func wantPlaces(t *testing.T, c eventstore.Copied, want ...eventstore.Position) {
+func wantPlaces(t *testing.T, c transfer.Result, want ...eventstore.Position) {
 	t.Helper()
 	for i, at := range c.Checkpoints {
 		if i >= len(want) || at.To != want[i] {

@@ -1,15 +1,17 @@
 package kurrent
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
-
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -20,8 +22,8 @@ func Redact(connection string) string {
 	return before + after
 }
 
-// cutCredentials splits a connection string at its credentials, which are "" where it has none. The client and net/url
-// repeat what they cannot parse in their errors: they never get to see the credentials in a text.
+// cutCredentials splits a connection string at its credentials, which are "" where it has none. Errors repeat what they
+// cannot parse: what parses the rest never gets to see the credentials.
 func cutCredentials(connection string) (before, credentials, after string) {
 	scheme, rest, ok := strings.Cut(connection, "://")
 	if !ok {
@@ -46,16 +48,33 @@ func Check(connection string) error {
 
 // settings are what a connection string says.
 type settings struct {
-	client *esdb.Configuration
-	own    parameters
+	hosts    []string // host:port, at least one
+	discover bool     // hosts are names that a name server resolves to all nodes
+	own      parameters
+
+	tls            *tls.Config // nil for clear text
+	user, password string      // "" for none
+
+	keepAliveInterval time.Duration // less than 0 for none
+	keepAliveTimeout  time.Duration
+	gossipTimeout     time.Duration
 }
+
+// clustered reports whether the nodes are asked which of them leads.
+func (s *settings) clustered() bool { return s.discover || len(s.hosts) > 1 }
+
+const (
+	scheme         = "esdb://"
+	schemeDiscover = "esdb+discover://"
+	defaultPort    = "2113"
+)
 
 // parse reads a connection string. Its errors have no credentials.
 func parse(connection string) (settings, error) {
 	before, credentials, after := cutCredentials(connection)
 	s, err := parseWithout(before, after)
 	if err == nil && credentials != "" {
-		err = setCredentials(s.client, credentials)
+		err = s.setCredentials(credentials)
 	}
 	if err != nil {
 		return settings{}, fmt.Errorf("%w: connection string %q: %w", eventstore.ErrInvalid, before+after, err)
@@ -65,47 +84,57 @@ func parse(connection string) (settings, error) {
 
 // parseWithout reads a connection string that was cut at its credentials.
 func parseWithout(before, after string) (settings, error) {
+	s := settings{
+		keepAliveInterval: defaultKeepAlive, keepAliveTimeout: defaultKeepAlive, gossipTimeout: defaultGossipTimeout,
+		discover: before == schemeDiscover,
+	}
+	if before != scheme && before != schemeDiscover {
+		return s, fmt.Errorf("want %s or %s at its beginning", scheme, schemeDiscover)
+	}
 	hosts, query, _ := strings.Cut(after, "?")
-	own, rest, err := parseParameters(query)
-	if err != nil {
-		return settings{}, err
+	hosts, path, _ := strings.Cut(hosts, "/")
+	if path != "" {
+		return s, fmt.Errorf("path %q: want none", "/"+path)
 	}
-	if err := checkPorts(hosts); err != nil {
-		return settings{}, err
+	for text := range strings.SplitSeq(hosts, ",") {
+		address, err := parseHost(text)
+		if err != nil {
+			return s, err
+		}
+		s.hosts = append(s.hosts, address)
 	}
-	if rest != "" {
-		hosts += "?" + rest
-	}
-	config, err := esdb.ParseConnectionString(before + hosts)
-	if err != nil {
-		return settings{}, err
-	}
-	config.Logger = esdb.NoopLogging()
-	if !own.attempts {
-		config.MaxDiscoverAttempts = math.MaxInt
-	}
-	if config.DefaultDeadline != nil {
-		own.timeout = *config.DefaultDeadline
-	}
-	return settings{client: config, own: own}, config.Validate()
+	return s, s.parseParameters(query)
 }
 
-// checkPorts refuses ports that cannot be: the client takes another one for them.
-func checkPorts(hosts string) error {
-	if end := strings.IndexByte(hosts, '/'); end >= 0 {
-		hosts = hosts[:end]
-	}
-	for host := range strings.SplitSeq(hosts, ",") {
-		if strings.HasPrefix(host, "[") {
-			return fmt.Errorf("host %s: the client takes no IPv6 address, want a name or an IPv4 address", host)
+// The values of parameters that a connection string leaves out.
+const (
+	defaultKeepAlive     = 10 * time.Second
+	defaultGossipTimeout = 5 * time.Second
+)
+
+// parseHost returns host and port of a name, an IPv4 address or an IPv6 address in brackets.
+func parseHost(text string) (string, error) {
+	host, port := text, defaultPort
+	switch {
+	case strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
+		host = text[1 : len(text)-1]
+	case strings.Contains(text, ":"):
+		var err error
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets, and a port behind a colon", text)
 		}
-		if _, port, ok := strings.Cut(host, ":"); ok {
-			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-				return fmt.Errorf("port %q: want a number from 1 to 65535", port)
-			}
-		}
 	}
-	return nil
+	if strings.HasPrefix(text, "[") && net.ParseIP(host) == nil || host == "" || strings.ContainsFunc(host, notOfHosts) {
+		return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets", text)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("port %q: want a number from 1 to 65535", port)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func notOfHosts(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#@[]%"'<>^{}|`+"`", r)
 }
 
 var (
@@ -113,37 +142,71 @@ var (
 	errCredentials      = errors.New("credentials cannot be read: want user:password, percent-encoded")
 )
 
-func setCredentials(config *esdb.Configuration, credentials string) error {
+func (s *settings) setCredentials(credentials string) error {
 	user, password, _ := strings.Cut(credentials, ":")
 	var faults [2]error
-	config.Username, faults[0] = url.PathUnescape(user)
-	config.Password, faults[1] = url.PathUnescape(password)
-	if faults[0] != nil || faults[1] != nil || config.Username == "" || strings.ContainsAny(credentials, "@/?#") {
+	s.user, faults[0] = url.PathUnescape(user)
+	s.password, faults[1] = url.PathUnescape(password)
+	if faults[0] != nil || faults[1] != nil || s.user == "" || strings.Contains(s.user, ":") || strings.ContainsAny(credentials, "@/?#") {
 		return errCredentials
 	}
-	if config.DisableTLS && !onlyLoopback(config) {
-		return errClearCredentials
+	for _, host := range s.hosts {
+		if s.tls == nil && (s.discover || !loopback(host)) {
+			return errClearCredentials
+		}
 	}
 	return nil
 }
 
-// onlyLoopback reports whether every server that config names is on this machine.
-func onlyLoopback(config *esdb.Configuration) bool {
-	var hosts []string
-	for _, seed := range config.GossipSeeds {
-		hosts = append(hosts, seed.Host)
+// loopback reports whether host:port is on this machine.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
+
+// tlsSettings are the parameters that make a [tls.Config].
+type tlsSettings struct {
+	off, unverified   bool
+	roots             *x509.CertPool
+	certFile, keyFile string
+}
+
+func (t tlsSettings) config() (*tls.Config, error) {
+	config := &tls.Config{RootCAs: t.roots, MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.unverified} //nolint:gosec // tlsVerifyCert=false asks for it
+	if (t.certFile == "") != (t.keyFile == "") {
+		return nil, errors.New("want both userCertFile and userKeyFile, or neither")
 	}
-	if len(hosts) == 0 {
-		host, _, err := net.SplitHostPort(config.Address)
+	if t.off {
+		return nil, nil //nolint:nilnil // clear text has no settings
+	}
+	if t.certFile != "" {
+		certificate, err := tls.LoadX509KeyPair(t.certFile, t.keyFile)
 		if err != nil {
-			return false
+			return nil, fmt.Errorf("userCertFile and userKeyFile cannot be read: %w", err)
 		}
-		hosts = append(hosts, host)
+		config.Certificates = []tls.Certificate{certificate}
 	}
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
-			return false
-		}
+	return config, nil
+}
+
+func readRoots(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, err
 	}
-	return !config.DnsDiscover
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s has no certificate in PEM form", file)
+	}
+	return roots, nil
+}
+
+// with returns o with what a connection string says where o says nothing.
+func (o Options) with(p parameters) Options {
+	if o.defaulted() {
+		o.Prefix, o.NoPrefix = p.prefix, p.noPrefix
+	}
+	o.MaxAppendBytes = cmp.Or(o.MaxAppendBytes, p.maxAppend)
+	o.Timeout = cmp.Or(o.Timeout, p.timeout)
+	return o
 }

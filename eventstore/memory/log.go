@@ -76,7 +76,7 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(ctx); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, eventstore.NotWritten(err))
 	}
 	if held := l.held(batch); batch.Repeats(held) {
 		return answer(held, eventstore.Appended{Repeated: true}), nil

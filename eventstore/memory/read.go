@@ -19,6 +19,20 @@ func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 	return eventstore.Position(len(records)), nil
 }
 
+// At implements [eventstore.Reader].
+func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	records, _, err := l.snapshot(ctx)
+	if err == nil && (at == 0 || uint64(at) > uint64(len(records))) {
+		err = eventstore.ErrNotFound
+	}
+	if err != nil {
+		return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, err)
+	}
+	r := records[at-1]
+	r.Data = bytes.Clone(r.Data)
+	return r, nil
+}
+
 // snapshot returns all records of this moment and what is closed when there are more. Since records are only ever
 // added, the slice stays as it is.
 func (l *Log) snapshot(ctx context.Context) ([]eventstore.Record, <-chan struct{}, error) {

@@ -53,6 +53,14 @@ func database(tb testing.TB, admin string) string {
 	return u.String()
 }
 
+// With returns address with a parameter, such as "schema=gxp", added.
+func With(address, parameter string) string {
+	if strings.Contains(address, "?") {
+		return address + "&" + parameter
+	}
+	return address + "?" + parameter
+}
+
 // administer runs one statement on the server of admin.
 func administer(admin, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

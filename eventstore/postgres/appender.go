@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -110,17 +111,19 @@ func final(err error) bool {
 // commitGroup writes group as one transaction, again while the server does not answer. Trying again is safe, also when
 // the outcome is unknown: the lock of the counter row waits for the transaction that may still be under way, and then
 // its batches are found, or they are not there.
+//
+// It may take as long as bytes move to or from the server. Connecting, waiting for the lock, waiting for the server and
+// the pauses between tries are no progress.
 func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, error) {
-	late := fmt.Errorf("%w: no answer within %s", eventstore.ErrTransient, l.options.AppendTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, l.options.AppendTimeout, late)
-	defer cancel()
+	ctx, moved, stop := l.whileDataMoves(ctx)
+	defer stop()
 	var answers []answer
 	err := l.retry(ctx, func() error {
 		var err error
-		answers, err = l.commitOnce(ctx, group)
+		answers, err = l.commitOnce(ctx, group, moved)
 		if errors.Is(err, errHeld) && len(group) == 1 {
 			group[0].suspect = true
-			answers, err = l.commitOnce(ctx, group)
+			answers, err = l.commitOnce(ctx, group, moved)
 		}
 		if errors.Is(err, errHeld) && len(group) == 1 {
 			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
@@ -128,4 +131,18 @@ func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, erro
 		return err
 	})
 	return answers, err
+}
+
+// whileDataMoves returns a context that ends when moved was not called for AppendTimeout, and what is to be called at the
+// end.
+func (l *Log) whileDataMoves(ctx context.Context) (_ context.Context, moved, stop func()) {
+	limit := l.options.AppendTimeout
+	ctx, cancel := context.WithCancelCause(ctx)
+	stalled := time.AfterFunc(limit, func() {
+		cancel(fmt.Errorf("%w: no data sent or received for %s", eventstore.ErrTransient, limit))
+	})
+	return ctx, func() { stalled.Reset(limit) }, func() {
+		stalled.Stop()
+		cancel(nil)
+	}
 }

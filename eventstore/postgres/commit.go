@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/pg"
 )
 
 // transaction is one append of a group, while the lock of the counter row is held.
@@ -42,10 +43,12 @@ type write struct {
 	at     time.Time // of recording
 }
 
-// commitOnce tries once to write group. Its answers are those of the requests, in order; an error is that of all.
-func (l *Log) commitOnce(ctx context.Context, group []*request) ([]answer, error) {
+// commitOnce tries once to write group, and calls moved whenever bytes move to or from the server. Its answers are those
+// of the requests, in order; an error is that of all.
+func (l *Log) commitOnce(ctx context.Context, group []*request, moved func()) ([]answer, error) {
 	answers := make([]answer, len(group))
 	err := l.once(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		defer pg.OnProgress(conn.Conn(), moved)()
 		t := &transaction{log: l, conn: conn, ends: make(map[eventstore.StreamID]end, len(group))}
 		defer t.rollback(ctx)
 		if err := t.begin(ctx, group); err != nil {
@@ -59,6 +62,9 @@ func (l *Log) commitOnce(ctx context.Context, group []*request) ([]answer, error
 		}
 		if len(t.writes) == 0 {
 			return nil
+		}
+		for _, w := range t.writes {
+			w.sent = true
 		}
 		return t.commit(ctx)
 	})
@@ -168,16 +174,22 @@ func (t *transaction) standing(ctx context.Context, r *request) ([]eventstore.Re
 // errHeld says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
 var errHeld = errors.New("log holds a part of it already")
 
-// commit writes the batches and commits, in one round trip.
+// commit writes the batches and commits, in one round trip unless there is much to send.
 func (t *transaction) commit(ctx context.Context) error {
-	batch := t.inserts()
-	batch.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
+	pieces := t.inserts()
+	last := pieces[len(pieces)-1]
+	last.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
 	committed := false
-	batch.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+	last.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		committed = tag.String() == "COMMIT"
 		return nil
 	})
-	err := t.conn.SendBatch(ctx, batch).Close()
+	var err error
+	for _, piece := range pieces {
+		if err = t.conn.SendBatch(ctx, piece).Close(); err != nil {
+			break
+		}
+	}
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.Code == "23505":

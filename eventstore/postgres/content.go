@@ -12,10 +12,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/pg"
 )
-
-// hashPage is how many hashes are listed at a time.
-const hashPage = 1000
 
 // Content implements [eventstore.ContentStore].
 func (l *Log) Content(ctx context.Context, sha256 string) ([]byte, error) {
@@ -64,7 +62,7 @@ func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
 				}
 				after = hash
 			}
-			if len(hashes) < hashPage {
+			if len(hashes) < l.sizes.hashes {
 				return
 			}
 		}
@@ -75,7 +73,7 @@ func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
 func (l *Log) hashes(ctx context.Context, after []byte) ([][]byte, error) {
 	var hashes [][]byte
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		rows, err := conn.Query(ctx, l.sql.contentHashes, after, hashPage)
+		rows, err := conn.Query(ctx, l.sql.contentHashes, after, l.sizes.hashes)
 		if err != nil {
 			return err
 		}
@@ -85,7 +83,7 @@ func (l *Log) hashes(ctx context.Context, after []byte) ([][]byte, error) {
 	return hashes, err
 }
 
-// held returns which of blobs the log holds already, by hash.
+// held returns which of blobs, which are to be appended, the log holds already, by hash.
 func (l *Log) held(ctx context.Context, blobs []eventstore.Blob) (map[string]bool, error) {
 	held := make(map[string]bool, len(blobs))
 	if len(blobs) == 0 {
@@ -99,7 +97,10 @@ func (l *Log) held(ctx context.Context, blobs []eventstore.Blob) (map[string]boo
 		}
 		hashes[i] = hash
 	}
+	ctx, moved, stop := l.whileDataMoves(ctx)
+	defer stop()
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		defer pg.OnProgress(conn.Conn(), moved)()
 		rows, err := conn.Query(ctx, l.sql.heldContents, hashes)
 		if err != nil {
 			return err

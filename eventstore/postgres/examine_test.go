@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/eventstore/postgres"
+	"github.com/gxpledger/gxpledger/eventstore/verify"
 )
 
 // examined is a log of two batches whose schema and roles no other test has: roles belong to the whole server.
@@ -190,7 +191,7 @@ func TestALogThatContradictsItselfIsOpenedToInspect(t *testing.T) {
 		t.Errorf("error of an append is %v, want ErrCorrupt", err)
 	}
 	var found []string
-	_, err := eventstore.Verify(within(t), log, eventstore.VerifyWatch{Fault: func(f eventstore.Fault) { found = append(found, f.Where+": "+f.Text) }})
+	_, err := verify.Run(within(t), log, verify.Watch{Fault: func(f eventstore.Fault) { found = append(found, f.Where+": "+f.Text) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,11 @@ func Form(ctx context.Context, url, schema string) (text string, err error) {
 	return text, err
 }
 
+// SetSizes makes l read n batches, n events up to 2n, and n hashes at once.
+func (l *Log) SetSizes(n int) {
+	l.sizes.batches, l.sizes.firstPage, l.sizes.largestPage, l.sizes.hashes = n, n, 2*n, n
+}
+
 // Translate gives errors the meaning that package eventstore defines.
 func Translate(ctx context.Context, err error) error { return translate(ctx, err) }
 
@@ -44,4 +49,10 @@ func Statement(name string) string {
 		"batchesForward": s.batchesForward, "batchesBackward": s.batchesBackward,
 		"streamBatchesForward": s.streamBatchesForward, "streamBatchesBackward": s.streamBatchesBackward,
 	}[name]
+}
+
+// WithTracer makes Open use connections that tell tracer what they do.
+func WithTracer(o Options, tracer pgx.QueryTracer) Options {
+	o.tracer = tracer
+	return o
 }

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -21,10 +23,10 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/postgres"
 )
 
-// The server is killed thirty times while sixteen writers append: the postmaster and single backends in turn.
+// The server is killed ten times while sixteen writers append: the postmaster and single backends in turn.
 func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 	t.Parallel()
-	const writers, kills = 16, 30
+	const writers, kills = 16, 10
 	server := pgtest.NewCluster(t)
 	where := server.Database(t)
 	up(t, where)
@@ -46,12 +48,13 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 		}
 	}
 	said.await(ctx, t, writers)
+	heard.await(ctx, t, len(readAll(t, log)))
 	stop()
 	running.Wait()
 	if n := said.check(t, log); n < kills {
 		t.Errorf("%d batches were acknowledged, want one for each kill at least", n)
 	}
-	checkHeard(t, <-heard)
+	heard.check(t)
 }
 
 // writeUntil appends batches to a stream of its own until ctx ends, and notes each.
@@ -72,35 +75,68 @@ func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writ
 	}
 }
 
-// follow subscribes until ctx ends and then gives the positions that it got.
-func follow(ctx context.Context, t *testing.T, log eventstore.Subscriber) <-chan []eventstore.Position {
+// follower subscribes, and keeps the positions that it gets.
+type follower struct {
+	ended chan struct{}
+	moved chan struct{} // takes one when there is more
+
+	mu        sync.Mutex // guards positions
+	positions []eventstore.Position
+}
+
+// follow subscribes until ctx ends.
+func follow(ctx context.Context, t *testing.T, log eventstore.Subscriber) *follower {
 	t.Helper()
-	heard := make(chan []eventstore.Position, 1)
+	f := &follower{ended: make(chan struct{}), moved: make(chan struct{}, 1)}
 	go func() {
-		var positions []eventstore.Position
+		defer close(f.ended)
 		for r, err := range log.Subscribe(ctx, 0, eventstore.Filter{}) {
 			if err != nil {
 				if ctx.Err() == nil {
 					t.Errorf("the subscription ended: %v", err)
 				}
-				break
+				return
 			}
-			positions = append(positions, r.Position)
+			f.mu.Lock()
+			f.positions = append(f.positions, r.Position)
+			f.mu.Unlock()
+			select {
+			case f.moved <- struct{}{}:
+			default:
+			}
 		}
-		heard <- positions
 	}()
-	return heard
+	return f
 }
 
-func checkHeard(t *testing.T, positions []eventstore.Position) {
+// await waits until the subscription has got as many events as the log held: it outlives whatever happened before.
+func (f *follower) await(ctx context.Context, t *testing.T, held int) {
 	t.Helper()
-	for i, p := range positions {
+	for f.count() < held {
+		select {
+		case <-f.moved:
+		case <-ctx.Done():
+			t.Fatalf("the subscription got %d of %d events", f.count(), held)
+		case <-f.ended:
+			t.Fatalf("the subscription ended after %d of %d events", f.count(), held)
+		}
+	}
+}
+
+func (f *follower) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.positions)
+}
+
+// check waits for the end of the subscription and fails unless it got each event once and in order.
+func (f *follower) check(t *testing.T) {
+	t.Helper()
+	<-f.ended
+	for i, p := range f.positions {
 		if p != eventstore.Position(i+1) {
 			t.Fatalf("the subscription got position %d as number %d", p, i+1)
 		}
-	}
-	if len(positions) == 0 {
-		t.Error("the subscription got nothing")
 	}
 }
 
@@ -131,6 +167,8 @@ func TestAppendsSurviveACutConnection(t *testing.T) {
 				switch {
 				case err == nil && !last.Repeated:
 					t.Fatalf("cut %d: an acknowledged batch was lost", cut)
+				case errors.Is(err, eventstore.ErrNotWritten) && last.Repeated:
+					t.Fatalf("cut %d: a batch of which nothing was written is there", cut)
 				case err != nil && last.Repeated:
 					found++
 				case err != nil:
@@ -186,6 +224,139 @@ func TestAppendsSurviveASilentConnection(t *testing.T) {
 	}
 }
 
+// What takes long over a slow link succeeds, whatever the limit, while data moves. The limit, and so the test, is long
+// enough for a busy machine whose server stops for a while.
+func TestAnAppendTakesAsLongAsDataMoves(t *testing.T) {
+	t.Parallel()
+	const limit, rate = 2 * time.Second, 1536 // KB/s
+	server := made(t)
+	proxy, where := throughProxy(t, server)
+	log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = limit })
+	last := mustAppend(t, log, start("s", 1))
+	poison(t, proxy, fmt.Sprintf(`{"name":"slow","type":"bandwidth","stream":"upstream","attributes":{"rate":%d}}`, rate))
+	begun := time.Now()
+	batch := large("s", last)
+	at := mustAppend(t, log, batch)
+	if took := time.Since(begun); took < 2*limit {
+		t.Errorf("the append took %s: the link was not slow", took)
+	}
+	for _, r := range readAll(t, open(t, server))[1:] {
+		if e := batch.Events[r.Position-2]; !bytes.Equal(r.Data, e.Data) {
+			t.Errorf("position %d holds other data than was appended", r.Position)
+		}
+	}
+	if at.Last != eventstore.Position(1+len(batch.Events)) {
+		t.Errorf("the last event is at %d", at.Last)
+	}
+	for _, c := range batch.Contents {
+		if data, err := log.Content(within(t), c.SHA256); err != nil || !bytes.Equal(data, c.Bytes) {
+			t.Errorf("content of %d bytes: %d bytes, %v", len(c.Bytes), len(data), err)
+		}
+	}
+}
+
+// large returns a batch of many events and contents, some of which are larger than what is sent at once: 6 MB that cannot be
+// compressed.
+func large(stream eventstore.StreamID, last eventstore.Appended) eventstore.Batch {
+	batch := after(stream, last, 400)
+	noise := rand.NewChaCha8([32]byte{})
+	for i := range batch.Events {
+		size := 6_000
+		if i == 200 {
+			size = 1_500_000
+		}
+		data := make([]byte, size)
+		_, _ = noise.Read(data) // never fails
+		batch.Events[i].Data = fmt.Appendf(nil, `{"x":"%x"}`, data[:size/2])
+		if i < 2 {
+			batch.Contents = append(batch.Contents, blob(string(data)))
+		}
+	}
+	data := make([]byte, 2_000_000)
+	_, _ = noise.Read(data) // never fails
+	batch.Contents = append(batch.Contents, blob(string(data)))
+	return batch
+}
+
+// A link that stops in the middle, in whichever direction, ends the append within the limit, and so does a server that is
+// not there.
+func TestAnAppendEndsWhenDataStopsMoving(t *testing.T) {
+	t.Parallel()
+	const limit = 300 * time.Millisecond
+	toxics.Register("stop", &stopToxic{})
+	for direction, passed := range map[string]int{"upstream": 3 << 20, "downstream": 0} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			server := made(t)
+			proxy, where := throughProxy(t, server)
+			log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = limit })
+			last := mustAppend(t, log, start("s", 1))
+			batch := large("s", last) // it looks for its contents first
+			if passed > 0 {
+				batch.Contents = nil
+			}
+			poison(t, proxy, fmt.Sprintf(`{"name":"stop","type":"stop","stream":%q,"attributes":{"bytes":%d}}`, direction, passed))
+			mustEndTransient(t, log, batch, limit)
+			if err := proxy.Toxics.RemoveToxic(t.Context(), "stop"); err != nil {
+				t.Fatal(err)
+			}
+			if at, err := persist(within(t), t, open(t, server), batch, 15*time.Second); err != nil || at.LastRevision != 400 {
+				t.Errorf("later the batch is answered %+v, %v", at, err)
+			}
+		})
+	}
+	t.Run("gone", func(t *testing.T) {
+		t.Parallel()
+		proxy, where := throughProxy(t, made(t))
+		log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = limit })
+		last := mustAppend(t, log, start("s", 1))
+		proxy.Stop()
+		mustEndTransient(t, log, after("s", last, 1), limit)
+	})
+}
+
+// mustEndTransient appends batch, which is to fail without the caller's help soon after limit.
+func mustEndTransient(t *testing.T, log eventstore.Appender, batch eventstore.Batch, limit time.Duration) {
+	t.Helper()
+	begun := time.Now()
+	_, err := log.Append(within(t), batch)
+	if !errors.Is(err, eventstore.ErrTransient) {
+		t.Errorf("error is %v, want ErrTransient", err)
+	}
+	if took := time.Since(begun); took > limit+10*time.Second { // some of it is the transfer, on a busy machine
+		t.Errorf("the append took %s", took)
+	}
+}
+
+// stopToxic passes on a number of bytes of each connection, and takes no more.
+type stopToxic struct {
+	Bytes int `json:"bytes"`
+}
+
+func (s *stopToxic) Pipe(stub *toxics.ToxicStub) {
+	for left := s.Bytes; left > 0; {
+		select {
+		case <-stub.Interrupt:
+			return
+		case chunk := <-stub.Input:
+			if chunk == nil {
+				stub.Close()
+				return
+			}
+			left -= len(chunk.Data)
+			stub.Output <- chunk
+		}
+	}
+	<-stub.Interrupt
+}
+
+func poison(t *testing.T, proxy *toxiproxy.Proxy, toxic string) {
+	t.Helper()
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // cutStep spreads the cuts over what an append of twenty events says and what it is answered.
 func cutStep(direction string) int {
 	if direction == "upstream" {
@@ -214,10 +385,7 @@ func throughProxy(t *testing.T, address string) (*toxiproxy.Proxy, string) {
 	return proxy, u.String()
 }
 
-func addToxic(t *testing.T, proxy *toxiproxy.Proxy, direction string, bytes int) {
+func addToxic(t *testing.T, proxy *toxiproxy.Proxy, direction string, limit int) {
 	t.Helper()
-	toxic := fmt.Sprintf(`{"name":"cut","type":"limit_data","stream":%q,"attributes":{"bytes":%d}}`, direction, bytes)
-	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-		t.Fatal(err)
-	}
+	poison(t, proxy, fmt.Sprintf(`{"name":"cut","type":"limit_data","stream":%q,"attributes":{"bytes":%d}}`, direction, limit))
 }

@@ -13,7 +13,7 @@ import (
 
 // fetch returns the records of the next page of w.spans and takes what it covers off them.
 func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventstore.Record, error) {
-	p := newPage(w)
+	p := newPage(w, l.sizes)
 	var batch pgx.Batch
 	query := l.sql.eventsForward
 	if w.back {
@@ -35,6 +35,7 @@ func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventst
 
 // page is a part of a walk that is read at once.
 type page struct {
+	sizes    sizes
 	back     bool
 	filtered bool // events of other types are left out
 	spans    []span
@@ -49,8 +50,11 @@ type page struct {
 }
 
 // newPage takes spans off w until they hold w.limit events.
-func newPage(w *walk) *page {
-	p := &page{back: w.back, filtered: w.filter.Types != nil}
+func newPage(w *walk, sizes sizes) *page {
+	if w.limit == 0 {
+		w.limit = sizes.firstPage
+	}
+	p := &page{sizes: sizes, back: w.back, filtered: w.filter.Types != nil}
 	for left := int64(w.limit); left > 0 && len(w.spans) > 0; {
 		s := w.spans[0]
 		if n := s.hi - s.lo + 1; n <= left {
@@ -93,7 +97,7 @@ func (p *page) read(rows pgx.Rows) error {
 		if err := rows.Scan(&position, &id, &r.Type, &r.Data, &checksum); err != nil {
 			return err
 		}
-		if p.size += len(r.Data); p.size > pageBytes && len(p.records) > 0 {
+		if p.size += len(r.Data); p.size > p.sizes.pageBytes && len(p.records) > 0 {
 			p.full = true
 			return nil // the driver passes over the rest
 		}
@@ -162,8 +166,8 @@ func (p *page) leave(w *walk) error {
 		if want := p.expect(); !p.filtered && want != 0 {
 			return fmt.Errorf("%w: position %d is missing", eventstore.ErrCorrupt, want)
 		}
-		if p.size < pageBytes/2 {
-			w.limit = min(2*w.limit, largestPage)
+		if p.size < p.sizes.pageBytes/2 {
+			w.limit = min(2*w.limit, p.sizes.largestPage)
 		}
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/pg"
 )
 
 // maxBatchBytes bounds the data and metadata of a batch: the server takes no message of 1 GiB.
@@ -25,6 +26,7 @@ type Log struct {
 	sql      statements
 	codec    *contents.Codec
 	identity identity
+	sizes    sizes
 
 	gate      *gate
 	closing   chan struct{}           // closed by Close
@@ -58,7 +60,9 @@ func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	}
 	l := &Log{
 		options: options, pool: pool, sql: newStatements(options.Schema), codec: codec,
-		gate: newGate(), closing: make(chan struct{}), queue: make(chan *request), hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: newBell(),
+		sizes: sizes{batches: 512, firstPage: 128, largestPage: 2048, pageBytes: 8 << 20, hashes: 1000},
+		gate:  &gate{inside: map[uint64]context.CancelCauseFunc{}}, closing: make(chan struct{}), queue: make(chan *request),
+		hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: &bell{rung: make(chan struct{})},
 	}
 	if l.identity, err = l.identify(ctx); err != nil {
 		pool.Close()
@@ -66,6 +70,23 @@ func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	}
 	l.start(context.WithoutCancel(ctx))
 	return l, nil
+}
+
+// connect opens the pool of connections.
+func connect(ctx context.Context, url string, options Options) (*pgxpool.Pool, error) {
+	config, err := pg.Parse(url)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+	}
+	if config.MaxConns, err = pg.MaxConns(url, options.MaxConns, leastConns, DefaultMaxConns); err != nil {
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+	}
+	config.ConnConfig.Tracer = options.tracer
+	session := pg.Session{Parameters: []pg.Parameter{
+		{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a client that vanished holds the counter row for long"},
+		{Name: "jit", Value: "off", Why: "statements are short, and look dear to the planner: compiling them takes longer than they do"},
+	}}
+	return pg.NewPool(ctx, config, session, options.Now)
 }
 
 // start starts the background tasks.
@@ -87,10 +108,10 @@ type identity struct {
 func (l *Log) identify(ctx context.Context) (identity, error) {
 	var out identity
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		if err := checkServer(ctx, conn); err != nil {
+		if err := pg.CheckServer(ctx, conn.Conn()); err != nil {
 			return err
 		}
-		if err := checkForm(ctx, conn.Conn(), Place{Schema: l.options.Schema}); err != nil {
+		if err := (Place{Schema: l.options.Schema}).schemaAt("").Check(ctx, conn.Conn()); err != nil {
 			return err
 		}
 		var head, last int64
@@ -107,23 +128,6 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 		err = out.fault
 	}
 	return out, err
-}
-
-// checkServer refuses servers on which the log would not work.
-func checkServer(ctx context.Context, conn *pgxpool.Conn) error {
-	var version int
-	var encoding string
-	err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_encoding')").
-		Scan(&version, &encoding)
-	switch {
-	case err != nil:
-		return err
-	case version < 140000:
-		return fmt.Errorf("server is PostgreSQL %d, want 14 or newer", version/10000)
-	case encoding != "UTF8":
-		return fmt.Errorf("database has the encoding %s, want UTF8: create it with ENCODING 'UTF8'", encoding)
-	}
-	return nil
 }
 
 // ID returns the id that the first migration made.

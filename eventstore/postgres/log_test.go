@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -100,4 +101,16 @@ func TestTimesNeverFallThoughTheClockDoes(t *testing.T) {
 func TestRecordedTimesOfACopyAreKept(t *testing.T) {
 	t.Parallel()
 	eventstoretest.KeepsRecordedTimes(t, open(t, made(t)))
+}
+
+func TestReadsAtTheSizesOfPages(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 2} {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			log := open(t, made(t))
+			log.SetSizes(n)
+			eventstoretest.Sizes(t, log)
+		})
+	}
 }

@@ -2,11 +2,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -16,65 +14,19 @@ import (
 //
 // Errors: *[migrations.NewerError], *[migrations.ChangedError], *[migrations.ForeignError], ErrTransient, or what the
 // server said. On any error nothing was changed.
-func Up(ctx context.Context, url string, place Place) error {
-	return migrate(ctx, url, place, func(m *migrations.Postgres, conn *pgx.Conn) error { return m.Up(ctx, conn) })
-}
+func Up(ctx context.Context, url string, place Place) error { return place.schemaAt(url).Up(ctx) }
 
 // Status reads how far the log at url is, and changes nothing. Its errors are those of Up.
-func Status(ctx context.Context, url string, place Place) (migrations.PostgresStatus, error) {
-	var status migrations.PostgresStatus
-	err := migrate(ctx, url, place, func(m *migrations.Postgres, conn *pgx.Conn) error {
-		var err error
-		status, err = m.Status(ctx, conn)
-		return err
-	})
-	return status, err
+func Status(ctx context.Context, url string, place Place) (migrations.Status, error) {
+	return place.schemaAt(url).Status(ctx)
 }
 
 // Plan returns the SQL that Up would run now, for psql or a reviewer, and changes nothing. It is "" when there is nothing
 // to do. Its errors are those of Up.
 func Plan(ctx context.Context, url string, place Place) (string, error) {
-	var plan string
-	err := migrate(ctx, url, place, func(m *migrations.Postgres, conn *pgx.Conn) error {
-		var err error
-		plan, err = m.Plan(ctx, conn)
-		return err
-	})
-	return plan, err
+	return place.schemaAt(url).Plan(ctx)
 }
 
-func migrate(ctx context.Context, url string, place Place, do func(*migrations.Postgres, *pgx.Conn) error) error {
-	m, err := place.migrations()
-	if err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return fmt.Errorf("connect to the log: %w", translate(ctx, err))
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all was answered or rolled back
-	return translate(ctx, do(m, conn))
-}
-
-// errBehind says that the log is older than the binary.
-var errBehind = errors.New("log is of an older form than this binary: run gxpledger migrate up as its owner")
-
-// checkForm refuses a log that is not of the form that this binary knows.
-func checkForm(ctx context.Context, conn *pgx.Conn, place Place) error {
-	m, err := place.migrations()
-	if err != nil {
-		return err
-	}
-	status, err := m.Status(ctx, conn)
-	if err != nil {
-		return err
-	}
-	switch {
-	case len(status.Applied) == 0:
-		return fmt.Errorf("schema %q holds no log: run gxpledger migrate up as a user who may create it", place.Schema)
-	case len(status.Missing) > 0:
-		return fmt.Errorf("%w: it lacks %d migrations, the first is %04d_%s", errBehind,
-			len(status.Missing), status.Missing[0].Version, status.Missing[0].Name)
-	}
-	return nil
+func (p Place) schemaAt(url string) pg.Schema {
+	return pg.Schema{Address: url, Migrations: p.migrations, Holds: "log", Invalid: eventstore.ErrInvalid, Translate: translate}
 }

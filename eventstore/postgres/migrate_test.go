@@ -32,7 +32,7 @@ func TestPlanIsWhatUpDoes(t *testing.T) {
 		t.Fatalf("the plan by hand: %v", err)
 	}
 	status, err = postgres.Status(within(t), url, postgres.Place{Schema: "other-log"})
-	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_log_owner" || !status.Granted {
+	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_log_owner" || !status.Writer.Ready {
 		t.Errorf("after the plan: %+v, %v", status, err)
 	}
 	if plan, err := postgres.Plan(within(t), url, postgres.Place{Schema: "other-log"}); err != nil || plan != "" {
@@ -91,7 +91,7 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, err := postgres.Status(within(t), user, place)
-	if err != nil || status.Owner != name || status.Granted || len(status.Missing) != 0 {
+	if err != nil || status.Owner != name || status.Writer.Ready || len(status.Missing) != 0 {
 		t.Errorf("status is %+v, %v", status, err)
 	}
 	mustAppend(t, open(t, user), start("s", 2))

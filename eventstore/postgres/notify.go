@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gxpledger/gxpledger/internal/pg"
 )
 
 // notifyEvery is the least time between two hints to other processes. One hint tells of everything before it.
@@ -19,8 +21,6 @@ type bell struct {
 	mu   sync.Mutex // guards rung
 	rung chan struct{}
 }
-
-func newBell() *bell { return &bell{rung: make(chan struct{})} }
 
 // next returns what is closed when the bell rings the next time.
 func (b *bell) next() <-chan struct{} {
@@ -71,7 +71,7 @@ func (l *Log) notifyAll(ctx context.Context) {
 		if err != nil {
 			l.observe(ctx, fmt.Errorf("notify: %w", err))
 		}
-		if pause(ctx, notifyEvery) != nil {
+		if pg.Pause(ctx, notifyEvery) != nil {
 			return
 		}
 	}
@@ -93,7 +93,7 @@ func (l *Log) listenAll(ctx context.Context) {
 			return
 		}
 		l.observe(ctx, fmt.Errorf("listen: %w", err))
-		if pause(ctx, wait) != nil {
+		if pg.Pause(ctx, wait) != nil {
 			return
 		}
 	}
@@ -101,7 +101,7 @@ func (l *Log) listenAll(ctx context.Context) {
 
 // hear rings the bell for each hint until the connection is lost. It reports whether it got to listening.
 func (l *Log) hear(ctx context.Context) (bool, error) {
-	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig)
+	conn, err := pg.Connect(ctx, l.pool.Config().ConnConfig)
 	if err != nil {
 		return false, translate(ctx, err)
 	}

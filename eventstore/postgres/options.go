@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/migrations"
 )
@@ -20,19 +22,23 @@ const (
 	DefaultAppendTimeout = 15 * time.Second
 )
 
+// leastConns is the least that MaxConns may be: the appender keeps one connection for long.
+const leastConns = 2
+
 // Options say how to open a log.
 type Options struct {
 	// Schema that holds the log. Defaults to DefaultSchema.
 	Schema string
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time
-	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. It goes before
-	// pool_max_conns of the URL. Defaults to DefaultMaxConns.
+	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. Defaults to
+	// pool_max_conns of the URL, where anything less counts as 2, and without that to DefaultMaxConns.
 	MaxConns int32
 	// PollEvery is how often a subscription looks for new events when no hint comes. Defaults to DefaultPollEvery.
 	PollEvery time.Duration
-	// AppendTimeout bounds the transaction of one append with its repetitions, also when the caller's context does not:
-	// after it, the append fails with ErrTransient. Defaults to DefaultAppendTimeout.
+	// AppendTimeout bounds how long an append goes on, with its repetitions, while nothing is sent to or received from the
+	// server, also when the caller's context has no deadline: then the append fails with ErrTransient, and its outcome may
+	// be unknown. The whole may take longer, as long as bytes move. Defaults to DefaultAppendTimeout.
 	AppendTimeout time.Duration
 	// Inspect opens a log whose counter row contradicts its events, too, for eventstore.Verify to name that and all else.
 	// Append is ErrCorrupt then.
@@ -40,6 +46,8 @@ type Options struct {
 	// Observe is told of trouble that costs time but loses nothing: a hint that could not be sent, a lost connection
 	// that a subscription survives. It must not block. Nil for nobody.
 	Observe func(error)
+
+	tracer pgx.QueryTracer // a test's
 }
 
 func (o Options) withDefaults() Options {
@@ -57,8 +65,8 @@ func (o Options) validate() error {
 	if o.Now == nil {
 		faults = append(faults, errors.New("option Now: no clock"))
 	}
-	if o.MaxConns != 0 && o.MaxConns < 2 {
-		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least 2", o.MaxConns))
+	if o.MaxConns != 0 && o.MaxConns < leastConns {
+		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least %d", o.MaxConns, leastConns))
 	}
 	if o.PollEvery < 0 || o.AppendTimeout < 0 {
 		faults = append(faults, fmt.Errorf("options PollEvery and AppendTimeout: %s and %s, want more than 0", o.PollEvery, o.AppendTimeout))

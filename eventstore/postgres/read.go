@@ -28,6 +28,17 @@ func (l *Log) head(ctx context.Context) (int64, error) {
 	return head, err
 }
 
+// At implements [eventstore.Reader].
+func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	upTo := func(head int64) *walk {
+		return newWalk(max(at, 1)-1, eventstore.Filter{}, min(head, clamp(uint64(at))))
+	}
+	for r, err := range l.records(ctx, upTo) {
+		return r, err
+	}
+	return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, eventstore.ErrNotFound)
+}
+
 // Read implements [eventstore.Reader].
 func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return l.records(ctx, func(head int64) *walk { return newWalk(after, filter, head) })

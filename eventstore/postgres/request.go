@@ -19,6 +19,7 @@ type request struct {
 	contents []contents.Stored // those that the log did not hold
 	size     int               // bytes that go to the server, about
 	suspect  bool              // an index refused it: its ids are to be looked up; the appender's alone
+	sent     bool              // it went to the server with a COMMIT once; the appender's alone
 	gone     atomic.Bool       // nobody waits for the answer any more
 	done     chan answer       // holds one
 }
@@ -29,7 +30,12 @@ type answer struct {
 	err      error
 }
 
-func (r *request) answer(appended eventstore.Appended, err error) { r.done <- answer{appended, err} }
+func (r *request) answer(appended eventstore.Appended, err error) {
+	if !r.sent {
+		err = eventstore.NotWritten(err)
+	}
+	r.done <- answer{appended, err}
+}
 
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
@@ -44,22 +50,9 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 }
 
 func (l *Log) append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
-	if ctx.Err() != nil {
-		return eventstore.Appended{}, context.Cause(ctx)
-	}
-	if l.identity.fault != nil {
-		return eventstore.Appended{}, l.identity.fault
-	}
-	r, err := l.prepare(ctx, batch)
+	r, err := l.enqueue(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, err
-	}
-	select {
-	case l.queue <- r:
-	case <-ctx.Done():
-		return eventstore.Appended{}, context.Cause(ctx)
-	case <-l.closing:
-		return eventstore.Appended{}, eventstore.ErrClosed
+		return eventstore.Appended{}, eventstore.NotWritten(err)
 	}
 	select {
 	case a := <-r.done:
@@ -67,6 +60,28 @@ func (l *Log) append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	case <-ctx.Done():
 		r.gone.Store(true)
 		return eventstore.Appended{}, context.Cause(ctx)
+	}
+}
+
+// enqueue hands batch to the appender.
+func (l *Log) enqueue(ctx context.Context, batch eventstore.Batch) (*request, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if l.identity.fault != nil {
+		return nil, l.identity.fault
+	}
+	r, err := l.prepare(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case l.queue <- r:
+		return r, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-l.closing:
+		return nil, eventstore.ErrClosed
 	}
 }
 

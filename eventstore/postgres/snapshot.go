@@ -14,17 +14,20 @@ import (
 // LoadSnapshot implements [eventstore.Snapshots].
 func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
 	s := eventstore.Snapshot{Stream: stream}
-	var revision int64
+	var revision, version int64
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return conn.QueryRow(ctx, l.sql.loadSnapshot, string(stream)).Scan(&revision, (*[16]byte)(&s.EventID), &s.Version, &s.Data)
+		return conn.QueryRow(ctx, l.sql.loadSnapshot, string(stream)).Scan(&revision, (*[16]byte)(&s.EventID), &version, &s.Data)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = eventstore.ErrNotFound
 	}
+	if err == nil && (revision < 0 || int64(int(version)) != version) {
+		err = fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+	}
 	if err != nil {
 		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, err)
 	}
-	s.Revision = eventstore.Revision(revision) //nolint:gosec // the bits that were saved
+	s.Revision, s.Version = eventstore.Revision(revision), int(version) //nolint:gosec // both were checked
 	return s, nil
 }
 

@@ -60,7 +60,7 @@ func (s *subscription) drain(ctx context.Context, yield func(eventstore.Record, 
 			if !yield(r, nil) {
 				return false, nil
 			}
-			s.at = int64(r.Position) //nolint:gosec // it was an int64
+			s.at, s.wait = int64(r.Position), firstWait //nolint:gosec // it was an int64
 		}
 		if len(w.spans) == 0 {
 			s.at = w.next - 1

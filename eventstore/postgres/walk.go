@@ -14,14 +14,13 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-const (
-	// batchesAtOnce is how many batches are looked up in one query.
-	batchesAtOnce = 512
-	// firstPage and largestPage are sizes of pages in events. A page twice as large follows one that was not too many bytes.
-	firstPage, largestPage = 128, 2048
-	// pageBytes is where a page ends early.
-	pageBytes = 8 << 20
-)
+// sizes are how much is read at once.
+type sizes struct {
+	batches                int // looked up in one query
+	firstPage, largestPage int // events: a page twice as large follows one that was not too many bytes
+	pageBytes              int // where a page ends early
+	hashes                 int // listed in one query
+}
 
 // walk is a read under way: along all events or those of one stream, forwards or backwards. It counts in keys: positions
 // along all events, revisions along a stream.
@@ -35,7 +34,7 @@ type walk struct {
 	begun  bool  // a batch was read
 	ended  bool  // there is nothing after spans
 	spans  []span
-	limit  int // events on the next page
+	limit  int // events on the next page; 0 before the first
 }
 
 // span is the part of a batch that is wanted.
@@ -55,13 +54,13 @@ type batchRow struct {
 }
 
 func newWalk(after eventstore.Position, filter eventstore.Filter, head int64) *walk {
-	w := &walk{filter: filter, head: head, next: clamp(uint64(after)) + 1, limit: firstPage}
+	w := &walk{filter: filter, head: head, next: clamp(uint64(after)) + 1}
 	w.ended = w.next > head
 	return w
 }
 
 func newWalkBack(before eventstore.Position, filter eventstore.Filter, head int64) *walk {
-	w := &walk{filter: filter, head: head, next: head, back: true, limit: firstPage}
+	w := &walk{filter: filter, head: head, next: head, back: true}
 	if before > 0 {
 		w.next = min(head, clamp(uint64(before))-1)
 	}
@@ -70,11 +69,11 @@ func newWalkBack(before eventstore.Position, filter eventstore.Filter, head int6
 }
 
 func newStreamWalk(stream eventstore.StreamID, from eventstore.Revision, head int64) *walk {
-	return &walk{single: true, stream: stream, head: head, next: clamp(uint64(from)), limit: firstPage}
+	return &walk{single: true, stream: stream, head: head, next: clamp(uint64(from))}
 }
 
 func newStreamWalkBack(stream eventstore.StreamID, head int64) *walk {
-	return &walk{single: true, stream: stream, head: head, next: math.MaxInt64, back: true, limit: firstPage}
+	return &walk{single: true, stream: stream, head: head, next: math.MaxInt64, back: true}
 }
 
 // clamp keeps n among the numbers that the database has, and whose successor it has.
@@ -105,7 +104,7 @@ func (l *Log) page(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventsto
 // look finds the next batches.
 func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *walk) error {
 	query := l.sql.batchesForward
-	args := []any{w.next, w.head, batchesAtOnce}
+	args := []any{w.next, w.head, l.sizes.batches}
 	switch {
 	case !w.single && w.back:
 		query = l.sql.batchesBackward
@@ -122,12 +121,13 @@ func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *walk) error {
 	if err != nil {
 		return fmt.Errorf("look for batches: %w", err)
 	}
+	before := w.next
 	for _, b := range batches {
 		if err := w.add(b); err != nil {
 			return err
 		}
 	}
-	return w.finish(len(batches))
+	return w.finish(len(batches), len(batches) < l.sizes.batches || w.next == before)
 }
 
 func scanBatch(row pgx.CollectableRow) (*batchRow, error) {
@@ -152,12 +152,12 @@ func (w *walk) add(b *batchRow) error {
 		low = b.revision
 	}
 	high := low + b.size - 1
-	if w.single && !w.begun { // a stream may end anywhere, also before the revision that was asked for
-		if w.back {
-			w.next = high
-		} else if high < w.next {
-			return nil
-		}
+	// A stream may end anywhere. A look beyond its end gives its last batch: of what was asked for, or of what was read.
+	if w.single && !w.back && high < w.next {
+		return nil
+	}
+	if w.single && w.back && !w.begun {
+		w.next = high
 	}
 	adjoins := low <= w.next && w.next <= high
 	if w.begun {
@@ -178,11 +178,11 @@ func (w *walk) add(b *batchRow) error {
 	return nil
 }
 
-// finish notes whether the walk ended when a look gave n batches.
-func (w *walk) finish(n int) error {
+// finish notes whether the walk ended with a look, the last of a stream when there was no more to be found.
+func (w *walk) finish(n int, last bool) error {
 	switch {
 	case w.single && !w.back:
-		w.ended = n < batchesAtOnce
+		w.ended = last
 	case w.single:
 		w.ended = !w.begun || w.next < 0
 	case w.back:

@@ -26,11 +26,11 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 
 func (l *Log) append(ctx context.Context, batch eventstore.Batch) (appended eventstore.Appended, err error) {
 	if err := l.writable(ctx); err != nil {
-		return eventstore.Appended{}, err
+		return eventstore.Appended{}, eventstore.NotWritten(err)
 	}
 	ready, err := l.makeReady(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, err
+		return eventstore.Appended{}, eventstore.NotWritten(err)
 	}
 	if err := l.writer.transact(ctx, func(ctx context.Context) error {
 		appended, err = l.writer.append(ctx, ready, l.options.Now())
@@ -64,7 +64,7 @@ type readyBatch struct {
 
 func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready readyBatch, err error) {
 	ready.Batch = batch
-	if ready.chunks, err = split(batch.Events); err != nil {
+	if ready.chunks, err = split(batch.Events, l.sizes.chunkEvents); err != nil {
 		return readyBatch{}, err
 	}
 	if ready.meta, err = json.Marshal(storedMeta{Meta: batch.Meta}); err != nil {
@@ -139,7 +139,7 @@ func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) (
 	size := int64(len(ready.Events))
 	way := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
 	var records []eventstore.Record
-	for r, err := range way.walk(ctx, w.conn) {
+	for r, err := range way.walk(ctx, w.conn, defaultSizes().pageChunks) {
 		if err != nil {
 			return nil, err
 		}

@@ -14,10 +14,7 @@ import (
 
 // A chunk ends with the batch, with its 64th event, or with the event that brings its data to 64 KiB: large enough to
 // make rows cheap, small enough to read one for the sake of a single event.
-const (
-	chunkEvents = 64
-	chunkBytes  = 64 << 10
-)
+const chunkBytes = 64 << 10
 
 // chunk is a row of the table chunks: what can be made of it before its place is known, and its place.
 type chunk struct {
@@ -50,12 +47,12 @@ type storedMeta struct {
 	Size  *int `json:"size,omitempty"`
 }
 
-// split packs the events of a batch into chunks that have no place yet.
-func split(events []eventstore.NewEvent) ([]chunk, error) {
+// split packs the events of a batch into chunks of up to most events, which have no place yet.
+func split(events []eventstore.NewEvent, most int) ([]chunk, error) {
 	var chunks []chunk
 	for len(events) > 0 {
 		n, size := 0, 0
-		for n < len(events) && n < chunkEvents && size < chunkBytes {
+		for n < len(events) && n < most && size < chunkBytes {
 			size += len(events[n].Data)
 			n++
 		}

@@ -125,7 +125,7 @@ func (l *Log) hashPage(ctx context.Context, after int64) (hashes []string, last 
 		return nil, 0, err
 	}
 	rows, err := l.readers.QueryContext(ctx,
-		"SELECT rowid, lower(hex(sha256)) FROM contents WHERE rowid > ? ORDER BY rowid LIMIT 1000", after)
+		"SELECT rowid, lower(hex(sha256)) FROM contents WHERE rowid > ? ORDER BY rowid LIMIT ?", after, l.sizes.hashes)
 	if err != nil {
 		return nil, 0, err
 	}

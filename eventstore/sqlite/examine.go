@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -29,16 +30,18 @@ func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error 
 }
 
 func (l *Log) examine(ctx context.Context, report func(eventstore.Fault)) (err error) {
-	tx, err := l.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one state of the log, whoever appends
+	conn, err := l.readers.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if end := tx.Rollback(); !errors.Is(end, sql.ErrTxDone) { // done when ctx has ended
-			err = errors.Join(err, end)
-		}
-	}()
-	for _, part := range []func(context.Context, *sql.Tx, func(eventstore.Fault)) error{examineFile, examineSchema, examineIDs} {
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return sqlitetx.On(conn).Read(ctx, func(ctx context.Context) error { // one state of the log, whoever appends
+		return examineAll(ctx, conn, report)
+	})
+}
+
+func examineAll(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
+	for _, part := range []func(context.Context, queryer, func(eventstore.Fault)) error{examineFile, examineSchema, examineIDs} {
 		err := part(ctx, tx, report)
 		if errors.Is(translate(err), eventstore.ErrCorrupt) {
 			report(eventstore.Fault{Code: eventstore.FaultFile, Where: "the file of the log", Text: err.Error()})
@@ -52,7 +55,7 @@ func (l *Log) examine(ctx context.Context, report func(eventstore.Fault)) (err e
 }
 
 // examineFile lets SQLite look for pages and indexes that do not fit together.
-func examineFile(ctx context.Context, tx *sql.Tx, report func(eventstore.Fault)) error {
+func examineFile(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	found, err := texts(ctx, tx, "PRAGMA integrity_check")
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func examineFile(ctx context.Context, tx *sql.Tx, report func(eventstore.Fault))
 }
 
 // examineSchema compares what the file is made of with a new one: a log without its triggers would let go of events.
-func examineSchema(ctx context.Context, tx *sql.Tx, report func(eventstore.Fault)) error {
+func examineSchema(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	want, err := pristine(ctx)
 	if err != nil {
 		return fmt.Errorf("make a log to compare with: %w", err)
@@ -133,14 +136,15 @@ func schema(ctx context.Context, q queryer) (map[string]string, error) {
 	return found, rows.Err()
 }
 
-// queryer is a *sql.DB or *sql.Tx.
+// queryer is a *sql.DB or *sql.Conn.
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // examineIDs finds events whose id the table of ids lacks, so that it could be given twice (I4), and ids of no event, so
 // that a batch would be taken for one that was appended.
-func examineIDs(ctx context.Context, tx *sql.Tx, report func(eventstore.Fault)) error {
+func examineIDs(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	rows, err := tx.QueryContext(ctx, `
 SELECT c.last, c.size, (SELECT count(*) FROM event_ids AS e WHERE e.batch = c.batch_first AND e.id IN (
     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < c.size)

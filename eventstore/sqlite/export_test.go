@@ -10,3 +10,12 @@ func (l *Log) LimitPages(ctx context.Context, pages int) error {
 	_, err := l.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 	return err
 }
+
+// SetSizes makes l store up to n events in a chunk, and read up to n chunks or hashes at once.
+func (l *Log) SetSizes(n int) { l.sizes = sizes{chunkEvents: n, pageChunks: n, hashes: n} }
+
+// WithDriver makes Open use a driver of package database/sql.
+func WithDriver(o Options, name string) Options {
+	o.driver = name
+	return o
+}

@@ -19,6 +19,7 @@ type Log struct {
 	path    string
 	options Options
 	id      uuid.UUID
+	sizes   sizes
 
 	readers *sql.DB // several connections, unable to write
 	writers *sql.DB // the one connection of writer
@@ -48,7 +49,7 @@ func newLog(path string, options Options) (*Log, error) {
 		return nil, err
 	}
 	return &Log{
-		path: path, options: options, codec: codec,
+		path: path, options: options, sizes: defaultSizes(), codec: codec,
 		grown: make(chan struct{}, 1), closed: make(chan struct{}), changed: make(chan struct{}),
 	}, nil
 }

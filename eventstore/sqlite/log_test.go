@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -62,4 +63,16 @@ func TestProcessesShareALog(t *testing.T) {
 func TestRecordedTimesOfACopyAreKept(t *testing.T) {
 	t.Parallel()
 	eventstoretest.KeepsRecordedTimes(t, open(t, filepath.Join(t.TempDir(), "log.db")))
+}
+
+func TestReadsAtTheSizesOfPages(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 2} {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			log := open(t, filepath.Join(t.TempDir(), "log.db"))
+			log.SetSizes(n)
+			eventstoretest.Sizes(t, log)
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -34,6 +35,8 @@ type Options struct {
 	BusyTimeout time.Duration
 	// CheckpointBytes is the size of the write-ahead log from which it is moved into the file. Defaults to 16 MiB.
 	CheckpointBytes int64
+
+	driver string // a test's, instead of SQLite's
 }
 
 func (o Options) withDefaults() Options {
@@ -215,7 +218,7 @@ func connect(path string, options Options, parameters ...string) (*sql.DB, error
 	}
 	busy := "_busy_timeout=" + strconv.FormatInt(options.BusyTimeout.Milliseconds(), 10)
 	dsn := url.URL{Scheme: "file", Path: slashed, RawQuery: strings.Join(append(parameters, busy), "&")}
-	return sql.Open("sqlite", dsn.String())
+	return sql.Open(cmp.Or(options.driver, "sqlite"), dsn.String())
 }
 
 // awaitWAL connects for the first time. Turning a new file to WAL mode answers SQLITE_BUSY at once while another process

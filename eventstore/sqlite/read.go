@@ -27,6 +27,20 @@ func (l *Log) number(ctx context.Context, query string, args ...any) (n int64, e
 	return n, l.fault(err)
 }
 
+// At implements [eventstore.Reader].
+func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, err)
+	}
+	if at > 0 && at <= head {
+		for r, err := range l.read(ctx, upwards(at-1, at), eventstore.Filter{}) {
+			return r, err
+		}
+	}
+	return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, eventstore.ErrNotFound)
+}
+
 // Read implements [eventstore.Reader].
 func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	head, err := l.Head(ctx)
@@ -83,7 +97,7 @@ func fail(err error) iter.Seq2[eventstore.Record, error] {
 // read yields what of a way passes filter, with errors in the terms of package eventstore.
 func (l *Log) read(ctx context.Context, w way, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
-		for r, err := range w.walk(ctx, l.readers) {
+		for r, err := range w.walk(ctx, l.readers, l.sizes.pageChunks) {
 			if err == nil {
 				err = l.usable(ctx)
 			}

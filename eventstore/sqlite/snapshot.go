@@ -11,19 +11,35 @@ import (
 
 // LoadSnapshot implements [eventstore.Snapshots].
 func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eventstore.Snapshot, error) {
-	s := eventstore.Snapshot{Stream: stream}
 	err := l.usable(ctx)
+	var revision, id, version, data any // whatever was put there
 	if err == nil {
 		err = l.readers.QueryRowContext(ctx, "SELECT revision, event_id, version, data FROM snapshots WHERE stream = ?",
-			string(stream)).Scan(&s.Revision, &s.EventID, &s.Version, &s.Data)
+			string(stream)).Scan(&revision, &id, &version, &data)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		err = eventstore.ErrNotFound
+	}
+	var s eventstore.Snapshot
+	if err == nil {
+		s, err = snapshot(stream, revision, id, version, data)
 	}
 	if err != nil {
 		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, l.fault(err))
 	}
 	return s, nil
+}
+
+// snapshot makes a snapshot of what a row holds. A row that holds none is [eventstore.ErrUnsound].
+func snapshot(stream eventstore.StreamID, revision, id, version, data any) (eventstore.Snapshot, error) {
+	r, revisionOK := revision.(int64)
+	i, idOK := id.([]byte)
+	v, versionOK := version.(int64)
+	d, dataOK := data.([]byte)
+	if !revisionOK || r < 0 || !idOK || len(i) != 16 || !versionOK || int64(int(v)) != v || !dataOK {
+		return eventstore.Snapshot{}, fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+	}
+	return eventstore.Snapshot{Stream: stream, Revision: eventstore.Revision(r), EventID: eventstore.EventID(i), Version: int(v), Data: d}, nil
 }
 
 // SaveSnapshot implements [eventstore.Snapshots]. It does not wait for the disk: a crash may lose the snapshot.

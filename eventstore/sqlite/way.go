@@ -12,8 +12,16 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// pageChunks is how many chunks one query reads at most. The first reads one: many readers want no more than that.
-const pageChunks = 8
+// sizes are how much is stored and read at once.
+type sizes struct {
+	chunkEvents int // in a chunk, at most
+	pageChunks  int // read by one query, at most; the first reads one: many readers want no more than that
+	hashes      int // listed by one query
+}
+
+func defaultSizes() sizes {
+	return sizes{chunkEvents: 64, pageChunks: 8, hashes: 1000}
+}
 
 // way leads over the records of the log or of one stream, one number at a time, from one to another number, both
 // included. A number that is not there is corruption.
@@ -75,11 +83,11 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// walk yields the records of w in order. It holds no query while the loop body runs.
-func (w way) walk(ctx context.Context, db querier) iter.Seq2[eventstore.Record, error] {
+// walk yields the records of w in order, from up to most chunks at a time. It holds no query while the loop body runs.
+func (w way) walk(ctx context.Context, db querier, most int) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		at := w.from
-		for limit := 1; (w.to-at)*w.step >= 0; limit = min(2*limit, pageChunks) {
+		for limit := 1; (w.to-at)*w.step >= 0; limit = min(2*limit, most) {
 			records, err := w.page(ctx, db, at, limit)
 			if err != nil {
 				yield(eventstore.Record{}, err)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 )
 
 // writer is the one connection of a handle that appends, and its statements. Whoever put a token into turn may use it.
@@ -17,9 +19,6 @@ type writer struct {
 }
 
 const (
-	sqlBegin     = "BEGIN IMMEDIATE"
-	sqlCommit    = "COMMIT"
-	sqlRollback  = "ROLLBACK"
 	sqlStream    = "SELECT id, coalesce((SELECT max(last_revision) FROM chunks WHERE stream = streams.id), -1) FROM streams WHERE name = ?"
 	sqlAddStream = "INSERT INTO streams (name) VALUES (?)"
 	sqlEnd       = "SELECT last, recorded_at FROM chunks ORDER BY last DESC LIMIT 1"
@@ -40,7 +39,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	}
 	w := &writer{turn: make(chan struct{}, 1), conn: conn, statements: map[string]*sql.Stmt{}}
 	for _, query := range []string{
-		sqlBegin, sqlCommit, sqlRollback, sqlStream, sqlAddStream, sqlEnd, sqlAddChunk, sqlAddIDs, sqlFindID, sqlAddContent,
+		sqlitetx.BeginWrite, sqlitetx.Commit, sqlitetx.Rollback, sqlStream, sqlAddStream, sqlEnd, sqlAddChunk, sqlAddIDs, sqlFindID, sqlAddContent,
 	} {
 		statement, err := conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // close does
 		if err != nil {
@@ -60,30 +59,24 @@ func (w *writer) close() error {
 }
 
 // transact runs work in one immediate transaction, after those that came before, and commits it unless work fails or ctx
-// has ended by then. ctx can end the waiting; once the transaction has begun it runs to a definite end.
-func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) (err error) {
+// has ended by then. ctx can end the waiting; once the transaction has begun it runs to a definite end. An error before the
+// COMMIT is eventstore.ErrNotWritten.
+func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) error {
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return eventstore.NotWritten(ctx.Err())
 	}
 	defer func() { <-w.turn }()
-	settled := context.WithoutCancel(ctx)
-	defer func() {
-		if err != nil { // also of a begin that was cancelled: it may have begun. Else this fails and changes nothing.
-			_, _ = w.exec(settled, sqlRollback)
-		}
-	}()
-	if _, err := w.exec(ctx, sqlBegin); err != nil {
+	committing := false
+	err := sqlitetx.Transaction{Exec: func(ctx context.Context, statement string) error {
+		committing = committing || statement == sqlitetx.Commit
+		_, err := w.exec(ctx, statement)
 		return err
+	}}.Write(ctx, work)
+	if !committing {
+		err = eventstore.NotWritten(err)
 	}
-	if err := work(settled); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	_, err = w.exec(settled, sqlCommit)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // An act whose process died ends as interrupted, once, and the process cannot end it in another way.
@@ -18,10 +19,10 @@ func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
 	log := NewCounted(4 * CountedBatch)
 	runner := projectionstest.Runner(t, log, other, Shelf(), Counting)
-	lease, err := sleeper.CreateBuild(t.Context(), Shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
+	lease, err := projections.CreateBuild(t.Context(), sleeper, Shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
 	must(t, err)
 	act := asked("a", "rebuild")
-	must(t, sleeper.KeepAct(t.Context(), projections.KeptAct{Act: act, Ref: lease.Ref}))
+	must(t, projections.KeepAct(t.Context(), sleeper, projections.KeptAct{Act: act, Ref: lease.Ref}))
 	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
 		t.Fatalf("an act at work was interrupted: %d, %v", n, err)
 	}
@@ -29,7 +30,7 @@ func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	if n, err := runner.Interrupt(t.Context()); n != 1 || err != nil {
 		t.Fatalf("%d acts were interrupted, %v; want 1", n, err)
 	}
-	if all := kept(t, other); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted {
+	if all := kept(t, other); len(all) != 1 || all[0].Act.Outcome != run.OutcomeInterrupted {
 		t.Errorf("kept is %+v", all)
 	}
 	page := projections.Page{
@@ -44,7 +45,7 @@ func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	}
 	must(t, other.ForgetAct(t.Context(), "a"))
 	must(t, other.ForgetAct(t.Context(), "a"))
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	if report.Number != 1 {
 		t.Errorf("build %d was made, want that of the sleeper", report.Number)
@@ -56,10 +57,10 @@ func (a Adapter) testPruningKeepsTheActWithItsBuilds(t *testing.T) {
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	for range 4 {
-		_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		_, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 		must(t, err)
 	}
-	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1, asked("p", "prune"))
+	pruned, err := projections.PruneBuilds(t.Context(), db, "shelf", 1, asked("p", "prune"))
 	must(t, err)
 	if len(pruned) != 2 {
 		t.Errorf("pruned %+v, want two", pruned)
@@ -68,7 +69,7 @@ func (a Adapter) testPruningKeepsTheActWithItsBuilds(t *testing.T) {
 	if len(all) != 1 || all[0].Act.Arguments["builds"] != "1,2" {
 		t.Errorf("kept is %+v, want the numbers 1,2", all)
 	}
-	if pruned, err = db.PruneBuilds(t.Context(), "shelf", 1, asked("q", "prune")); err != nil || len(pruned) != 0 || len(kept(t, db)) != 1 {
+	if pruned, err = projections.PruneBuilds(t.Context(), db, "shelf", 1, asked("q", "prune")); err != nil || len(pruned) != 0 || len(kept(t, db)) != 1 {
 		t.Errorf("pruning nothing answers %v, %v and keeps %+v", pruned, err, kept(t, db))
 	}
 }

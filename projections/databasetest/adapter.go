@@ -24,7 +24,8 @@ type Database interface {
 type Adapter struct {
 	// New makes a place for new tables, which belongs to t, and returns its address, for this process and others.
 	New func(t testing.TB) string
-	// Open opens the tables at an address for writing, with a clock. Who opens them closes them.
+	// Open opens the tables at an address for writing, with a clock that decides about leases; nil is the one that decides
+	// otherwise. Who opens them closes them.
 	Open func(ctx context.Context, address string, now func() time.Time) (Database, error)
 	// OpenReader opens the tables at an address as somebody would who only queries the views.
 	OpenReader func(ctx context.Context, address string) (*sql.DB, error)
@@ -73,12 +74,15 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"Builds/ComeAndGo":                 a.testBuilds,
 		"Builds/AreCatalogued":             a.testCatalogue,
 		"Builds/OwnTheirNames":             a.testNames,
+		"Builds/RevivedByAnOlderVersion":   a.testABuildThatWasRevivedIsRetired,
 		"Inspect/SeesOneState":             a.testInspect,
 
 		"ACancelledContextEndsEverything":             a.testACancelledContextEndsEverything,
 		"ACancelledRebuildStopsAndLeavesTheOldTables": a.testACancelledRebuildStopsAndLeavesTheOldTables,
 		"AFreshRebuildBeginsAnew":                     a.testAFreshRebuildBeginsAnew,
 		"AKilledProcessLosesAndDoublesNothing":        a.testAKilledProcessLosesAndDoublesNothing,
+		"ALeaseThatEndsTooLateRunsOut":                a.testALeaseThatEndsTooLateRunsOut,
+		"ALeaseThatWasGivenUpIsFreeByEveryClock":      a.testALeaseThatWasGivenUpIsFreeByEveryClock,
 		"ANewVersionIsBuiltBesideTheOld":              a.testANewVersionIsBuiltBesideTheOld,
 		"APausedProjectionStaysAsItIs":                a.testAPausedProjectionStaysAsItIs,
 		"APoisonEventStopsItsProjectionAlone":         a.testAPoisonEventStopsItsProjectionAlone,
@@ -87,15 +91,15 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"ARebuildThatWasStoppedIsGoneOnWith":          a.testARebuildThatWasStoppedIsGoneOnWith,
 		"ARefusedFirstBuildIsShownAsFarAsItIs":        a.testARefusedFirstBuildIsShownAsFarAsItIs,
 		"ARetiredBuildIsNotWritten":                   a.testARetiredBuildIsNotWritten,
-		"ARollbackShowsTheBuildBefore":                a.testARollbackShowsTheBuildBefore,
-		"ARollbackThatFailsLeavesBothBuilds":          a.testARollbackThatFailsLeavesBothBuilds,
 		"ASkippedEventIsPassedOverInEveryWay":         a.testASkippedEventIsPassedOverInEveryWay,
 		"AStoppedProcessDoesNotWriteWhenItWakesUp":    a.testAStoppedProcessDoesNotWriteWhenItWakesUp,
 		"AnActOfADeadProcessIsInterrupted":            a.testAnActOfADeadProcessIsInterrupted,
+		"TheZeroLogIsNoOther":                         a.testTheZeroLogIsNoOther,
 		"AnotherLogIsRefused":                         a.testAnotherLogIsRefused,
 		"AsOfShowsAWholeBatch":                        a.testAsOfShowsAWholeBatch,
 		"CatchUpStopsWhereItWasToldTo":                a.testCatchUpStopsWhereItWasToldTo,
 		"DigestsAreKeptWithTheBuild":                  a.testDigestsAreKeptWithTheBuild,
+		"LeasesUnderAnyClocks":                        a.testLeasesUnderAnyClocks,
 		"OnlyItsOwnSkipCounts":                        a.testOnlyItsOwnSkipCounts,
 		"OnlyOneProcessRebuilds":                      a.testOnlyOneProcessRebuilds,
 		"ProjectionsAtDifferentPositionsShareAPass":   a.testProjectionsAtDifferentPositionsShareAPass,
@@ -108,6 +112,7 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"RunWaitsWhileItsProjectionIsPaused":          a.testRunWaitsWhileItsProjectionIsPaused,
 		"SmallLogs":                                   a.testSmallLogs,
 		"StatusTellsAStallFromWork":                   a.testStatusTellsAStallFromWork,
+		"TheActOfACancelledBuildIsCancelled":          a.testTheActOfACancelledBuildIsCancelled,
 		"TheDatabaseRefusesAStaleToken":               a.testTheDatabaseRefusesAStaleToken,
 		"TransientErrorsAreTriedAgain":                a.testTransientErrorsAreTriedAgain,
 		"TwoProcessesWriteOneBuildInTurn":             a.testTwoProcessesWriteOneBuildInTurn,
@@ -141,7 +146,7 @@ func (a Adapter) Child() {
 // open opens tables for a test.
 func (a Adapter) open(tb testing.TB, address string) Database {
 	tb.Helper()
-	return a.openAt(tb, address, time.Now)
+	return a.openAt(tb, address, nil)
 }
 
 func (a Adapter) openAt(tb testing.TB, address string, now func() time.Time) Database {

@@ -19,6 +19,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // Endless is a log of n events that are made when they are read: batches of 50 requirements of about 1 KB each.
@@ -85,9 +86,20 @@ func (l *Endless) Read(ctx context.Context, after eventstore.Position, _ eventst
 	}
 }
 
-// ReadStream yields nothing: no event is skipped.
-func (*Endless) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
-	return func(func(eventstore.Record, error) bool) {}
+// At implements [projections.Log].
+func (l *Endless) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	for r, err := range l.Read(ctx, max(at, 1)-1, eventstore.Filter{}) {
+		return r, err
+	}
+	return eventstore.Record{}, eventstore.ErrNotFound
+}
+
+// ReadStream yields the one stream that there is: no event is skipped.
+func (l *Endless) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	if stream != "repository-x" {
+		return func(func(eventstore.Record, error) bool) {}
+	}
+	return l.Read(ctx, eventstore.Position(from), eventstore.Filter{})
 }
 
 // Subscribe yields what is there.
@@ -101,7 +113,7 @@ func Requirements(apply func(projections.Event, *projections.Rows)) projections.
 		return projections.Column{Name: name, Type: t, Doc: name}
 	}
 	return projections.Projection{
-		Name: "bench", Version: 1, Handles: []string{eventstore.TypeArtifactParsed},
+		Name: "bench", Version: 1, Handles: []domain.Event{domain.ArtifactParsed{}},
 		Tables: []projections.Table{{
 			Name: "requirements", Doc: "Requirements.", Key: []string{"number"},
 			Columns: []projections.Column{
@@ -179,8 +191,8 @@ func BenchmarkRebuild(b *testing.B, open func(tb testing.TB) projections.Databas
 func benchmarkRebuild(b *testing.B, log *Endless, p projections.Projection, decode func(eventstore.Record) (domain.Event, error), open func(tb testing.TB) projections.Database) {
 	b.Helper()
 	var peak atomic.Uint64
-	config := projections.DefaultConfig(time.Now, decode, "bench")
-	config.Observe = func(progress projections.Progress) {
+	config := run.DefaultConfig(time.Now, decode, "bench")
+	config.Observe = func(progress run.Progress) {
 		if progress.Events%50_000 != 0 {
 			return
 		}
@@ -192,11 +204,11 @@ func benchmarkRebuild(b *testing.B, log *Endless, p projections.Projection, deco
 		b.StopTimer()
 		db := open(b)
 		b.StartTimer()
-		runner, err := projections.NewRunner(log, db, []projections.Projection{p}, config)
+		runner, err := run.NewRunner(log, db, []projections.Projection{p}, config)
 		if err != nil {
 			b.Fatal(err)
 		}
-		report, err := runner.Rebuild(b.Context(), p.Name, projections.RebuildOptions{})
+		report, err := runner.Rebuild(b.Context(), p.Name, run.RebuildOptions{})
 		if err != nil || report.Events != uint64(log.n) {
 			b.Fatalf("%d events: %v", report.Events, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func (a Adapter) testBuilds(t *testing.T) {
@@ -16,15 +18,15 @@ func (a Adapter) testBuilds(t *testing.T) {
 	b := begin(t, db)
 	must(t, b.write(func(r *projections.Rows) { r.Insert("books", "a", 1, nil, nil, nil, nil) }))
 	b.show()
-	if err := db.DropBuild(t.Context(), b.lease); !errors.Is(err, projections.ErrBuildActive) {
+	if err := projections.DropBuild(t.Context(), db, b.lease); !errors.Is(err, projections.ErrBuildActive) {
 		t.Errorf("dropping what readers see answers %v", err)
 	}
 	ruin := begin(t, db)
 	must(t, ruin.write(func(r *projections.Rows) { r.Insert("books", "b", 2, nil, nil, nil, nil) }))
-	if _, err := db.CreateBuild(t.Context(), library(), claim()); !errors.Is(err, projections.ErrLeaseHeld) {
+	if _, err := projections.CreateBuild(t.Context(), db, library(), claim()); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Errorf("a second build beside one at work answers %v", err)
 	}
-	must(t, db.Release(t.Context(), ruin.lease)) // as if its process had died long ago
+	must(t, projections.Release(t.Context(), db, ruin.lease)) // as if its process had died long ago
 	next := begin(t, db)
 	if next.lease.Number != 3 || next.lease.Token <= ruin.lease.Token {
 		t.Errorf("lease is %+v, want build 3: numbers are not given twice", next.lease)
@@ -36,15 +38,15 @@ func (a Adapter) testBuilds(t *testing.T) {
 		t.Errorf("writing a ruin that was dropped answers %v, want ErrLeaseLost", err)
 	}
 	must(t, db.FinishBuild(t.Context(), next.lease, library()))
-	if err := db.ActivateBuild(t.Context(), next.lease, projections.Activation{}); !errors.Is(err, projections.ErrBehind) {
+	if err := projections.ActivateBuild(t.Context(), db, next.lease, projections.Activation{}); !errors.Is(err, projections.ErrBehind) {
 		t.Errorf("going back in time answers %v, want ErrBehind", err)
 	}
 	must(t, next.write(func(r *projections.Rows) { r.Upsert("books", "c", 3, nil, nil, nil, nil) }))
-	must(t, db.ActivateBuild(t.Context(), next.lease, projections.Activation{}))
+	must(t, projections.ActivateBuild(t.Context(), db, next.lease, projections.Activation{}))
 	if n := count(t, db.Query(), "SELECT number FROM books"); n != 3 {
 		t.Errorf("the view shows book %d, want 3", n)
 	}
-	pruned, err := db.PruneBuilds(t.Context(), "library", 0, domain.AdminActed{ID: "a"})
+	pruned, err := projections.PruneBuilds(t.Context(), db, "library", 0, domain.AdminActed{ID: "a"})
 	must(t, err)
 	if len(pruned) != 1 || pruned[0].Number != 1 {
 		t.Errorf("pruned %v, want build 1", pruned)
@@ -77,13 +79,13 @@ func (a Adapter) testNames(t *testing.T) {
 	begin(t, db)
 	thief := library()
 	thief.Name = "thief"
-	if _, err := db.CreateBuild(t.Context(), thief, claim()); !errors.Is(err, projections.ErrInvalid) || !strings.Contains(err.Error(), "library") {
+	if _, err := projections.CreateBuild(t.Context(), db, thief, claim()); !errors.Is(err, projections.ErrInvalid) || !strings.Contains(err.Error(), "library") {
 		t.Errorf("error is %v, want one that names the owner", err)
 	}
-	if _, err := db.Acquire(t.Context(), projections.Ref{Projection: "none", Number: 1}, claim()); !errors.Is(err, projections.ErrNoBuild) {
+	if _, err := projections.Acquire(t.Context(), db, projections.Ref{Projection: "none", Number: 1}, claim()); !errors.Is(err, projections.ErrNoBuild) {
 		t.Errorf("leasing no build answers %v, want ErrNoBuild", err)
 	}
-	if _, err := db.CreateBuild(t.Context(), library(), projections.Claim{}); !errors.Is(err, projections.ErrInvalid) {
+	if _, err := projections.CreateBuild(t.Context(), db, library(), projections.Claim{}); !errors.Is(err, projections.ErrInvalid) {
 		t.Errorf("an empty claim answers %v, want ErrInvalid", err)
 	}
 }
@@ -108,4 +110,30 @@ func (a Adapter) testInspect(t *testing.T) {
 	if !errors.Is(err, projections.ErrNoBuild) {
 		t.Errorf("looking at no build answers %v, want ErrNoBuild", err)
 	}
+}
+
+// A build that an older version was about to show again, and left ready, counts as one that readers saw before.
+func (a Adapter) testABuildThatWasRevivedIsRetired(t *testing.T) {
+	log := NewCounted(CountedBatch)
+	path := a.New(t)
+	db := a.open(t, path)
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	catchUp(t, runner)
+	_, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	must(t, err)
+	a.tamper(t, path, "UPDATE projection_builds SET state = 'ready', revived = true WHERE build = 1")
+	if s := status(t, runner); s.Next != nil || s.Retired != 1 || s.Active.Number != 2 {
+		t.Errorf("status is %+v, want build 2 active and one retired build", s)
+	}
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	must(t, err)
+	if report.Number != 3 || report.From != 0 {
+		t.Errorf("report is %+v, want a build of its own", report)
+	}
+	pruned, err := projections.PruneBuilds(t.Context(), db, "shelf", 0, asked("p", "prune"))
+	must(t, err)
+	if len(pruned) != 2 {
+		t.Errorf("pruned %+v, want builds 1 and 2", pruned)
+	}
+	whole(t, db, log)
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func (a Adapter) testRowsAndCheckpointCommitTogether(t *testing.T) { // I5
@@ -52,7 +54,7 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	path := a.New(t)
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
 	claim := projections.Claim{Holder: "sleeper", TTL: time.Minute}
-	lease, err := sleeper.CreateBuild(t.Context(), Shelf(), claim)
+	lease, err := projections.CreateBuild(t.Context(), sleeper, Shelf(), claim)
 	must(t, err)
 	page := func(l projections.Lease, from projections.Checkpoint, to eventstore.Position) projections.Page {
 		return projections.Page{Lease: l, From: from, Tables: Shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
@@ -61,28 +63,28 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	must(t, sleeper.WritePage(t.Context(), page(lease, start, 1)))
 	one := page(lease, start, 1).To
 	must(t, sleeper.FinishBuild(t.Context(), lease, Shelf()))
-	must(t, sleeper.ActivateBuild(t.Context(), lease, projections.Activation{}))
+	must(t, projections.ActivateBuild(t.Context(), sleeper, lease, projections.Activation{}))
 
-	if _, err := other.Acquire(t.Context(), lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
+	if _, err := projections.Acquire(t.Context(), other, lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Fatalf("a live lease was given again: %v", err)
 	}
 	c.advance(59 * time.Second)
 	must(t, sleeper.WritePage(t.Context(), page(lease, one, 2))) // a sign of life
 	two := page(lease, one, 2).To
 	c.advance(59 * time.Second)
-	if _, err := other.Acquire(t.Context(), lease.Ref, claim); !errors.Is(err, projections.ErrLeaseHeld) {
+	if _, err := projections.Acquire(t.Context(), other, lease.Ref, claim); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Fatalf("a lease that was prolonged by a write was given again: %v", err)
 	}
 	c.advance(2 * time.Second) // the sleeper sleeps for too long
-	taken, err := other.Acquire(t.Context(), lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute})
+	taken, err := projections.Acquire(t.Context(), other, lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute})
 	must(t, err)
 	if taken.Lease.Token <= lease.Token || taken.Checkpoint != two {
 		t.Errorf("lease is %+v at %+v, want a higher token than %d", taken.Lease, taken.Checkpoint, lease.Token)
 	}
 	for what, err := range map[string]error{
 		"write":  sleeper.WritePage(t.Context(), page(lease, two, 3)),
-		"renew":  func() error { _, err := sleeper.Renew(t.Context(), lease); return err }(),
-		"drop":   sleeper.DropBuild(t.Context(), lease),
+		"renew":  func() error { _, err := projections.Renew(t.Context(), sleeper, lease); return err }(),
+		"drop":   projections.DropBuild(t.Context(), sleeper, lease),
 		"fault":  sleeper.SaveFault(t.Context(), lease, projections.Fault{}),
 		"finish": sleeper.FinishBuild(t.Context(), lease, Shelf()),
 	} {
@@ -90,13 +92,13 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 			t.Errorf("%s with a stale token answers %v, want ErrLeaseLost", what, err)
 		}
 	}
-	must(t, sleeper.Release(t.Context(), lease)) // does not end the other's lease
+	must(t, projections.Release(t.Context(), sleeper, lease)) // does not end the other's lease
 	must(t, other.WritePage(t.Context(), page(taken.Lease, two, 3)))
 	if err := other.WritePage(t.Context(), page(taken.Lease, two, 4)); !errors.Is(err, projections.ErrMoved) {
 		t.Errorf("a page from an old checkpoint answers %v, want ErrMoved", err)
 	}
-	must(t, other.Release(t.Context(), taken.Lease))
-	if _, err := other.Renew(t.Context(), taken.Lease); !errors.Is(err, projections.ErrLeaseLost) {
+	must(t, projections.Release(t.Context(), other, taken.Lease))
+	if _, err := projections.Renew(t.Context(), other, taken.Lease); !errors.Is(err, projections.ErrLeaseLost) {
 		t.Errorf("a renewal that comes after the release answers %v, want ErrLeaseLost", err)
 	}
 	if _, err := a.admin(t, path).ExecContext(t.Context(), "UPDATE projection_builds SET token = token - 1"); err == nil {
@@ -109,16 +111,34 @@ func (a Adapter) testARetiredBuildIsNotWritten(t *testing.T) { // I8
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
 	catchUp(t, runner)
-	old, err := db.Acquire(t.Context(), projections.Ref{Projection: "shelf", Number: 1}, projections.Claim{Holder: "old", TTL: time.Minute})
+	old, err := projections.Acquire(t.Context(), db, projections.Ref{Projection: "shelf", Number: 1}, projections.Claim{Holder: "old", TTL: time.Minute})
 	must(t, err)
-	_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: Shelf().Tables}
 	if err := db.WritePage(t.Context(), page); !errors.Is(err, projections.ErrSuperseded) {
 		t.Errorf("writing a retired build answers %v, want ErrSuperseded", err)
 	}
-	if _, err := db.Acquire(t.Context(), old.Ref, old.Lease.Claim); !errors.Is(err, projections.ErrSuperseded) {
+	if _, err := projections.Acquire(t.Context(), db, old.Ref, old.Lease.Claim); !errors.Is(err, projections.ErrSuperseded) {
 		t.Errorf("leasing a retired build answers %v, want ErrSuperseded", err)
+	}
+}
+
+// Tables that were made while their log did not show its id yet take that of the log, if everything else agrees.
+func (a Adapter) testTheZeroLogIsNoOther(t *testing.T) { // I14
+	nameless, named := NewCounted(2*CountedBatch), NewCounted(4*CountedBatch)
+	nameless.id, named.id = uuid.Nil, uuid.New()
+	db := a.open(t, a.New(t))
+	catchUp(t, projectionstest.Runner(t, nameless, db, Shelf(), Counting))
+	rewritten := &forged{Counted: named}
+	if err := inspect.Check(t.Context(), projectionstest.Runner(t, rewritten, db, Shelf(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
+		t.Errorf("a log with another event is answered with %v, want ErrLogMismatch", err)
+	}
+	catchUp(t, projectionstest.Runner(t, named, db, Shelf(), Counting))
+	other := NewCounted(4 * CountedBatch)
+	other.id = uuid.New()
+	if err := inspect.Check(t.Context(), projectionstest.Runner(t, other, db, Shelf(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
+		t.Errorf("another log afterwards is answered with %v, want ErrLogMismatch", err)
 	}
 }
 
@@ -147,10 +167,10 @@ func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
 			for what, try := range map[string]func() error{
 				"catch up": func() error { return runner.CatchUp(ctx, 0) },
 				"run":      func() error { return runner.Run(ctx) },
-				"check":    func() error { return runner.Check(ctx) },
-				"verify":   func() error { _, err := runner.Verify(ctx, "shelf", scratch); return err },
+				"check":    func() error { return inspect.Check(ctx, runner.Pipeline) },
+				"verify":   func() error { _, err := inspect.Verify(ctx, runner, "shelf", scratch); return err },
 				"rebuild": func() error {
-					_, err := runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+					_, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
 					return err
 				},
 			} {
@@ -161,15 +181,15 @@ func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
 					t.Errorf("%s answers %v, want a mismatch that says %q and what to do", what, err, test.want)
 				}
 			}
-			all, err := runner.Status(t.Context(), projections.StatusOptions{})
+			all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 			must(t, err)
-			if s := all[0]; s.State != projections.StateMismatched || s.Mismatch == nil || !strings.Contains(s.Mismatch.Error(), test.want) || s.Lag != 0 {
+			if s := all[0]; s.State != inspect.StateMismatched || s.Mismatch == nil || !strings.Contains(s.Mismatch.Error(), test.want) || s.Lag != 0 {
 				t.Errorf("status is %+v, want mismatched, because of %q", s, test.want)
 			}
 			if after := projectionstest.Dump(t.Context(), t, db, Shelf()); after != before {
 				t.Error("the tables were changed")
 			}
-			_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{AdoptLog: true})
+			_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{AdoptLog: true})
 			must(t, err)
 			catchUp(t, runner)
 		})
@@ -216,11 +236,11 @@ func (a Adapter) testANewVersionIsBuiltBesideTheOld(t *testing.T) {
 	if err := old.CatchUp(t.Context(), 0); !errors.As(err, &version) || version.Found != 2 || version.Known != 1 {
 		t.Errorf("the old binary answers %v, want a VersionError", err)
 	}
-	_, err := old.Rebuild(t.Context(), "shelf", projections.RebuildOptions{}) // going back is possible, but explicit
+	_, err := old.Rebuild(t.Context(), "shelf", run.RebuildOptions{}) // going back is possible, but explicit
 	must(t, err)
 	catchUp(t, old)
 	whole(t, db, log)
-	pruned, err := db.PruneBuilds(t.Context(), "shelf", 1, domain.AdminActed{ID: "a"})
+	pruned, err := projections.PruneBuilds(t.Context(), db, "shelf", 1, domain.AdminActed{ID: "a"})
 	must(t, err)
 	if len(pruned) != 1 || pruned[0].Number != 1 {
 		t.Errorf("pruned %v, want build 1", pruned)
@@ -256,7 +276,7 @@ func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 			runner := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting)
 			catchUp(t, runner)
 			a.tamper(t, path, test.edit...)
-			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) != 1 || v.Differences[0].String() != test.want {
 				t.Errorf("differences are %v, want %q", v.Differences, test.want)
@@ -284,7 +304,7 @@ func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { 
 		for _, b := range group {
 			a.tamper(t, path, b.Edit...)
 		}
-		v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+		v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
 		must(t, err)
 		if len(v.Differences) != 0 {
 			t.Errorf("differences are %v, want none: the rows are as they were", v.Differences)
@@ -297,9 +317,9 @@ func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { 
 				t.Errorf("after %q, what is broken lacks %q: %q", b.Edit, b.Want, v.Broken)
 			}
 		}
-		_, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 		must(t, err)
-		if v, err = runner.Verify(t.Context(), "shelf", projectionstest.Open(t)); err != nil || len(v.Broken) > 0 {
+		if v, err = inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t)); err != nil || len(v.Broken) > 0 {
 			t.Errorf("after a rebuild: %q, %v; want nothing broken", v.Broken, err)
 		}
 	}
@@ -308,11 +328,11 @@ func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { 
 func (a Adapter) testDigestsAreKeptWithTheBuild(t *testing.T) {
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, NewCounted(6*CountedBatch), db, Shelf(), Counting)
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	kept, err := db.Digests(t.Context(), report.Ref)
 	must(t, err)
-	v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
 	must(t, err)
 	if len(kept) != 3 || len(report.Digests) != 3 {
 		t.Fatalf("kept %v, reported %v", kept, report.Digests)
@@ -329,29 +349,29 @@ func (a Adapter) testStatusTellsAStallFromWork(t *testing.T) {
 	c.advance(time.Hour)
 	log := NewCounted(CountedBatch)
 	db := a.openAt(t, a.New(t), c.now)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(config *projections.Config) { config.Now = c.now })
-	state := func() projections.Status {
-		all, err := runner.Status(t.Context(), projections.StatusOptions{StallAfter: time.Minute})
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(config *run.Config) { config.Now = c.now })
+	state := func() inspect.Status {
+		all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{StallAfter: time.Minute})
 		must(t, err)
 		return all[0]
 	}
-	if s := state(); s.State != projections.StateAbsent {
+	if s := state(); s.State != inspect.StateAbsent {
 		t.Errorf("state is %s before the first build, want absent", s.State)
 	}
 	catchUp(t, runner)
-	if s := state(); s.State != projections.StateLive || s.Lag != 0 || s.LagTime != 0 {
+	if s := state(); s.State != inspect.StateLive || s.Lag != 0 || s.LagTime != 0 {
 		t.Errorf("status is %+v, want live", s)
 	}
 	log.Grow()
-	if s := state(); s.State != projections.StateCatchingUp || s.Lag != CountedBatch || s.LagTime != time.Hour-time.Second {
+	if s := state(); s.State != inspect.StateCatchingUp || s.Lag != CountedBatch || s.LagTime != time.Hour-time.Second {
 		t.Errorf("status is %+v, want catching-up: the position has just moved", s)
 	}
 	c.advance(2 * time.Minute)
-	if s := state(); s.State != projections.StateStalled {
+	if s := state(); s.State != inspect.StateStalled {
 		t.Errorf("state is %s, want stalled", s.State)
 	}
 	catchUp(t, runner)
-	if s := state(); s.State != projections.StateLive {
+	if s := state(); s.State != inspect.StateLive {
 		t.Errorf("state is %s, want live", s.State)
 	}
 }

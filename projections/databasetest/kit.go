@@ -2,16 +2,16 @@ package databasetest
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-func catchUp(t *testing.T, r *projections.Runner) {
+func catchUp(t *testing.T, r *run.Runner) {
 	t.Helper()
 	must(t, r.CatchUp(t.Context(), 0))
 }
@@ -73,5 +73,3 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
-
-var errBroken = errors.New("broken")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -15,7 +16,7 @@ func claim() projections.Claim { return projections.Claim{Holder: "test", TTL: t
 func library() projections.Projection {
 	first := int64(1)
 	return projections.Projection{
-		Name: "library", Version: 1, Handles: []string{"x"},
+		Name: "library", Version: 1, Handles: []domain.Event{domain.AdminActed{}},
 		Apply: func([]projections.Event, *projections.Rows) error { return nil },
 		Tables: []projections.Table{
 			{
@@ -63,7 +64,7 @@ type building struct {
 
 func begin(t *testing.T, db Database) *building {
 	t.Helper()
-	lease, err := db.CreateBuild(t.Context(), library(), claim())
+	lease, err := projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 	return &building{t: t, db: db, lease: lease, at: projections.Checkpoint{Version: 1}}
 }
@@ -83,7 +84,7 @@ func (b *building) write(add func(*projections.Rows)) error {
 func (b *building) show() {
 	b.t.Helper()
 	must(b.t, b.db.FinishBuild(b.t.Context(), b.lease, library()))
-	must(b.t, b.db.ActivateBuild(b.t.Context(), b.lease, projections.Activation{}))
+	must(b.t, projections.ActivateBuild(b.t.Context(), b.db, b.lease, projections.Activation{}))
 }
 
 func (b *building) rows(table int) [][]any {

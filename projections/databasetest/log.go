@@ -13,8 +13,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // Counted is a log of which every process can make the same n events: batches of a few acts, whose number says what they
@@ -89,8 +89,22 @@ func (c *Counted) Subscribe(ctx context.Context, after eventstore.Position, f ev
 	}
 }
 
-// ReadStream yields the acts, whatever the stream.
-func (c *Counted) ReadStream(context.Context, eventstore.StreamID, eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+// At returns the event at a position.
+func (c *Counted) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	if head, _ := c.Head(ctx); at == 0 || at > head {
+		return eventstore.Record{}, eventstore.ErrNotFound
+	}
+	return c.Record(at), nil
+}
+
+// countedStream is the stream of the events that are counted.
+const countedStream = eventstore.RepositoryPrefix + "counted"
+
+// ReadStream yields the events that are counted, or the acts.
+func (c *Counted) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	if stream == countedStream {
+		return c.Read(ctx, eventstore.Position(from), eventstore.Filter{})
+	}
 	return func(yield func(eventstore.Record, error) bool) {
 		c.mu.Lock()
 		acts := slices.Clone(c.acts)
@@ -108,7 +122,7 @@ func (c *Counted) ReadStream(context.Context, eventstore.StreamID, eventstore.Re
 func (c *Counted) Record(p eventstore.Position) eventstore.Record {
 	n := int(p)
 	r := eventstore.Record{
-		Position: p, Stream: eventstore.EngineStream, Revision: eventstore.Revision(p - 1), Type: eventstore.TypeAdminActed,
+		Position: p, Stream: countedStream, Revision: eventstore.Revision(p - 1), Type: eventstore.TypeAdminActed,
 		RecordedAt: projectionstest.Epoch().Add(time.Duration((n-1)/CountedBatch) * time.Second),
 		Meta:       eventstore.Meta{Actor: "ann", Index: (n - 1) % CountedBatch, Size: CountedBatch, Attempt: 1},
 		Data:       []byte(fmt.Sprint(n)),
@@ -137,7 +151,7 @@ func DecodeCounted(r eventstore.Record) (domain.Event, error) {
 }
 
 // Counting makes a Runner decode the events of a Counted.
-func Counting(c *projections.Config) { c.Decode = DecodeCounted }
+func Counting(c *run.Config) { c.Decode = DecodeCounted }
 
 // forged is a log in which every event has another id.
 type forged struct{ *Counted }
@@ -156,4 +170,19 @@ func (f *forged) Read(ctx context.Context, after eventstore.Position, filter eve
 			}
 		}
 	}
+}
+
+func (f *forged) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	if stream == countedStream {
+		return f.Read(ctx, eventstore.Position(from), eventstore.Filter{})
+	}
+	return f.Counted.ReadStream(ctx, stream, from)
+}
+
+func (f *forged) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
+	r, err := f.Counted.At(ctx, at)
+	if err != nil {
+		return r, err
+	}
+	return f.forge(r.Position), nil
 }

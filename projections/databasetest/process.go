@@ -15,7 +15,9 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // playEvents is how many events the log of a child process holds: more than it will get to.
@@ -30,21 +32,21 @@ func (a Adapter) play(part, path string) error {
 	case "sleep":
 		return a.sleep(path)
 	}
-	db, err := a.Open(ctx, path, time.Now)
+	db, err := a.Open(ctx, path, nil)
 	if err != nil {
 		return err
 	}
-	c := projections.DefaultConfig(time.Now, DecodeCounted, fmt.Sprintf("child %d", os.Getpid()))
+	c := run.DefaultConfig(time.Now, DecodeCounted, fmt.Sprintf("child %d", os.Getpid()))
 	c.PageEvents, c.LeaseTTL, c.Poll = 1, shortTTL, time.Millisecond
-	c.Observe = func(p projections.Progress) { fmt.Fprintln(os.Stdout, p.Position) }
-	runner, err := projections.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
+	c.Observe = func(p run.Progress) { fmt.Fprintln(os.Stdout, p.Position) }
+	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
 	if err != nil {
 		return err
 	}
 	if part == "rebuild" {
-		_, err := runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+		_, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
 		for errors.Is(err, projections.ErrLeaseHeld) && pace(ctx) == nil { // by a child that was killed
-			_, err = runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+			_, err = runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
 		}
 		return errors.Join(err, db.Close())
 	}
@@ -88,14 +90,14 @@ func (a Adapter) testAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5,
 	// The live tables must stand before a child fills them, or every life would begin with a new build.
 	runner := projectionstest.Runner(t, NewCounted(0), db, Shelf(), Counting, taking)
 	catchUp(t, runner)
-	for life := range 15 {
+	for life := range 8 {
 		part := []string{"project", "rebuild"}[life%2]
 		a.killAfter(t, part, path, 1+random.IntN(25))
 		whole(t, db, log)
 	}
 	last := projectionstest.Runner(t, log, db, Shelf(), Counting, taking)
 	catchUp(t, last)
-	_, err := last.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	_, err := last.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	whole(t, db, log)
 	builds, err := db.Builds(t.Context(), "shelf")
@@ -108,12 +110,12 @@ func (a Adapter) testAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5,
 }
 
 // taking lets a runner take over what a killed child has leased.
-func taking(c *projections.Config) { c.LeaseTTL = shortTTL }
+func taking(c *run.Config) { c.LeaseTTL = shortTTL }
 
 // whole fails the test unless the tables are exactly what the log says up to their checkpoint.
 func whole(t *testing.T, db projections.Database, log *Counted) {
 	t.Helper()
-	v, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Verify(t.Context(), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), projectionstest.Runner(t, log, db, Shelf(), Counting), "shelf", projectionstest.Open(t))
 	must(t, err)
 	for _, d := range v.Differences {
 		t.Errorf("at position %d: %s", v.Checkpoint.Position, d)
@@ -193,8 +195,8 @@ func (a Adapter) testReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 			}
 		}
 	}()
-	for range 10 {
-		report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	for range 5 {
+		report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 		must(t, err)
 		if report.Checkpoint.Position < 100*CountedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {
 			t.Errorf("report is %+v", report)
@@ -262,18 +264,18 @@ func (a Adapter) testOnlyOneProcessRebuilds(t *testing.T) { // I8
 	}}
 	done := make(chan error)
 	go func() {
-		_, err := projectionstest.Runner(t, log, slow, Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		_, err := projectionstest.Runner(t, log, slow, Shelf(), Counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 		done <- err
 	}()
 	<-held
-	_, err := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	_, err := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	var other *projections.HeldError
 	if !errors.As(err, &other) || other.Number != 2 || other.Holder != t.Name() {
 		t.Errorf("error is %v, want one that names the holder of build 2", err)
 	}
 	close(release)
 	must(t, <-done)
-	at, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Position(t.Context())
+	at, err := inspect.Position(t.Context(), projectionstest.Runner(t, log, db, Shelf(), Counting).Pipeline)
 	must(t, err)
 	if at != eventstore.Position(20*CountedBatch) {
 		t.Errorf("position is %d", at)

@@ -14,32 +14,33 @@ import (
 
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // sleep is what a child process does that stops in the middle of a rebuild, and finds out what happened meanwhile.
 func (a Adapter) sleep(path string) error {
 	ctx := context.Background()
-	db, err := a.Open(ctx, path, time.Now)
+	db, err := a.Open(ctx, path, nil)
 	if err != nil {
 		return err
 	}
-	c := projections.DefaultConfig(time.Now, DecodeCounted, "sleeper")
+	c := run.DefaultConfig(time.Now, DecodeCounted, "sleeper")
 	c.PageEvents, c.LeaseTTL = 1, 2*time.Second // not to be renewed, and so in the middle of a write, when it stops
 	woken := make(chan os.Signal, 1)
 	signal.Notify(woken, syscall.SIGCONT)
 	pages := 0
-	c.Observe = func(projections.Progress) {
+	c.Observe = func(run.Progress) {
 		if pages++; pages == 5 {
 			fmt.Fprintln(os.Stdout, "stopping")
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 			<-woken
 		}
 	}
-	runner, err := projections.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
+	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
 	if err != nil {
 		return err
 	}
-	_, err = runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+	_, err = runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
 	fmt.Fprintln(os.Stdout, errors.Is(err, projections.ErrLeaseLost) && pages == 5)
 	return db.Close()
 }
@@ -56,10 +57,10 @@ func (a Adapter) testAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { //
 	if !says.Scan() || says.Text() != "stopping" {
 		t.Fatalf("the child says %q", says.Text())
 	}
-	var report projections.Report
+	var report run.Report
 	eventually(t, "its lease runs out", func() bool {
 		var err error
-		report, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		report, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 		if errors.Is(err, projections.ErrLeaseHeld) {
 			return false
 		}

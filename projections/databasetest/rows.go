@@ -177,7 +177,7 @@ func (a Adapter) testRules(t *testing.T) {
 			if !errors.Is(err, projections.ErrRefused) {
 				t.Errorf("filling: error is %v, want ErrRefused at the latest when it is finished", err)
 			}
-			if err := filling.db.ActivateBuild(t.Context(), filling.lease, projections.Activation{}); !errors.Is(err, projections.ErrInvalid) {
+			if err := projections.ActivateBuild(t.Context(), filling.db, filling.lease, projections.Activation{}); !errors.Is(err, projections.ErrInvalid) {
 				t.Errorf("an unfinished build was activated: %v", err)
 			}
 		})

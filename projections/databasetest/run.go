@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func (a Adapter) testRunFollowsTheLog(t *testing.T) {
@@ -21,7 +23,7 @@ func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 		head, err := log.Head(t.Context())
 		must(t, err)
 		eventually(t, "the tables follow", func() bool {
-			at, err := runner.Position(t.Context())
+			at, err := inspect.Position(t.Context(), runner.Pipeline)
 			return err == nil && at == head
 		})
 	}
@@ -29,7 +31,7 @@ func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("run ended with %v, want nil for a cancelled context", err)
 	}
-	v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
 	must(t, err)
 	if len(v.Differences) > 0 || v.Checkpoint.Position != 7*CountedBatch {
 		t.Errorf("verification is %+v", v)
@@ -57,7 +59,7 @@ func (a Adapter) testRunOutlivesADatabaseThatDoesNotAnswer(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- runner.Run(ctx) }()
 	eventually(t, "the tables follow", func() bool {
-		at, err := runner.Position(t.Context())
+		at, err := inspect.Position(t.Context(), runner.Pipeline)
 		return err == nil && at == 2*CountedBatch
 	})
 	cancel()
@@ -75,11 +77,11 @@ func (a Adapter) testProjectionsAtDifferentPositionsShareAPass(t *testing.T) { /
 	}
 	c := config(t)
 	Counting(&c)
-	both, err := projections.NewRunner(log, db, []projections.Projection{Counts(), Shelf()}, c)
+	both, err := run.NewRunner(log, db, []projections.Projection{Counts(), Shelf()}, c)
 	must(t, err)
 	catchUp(t, both) // one page holds what counts lacks and what shelf has seen
 	for _, name := range []string{"counts", "shelf"} {
-		v, err := both.Verify(t.Context(), name, projectionstest.Open(t))
+		v, err := inspect.Verify(t.Context(), both, name, projectionstest.Open(t))
 		must(t, err)
 		if len(v.Differences) > 0 || v.Checkpoint.Position != 9*CountedBatch {
 			t.Errorf("%s at position %d differs: %v", name, v.Checkpoint.Position, v.Differences)
@@ -97,7 +99,7 @@ func (a Adapter) testARebuildOutlivesALostAnswer(t *testing.T) {
 		return nil
 	}}
 	report, err := projectionstest.Runner(t, log, flaky, Shelf(), Counting, projectionstest.PageEvents(1)).
-		Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+		Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	if report.Events != 6*CountedBatch || report.Before != nil {
 		t.Errorf("report is %+v", report)

@@ -10,7 +10,9 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func (a Adapter) testSmallLogs(t *testing.T) {
@@ -26,12 +28,12 @@ func (a Adapter) testSmallLogs(t *testing.T) {
 			db := a.open(t, a.New(t))
 			runner := projectionstest.Runner(t, log, db, Shelf())
 			catchUp(t, runner)
-			at, err := runner.Position(t.Context())
+			at, err := inspect.Position(t.Context(), runner.Pipeline)
 			must(t, err)
 			if int(at) != len(batches) {
 				t.Errorf("position is %d, want %d: a checkpoint moves over what nobody handles", at, len(batches))
 			}
-			report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 			must(t, err)
 			if int(report.Events) != len(batches) {
 				t.Errorf("rebuild saw %d events, want %d", report.Events, len(batches))
@@ -54,7 +56,7 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 			t.Parallel()
 			log := projectionstest.NewLog(t)
 			db := a.open(t, a.New(t))
-			runner, err := projections.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
+			runner, err := run.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
 			must(t, err)
 			catchUp(t, runner)
 			log.Add(t, Batch(Act("box", 1)))
@@ -66,20 +68,20 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 			if !errors.As(err, &stopped) || stopped.Position != 4 || stopped.Type != eventstore.TypeAdminActed || !strings.Contains(strings.ToLower(err.Error()), test.want) {
 				t.Fatalf("error is %v, want one that names position 4 and %q", err, test.want)
 			}
-			all, err := runner.Status(t.Context(), projections.StatusOptions{})
+			all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 			must(t, err)
-			if s := all[0]; s.State != projections.StateFaulted || s.Fault == nil || s.Fault.Position != 4 || s.Fault.Event != stopped.ID || s.Active.Checkpoint.Position != 1 {
+			if s := all[0]; s.State != inspect.StateFaulted || s.Fault == nil || s.Fault.Position != 4 || s.Fault.Event != stopped.ID || s.Active.Checkpoint.Position != 1 {
 				t.Errorf("shelf is %+v, want faulted at 4, standing before its batch", s)
 			}
-			if s := all[1]; s.State != projections.StateLive || s.Active.Checkpoint.Position != last {
+			if s := all[1]; s.State != inspect.StateLive || s.Active.Checkpoint.Position != last {
 				t.Errorf("counts is %+v, want live", s)
 			}
-			mended, err := projections.NewRunner(log, db, []projections.Projection{lenient()}, config(t))
+			mended, err := run.NewRunner(log, db, []projections.Projection{lenient()}, config(t))
 			must(t, err)
 			catchUp(t, mended)
-			all, err = mended.Status(t.Context(), projections.StatusOptions{})
+			all, err = inspect.Statuses(t.Context(), mended.Pipeline, inspect.StatusOptions{})
 			must(t, err)
-			if all[0].State != projections.StateLive || all[0].Fault != nil {
+			if all[0].State != inspect.StateLive || all[0].Fault != nil {
 				t.Errorf("shelf is %+v, want live again once its code is mended", all[0])
 			}
 		})
@@ -87,17 +89,17 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 }
 
 // config is what projectionstest.Runner uses.
-func config(t *testing.T) projections.Config {
+func config(t *testing.T) run.Config {
 	t.Helper()
-	var c projections.Config
-	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), Shelf(), func(made *projections.Config) { c = *made })
+	var c run.Config
+	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), Shelf(), func(made *run.Config) { c = *made })
 	return c
 }
 
 // Counts is a second projection over the same events.
 func Counts() projections.Projection {
 	return projections.Projection{
-		Name: "counts", Version: 1, Handles: []string{eventstore.TypeAdminActed},
+		Name: "counts", Version: 1, Handles: []domain.Event{domain.AdminActed{}},
 		Tables: []projections.Table{{Name: "actions", Key: []string{"position"}, Columns: []projections.Column{
 			{Name: "position", Type: projections.Integer}, {Name: "action", Type: projections.Text},
 		}}},
@@ -137,12 +139,12 @@ func (a Adapter) testARefusedFirstBuildIsShownAsFarAsItIs(t *testing.T) {
 	if !errors.Is(err, ErrPoison) {
 		t.Fatalf("error is %v, want the poison", err)
 	}
-	all, err := runner.Status(t.Context(), projections.StatusOptions{})
+	all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 	must(t, err)
-	if s := all[0]; s.State != projections.StateFaulted || s.Active == nil || s.Active.Checkpoint.Position != 1 || s.Lag != 2 {
+	if s := all[0]; s.State != inspect.StateFaulted || s.Active == nil || s.Active.Checkpoint.Position != 1 || s.Lag != 2 {
 		t.Errorf("status is %+v, want what came before the poison to be shown", s)
 	}
-	if _, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{}); !errors.Is(err, ErrPoison) {
+	if _, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{}); !errors.Is(err, ErrPoison) {
 		t.Errorf("rebuild answers %v, want the poison", err)
 	}
 	builds, err := db.Builds(t.Context(), "shelf")
@@ -181,7 +183,7 @@ func (a Adapter) testTransientErrorsAreTriedAgain(t *testing.T) {
 			log := NewCounted(3 * CountedBatch)
 			catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1)))
 			story := projectionstest.Runner(t, log, tables, Shelf(), Counting)
-			v, err := story.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			v, err := inspect.Verify(t.Context(), story, "shelf", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) > 0 {
 				t.Errorf("tables differ: %v", v.Differences)
@@ -198,7 +200,7 @@ func (a Adapter) testCatchUpStopsWhereItWasToldTo(t *testing.T) {
 	log.Grow()
 	log.Grow()
 	must(t, runner.CatchUp(t.Context(), 8*CountedBatch+2))
-	at, err := runner.Position(t.Context())
+	at, err := inspect.Position(t.Context(), runner.Pipeline)
 	must(t, err)
 	if at != 9*CountedBatch {
 		t.Errorf("position is %d, want %d, the end of the batch", at, 9*CountedBatch)

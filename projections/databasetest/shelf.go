@@ -21,7 +21,7 @@ var ErrPoison = errors.New("poison")
 // that is never changed. The events are acts: the action says what to do.
 func Shelf() projections.Projection {
 	return projections.Projection{
-		Name: "shelf", Version: 1, Handles: []string{eventstore.TypeAdminActed}, Apply: applyShelf,
+		Name: "shelf", Version: 1, Handles: []domain.Event{domain.AdminActed{}}, Apply: applyShelf,
 		Tables: []projections.Table{
 			{
 				Name: "boxes", Doc: "Boxes that are there now.", Key: []string{"number"},

@@ -7,7 +7,9 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // skippable is the shelf, which makes nothing of a skip.
@@ -18,7 +20,7 @@ func skippable(version int) projections.Projection {
 	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
 		var rest []projections.Event
 		for _, e := range page {
-			if a, ok := e.Event.(domain.AdminActed); !ok || a.Action != projections.ActSkip {
+			if a, ok := e.Event.(domain.AdminActed); !ok || a.Action != run.ActSkip {
 				rest = append(rest, e)
 			}
 		}
@@ -45,22 +47,22 @@ func (a Adapter) testASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 				t.Fatal("the event was folded")
 			}
 			s := status(t, runner)
-			skip, err := projections.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "known defect"}, s)
+			skip, err := run.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "known defect"}, s.Name, s.Version, s.Fault)
 			must(t, err)
 			if skip.Arguments["position"] != "3" || skip.Arguments["version"] != "1" || skip.Target != "shelf" {
 				t.Errorf("act is %+v", skip)
 			}
 			log.Add(t, Batch(skip))
 			catchUp(t, runner)
-			if s := status(t, runner); s.State != projections.StateLive || s.Fault != nil {
+			if s := status(t, runner); s.State != inspect.StateLive || s.Fault != nil {
 				t.Errorf("status is %+v, want live without a fault", s)
 			}
-			report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 			must(t, err)
 			if !report.Compared || len(report.Differs) != 0 {
 				t.Errorf("rebuilt, it differs from the live tables: %+v", report)
 			}
-			v, err := runner.Verify(t.Context(), "shelf", projectionstest.Open(t))
+			v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) != 0 {
 				t.Errorf("verification differs: %v", v.Differences)
@@ -75,7 +77,7 @@ func (a Adapter) testASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 			if err := projectionstest.Runner(t, log, db, skippable(2)).CatchUp(t.Context(), 0); err == nil {
 				t.Error("a later version did not try the event again")
 			}
-			if _, err := projections.SkipAct(domain.AdminActed{}, projections.Status{Name: "shelf"}); !errors.Is(err, projections.ErrInvalid) {
+			if _, err := run.SkipAct(domain.AdminActed{}, "shelf", 1, nil); !errors.Is(err, projections.ErrInvalid) {
 				t.Errorf("skipping where nothing failed answers %v, want ErrInvalid", err)
 			}
 		})
@@ -92,7 +94,8 @@ func (a Adapter) testOnlyItsOwnSkipCounts(t *testing.T) {
 	if err := runner.CatchUp(t.Context(), 0); err == nil {
 		t.Fatal("the event was folded")
 	}
-	skip, err := projections.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "x"}, status(t, runner))
+	s := status(t, runner)
+	skip, err := run.SkipAct(domain.AdminActed{ID: "s", Actor: "ada", Reason: "x"}, s.Name, s.Version, s.Fault)
 	must(t, err)
 	skip.Target = "counts"
 	log.Add(t, Batch(skip))

@@ -10,7 +10,9 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func asked(id, action string) domain.AdminActed {
@@ -18,14 +20,14 @@ func asked(id, action string) domain.AdminActed {
 }
 
 // stopAfter ends a context at the n-th page that is written.
-func stopAfter(t *testing.T, n int) (context.Context, func(*projections.Config)) {
+func stopAfter(t *testing.T, n int) (context.Context, func(*run.Config)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	var once sync.Once
 	pages := 0
-	return ctx, func(c *projections.Config) {
-		c.Observe = func(projections.Progress) {
+	return ctx, func(c *run.Config) {
+		c.Observe = func(run.Progress) {
 			if pages++; pages == n {
 				once.Do(cancel)
 			}
@@ -33,9 +35,9 @@ func stopAfter(t *testing.T, n int) (context.Context, func(*projections.Config))
 	}
 }
 
-func status(t *testing.T, r *projections.Runner) projections.Status {
+func status(t *testing.T, r *run.Runner) inspect.Status {
 	t.Helper()
-	all, err := r.Status(t.Context(), projections.StatusOptions{})
+	all, err := inspect.Statuses(t.Context(), r.Pipeline, inspect.StatusOptions{})
 	must(t, err)
 	return all[0]
 }
@@ -54,11 +56,11 @@ func (a Adapter) testARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
 	ctx, stopping := stopAfter(t, 3)
 	act := asked("a", "rebuild")
 	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
-		Rebuild(ctx, "shelf", projections.RebuildOptions{Act: &act})
+		Rebuild(ctx, "shelf", run.RebuildOptions{Act: &act})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error is %v, want that of the context", err)
 	}
-	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeInterrupted || all[0].Number != 2 {
+	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != run.OutcomeInterrupted || all[0].Number != 2 {
 		t.Errorf("kept is %+v, want an interrupted act on build 2", all)
 	}
 	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
@@ -67,13 +69,13 @@ func (a Adapter) testARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
 	}
 	log.Grow()
 	second := asked("b", "rebuild")
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &second})
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{Act: &second})
 	must(t, err)
 	if report.Number != 2 || report.From != 3*CountedBatch || report.Events != 38*CountedBatch {
 		t.Errorf("report is %+v, want build 2 gone on with from position %d", report, 3*CountedBatch)
 	}
 	all := kept(t, db)
-	if done := all[len(all)-1].Act; len(all) != 2 || done.ID != "b" || done.Outcome != projections.OutcomeSucceeded || done.Detail == "" {
+	if done := all[len(all)-1].Act; len(all) != 2 || done.ID != "b" || done.Outcome != run.OutcomeSucceeded || done.Detail == "" {
 		t.Errorf("kept is %+v, want a second act that succeeded", all)
 	}
 	whole(t, db, log)
@@ -84,11 +86,11 @@ func (a Adapter) testAFreshRebuildBeginsAnew(t *testing.T) {
 	db := a.open(t, a.New(t))
 	ctx, stopping := stopAfter(t, 3)
 	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
-		Rebuild(ctx, "shelf", projections.RebuildOptions{})
+		Rebuild(ctx, "shelf", run.RebuildOptions{})
 	if err == nil {
 		t.Fatal("the rebuild was not stopped")
 	}
-	report, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Fresh: true})
+	report, err := projectionstest.Runner(t, log, db, Shelf(), Counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{Fresh: true})
 	must(t, err)
 	if report.Number != 2 || report.From != 0 || report.Events != 20*CountedBatch {
 		t.Errorf("report is %+v, want a second build of the whole log", report)
@@ -100,18 +102,18 @@ func (a Adapter) testAFreshRebuildBeginsAnew(t *testing.T) {
 func (a Adapter) testWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
 	next := Shelf()
 	next.Version = 2
-	for name, again := range map[string]func(*testing.T, *Counted, projections.Database) *projections.Runner{
-		"another version": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
+	for name, again := range map[string]func(*testing.T, *Counted, projections.Database) *run.Runner{
+		"another version": func(t *testing.T, log *Counted, db projections.Database) *run.Runner {
 			t.Helper()
 			return projectionstest.Runner(t, log, db, next, Counting)
 		},
-		"another log": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
+		"another log": func(t *testing.T, log *Counted, db projections.Database) *run.Runner {
 			t.Helper()
 			return projectionstest.Runner(t, &forged{log}, db, Shelf(), Counting)
 		},
-		"cancelled": func(t *testing.T, log *Counted, db projections.Database) *projections.Runner {
+		"cancelled": func(t *testing.T, log *Counted, db projections.Database) *run.Runner {
 			t.Helper()
-			_, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
+			_, err := projections.CancelBuild(t.Context(), db, "shelf", "ada", asked("c", "cancel"))
 			must(t, err)
 			return projectionstest.Runner(t, log, db, Shelf(), Counting)
 		},
@@ -122,11 +124,11 @@ func (a Adapter) testWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
 			db := a.open(t, a.New(t))
 			ctx, stopping := stopAfter(t, 3)
 			_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), stopping).
-				Rebuild(ctx, "shelf", projections.RebuildOptions{})
+				Rebuild(ctx, "shelf", run.RebuildOptions{})
 			if err == nil {
 				t.Fatal("the rebuild was not stopped")
 			}
-			report, err := again(t, log, db).Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+			report, err := again(t, log, db).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 			must(t, err)
 			if report.Number != 2 || report.From != 0 {
 				t.Errorf("report is %+v, want a build of its own", report)
@@ -146,16 +148,16 @@ func (a Adapter) testACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) {
 	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
 	pages := 0
 	act := asked("a", "rebuild")
-	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), func(c *projections.Config) {
-		c.Observe = func(projections.Progress) {
+	_, err := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1), func(c *run.Config) {
+		c.Observe = func(run.Progress) {
 			if pages++; pages == 3 {
-				ref, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("c", "cancel"))
+				ref, err := projections.CancelBuild(t.Context(), db, "shelf", "ada", asked("c", "cancel"))
 				if err != nil || ref.Number != 2 {
 					t.Errorf("cancel answers %+v, %v", ref, err)
 				}
 			}
 		}
-	}).Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &act})
+	}).Rebuild(t.Context(), "shelf", run.RebuildOptions{Act: &act})
 	if !errors.Is(err, projections.ErrCancelled) || !strings.Contains(err.Error(), "ada") {
 		t.Fatalf("error is %v, want that ada cancelled it", err)
 	}
@@ -168,10 +170,10 @@ func (a Adapter) testACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) {
 		t.Errorf("builds are %+v, want the active one alone", builds)
 	}
 	all := kept(t, db)
-	if len(all) != 2 || all[0].Act.Outcome != projections.OutcomeCancelled || all[1].Act.ID != "c" {
+	if len(all) != 2 || all[0].Act.Outcome != run.OutcomeCancelled || all[1].Act.ID != "c" {
 		t.Errorf("kept is %+v, want the rebuild as cancelled, and who did it", all)
 	}
-	if _, err := db.CancelBuild(t.Context(), "shelf", "ada", asked("d", "cancel")); !errors.Is(err, projections.ErrNoBuild) {
+	if _, err := projections.CancelBuild(t.Context(), db, "shelf", "ada", asked("d", "cancel")); !errors.Is(err, projections.ErrNoBuild) {
 		t.Errorf("cancelling nothing answers %v, want ErrNoBuild", err)
 	}
 	whole(t, db, log)
@@ -180,11 +182,11 @@ func (a Adapter) testACancelledRebuildStopsAndLeavesTheOldTables(t *testing.T) {
 func (a Adapter) testAPausedProjectionStaysAsItIs(t *testing.T) {
 	log := projectionstest.NewLog(t, Batch(Act("box", 1)))
 	db := a.open(t, a.New(t))
-	runner, err := projections.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
+	runner, err := run.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
 	must(t, err)
 	catchUp(t, runner)
 	hold := projections.Hold{By: "ada", Reason: "upgrade", At: projectionstest.Epoch()}
-	must(t, db.Pause(t.Context(), "shelf", hold, asked("p", "pause")))
+	must(t, projections.Pause(t.Context(), db, "shelf", hold, asked("p", "pause")))
 	last := log.Add(t, Batch(Act("box", 2)))
 
 	err = runner.CatchUp(t.Context(), 0)
@@ -192,30 +194,30 @@ func (a Adapter) testAPausedProjectionStaysAsItIs(t *testing.T) {
 	if !errors.As(err, &paused) || paused.Hold != hold || paused.Projection != "shelf" {
 		t.Fatalf("error is %v, want that ada holds the shelf", err)
 	}
-	all, err := runner.Status(t.Context(), projections.StatusOptions{})
+	all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 	must(t, err)
-	if s := all[0]; s.State != projections.StatePaused || s.Hold == nil || *s.Hold != hold || s.Active.Checkpoint.Position != 1 {
+	if s := all[0]; s.State != inspect.StatePaused || s.Hold == nil || *s.Hold != hold || s.Active.Checkpoint.Position != 1 {
 		t.Errorf("shelf is %+v, want paused at position 1", s)
 	}
-	if s := all[1]; s.State != projections.StateLive || s.Active.Checkpoint.Position != last {
+	if s := all[1]; s.State != inspect.StateLive || s.Active.Checkpoint.Position != last {
 		t.Errorf("counts is %+v, want live", s)
 	}
-	if _, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{}); !errors.As(err, &paused) {
+	if _, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{}); !errors.As(err, &paused) {
 		t.Errorf("a rebuild that nobody asked for answers %v, want a *PausedError", err)
 	}
 	asking := asked("a", "rebuild")
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &asking})
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{Act: &asking})
 	must(t, err)
 	log.Add(t, Batch(Act("box", 3)))
 	if err := runner.CatchUp(t.Context(), 0); !errors.Is(err, projections.ErrPaused) {
 		t.Errorf("build %d is not held: %v", report.Number, err)
 	}
-	must(t, db.Resume(t.Context(), "shelf", asked("r", "resume")))
+	must(t, projections.Resume(t.Context(), db, "shelf", asked("r", "resume")))
 	catchUp(t, runner)
-	if err := db.Resume(t.Context(), "shelf", asked("r", "resume")); !errors.Is(err, projections.ErrNotPaused) {
+	if err := projections.Resume(t.Context(), db, "shelf", asked("r", "resume")); !errors.Is(err, projections.ErrNotPaused) {
 		t.Errorf("resuming again answers %v, want ErrNotPaused", err)
 	}
-	if s := status(t, runner); s.State != projections.StateLive || s.Hold != nil {
+	if s := status(t, runner); s.State != inspect.StateLive || s.Hold != nil {
 		t.Errorf("shelf is %+v, want live", s)
 	}
 }
@@ -224,92 +226,26 @@ func (a Adapter) testAPausedProjectionStaysAsItIs(t *testing.T) {
 func (a Adapter) testRunWaitsWhileItsProjectionIsPaused(t *testing.T) {
 	log := NewCounted(CountedBatch)
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(c *projections.Config) { c.FirstWait = time.Millisecond })
+	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(c *run.Config) { c.FirstWait = time.Millisecond })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- runner.Run(ctx) }()
-	eventually(t, "the tables are live", func() bool { return status(t, runner).State == projections.StateLive })
-	must(t, db.Pause(t.Context(), "shelf", projections.Hold{By: "ada", Reason: "x", At: projectionstest.Epoch()}, asked("p", "pause")))
+	eventually(t, "the tables are live", func() bool { return status(t, runner).State == inspect.StateLive })
+	must(t, projections.Pause(t.Context(), db, "shelf", projections.Hold{By: "ada", Reason: "x", At: projectionstest.Epoch()}, asked("p", "pause")))
 	log.Grow()
 	log.Grow()
 	eventually(t, "the pause stops the writer", func() bool {
 		s := status(t, runner)
-		return s.State == projections.StatePaused && s.Active.Lease.Expires.Before(time.Now()) // released
+		return s.State == inspect.StatePaused && s.Active.LeaseLeft == 0 // released
 	})
 	if s := status(t, runner); s.Active.Checkpoint.Position != CountedBatch {
 		t.Errorf("it stands at position %d, want %d", s.Active.Checkpoint.Position, CountedBatch)
 	}
-	must(t, db.Resume(t.Context(), "shelf", asked("r", "resume")))
+	must(t, projections.Resume(t.Context(), db, "shelf", asked("r", "resume")))
 	eventually(t, "the writer goes on", func() bool { return status(t, runner).Active.Checkpoint.Position == 3*CountedBatch })
 	cancel()
 	must(t, <-done)
 	whole(t, db, log)
-}
-
-func (a Adapter) testARollbackShowsTheBuildBefore(t *testing.T) { // I7
-	log := NewCounted(10 * CountedBatch)
-	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
-	catchUp(t, runner)
-	if _, err := runner.Rollback(t.Context(), "shelf", nil); !errors.Is(err, projections.ErrNoBuild) {
-		t.Errorf("without a build before, error is %v, want ErrNoBuild", err)
-	}
-	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
-	must(t, err)
-	for range 5 {
-		log.Grow()
-	}
-	catchUp(t, runner)
-	act := asked("a", "rollback")
-	report, err := runner.Rollback(t.Context(), "shelf", &act)
-	must(t, err)
-	if report.Number != 1 || report.Before == nil || report.Before.Number != 2 || report.From != 10*CountedBatch || !report.Compared {
-		t.Errorf("report is %+v, want build 1 in place of build 2", report)
-	}
-	if s := status(t, runner); s.Active.Number != 1 || s.Active.Revived || s.Before.Number != 2 || s.Retired != 1 || s.State != projections.StateLive {
-		t.Errorf("status is %+v, want build 1 live and build 2 behind it", s)
-	}
-	if all := kept(t, db); len(all) != 1 || all[0].Act.Outcome != projections.OutcomeSucceeded {
-		t.Errorf("kept is %+v, want the rollback", all)
-	}
-	log.Grow()
-	catchUp(t, runner)
-	whole(t, db, log)
-	report, err = runner.Rollback(t.Context(), "shelf", nil)
-	must(t, err)
-	if report.Number != 2 {
-		t.Errorf("a second rollback shows build %d, want 2", report.Number)
-	}
-	whole(t, db, log)
-}
-
-func (a Adapter) testARollbackThatFailsLeavesBothBuilds(t *testing.T) { // I7
-	log := NewCounted(4 * CountedBatch)
-	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
-	catchUp(t, runner)
-	_, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
-	must(t, err)
-	log.Grow()
-	catchUp(t, runner)
-	broken := &Spy{Database: db, Before: func(int) error { return errBroken }}
-	if _, err := projectionstest.Runner(t, log, broken, Shelf(), Counting).Rollback(t.Context(), "shelf", nil); !errors.Is(err, errBroken) {
-		t.Fatalf("error is %v", err)
-	}
-	builds, err := db.Builds(t.Context(), "shelf")
-	must(t, err)
-	if len(builds) != 2 || builds[0].State != projections.BuildRetired || builds[1].State != projections.BuildActive {
-		t.Errorf("builds are %+v, want a retired one and an active one", builds)
-	}
-	whole(t, db, log)
-	later := Shelf()
-	later.Version = 2
-	next := projectionstest.Runner(t, log, db, later, Counting)
-	catchUp(t, next)
-	var version *projections.VersionError
-	if _, err := next.Rollback(t.Context(), "shelf", nil); !errors.As(err, &version) || version.Found != 1 {
-		t.Errorf("rolling back to another version answers %v, want a *VersionError", err)
-	}
 }
 
 func (a Adapter) testARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
@@ -320,7 +256,7 @@ func (a Adapter) testARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
 	catchUp(t, runner)
 	a.tamper(t, path, "UPDATE boxes__b1 SET label = 'forged' WHERE number = (SELECT min(number) FROM boxes__b1)")
 	act := asked("a", "rebuild")
-	report, err := runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{Act: &act})
+	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{Act: &act})
 	must(t, err)
 	if !report.Compared || len(report.Differs) != 1 || report.Differs[0] != "boxes" {
 		t.Errorf("report is %+v, want that boxes differed", report)
@@ -328,7 +264,7 @@ func (a Adapter) testARebuildSaysWhatTheOldTablesShowedWrongly(t *testing.T) {
 	if all := kept(t, db); !strings.Contains(all[0].Act.Detail, "differed from the log in boxes") {
 		t.Errorf("the act says %q", all[0].Act.Detail)
 	}
-	report, err = runner.Rebuild(t.Context(), "shelf", projections.RebuildOptions{})
+	report, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
 	must(t, err)
 	if !report.Compared || len(report.Differs) != 0 {
 		t.Errorf("report is %+v, want that nothing differed", report)

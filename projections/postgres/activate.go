@@ -12,7 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
 // How long the swap asks for the views before it lets readers pass again. It grows from try to try, and stays below the
@@ -23,108 +25,22 @@ const (
 	atOnce       = 10 * time.Millisecond
 )
 
-// ActivateBuild implements [projections.Builder].
-//
-// While the views are exchanged nobody can read them, so the exchange waits for those who read and keeps others waiting.
-// Since a reader may take its time, the exchange gives up after a moment, lets those who wait pass, and tries again until
-// ctx ends: readers wait for less than a second, and never see an error.
-func (db *DB) ActivateBuild(ctx context.Context, lease projections.Lease, a projections.Activation) error {
-	s := swap{lease: lease, Activation: a}
-	for s.grasp = firstGrasp; ; s.grasp = min(2*s.grasp, longestGrasp) {
-		err := db.swap(ctx, &s)
-		if errors.Is(err, errBusy) {
-			if err = pause(ctx, 2*s.grasp); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("activate %s build %d: %w", lease.Projection, lease.Number, err)
-		}
-		return nil
-	}
-}
-
 // errBusy: somebody reads the views.
 var errBusy = errors.New("views are being read")
 
-// swap is an activation under way.
+// swap is an exchange of views under way.
 type swap struct {
-	projections.Activation
-	lease projections.Lease
 	grasp time.Duration // how long to ask for the views
 	order []string      // in which they were asked for last
-	lost  bool          // the answer to an earlier try was lost: it may be done
 }
 
-func (db *DB) swap(ctx context.Context, s *swap) error {
-	return db.again(ctx, func() error {
-		err := db.transact(ctx, func(tx pgx.Tx) error { return db.activate(ctx, tx, s) })
-		s.lost = s.lost || errors.As(err, new(*unknownError))
-		return err
-	})
-}
-
-func (db *DB) activate(ctx context.Context, tx pgx.Tx, s *swap) error {
-	if err := db.alone(ctx, tx, s.lease.Projection); err != nil {
-		return err
-	}
-	b, err := db.leased(ctx, tx, s.lease)
-	if err != nil {
-		return err
-	}
-	if b.State == projections.BuildActive && s.lost {
-		return nil
-	}
-	if b.State != projections.BuildReady {
-		return fmt.Errorf("%w: build is %s, want %s", projections.ErrInvalid, b.State, projections.BuildReady)
-	}
-	if s.Act == nil {
-		if err := db.unheld(ctx, tx, b.Projection); err != nil {
-			return err
-		}
-	}
-	old, err := db.replaced(ctx, tx, b, s.Replace)
-	if err != nil {
-		return err
-	}
-	if err := db.exchange(ctx, tx, s, old); err != nil {
-		return err
-	}
-	if old != nil {
-		if _, err := tx.Exec(ctx, db.sql.retireOld, old.Projection, old.Number); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.Exec(ctx, db.sql.activate, b.Projection, b.Number, db.options.Now()); err != nil {
-		return err
-	}
-	return db.account(ctx, tx, b.Ref, s.Activation)
-}
-
-// replaced returns the build that readers see now, nil when there is none, unless it is ahead of b: readers never go back
-// (I7). It stays where it is until the transaction ends.
-func (db *DB) replaced(ctx context.Context, tx pgx.Tx, b projections.Build, replace *projections.Checkpoint) (*projections.Build, error) {
-	active, err := db.builds(ctx, tx, b.Projection, " AND state = 'active' FOR UPDATE")
-	if err != nil || len(active) == 0 {
-		return nil, err
-	}
-	old := active[0]
-	sameLog := old.Checkpoint.Log == b.Checkpoint.Log || old.Checkpoint.Position == 0
-	ahead := !sameLog || old.Checkpoint.Position > b.Checkpoint.Position
-	if ahead && (replace == nil || *replace != old.Checkpoint) {
-		return nil, fmt.Errorf("%w: build %d is at position %d of log %s, this one at %d of %s", projections.ErrBehind,
-			old.Number, old.Checkpoint.Position, old.Checkpoint.Log, b.Checkpoint.Position, b.Checkpoint.Log)
-	}
-	return &old, nil
-}
-
-// exchange points the views to the tables of the new build.
-func (db *DB) exchange(ctx context.Context, tx pgx.Tx, s *swap, old *projections.Build) error {
-	ref := s.lease.Ref
+// exchange points the views to the tables of the build that becomes active.
+func (db *DB) exchange(ctx context.Context, tx pgx.Tx, s *swap, c builds.Changes) error {
+	ref := c.Activated.Ref
 	shown := map[string][]column{}
-	if old != nil {
+	if c.Retired != nil {
 		var err error
-		if shown, err = db.columns(ctx, tx, old.Ref); err != nil {
+		if shown, err = db.columns(ctx, tx, c.Retired.Ref); err != nil {
 			return err
 		}
 	}
@@ -220,7 +136,7 @@ func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.
 		limit = min(limit, atOnce)
 	}
 	done, err := tx.Conn().PgConn().Exec(ctx, strings.Join(statements, ";\n")).ReadAll()
-	if said(err, codeLockNotAvailable) {
+	if pg.HasCode(err, pg.CodeLockNotAvailable) {
 		_, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT grasp")
 		return len(done)/2 - 1, err
 	}
@@ -229,7 +145,7 @@ func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.
 
 // dependent says what to do when somebody made something of a view that must change its form.
 func dependent(err error) error {
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == codeDependentObjects {
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == pg.CodeDependentObjects {
 		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way (%s): drop that, and make it anew afterwards: %w",
 			strings.ReplaceAll(answer.Detail, "\n", "; "), err)
 	}
@@ -266,24 +182,4 @@ func (db *DB) hasReader(ctx context.Context, tx pgx.Tx) (bool, error) {
 	var found bool
 	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", db.options.Reader).Scan(&found)
 	return found, err
-}
-
-// account stores the evidence of an activation.
-func (db *DB) account(ctx context.Context, tx pgx.Tx, ref projections.Ref, a projections.Activation) error {
-	if len(a.Digests) > 0 { // of a build that was active before
-		if _, err := tx.Exec(ctx, db.sql.clearDigests, ref.Projection, ref.Number); err != nil {
-			return err
-		}
-	}
-	var batch pgx.Batch
-	for i, d := range a.Digests {
-		batch.Queue(db.sql.addDigest, ref.Projection, ref.Number, i+1, d.Table, int64(a.At), d.Rows, d.SHA256) //nolint:gosec // positions stay far below 2^63
-	}
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("store digests: %w", err)
-	}
-	if a.Act == nil {
-		return nil
-	}
-	return db.keepAct(ctx, tx, projections.KeptAct{Ref: ref, Act: *a.Act})
 }

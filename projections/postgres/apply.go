@@ -13,8 +13,8 @@ import (
 
 // What is sent at once. A page may be as large as a scan: it goes out in pieces.
 const (
-	maxRows  = 1000    // of one statement
-	maxBytes = 4 << 20 // of one statement, and of what waits to be sent
+	maxRows  = 1000      // of one statement
+	maxBytes = 512 << 10 // of one statement, and of what waits to be sent: a server ends what takes longer than 10 s to arrive
 )
 
 // writer writes the rows of one page in one transaction.
@@ -176,6 +176,20 @@ func (w *writer) queue(ctx context.Context, t *tablePlan, s statement) error {
 		}
 	}
 	return nil
+}
+
+// sizeOf is about how many bytes a row takes on its way.
+func sizeOf(row []any) int {
+	n := 12 * len(row)
+	for _, value := range row {
+		switch v := value.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // flush sends what waits and judges the answers.

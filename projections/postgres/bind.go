@@ -95,17 +95,3 @@ func (a array) IndexType() any {
 	}
 	return ""
 }
-
-// sizeOf is about how many bytes a row takes on its way.
-func sizeOf(row []any) int {
-	n := 12 * len(row)
-	for _, value := range row {
-		switch v := value.(type) {
-		case string:
-			n += len(v)
-		case []byte:
-			n += len(v)
-		}
-	}
-	return n
-}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,59 +11,159 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
-// CreateBuild implements [projections.Builder].
-func (db *DB) CreateBuild(ctx context.Context, p projections.Projection, claim projections.Claim) (projections.Lease, error) {
-	var lease projections.Lease
-	err := checkClaim(claim)
-	if err == nil {
-		err = p.Validate()
+// ChangeBuilds implements [projections.Database].
+//
+// While the views are exchanged nobody can read them, so the exchange waits for those who read and keeps others waiting.
+// Since a reader may take its time, the exchange gives up after a moment, lets those who wait pass, and tries again until
+// ctx ends: readers wait for less than a second, and never see an error.
+func (db *DB) ChangeBuilds(
+	ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error),
+) (found []projections.Build, err error) {
+	s := swap{grasp: firstGrasp}
+	for {
+		found, err = db.changeBuilds(ctx, projection, decide, &s)
+		if !errors.Is(err, errBusy) {
+			return found, err
+		}
+		if err := pg.Pause(ctx, 2*s.grasp); err != nil {
+			return found, err
+		}
+		s.grasp = min(2*s.grasp, longestGrasp)
 	}
-	if err == nil {
-		err = db.write(ctx, func(tx pgx.Tx) (err error) {
-			lease, err = db.createBuild(ctx, tx, p, claim)
+}
+
+func (db *DB) changeBuilds(
+	ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error), s *swap,
+) (found []projections.Build, err error) {
+	var held *projections.HeldError
+	var d projections.Decision
+	err = db.attempt(ctx, func(tx pgx.Tx) error {
+		held = nil
+		var before builds.State
+		var err error
+		if found, before, err = db.load(ctx, tx, projection, 0); err != nil {
 			return err
-		})
+		}
+		d, err = decide(before)
+		if errors.As(err, &held) {
+			return db.store(ctx, tx, before, projections.Decision{State: d.State}, s)
+		}
+		if err != nil {
+			return err
+		}
+		return db.store(ctx, tx, before, d, s)
+	}, func() bool { return d.Repeatable })
+	if err == nil && held != nil {
+		err = held
 	}
-	if err != nil {
-		return projections.Lease{}, fmt.Errorf("create build of %s: %w", p.Name, err)
-	}
-	return lease, nil
+	return found, err
 }
 
-func (db *DB) createBuild(ctx context.Context, tx pgx.Tx, p projections.Projection, claim projections.Claim) (projections.Lease, error) {
-	if err := db.alone(ctx, tx, p.Name); err != nil {
-		return projections.Lease{}, err
-	}
-	if err := db.dropRuins(ctx, tx, p.Name); err != nil {
-		return projections.Lease{}, err
-	}
-	if err := db.checkNames(ctx, tx, p); err != nil {
-		return projections.Lease{}, err
-	}
-	ref := projections.Ref{Projection: p.Name}
-	if err := tx.QueryRow(ctx, db.sql.nextBuild, p.Name).Scan(&ref.Number); err != nil {
-		return projections.Lease{}, err
-	}
-	lease, err := db.newLease(ctx, tx, ref, claim)
-	if err != nil {
-		return lease, err
-	}
-	if _, err := tx.Exec(ctx, db.sql.create, ref.Projection, ref.Number, p.Version, uuid.Nil, storable(claim.Holder), int64(lease.Token), //nolint:gosec // tokens stay far below 2^63
-		claim.TTL, lease.Expires, db.options.Now()); err != nil {
-		return lease, err
-	}
-	return lease, db.createTables(ctx, tx, ref, p.Tables)
+// lockProjection keeps every other change of a projection waiting until the transaction ends, unless a build is named.
+const lockProjection = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('gxpledger projection ' || $1, 0)) WHERE $2 = 0"
+
+// load locks and reads what the rules of builds need: of the one build that is named, of all of projection when it is 0.
+//
+// Changes of a projection wait for each other. Pages are no changes: they lock the one row of their build. Whoever locks both
+// locks the projection first.
+func (db *DB) load(ctx context.Context, tx pgx.Tx, projection string, number int) ([]projections.Build, builds.State, error) {
+	var questions pgx.Batch
+	questions.Queue(lockProjection, db.options.Schema+"."+projection, number)
+	questions.Queue(db.sql.builds+" AND $3 IN (0, build) ORDER BY build FOR UPDATE", projection, db.leaseClock(), number)
+	questions.Queue(db.sql.held, projection)
+	questions.Queue(db.sql.counters, projection, db.leaseClock()) // last, since locks are waited for
+	answers := tx.SendBatch(ctx, &questions)
+	s := builds.State{Projection: projection, Now: db.options.Now()}
+	found, err := readLoaded(answers, &s)
+	return found, s, errors.Join(err, answers.Close())
 }
 
-// createTables makes the tables of a build, and the account of them.
-func (db *DB) createTables(ctx context.Context, tx pgx.Tx, ref projections.Ref, tables []projections.Table) error {
-	var account pgx.Batch
+func readLoaded(answers pgx.BatchResults, s *builds.State) ([]projections.Build, error) {
+	if _, err := answers.Exec(); err != nil { // the lock
+		return nil, err
+	}
+	rows, err := answers.Query()
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, scanBuild)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range found {
+		s.Builds = append(s.Builds, b.Build)
+	}
+	if s.Hold, err = scanHold(answers.QueryRow()); err != nil {
+		return nil, err
+	}
+	return found, answers.QueryRow().Scan(&s.Numbers, &s.Tokens, &s.LeaseNow)
+}
+
+// store writes what a decision changes.
+func (db *DB) store(ctx context.Context, tx pgx.Tx, before builds.State, d projections.Decision, s *swap) error {
+	c := builds.Diff(before, d.State)
+	if c.Activated != nil {
+		if err := db.exchange(ctx, tx, s, c); err != nil {
+			return err
+		}
+	}
+	var batch pgx.Batch
+	if c.Counters {
+		batch.Queue(db.sql.count, d.State.Projection, d.State.Numbers, d.State.Tokens)
+	}
+	for _, b := range c.Dropped {
+		if err := db.drop(ctx, tx, b.Ref); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Created {
+		if err := db.create(ctx, tx, &batch, b, d.Tables); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Updated {
+		batch.Queue(db.sql.update, b.Projection, b.Number, b.State, storable(b.Lease.Holder), b.Lease.Token, b.Lease.TTL, b.Lease.Expires,
+			b.Since.At, b.Since.Position, storable(b.CancelledBy))
+	}
+	if b := c.Activated; b != nil {
+		batch.Queue(db.sql.activated, b.Projection, b.Number, d.State.Now)
+		for i, digest := range d.Digests {
+			batch.Queue(db.sql.addDigest, b.Projection, b.Number, i+1, digest.Table, uint64(d.At), digest.Rows, digest.SHA256)
+		}
+	}
+	switch hold := d.State.Hold; {
+	case c.Hold && hold == nil:
+		batch.Queue(db.sql.unhold, d.State.Projection)
+	case c.Hold:
+		batch.Queue(db.sql.hold, d.State.Projection, storable(hold.By), storable(hold.Reason), hold.At)
+	}
+	if d.Act != nil {
+		act, err := json.Marshal(d.Act.Act)
+		if err != nil {
+			return err
+		}
+		batch.Queue(db.sql.keepAct, d.Act.Act.ID, d.Act.Projection, d.Act.Number, json.RawMessage(act))
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, &batch).Close()
+}
+
+// create makes the tables of a build, and adds the account of it to account.
+func (db *DB) create(ctx context.Context, tx pgx.Tx, account *pgx.Batch, b builds.Build, tables []projections.Table) error {
+	if err := db.checkNames(ctx, tx, b.Projection, tables); err != nil {
+		return err
+	}
+	account.Queue(db.sql.create, b.Projection, b.Number, b.Point.Version, b.State, uuid.Nil, storable(b.Lease.Holder), b.Lease.Token, b.Lease.TTL,
+		b.Lease.Expires, b.CreatedAt, b.Since.At)
 	var ddl []string
-	f := db.forms(ref)
+	ref, f := b.Ref, db.forms(b.Ref)
 	for i, t := range tables {
 		name := physical(t.Name, ref.Number)
 		ddl = append(append(ddl, f.create(t)), f.comments("TABLE", name, t)...)
@@ -71,10 +172,24 @@ func (db *DB) createTables(ctx context.Context, tx pgx.Tx, ref projections.Ref, 
 			account.Queue(db.sql.addColumn, name, j+1, c.Name, typeName(c.Type), c.Null, slices.Index(t.Key, c.Name)+1, c.Doc)
 		}
 	}
-	if err := run(ctx, tx, ddl); err != nil {
-		return err
+	return run(ctx, tx, ddl)
+}
+
+// typeName is the type of a column in the catalogue.
+func typeName(t projections.ColumnType) string {
+	switch t {
+	case projections.Text:
+		return "text"
+	case projections.Integer:
+		return "integer"
+	case projections.Boolean:
+		return "boolean"
+	case projections.Timestamp:
+		return "timestamp"
+	case projections.JSON:
+		return "json"
 	}
-	return tx.SendBatch(ctx, &account).Close()
+	return ""
 }
 
 // run executes statements without parameters in one round trip.
@@ -87,31 +202,14 @@ func (db *DB) forms(ref projections.Ref) forms {
 	return forms{schema: db.options.Schema, home: db.options.Schema, build: ref.Number}
 }
 
-// dropRuins drops unfinished builds that their makers left behind, and refuses while one of them is at work.
-func (db *DB) dropRuins(ctx context.Context, tx pgx.Tx, projection string) error {
-	ruins, err := db.builds(ctx, tx, projection, " AND state IN ('filling', 'ready') ORDER BY build FOR UPDATE")
-	if err != nil {
-		return err
-	}
-	for _, b := range ruins {
-		if err := db.leasedNow(b); err != nil {
-			return err
-		}
-		if err := db.dismiss(ctx, tx, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // checkNames refuses a table whose name another projection or the schema itself uses.
-func (db *DB) checkNames(ctx context.Context, tx pgx.Tx, p projections.Projection) error {
-	names := make([]string, len(p.Tables))
-	for i, t := range p.Tables {
+func (db *DB) checkNames(ctx context.Context, tx pgx.Tx, projection string, tables []projections.Table) error {
+	names := make([]string, len(tables))
+	for i, t := range tables {
 		names[i] = t.Name
 	}
 	var name, owner string
-	err := tx.QueryRow(ctx, db.sql.taken, names, p.Name, db.options.Schema).Scan(&name, &owner)
+	err := tx.QueryRow(ctx, db.sql.taken, names, projection, db.options.Schema).Scan(&name, &owner)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil
@@ -122,15 +220,6 @@ func (db *DB) checkNames(ctx context.Context, tx pgx.Tx, p projections.Projectio
 	default:
 		return fmt.Errorf("%w: table %s belongs to %s", projections.ErrInvalid, name, owner)
 	}
-}
-
-// dismiss drops an unfinished build, or retires it again when it was before.
-func (db *DB) dismiss(ctx context.Context, tx pgx.Tx, b projections.Build) error {
-	if !b.Revived {
-		return db.drop(ctx, tx, b.Ref)
-	}
-	_, err := tx.Exec(ctx, db.sql.retire, b.Projection, b.Number)
-	return err
 }
 
 // drop removes the tables of a build and what is recorded of it. It waits a moment for those who read it; then somebody
@@ -167,57 +256,4 @@ func (db *DB) tables(ctx context.Context, q queries, ref projections.Ref) ([]bui
 		err := row.Scan(&t.name, &t.physical, &t.doc)
 		return t, err
 	})
-}
-
-// DropBuild implements [projections.Builder].
-func (db *DB) DropBuild(ctx context.Context, lease projections.Lease) error {
-	err := db.write(ctx, func(tx pgx.Tx) error {
-		if err := db.alone(ctx, tx, lease.Projection); err != nil {
-			return err
-		}
-		b, err := db.leased(ctx, tx, lease)
-		if errors.Is(err, projections.ErrCancelled) && b.Lease.Token == lease.Token {
-			err = nil // that is why it is dropped
-		}
-		if err != nil {
-			return err
-		}
-		if b.State == projections.BuildActive {
-			return projections.ErrBuildActive
-		}
-		return db.dismiss(ctx, tx, b)
-	})
-	if err != nil {
-		return fmt.Errorf("drop %s build %d: %w", lease.Projection, lease.Number, err)
-	}
-	return nil
-}
-
-// PruneBuilds implements [projections.Builder].
-func (db *DB) PruneBuilds(ctx context.Context, projection string, keep int, act domain.AdminActed) ([]projections.Ref, error) {
-	var pruned []projections.Ref
-	err := db.write(ctx, func(tx pgx.Tx) error {
-		pruned = nil
-		if err := db.alone(ctx, tx, projection); err != nil {
-			return err
-		}
-		retired, err := db.builds(ctx, tx, projection, " AND state = 'retired' ORDER BY build")
-		if err != nil {
-			return err
-		}
-		for _, b := range retired[:max(0, len(retired)-max(0, keep))] {
-			if err := db.drop(ctx, tx, b.Ref); err != nil {
-				return err
-			}
-			pruned = append(pruned, b.Ref)
-		}
-		if len(pruned) == 0 {
-			return nil
-		}
-		return db.keepAct(ctx, tx, projections.KeptAct{Ref: projections.Ref{Projection: projection}, Act: projections.PruneAct(act, pruned)})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("prune builds of %s: %w", projection, err)
-	}
-	return pruned, nil
 }

@@ -52,23 +52,6 @@ func typeOf(t projections.ColumnType) string {
 	return ""
 }
 
-// typeName is the type of a column in the catalogue.
-func typeName(t projections.ColumnType) string {
-	switch t {
-	case projections.Text:
-		return "text"
-	case projections.Integer:
-		return "integer"
-	case projections.Boolean:
-		return "boolean"
-	case projections.Timestamp:
-		return "timestamp"
-	case projections.JSON:
-		return "json"
-	}
-	return ""
-}
-
 // part is something that stands around the rows of a table: the name by which it is found again, and how it is made.
 type part struct {
 	name string
@@ -86,7 +69,8 @@ func (f forms) in(relation string) string { return quote(f.schema) + "." + quote
 
 func (f forms) table(t projections.Table) string { return f.in(physical(t.Name, f.build)) }
 
-// create makes a table without anything around it, which is how it is filled fastest.
+// create makes a table without anything around it, which is how it is filled fastest. Until it has its key, whole rows
+// identify themselves to logical replication: without that, the server refuses to change a table that it publishes.
 func (f forms) create(t projections.Table) string {
 	parts := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
@@ -98,7 +82,7 @@ func (f forms) create(t projections.Table) string {
 			parts[i] += " NOT NULL"
 		}
 	}
-	return fmt.Sprintf("CREATE TABLE %s (\n    %s\n)", f.table(t), strings.Join(parts, ",\n    "))
+	return fmt.Sprintf("CREATE TABLE %[1]s (\n    %[2]s\n);\nALTER TABLE %[1]s REPLICA IDENTITY FULL", f.table(t), strings.Join(parts, ",\n    "))
 }
 
 // comments says on a table or view what it and its columns mean.
@@ -194,6 +178,23 @@ func (f forms) guards(t projections.Table) []part {
 	name := physical(t.Name, f.build) + "_refuses"
 	return []part{{name, fmt.Sprintf("CREATE TRIGGER %s BEFORE UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s.refuse();\n"+
 		"ALTER TABLE %[2]s ENABLE ALWAYS TRIGGER %[1]s", quote(name), f.table(t), quote(f.home))}}
+}
+
+// around is what a table lacks once it is filled, but for its references.
+func (f forms) around(t projections.Table) []part {
+	parts := append([]part{f.key(t), f.primary(t)}, f.rules(t)...)
+	for i := range t.Indexes {
+		parts = append(parts, f.index(t, i))
+	}
+	return append(parts, f.guards(t)...)
+}
+
+func (f forms) references(t projections.Table) []part {
+	parts := make([]part, len(t.Foreign))
+	for i := range t.Foreign {
+		parts[i] = f.foreign(t, i)
+	}
+	return parts
 }
 
 // view makes what readers use. It names the state of the build as the reader's snapshot has it: see the function shown.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -34,13 +35,15 @@ func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Pr
 var errTakenBack = errors.New("taken back")
 
 func (db *DB) examine(ctx context.Context, tx pgx.Tx, ref projections.Ref, p projections.Projection) ([]string, error) {
-	if err := db.alone(ctx, tx, ref.Projection); err != nil { // nothing is swapped meanwhile
+	if _, err := tx.Exec(ctx, lockProjection, db.options.Schema+"."+ref.Projection, 0); err != nil { // no views are exchanged meanwhile
 		return nil, err
 	}
-	if now, err := db.build(ctx, tx, ref, ""); errors.Is(err, projections.ErrNoBuild) || err == nil && now.State != projections.BuildActive {
-		return nil, nil // it was replaced, and the views show another
-	} else if err != nil {
+	all, err := db.readBuilds(ctx, tx, ref.Projection, "")
+	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(all, func(b projections.Build) bool { return b.Ref == ref && b.State == projections.BuildActive }) {
+		return nil, nil // it was replaced, and the views show another
 	}
 	if err := run(ctx, tx, db.twins(ref, p)); err != nil {
 		return nil, fmt.Errorf("make temporary tables to compare with: %w", err)

@@ -20,14 +20,16 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/databasetest"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/postgres"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // pages tells of pages that were written, to whoever waits for them.
 type pages chan struct{}
 
-func (p pages) observe(projections.Progress) {
+func (p pages) observe(run.Progress) {
 	select {
 	case p <- struct{}{}:
 	default:
@@ -46,18 +48,18 @@ func (p pages) await(ctx context.Context, t *testing.T, n int) {
 	}
 }
 
-// The server is killed twenty times, and a process of it now and then, while the log grows, one process projects live and
+// The server is killed eight times, and a process of it now and then, while the log grows, one process projects live and
 // another rebuilds all the time. Nobody has to do anything for it: not a row is lost or there twice, and no reader sees
 // tables that are empty, partial or behind what it saw before (I5, I7).
 func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	t.Parallel()
-	const kills = 20
+	const kills = 8
 	server := pgtest.NewCluster(t)
 	where := server.Database(t)
 	must(t, postgres.Up(soon(t), where, postgres.Place{}))
 	log := databasetest.NewCounted(10 * databasetest.CountedBatch)
 	written := make(pages)
-	options := func(c *projections.Config) {
+	options := func(c *run.Config) {
 		c.LeaseTTL, c.PageEvents, c.Observe = 500*time.Millisecond, 400, written.observe
 	}
 	live := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting, options)
@@ -72,13 +74,13 @@ func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	running.Go(func() { rebuildUntil(ctx, t, other, rebuilt) })
 	running.Go(func() { readUntil(ctx, t, where) })
 	for kill := range kills {
-		if kill%5 == 0 { // so that some come to their end
+		if kill%4 == 0 { // so that some come to their end
 			<-rebuilt
 		}
 		written.await(ctx, t, 1+rand.IntN(12))
 		server.Kill()
 		server.Restart(t)
-		if kill%5 == 4 {
+		if kill%4 == 3 {
 			written.await(ctx, t, 1+rand.IntN(12))
 			must(t, server.KillBackend(ctx, "gxpledger"))
 		}
@@ -88,7 +90,7 @@ func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	running.Wait()
 
 	must(t, live.CatchUp(soon(t), 0))
-	report, err := other.Rebuild(soon(t), "shelf", projections.RebuildOptions{})
+	report, err := other.Rebuild(soon(t), "shelf", run.RebuildOptions{})
 	must(t, err)
 	t.Logf("build %d was the last, after %d kills; the tables stand at position %d", report.Number, kills, report.Checkpoint.Position)
 	checkWhole(t, live, open(t, where))
@@ -105,13 +107,13 @@ func grow(ctx context.Context, log *databasetest.Counted) {
 
 // rebuildUntil rebuilds until ctx ends, whatever comes between, and tells of each that came to its end, where somebody
 // listens.
-func rebuildUntil(ctx context.Context, t *testing.T, runner *projections.Runner, rebuilt chan<- int) {
+func rebuildUntil(ctx context.Context, t *testing.T, runner *run.Runner, rebuilt chan<- int) {
 	t.Helper()
 	defer close(rebuilt)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		report, err := runner.Rebuild(ctx, "shelf", projections.RebuildOptions{})
+		report, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
 		switch {
 		case err == nil:
 			select {
@@ -169,9 +171,9 @@ func excused(err error) bool {
 }
 
 // checkWhole fails the test unless the tables are what the log says, and no ruin was left.
-func checkWhole(t *testing.T, runner *projections.Runner, db *postgres.DB) {
+func checkWhole(t *testing.T, runner *run.Runner, db *postgres.DB) {
 	t.Helper()
-	v, err := runner.Verify(soon(t), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(soon(t), runner, "shelf", projectionstest.Open(t))
 	must(t, err)
 	for _, d := range v.Differences {
 		t.Errorf("at position %d: %s", v.Checkpoint.Position, d)
@@ -198,7 +200,7 @@ func TestPagesSurviveACutConnection(t *testing.T) {
 	where := made(t)
 	proxy, through := throughProxy(t, where)
 	db := open(t, through, func(o *postgres.Options) { o.Patience = 20 * time.Millisecond })
-	lease, err := db.CreateBuild(soon(t), databasetest.Shelf(), projections.Claim{Holder: "cut", TTL: time.Hour})
+	lease, err := projections.CreateBuild(soon(t), db, databasetest.Shelf(), projections.Claim{Holder: "cut", TTL: time.Hour})
 	must(t, err)
 	page := projections.Page{Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: databasetest.Shelf().Tables}
 	next := func() {
@@ -212,7 +214,7 @@ func TestPagesSurviveACutConnection(t *testing.T) {
 	next()
 	must(t, db.WritePage(soon(t), page))
 	must(t, db.FinishBuild(soon(t), lease, databasetest.Shelf()))
-	must(t, db.ActivateBuild(soon(t), lease, projections.Activation{}))
+	must(t, projections.ActivateBuild(soon(t), db, lease, projections.Activation{}))
 	lost, found := 0, 0
 	cut := func(direction string, bytes int) (passed bool) {
 		page.From = page.To

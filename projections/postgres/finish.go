@@ -7,9 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
-// FinishBuild implements [projections.Builder]. Each table is a transaction of its own, which prolongs the lease. What was
+// FinishBuild implements [projections.Database]. Each table is a transaction of its own, which prolongs the lease. What was
 // done before, by somebody who did not get to the end, is not done again.
 func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	err := db.finishBuild(ctx, lease, p)
@@ -23,7 +24,7 @@ func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projec
 func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	f := db.forms(lease.Ref)
 	for _, t := range p.Tables {
-		if err := db.step(ctx, lease, f.around(t), "ANALYZE "+f.table(t)); err != nil {
+		if err := db.step(ctx, lease, f.around(t), "ALTER TABLE "+f.table(t)+" REPLICA IDENTITY DEFAULT", "ANALYZE "+f.table(t)); err != nil {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 	}
@@ -33,29 +34,8 @@ func (db *DB) finishBuild(ctx context.Context, lease projections.Lease, p projec
 		}
 	}
 	return db.repeat(ctx, func(tx pgx.Tx) error {
-		if err := db.prove(ctx, tx, lease); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, db.sql.ready, lease.Projection, lease.Number)
-		return err
+		return db.become(ctx, tx, lease, func(s builds.State) (builds.State, error) { return s.Finish(lease) })
 	})
-}
-
-// around is what a table lacks once it is filled, but for its references.
-func (f forms) around(t projections.Table) []part {
-	parts := append([]part{f.key(t), f.primary(t)}, f.rules(t)...)
-	for i := range t.Indexes {
-		parts = append(parts, f.index(t, i))
-	}
-	return append(parts, f.guards(t)...)
-}
-
-func (f forms) references(t projections.Table) []part {
-	parts := make([]part, len(t.Foreign))
-	for i := range t.Foreign {
-		parts[i] = f.foreign(t, i)
-	}
-	return parts
 }
 
 // step makes those of parts that are not there yet, and does the rest, in a transaction, for the holder of the lease alone,
@@ -66,8 +46,15 @@ func (db *DB) step(ctx context.Context, lease projections.Lease, parts []part, r
 		return nil
 	}
 	return db.repeat(ctx, func(tx pgx.Tx) error {
-		b, err := db.build(ctx, tx, lease.Ref, "")
-		if err := allows(b, err, lease); err != nil {
+		found, err := db.readBuilds(ctx, tx, lease.Projection, " AND build = $3", lease.Number)
+		if err != nil {
+			return err
+		}
+		s := builds.State{Projection: lease.Projection}
+		for _, b := range found {
+			s.Builds = append(s.Builds, b.Build)
+		}
+		if _, err := s.Allows(lease); err != nil {
 			return err
 		}
 		there, err := db.there(ctx, tx, parts)
@@ -84,7 +71,10 @@ func (db *DB) step(ctx context.Context, lease projections.Lease, parts []part, r
 		if err := run(ctx, tx, append(ddl, rest...)); err != nil {
 			return err
 		}
-		return db.prove(ctx, tx, lease)
+		return db.become(ctx, tx, lease, func(s builds.State) (builds.State, error) {
+			s, _, err := s.Renew(lease)
+			return s, err
+		})
 	})
 }
 
@@ -116,11 +106,15 @@ func (db *DB) there(ctx context.Context, q queries, parts []part) (map[string]bo
 	return found, err
 }
 
-// prove fails unless lease allows to write its build, keeps it so until the transaction ends, and prolongs it.
-func (db *DB) prove(ctx context.Context, tx pgx.Tx, lease projections.Lease) error {
-	if _, err := db.leased(ctx, tx, lease); err != nil {
+// become stores what next makes of the build of lease, and keeps others from changing it until the transaction ends.
+func (db *DB) become(ctx context.Context, tx pgx.Tx, lease projections.Lease, next func(builds.State) (builds.State, error)) error {
+	_, before, err := db.load(ctx, tx, lease.Projection, lease.Number)
+	if err != nil {
 		return err
 	}
-	lease.Expires = db.options.Now().Add(lease.TTL)
-	return db.prolong(ctx, tx, lease)
+	after, err := next(before)
+	if err != nil {
+		return err
+	}
+	return db.store(ctx, tx, before, projections.Decision{State: after}, nil)
 }

@@ -13,17 +13,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// Builds implements [projections.Inspector].
+// Builds implements [projections.Database].
 func (db *DB) Builds(ctx context.Context, projection string) ([]projections.Build, error) {
 	var found []projections.Build
 	err := db.look(ctx, func(conn *pgx.Conn) (err error) {
 		if db.writer == nil {
 			found, err = db.catalogued(ctx, conn, projection)
 		} else {
-			found, err = db.builds(ctx, conn, projection, " ORDER BY build")
+			found, err = db.readBuilds(ctx, conn, projection, " ORDER BY build")
 		}
 		return err
 	})
@@ -33,7 +34,7 @@ func (db *DB) Builds(ctx context.Context, projection string) ([]projections.Buil
 	return found, nil
 }
 
-// Digests implements [projections.Inspector].
+// Digests implements [projections.Database].
 func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.Digest, error) {
 	var found []projections.Digest
 	err := db.look(ctx, func(conn *pgx.Conn) error {
@@ -54,7 +55,7 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 	return found, nil
 }
 
-// Inspect implements [projections.Inspector]. It holds a connection while look runs.
+// Inspect implements [projections.Database]. It holds a connection while look runs.
 func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) error {
 	if err := db.inspect(ctx, ref, look); err != nil {
 		return fmt.Errorf("inspect %s build %d: %w", ref.Projection, ref.Number, err)
@@ -77,7 +78,7 @@ func (db *DB) inspect(ctx context.Context, ref projections.Ref, look func(projec
 	if err != nil {
 		return err
 	}
-	conn, err := db.read.Acquire(ctx)
+	conn, err := pg.Acquire(ctx, db.read)
 	if err != nil {
 		return translate(ctx, err)
 	}
@@ -104,7 +105,7 @@ type snapshot struct {
 func (s *snapshot) begin(ctx context.Context, ref projections.Ref) error {
 	if len(s.locks) > 0 {
 		_, err := s.tx.Exec(ctx, "LOCK TABLE "+strings.Join(s.locks, ", ")+" IN ACCESS SHARE MODE")
-		if said(err, codeUndefinedTable) {
+		if pg.HasCode(err, pg.CodeUndefinedTable) {
 			return fmt.Errorf("%w: it was dropped: %w", projections.ErrNoBuild, errors.Unwrap(err))
 		}
 		if err != nil {
@@ -112,7 +113,7 @@ func (s *snapshot) begin(ctx context.Context, ref projections.Ref) error {
 		}
 	}
 	var err error
-	s.build, err = s.db.build(ctx, s.tx, ref, "")
+	s.build, err = s.db.build(ctx, s.tx, ref)
 	return err
 }
 

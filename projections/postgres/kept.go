@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -42,18 +43,18 @@ func MakeKept(ctx context.Context, url string, options Options, replace bool) (_
 			err = errors.Join(fmt.Errorf("make tables to keep: %w", translate(ctx, err)), k.Close())
 		}
 	}()
-	config, err := parse(url)
+	config, err := parse(url, options.MaxConns)
 	if err != nil {
 		return nil, err
 	}
-	if k.lock, err = pgx.ConnectConfig(ctx, config.ConnConfig); err != nil {
+	if k.lock, err = pg.Connect(ctx, config.ConnConfig); err != nil {
 		return nil, err
 	}
 	if err := k.claim(ctx); err != nil {
 		return nil, err
 	}
 	// Nobody projects into them: whoever makes them owns them.
-	if err := k.lock.QueryRow(ctx, "SELECT session_user").Scan(&options.Owner); err != nil {
+	if err := k.lock.QueryRow(ctx, "SELECT current_user").Scan(&options.Owner); err != nil {
 		return nil, err
 	}
 	options.Writer, options.Schema = options.Owner, options.Schema+unfinished

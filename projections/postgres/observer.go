@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/gxpledger/gxpledger/internal/pg"
 )
 
 // observer connects those who read. Their transactions see one state of all tables.
@@ -17,7 +19,7 @@ type observer struct{ driver.Connector }
 
 // Connect implements [driver.Connector].
 func (o observer) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := o.Connector.Connect(ctx)
+	conn, err := pg.Try(ctx, o.Connector.Connect)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (c observing) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, 
 			return tx, nil
 		}
 		err = errors.Join(err, tx.Rollback())
-		if !said(err, codeUndefinedTable) { // a view that went meanwhile, with a new version of its projection
+		if !pg.HasCode(err, pg.CodeUndefinedTable) { // a view that went meanwhile, with a new version of its projection
 			return nil, err
 		}
 	}

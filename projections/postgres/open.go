@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -42,7 +43,7 @@ func Open(ctx context.Context, url string, options Options) (*DB, error) {
 			return err
 		}
 		return db.once(ctx, db.writer, func(conn *pgx.Conn) error {
-			if err := checkServer(ctx, conn); err != nil {
+			if err := pg.CheckServer(ctx, conn); err != nil {
 				return err
 			}
 			// Before the form, which cannot be read without rights.
@@ -52,7 +53,7 @@ func Open(ctx context.Context, url string, options Options) (*DB, error) {
 			if err := checkRights(ctx, conn, db.options); err != nil {
 				return err
 			}
-			return checkForm(ctx, conn, db.options.Place)
+			return db.options.schemaAt("").Check(ctx, conn)
 		})
 	})
 }
@@ -62,7 +63,7 @@ func Open(ctx context.Context, url string, options Options) (*DB, error) {
 func OpenUnwritable(ctx context.Context, url string, options Options) (*DB, error) {
 	return open(ctx, url, options, func(db *DB) error {
 		return db.once(ctx, db.read, func(conn *pgx.Conn) error {
-			if err := checkServer(ctx, conn); err != nil {
+			if err := pg.CheckServer(ctx, conn); err != nil {
 				return err
 			}
 			return checkSchema(ctx, conn, db.options)
@@ -75,19 +76,18 @@ func OpenUnwritable(ctx context.Context, url string, options Options) (*DB, erro
 // throughout: swaps wait for its end. The caller closes it.
 func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error) {
 	options := Options{Place: place}.withDefaults()
-	config, err := parse(url)
+	config, err := parse(url, options.MaxConns)
 	if err != nil {
 		return nil, fmt.Errorf("open tables: %w", err)
 	}
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	db := sql.OpenDB(observer{stdlib.GetConnector(*config.ConnConfig, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		return observe(ctx, conn, options.Schema)
-	}))})
-	db.SetMaxOpenConns(int(options.MaxConns / 2))
+	session := readingSession(options.Schema)
+	config.ConnConfig.DefaultQueryExecMode = session.Mode
+	db := sql.OpenDB(observer{stdlib.GetConnector(*config.ConnConfig, stdlib.OptionAfterConnect(session.Configure))})
+	db.SetMaxOpenConns(int(config.MaxConns / 2))
 	var found bool
 	err = db.QueryRowContext(ctx, "SELECT pg_catalog.to_regclass('catalogue') IS NOT NULL").Scan(&found)
 	if err == nil && !found {
-		err = errNoTables(options.Schema)
+		err = options.schemaAt("").Empty(options.Schema)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open tables: %w", translate(ctx, err)), db.Close())
@@ -113,8 +113,78 @@ func open(ctx context.Context, url string, options Options, check func(*DB) erro
 	return db, nil
 }
 
-func errNoTables(schema string) error {
-	return fmt.Errorf("schema %q holds no tables of gxpledger: run gxpledger migrate up as a user who may create it", schema)
+// parse reads an address. MaxConns of the configuration are the connections of all pools, of which maxConns is the option.
+// Its error does not hold the password.
+func parse(url string, maxConns int32) (*pgxpool.Config, error) {
+	config, err := pg.Parse(url)
+	if err == nil {
+		config.MaxConns, err = pg.MaxConns(url, maxConns, leastConns, DefaultMaxConns)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", projections.ErrInvalid, err)
+	}
+	return config, nil
+}
+
+// writing opens the pool of connections that write.
+func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, error) {
+	config, err := parse(url, options.MaxConns)
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.Tracer = options.tracer
+	config.MaxConns /= 2
+	return pg.NewPool(ctx, config, pg.Session{
+		// Statements are planned each time they run, for the rows at hand. A plan that is kept from when a table was empty
+		// would read the whole table for each page of a rebuild.
+		Mode: pgx.QueryExecModeCacheDescribe,
+		Parameters: []pg.Parameter{
+			{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a process that was stopped holds its locks for long"},
+			{Name: "lock_timeout", Value: "2s", Why: "a writer waits for a lock longer than its lease lives"},
+			{Name: "enable_seqscan", Value: "off", Why: "plans of how to check references, made while the tables were empty, are kept"},
+			{Name: "jit", Value: "off", Why: "a table without an index looks so dear that code is compiled for ten rows"},
+		},
+		Role: options.Writer, // what is made belongs to it, and every other member can go on with it
+	}, options.Now)
+}
+
+// reading opens the pool of connections that read.
+func reading(ctx context.Context, url string, options Options) (*pgxpool.Pool, error) {
+	config, err := parse(url, options.MaxConns)
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.Tracer = options.tracer
+	config.MaxConns -= config.MaxConns / 2
+	return pg.NewPool(ctx, config, readingSession(options.Schema), options.Now)
+}
+
+// readingSession is that of a connection that reads. A statement that stands alone is READ COMMITTED, see package pg: what it
+// sees is decided when it has its locks, which may be after a swap that it had to wait for.
+func readingSession(schema string) pg.Session {
+	return pg.Session{
+		// Views are replaced while readers live: what was known of one is asked again each time.
+		Mode: pgx.QueryExecModeDescribeExec,
+		Parameters: []pg.Parameter{
+			{Name: "search_path", Value: pgx.Identifier{schema}.Sanitize(), Why: "people name views without their schema"},
+			{Name: "default_transaction_read_only", Value: "on", Why: "a reader may write"},
+		},
+	}
+}
+
+// checkRights refuses a user who may not make builds.
+func checkRights(ctx context.Context, conn *pgx.Conn, options Options) error {
+	var user string
+	var may bool
+	err := conn.QueryRow(ctx, `SELECT session_user, pg_catalog.has_schema_privilege($1, 'CREATE')
+		AND pg_catalog.has_table_privilege(pg_catalog.quote_ident($1) || '.projection_builds', 'UPDATE')`, options.Schema).Scan(&user, &may)
+	if err != nil {
+		return err
+	}
+	if !may {
+		return fmt.Errorf("%w: user %q may not write schema %q: grant it the role %s", projections.ErrReadOnly, user, options.Schema, options.Writer)
+	}
+	return nil
 }
 
 // checkSchema refuses a schema that is not there, or that the user may not use.
@@ -128,7 +198,7 @@ func checkSchema(ctx context.Context, conn *pgx.Conn, options Options) error {
 	case err != nil:
 		return err
 	case !there:
-		return errNoTables(options.Schema)
+		return options.schemaAt("").Empty(options.Schema)
 	case !usable:
 		return fmt.Errorf("user %q may not use schema %q: grant it the role %s, or %s to read", user, options.Schema, options.Writer, options.Reader)
 	}

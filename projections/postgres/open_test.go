@@ -34,7 +34,7 @@ func TestPlanIsWhatUpDoes(t *testing.T) {
 		t.Fatalf("the plan by hand: %v", err)
 	}
 	status, err = postgres.Status(soon(t), url, place)
-	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_owner" || !status.Granted || !status.ReaderGranted {
+	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_owner" || !status.Writer.Ready || !status.Reader.Ready {
 		t.Errorf("after the plan: %+v, %v", status, err)
 	}
 	if plan, err := postgres.Plan(soon(t), url, place); err != nil || plan != "" {
@@ -89,11 +89,11 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 	place := postgres.Place{Owner: "nobody_there", Writer: "none_there", Reader: "blind_there"}
 	must(t, postgres.Up(soon(t), owner, place))
 	status, err := postgres.Status(soon(t), owner, place)
-	if err != nil || !strings.HasPrefix(status.Owner, "user_") || status.Granted || status.ReaderGranted || len(status.Missing) != 0 {
+	if err != nil || !strings.HasPrefix(status.Owner, "user_") || status.Writer.Ready || status.Reader.Ready || len(status.Missing) != 0 {
 		t.Errorf("status is %+v, %v", status, err)
 	}
 	db := open(t, owner, func(o *postgres.Options) { o.Place = place })
-	_, err = db.CreateBuild(soon(t), databasetest.Shelf(), projections.Claim{Holder: "x", TTL: time.Minute})
+	_, err = projections.CreateBuild(soon(t), db, databasetest.Shelf(), projections.Claim{Holder: "x", TTL: time.Minute})
 	must(t, err)
 }
 
@@ -138,14 +138,14 @@ func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	url := made(t)
 	shown(t, url)
-	db := open(t, url+"&application_name=budget", func(o *postgres.Options) { o.MaxConns = 4 })
+	db := open(t, pgtest.With(url, "application_name=budget"), func(o *postgres.Options) { o.MaxConns = 4 })
 	done := make(chan error)
 	const many = 20
 	for range many {
 		go func() {
 			_, err := db.Builds(soon(t), "shelf")
 			if err == nil {
-				_, err = db.Renew(soon(t), projections.Lease{Ref: projections.Ref{Projection: "shelf", Number: 1}, Claim: projections.Claim{Holder: "x", TTL: 1}})
+				_, err = projections.Renew(soon(t), db, projections.Lease{Ref: projections.Ref{Projection: "shelf", Number: 1}, Claim: projections.Claim{Holder: "x", TTL: 1}})
 				if errors.Is(err, projections.ErrLeaseLost) {
 					err = nil
 				}

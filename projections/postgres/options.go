@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/gxpledger/gxpledger/migrations"
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -20,22 +22,30 @@ const (
 	DefaultPatience = 10 * time.Second
 )
 
+// leastConns is the least that MaxConns may be: two write and two read.
+const leastConns = 4
+
 // Options say how to open the tables.
 type Options struct {
 	Place
-	// Now is the engine's clock: it decides when a lease has run out. Required.
+	// Now is the engine's clock, which dates builds. Required.
 	Now func() time.Time
-	// MaxConns bounds the connections of this DB, at least 4: half of them write, half of them read. It goes before
-	// pool_max_conns of the URL. They are opened when they are needed. Defaults to DefaultMaxConns.
+	// LeaseClock decides when a lease has run out. Nil means the server's clock, which is the same for every process; tests
+	// replace it.
+	LeaseClock func() time.Time
+	// MaxConns bounds the connections of this DB, at least 4: half of them write, half of them read. They are opened when
+	// they are needed. Defaults to pool_max_conns of the URL, where anything less counts as 4, and without that to
+	// DefaultMaxConns.
 	MaxConns int32
 	// Patience is how long a call waits for a server that does not answer, or for locks of others, before it gives up
 	// with ErrTransient. Defaults to DefaultPatience.
 	Patience time.Duration
+
+	tracer pgx.QueryTracer // a test's
 }
 
 func (o Options) withDefaults() Options {
 	o.Place = o.Place.withDefaults()
-	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
 	o.Patience = cmp.Or(o.Patience, DefaultPatience)
 	return o
 }
@@ -45,8 +55,8 @@ func (o Options) validate() error {
 	if o.Now == nil {
 		faults = append(faults, errors.New("option Now: no clock"))
 	}
-	if o.MaxConns < 4 {
-		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least 4", o.MaxConns))
+	if o.MaxConns != 0 && o.MaxConns < leastConns {
+		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least %d", o.MaxConns, leastConns))
 	}
 	if o.Patience < 0 {
 		faults = append(faults, fmt.Errorf("option Patience: %s, want more than 0", o.Patience))

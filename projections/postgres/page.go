@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// WritePage implements [projections.Writer].
+// WritePage implements [projections.Database].
 //
 // The checkpoint moves first: that is where fencing is proved, and its row keeps every other writer away until the rows are
 // committed with it (I5, I8). The operations follow as a few statements for each table. Where the server refuses one, it
@@ -89,12 +89,12 @@ func (db *DB) culprit(ctx context.Context, page projections.Page, refusal error)
 // move moves the checkpoint and prolongs the lease. It is where fencing is proved: one row must be the lease's and at the
 // expected place (I8). The hold is looked for once the row is ours, so that a pause that was answered holds.
 func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (projections.BuildState, error) {
-	now := db.options.Now()
 	lease, from, to := page.Lease, page.From, page.To
 	var questions pgx.Batch
 	questions.Queue(db.sql.move, lease.Projection, lease.Number,
-		to.Log, int64(to.Position), to.Event, now, now.Add(lease.TTL), //nolint:gosec // positions stay far below 2^63
-		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event) //nolint:gosec // tokens stay far below 2^63
+		to.Log, int64(to.Position), to.Event, db.options.Now(), lease.TTL, //nolint:gosec // positions stay far below 2^63
+		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event, db.leaseClock(), //nolint:gosec // tokens stay far below 2^63
+		string(to.Stream), int64(to.Revision)) //nolint:gosec // no stream has 2^63 events
 	questions.Queue(db.sql.held, lease.Projection)
 	answers := tx.SendBatch(ctx, &questions)
 	var state projections.BuildState
@@ -116,12 +116,12 @@ func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (proje
 
 // unmoved says why a checkpoint did not move.
 func (db *DB) unmoved(ctx context.Context, tx pgx.Tx, page projections.Page) error {
-	b, err := db.leased(ctx, tx, page.Lease)
+	_, s, err := db.load(ctx, tx, page.Lease.Projection, page.Lease.Number)
 	if err == nil {
-		err = db.paused(ctx, tx, b)
+		err = s.Write(page.Lease, page.From.Point())
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = fmt.Errorf("%w: the checkpoint update found no row", projections.ErrMoved)
 	}
-	return fmt.Errorf("%w: it is at position %d, expected %d", projections.ErrMoved, b.Checkpoint.Position, page.From.Position)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
@@ -19,7 +20,7 @@ import (
 // crowd has a table with a key of two columns, and one with a unique index beside its key.
 func crowd() projections.Projection {
 	return projections.Projection{
-		Name: "crowd", Version: 1, Handles: []string{"x"}, Apply: func([]projections.Event, *projections.Rows) error { return nil },
+		Name: "crowd", Version: 1, Handles: []domain.Event{domain.AdminActed{}}, Apply: func([]projections.Event, *projections.Rows) error { return nil },
 		Tables: []projections.Table{
 			{
 				Name: "pairs", Key: []string{"a", "b"}, Columns: []projections.Column{
@@ -85,7 +86,7 @@ func (b *told) write(t *rapid.T, ops []projections.Op) error {
 }
 
 func begun(t *rapid.T, db projections.Database) *told {
-	lease, err := db.CreateBuild(t.Context(), crowd(), projections.Claim{Holder: "test", TTL: time.Minute})
+	lease, err := projections.CreateBuild(t.Context(), db, crowd(), projections.Claim{Holder: "test", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func begun(t *rapid.T, db projections.Database) *told {
 func (b *told) show(t *rapid.T) {
 	err := b.db.FinishBuild(t.Context(), b.lease, crowd())
 	if err == nil {
-		err = b.db.ActivateBuild(t.Context(), b.lease, projections.Activation{})
+		err = projections.ActivateBuild(t.Context(), b.db, b.lease, projections.Activation{})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,8 +8,10 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/databasetest"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/postgres"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // Two users with nothing but the writer role make, steer, verify and drop each other's builds, and can do nothing to the
@@ -21,22 +23,22 @@ func TestTheWriterRoleIsEnoughAndNoMore(t *testing.T) {
 	log := shown(t, one)
 	runner := projectionstest.Runner(t, log, open(t, other), databasetest.Shelf(), databasetest.Counting)
 	for range 2 {
-		_, err := runner.Rebuild(soon(t), "shelf", projections.RebuildOptions{})
+		_, err := runner.Rebuild(soon(t), "shelf", run.RebuildOptions{})
 		must(t, err)
 	}
-	v, err := runner.Verify(soon(t), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(soon(t), runner, "shelf", projectionstest.Open(t))
 	must(t, err)
 	if len(v.Differences)+len(v.Broken) > 0 {
 		t.Errorf("verification is %+v", v)
 	}
 	db := open(t, one)
-	pruned, err := db.PruneBuilds(soon(t), "shelf", 0, domain.AdminActed{ID: "p"})
+	pruned, err := projections.PruneBuilds(soon(t), db, "shelf", 0, domain.AdminActed{ID: "p"})
 	must(t, err)
 	if len(pruned) != 2 {
 		t.Errorf("pruned %v, want two", pruned)
 	}
-	must(t, db.Pause(soon(t), "shelf", projections.Hold{By: "ada", Reason: "x", At: time.Now()}, domain.AdminActed{ID: "h"}))
-	must(t, db.Resume(soon(t), "shelf", domain.AdminActed{ID: "r"}))
+	must(t, projections.Pause(soon(t), db, "shelf", projections.Hold{By: "ada", Reason: "x", At: time.Now()}, domain.AdminActed{ID: "h"}))
+	must(t, projections.Resume(soon(t), db, "shelf", domain.AdminActed{ID: "r"}))
 
 	for _, address := range []string{one, other} {
 		conn := connect(t, address)
@@ -74,7 +76,7 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 		}
 	}
 	look()
-	_, err = projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).Rebuild(soon(t), "shelf", projections.RebuildOptions{})
+	_, err = projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).Rebuild(soon(t), "shelf", run.RebuildOptions{})
 	must(t, err)
 	look()
 	begun := begin(t, open(t, where)) // a build that is not shown
@@ -107,7 +109,7 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 // begin begins a build of another projection, and returns the name of one of its tables.
 func begin(t *testing.T, db *postgres.DB) string {
 	t.Helper()
-	_, err := db.CreateBuild(soon(t), databasetest.Counts(), projections.Claim{Holder: "x", TTL: time.Minute})
+	_, err := projections.CreateBuild(soon(t), db, databasetest.Counts(), projections.Claim{Holder: "x", TTL: time.Minute})
 	must(t, err)
 	return "actions__b1"
 }

@@ -12,31 +12,23 @@ type statements struct {
 
 	builds     string
 	catalogued string
-	nextBuild  string
-	nextToken  string
+	counters   string
+	count      string
 
 	create    string
-	take      string
-	prolong   string
-	release   string
+	update    string
+	activated string
 	saveFault string
 	move      string
-	ready     string
-	retire    string
-	retireOld string
-	activate  string
-	cancel    string
-	revive    string
 	drop      string
 
-	addTable     string
-	addColumn    string
-	tables       string
-	columns      string
-	taken        string
-	digests      string
-	addDigest    string
-	clearDigests string
+	addTable  string
+	addColumn string
+	tables    string
+	columns   string
+	taken     string
+	digests   string
+	addDigest string
 
 	hold    string
 	unhold  string
@@ -46,8 +38,12 @@ type statements struct {
 	forget  string
 }
 
-const buildColumns = `SELECT projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at,
-		since_at, since_position, revived, cancelled_by, fault_position, fault_event, fault_type, fault_text, fault_at
+// The clock of leases is the server's, for every process the same. A parameter takes its place in tests.
+// A ready build that is marked as revived was left by an older version that could activate a retired build again.
+const buildColumns = `SELECT projection, build, version, CASE WHEN state = 'ready' AND revived THEN 'retired' ELSE state END, log, position, event, holder, token, ttl,
+		expires_at, coalesce($2::timestamptz, pg_catalog.clock_timestamp()),
+		created_at, updated_at, since_at, since_position, cancelled_by, fault_position, fault_event, fault_type, fault_text, fault_at,
+		coalesce(stream, ''), coalesce(revision, 0)
 	FROM @.projection_builds WHERE projection = $1`
 
 func newStatements(schema string) statements {
@@ -56,32 +52,28 @@ func newStatements(schema string) statements {
 	return statements{
 		schema: schema,
 		builds: in(buildColumns),
-		catalogued: in(`SELECT projection, build, version, state, log, position, event, updated_at FROM @.catalogue_builds
+		catalogued: in(`SELECT projection, build, version, state, log, position, event, updated_at, coalesce(stream, ''), coalesce(revision, 0) FROM @.catalogue_builds
 			WHERE projection = $1 ORDER BY build`),
-		nextBuild: in(`INSERT INTO @.projection_counters AS c (projection, builds, tokens) VALUES ($1, 1, 0)
-			ON CONFLICT (projection) DO UPDATE SET builds = c.builds + 1 RETURNING builds`),
-		nextToken: in(`UPDATE @.projection_counters SET tokens = tokens + 1 WHERE projection = $1 RETURNING tokens`),
+		counters: in(`SELECT coalesce(max(builds), 0), coalesce(max(tokens), 0), coalesce($2::timestamptz, pg_catalog.clock_timestamp())
+			FROM @.projection_counters WHERE projection = $1`),
+		count: in(`INSERT INTO @.projection_counters (projection, builds, tokens) VALUES ($1, $2, $3)
+			ON CONFLICT (projection) DO UPDATE SET builds = excluded.builds, tokens = excluded.tokens`),
 
 		create: in(`INSERT INTO @.projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at,
 				created_at, updated_at, since_at)
-			VALUES ($1, $2, $3, 'filling', $4, 0, $4, $5, $6, $7, $8, $9, $9, $9)`),
-		take: in(`UPDATE @.projection_builds SET holder = $3, token = $4, ttl = $5, expires_at = $6, since_at = $7, since_position = position` + one),
+			VALUES ($1, $2, $3, $4, $5, 0, $5, $6, $7, $8, $9, $10, $10, $11)`),
+		update: in(`UPDATE @.projection_builds SET state = $3, holder = $4, token = $5, ttl = $6, expires_at = $7, since_at = $8, since_position = $9,
+				cancelled_by = nullif($10, '')` + one),
+		activated: in(`UPDATE @.projection_builds SET activated_at = $3` + one),
 		// Each of these changes a build for its holder alone, whatever was looked at before.
-		prolong: in(`UPDATE @.projection_builds SET expires_at = $4` + one + ` AND token = $3`),
-		release: in(`UPDATE @.projection_builds SET expires_at = $4, token = $5` + one + ` AND token = $3`),
 		saveFault: in(`UPDATE @.projection_builds SET fault_position = $4, fault_event = $5, fault_type = $6, fault_text = $7, fault_at = $8` +
 			one + ` AND token = $3`),
-		move: in(`UPDATE @.projection_builds SET log = $3, position = $4, event = $5, updated_at = $6, expires_at = $7,
+		move: in(`UPDATE @.projection_builds SET log = $3, position = $4, event = $5, updated_at = $6, expires_at = coalesce($13::timestamptz, pg_catalog.clock_timestamp()) + $7,
+				stream = nullif($14, ''), revision = $15,
 				fault_position = NULL, fault_event = NULL, fault_type = NULL, fault_text = NULL, fault_at = NULL` + one + `
 			AND token = $8 AND version = $9 AND log = $10 AND position = $11 AND event = $12 AND state <> 'retired' AND cancelled_by IS NULL
 			RETURNING state`),
-		ready:     in(`UPDATE @.projection_builds SET state = 'ready'` + one + ` AND state = 'filling'`),
-		retire:    in(`UPDATE @.projection_builds SET state = 'retired', revived = false, cancelled_by = NULL` + one),
-		retireOld: in(`UPDATE @.projection_builds SET state = 'retired'` + one),
-		activate:  in(`UPDATE @.projection_builds SET state = 'active', revived = false, activated_at = $3` + one),
-		cancel:    in(`UPDATE @.projection_builds SET cancelled_by = $3` + one),
-		revive:    in(`UPDATE @.projection_builds SET state = 'ready', revived = true` + one),
-		drop:      in(`DELETE FROM @.projection_builds` + one), // what is recorded of its tables goes with it
+		drop: in(`DELETE FROM @.projection_builds` + one), // what is recorded of its tables goes with it
 
 		addTable:  in(`INSERT INTO @.build_tables (projection, build, ordinal, name, physical, append_only, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
 		addColumn: in(`INSERT INTO @.build_columns (physical, ordinal, name, type, nullable, key_ordinal, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
@@ -94,9 +86,8 @@ func newStatements(schema string) statements {
 				JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $3
 				WHERE NOT (c.relkind = 'v' AND EXISTS (SELECT FROM @.build_tables AS b WHERE b.name = t.name))
 			LIMIT 1`),
-		digests:      in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
-		addDigest:    in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
-		clearDigests: in(`DELETE FROM @.build_digests` + one),
+		digests:   in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
+		addDigest: in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
 
 		hold: in(`INSERT INTO @.projection_holds (projection, held_by, reason, held_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excluded.reason, held_at = excluded.held_at`),

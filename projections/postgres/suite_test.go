@@ -74,7 +74,10 @@ func adapter(url string) databasetest.Adapter {
 		},
 		Open: func(ctx context.Context, address string, now func() time.Time) (databasetest.Database, error) {
 			place, url := split(address)
-			return postgres.Open(ctx, url, postgres.Options{Now: now, Place: place})
+			if now == nil {
+				return postgres.Open(ctx, url, postgres.Options{Now: time.Now, Place: place})
+			}
+			return postgres.Open(ctx, url, postgres.Options{Now: now, LeaseClock: now, Place: place})
 		},
 		OpenReader: func(ctx context.Context, address string) (*sql.DB, error) {
 			place, url := split(address)

@@ -17,6 +17,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/databasetest"
 	"github.com/gxpledger/gxpledger/projections/postgres"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // moves counts the rows that a reader sees.
@@ -56,7 +57,7 @@ func TestASwapWaitsForALongReaderAndOthersPass(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).
-			Rebuild(soon(t), "shelf", projections.RebuildOptions{})
+			Rebuild(soon(t), "shelf", run.RebuildOptions{})
 		done <- err
 	}()
 	for range 5 {
@@ -88,7 +89,7 @@ func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
 	exec(t, modest, "BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT 1")
 	log.Grow()
 	_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).
-		Rebuild(soon(t), "shelf", projections.RebuildOptions{})
+		Rebuild(soon(t), "shelf", run.RebuildOptions{})
 	must(t, err)
 
 	var n int
@@ -109,7 +110,7 @@ func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
 // unfinished makes a build of p that holds a box and an item in it.
 func unfinished(t *testing.T, db *postgres.DB, p projections.Projection, ops ...projections.Op) (projections.Lease, projections.Page) {
 	t.Helper()
-	lease, err := db.CreateBuild(soon(t), p, projections.Claim{Holder: "x", TTL: time.Hour})
+	lease, err := projections.CreateBuild(soon(t), db, p, projections.Claim{Holder: "x", TTL: time.Hour})
 	must(t, err)
 	page := projections.Page{
 		Lease: lease, From: projections.Checkpoint{Version: p.Version}, Tables: p.Tables, Ops: ops,
@@ -135,11 +136,11 @@ func TestANewVersionChangesTheFormOfItsViews(t *testing.T) {
 	show := func(p projections.Projection) error {
 		lease, _ := unfinished(t, db, p)
 		must(t, db.FinishBuild(soon(t), lease, p))
-		if err := db.ActivateBuild(soon(t), lease, projections.Activation{}); err != nil {
-			must(t, db.DropBuild(soon(t), lease))
+		if err := projections.ActivateBuild(soon(t), db, lease, projections.Activation{}); err != nil {
+			must(t, projections.DropBuild(soon(t), db, lease))
 			return err
 		}
-		return db.Release(soon(t), lease)
+		return projections.Release(soon(t), db, lease)
 	}
 	must(t, show(first))
 	conn := connect(t, where)
@@ -181,14 +182,14 @@ func TestFinishingIsGoneOnWith(t *testing.T) {
 	ctx, cancel := context.WithCancel(soon(t))
 	done := make(chan error, 1)
 	go func() { done <- db.FinishBuild(ctx, lease, p) }()
-	waiting(t, where, "AccessShareLock") // of ANALYZE, which is done again
+	waiting(t, where, "AccessExclusiveLock") // of the replica identity, which is given again
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want a cancelled context", err)
 	}
 	exec(t, conn, "ROLLBACK")
 	must(t, db.FinishBuild(soon(t), lease, p))
-	must(t, db.ActivateBuild(soon(t), lease, projections.Activation{}))
+	must(t, projections.ActivateBuild(soon(t), db, lease, projections.Activation{}))
 	broken, err := db.Examine(soon(t), lease.Ref, p)
 	must(t, err)
 	if len(broken) > 0 {

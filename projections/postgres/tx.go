@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/gxpledger/gxpledger/internal/pg"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -22,12 +23,8 @@ const (
 
 // once runs do on a connection of pool.
 func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, do func(conn *pgx.Conn) error) error {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return translate(ctx, err)
-	}
-	defer conn.Release()
-	return translate(ctx, do(conn.Conn()))
+	err := pg.Run(ctx, func(conn *pgxpool.Conn) error { return do(conn.Conn()) }, pool, db.read, db.writer)
+	return translate(ctx, err)
 }
 
 // again calls try until it succeeds, fails for another reason than that the server did not answer, or patience ends: try
@@ -40,24 +37,12 @@ func (db *DB) again(ctx context.Context, try func() error) error {
 		if err == nil || !errors.Is(err, projections.ErrTransient) {
 			return err
 		}
-		if pause(deadline, wait) != nil {
+		if pg.Pause(deadline, wait) != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return err
 		}
-	}
-}
-
-// pause waits, or returns why ctx ended first.
-func pause(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 
@@ -69,21 +54,26 @@ func (db *DB) look(ctx context.Context, do func(conn *pgx.Conn) error) error {
 // write runs body in a transaction. It is tried again while the server does not answer and nothing can have been written.
 // When the outcome of the commit is unknown, it is ErrTransient.
 func (db *DB) write(ctx context.Context, body func(tx pgx.Tx) error) error {
+	return db.attempt(ctx, body, func() bool { return false })
+}
+
+// repeat is write for a body that may as well be run twice: also when the outcome is unknown, it is tried again.
+func (db *DB) repeat(ctx context.Context, body func(tx pgx.Tx) error) error {
+	return db.again(ctx, func() error { return db.transact(ctx, body) })
+}
+
+// attempt is repeat where repeatable, which is asked after body, says so, and otherwise write.
+func (db *DB) attempt(ctx context.Context, body func(tx pgx.Tx) error, repeatable func() bool) error {
 	var unknown error
 	err := db.again(ctx, func() error {
 		err := db.transact(ctx, body)
-		if outcome, ok := errors.AsType[*unknownError](err); ok {
+		if outcome, ok := errors.AsType[*unknownError](err); ok && !repeatable() {
 			unknown = outcome.err
 			return nil
 		}
 		return err
 	})
 	return errors.Join(err, unknown)
-}
-
-// repeat is write for a body that may as well be run twice: also when the outcome is unknown, it is tried again.
-func (db *DB) repeat(ctx context.Context, body func(tx pgx.Tx) error) error {
-	return db.again(ctx, func() error { return db.transact(ctx, body) })
 }
 
 // unknownError is a commit whose answer was lost. It matches ErrTransient.

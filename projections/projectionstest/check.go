@@ -8,6 +8,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // TB is what the checks need of a test: a *testing.T, or a *rapid.T.
@@ -65,7 +67,7 @@ func (c check) pages(size int, head eventstore.Position, want string) {
 }
 
 // live makes the tables while nothing is in the log yet, so that they are shown, and then fills them live.
-func (c check) live(db projections.Database, size int, head eventstore.Position, want string) *projections.Runner {
+func (c check) live(db projections.Database, size int, head eventstore.Position, want string) *run.Runner {
 	ctx := c.tb.Context()
 	part := &clipped{Log: c.log}
 	runner := Runner(c.tb, part, db, c.p, PageEvents(size))
@@ -86,10 +88,10 @@ func (c check) beside(head eventstore.Position, want string) {
 	db, done := c.fresh()
 	defer done()
 	runner := c.live(db, everything, head, want)
-	_, err := runner.Rebuild(ctx, c.p.Name, projections.RebuildOptions{})
+	_, err := runner.Rebuild(ctx, c.p.Name, run.RebuildOptions{})
 	c.must("rebuild", err)
 	c.equal("rebuilt", Dump(ctx, c.t, db, c.p), want)
-	verification, err := runner.Verify(ctx, c.p.Name, scratch)
+	verification, err := inspect.Verify(ctx, runner, c.p.Name, scratch)
 	c.must("verify", err)
 	for _, d := range verification.Differences {
 		c.t.Errorf("verify: %s", d)

@@ -25,11 +25,11 @@ func Fold(ctx context.Context, t TB, p projections.Projection, log projections.L
 		if record.Position > to {
 			break
 		}
-		if !slices.Contains(p.Handles, record.Type) {
-			continue
-		}
 		event, err := eventstore.Decode(record)
 		must(t, "fold", err)
+		if !p.Wants(event) {
+			continue
+		}
 		var rows projections.Rows
 		must(t, "fold", p.Apply([]projections.Event{{Record: record, Event: event}}, &rows))
 		for _, op := range rows.Ops() {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
 var errKilled = errors.New("the process was killed")
@@ -33,49 +34,21 @@ func (d *mortal) live() error {
 	return nil
 }
 
-func (d *mortal) CreateBuild(ctx context.Context, p projections.Projection, c projections.Claim) (projections.Lease, error) {
+func (d *mortal) ChangeBuilds(
+	ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error),
+) ([]projections.Build, error) {
 	if err := d.live(); err != nil {
-		return projections.Lease{}, err
+		return nil, err
 	}
-	return d.Database.CreateBuild(ctx, p, c)
+	return d.Database.ChangeBuilds(ctx, projection, decide)
 }
 
 func (d *mortal) FinishBuild(ctx context.Context, l projections.Lease, p projections.Projection) error {
 	return errors.Join(d.live(), d.alive(func() error { return d.Database.FinishBuild(ctx, l, p) }))
 }
 
-func (d *mortal) ActivateBuild(ctx context.Context, l projections.Lease, a projections.Activation) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.ActivateBuild(ctx, l, a) }))
-}
-
-func (d *mortal) DropBuild(ctx context.Context, l projections.Lease) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.DropBuild(ctx, l) }))
-}
-
 func (d *mortal) WritePage(ctx context.Context, page projections.Page) error {
 	return errors.Join(d.live(), d.alive(func() error { return d.Database.WritePage(ctx, page) }))
-}
-
-func (d *mortal) Acquire(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
-	if err := d.live(); err != nil {
-		return projections.Build{}, err
-	}
-	return d.Database.Acquire(ctx, ref, c)
-}
-
-func (d *mortal) Release(ctx context.Context, l projections.Lease) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.Release(ctx, l) }))
-}
-
-func (d *mortal) ReviveBuild(ctx context.Context, ref projections.Ref, c projections.Claim) (projections.Build, error) {
-	if err := d.live(); err != nil {
-		return projections.Build{}, err
-	}
-	return d.Database.ReviveBuild(ctx, ref, c)
-}
-
-func (d *mortal) KeepAct(ctx context.Context, k projections.KeptAct) error {
-	return errors.Join(d.live(), d.alive(func() error { return d.Database.KeepAct(ctx, k) }))
 }
 
 // alive calls do unless the process is dead.

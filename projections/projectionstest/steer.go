@@ -12,6 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // Steering is what [Steer] needs of a database and a projection.
@@ -30,7 +31,7 @@ type ClosingDatabase interface {
 	Close() error
 }
 
-// Steer draws a history of scans, catching up, rebuilds, rollbacks, pauses, cancels, pruning and new versions, in which
+// Steer draws a history of scans, catching up, rebuilds, pauses, cancels, pruning and new versions, in which
 // processes are stopped and killed in the middle, and checks after each step, against a fold in memory of nothing but the
 // log, that readers see whole tables that never go back (I5, I6, I7), that a paused projection stays as it is, and, at the
 // end, that no handwork is left to do and that every act has its outcome.
@@ -52,11 +53,6 @@ func Steer(tb testing.TB, t *rapid.T, s Steering) {
 		"rebuild, cancelled": m.cancelled,
 		"catch up, killed": func(t *rapid.T) {
 			m.tolerate(m.runner(m.dying(t)).CatchUp(tb.Context(), 0))
-			m.sleep()
-		},
-		"roll back": func(*rapid.T) { m.rollback(m.db) },
-		"roll back, killed": func(t *rapid.T) {
-			m.rollback(m.dying(t))
 			m.sleep()
 		},
 		"pause":     m.pause,
@@ -102,8 +98,8 @@ func (m *steered) clock() time.Time { return m.now }
 // sleep lets every lease run out.
 func (m *steered) sleep() { m.now = m.now.Add(time.Hour) }
 
-func (m *steered) runner(db projections.Database) *projections.Runner {
-	return Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *projections.Config) {
+func (m *steered) runner(db projections.Database) *run.Runner {
+	return Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *run.Config) {
 		c.Tries, c.Now = 1, m.clock
 	})
 }
@@ -126,18 +122,18 @@ func (m *steered) act(action string) domain.AdminActed {
 
 func (m *steered) done(action string) domain.AdminActed {
 	act := m.act(action)
-	act.Outcome = projections.OutcomeSucceeded
+	act.Outcome = run.OutcomeSucceeded
 	return act
 }
 
 func (m *steered) scan(t *rapid.T) { m.log.Add(m.tb, m.Draw(t)) }
 
-func (m *steered) rebuild(ctx context.Context, db projections.Database, observe func(projections.Progress)) {
+func (m *steered) rebuild(ctx context.Context, db projections.Database, observe func(run.Progress)) {
 	act := m.act("rebuild")
-	r := Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *projections.Config) {
+	r := Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *run.Config) {
 		c.Tries, c.Now, c.Observe = 1, m.clock, observe
 	})
-	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, projections.RebuildOptions{Act: &act})
+	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, run.RebuildOptions{Act: &act})
 	m.tolerate(err)
 	m.asked()              //nolint:contextcheck // ctx may have ended, as the step wants
 	m.outcome(act.ID, err) //nolint:contextcheck // see above
@@ -156,7 +152,7 @@ func (m *steered) outcome(id string, err error) {
 		return
 	}
 	for _, k := range m.kept() {
-		if k.Act.ID == id && (k.Act.Outcome == "" || (k.Act.Outcome == projections.OutcomeSucceeded) != (err == nil)) {
+		if k.Act.ID == id && (k.Act.Outcome == "" || (k.Act.Outcome == run.OutcomeSucceeded) != (err == nil)) {
 			m.t.Fatalf("act %+v came to %v", k.Act, err)
 		}
 	}
@@ -176,7 +172,7 @@ func (m *steered) stopped(t *rapid.T) {
 
 func (m *steered) cancelled(t *rapid.T) {
 	m.rebuild(m.tb.Context(), m.db, atPage(t, func() {
-		_, err := m.db.CancelBuild(m.tb.Context(), m.Projection(m.version).Name, "ada", m.done("cancel"))
+		_, err := projections.CancelBuild(m.tb.Context(), m.db, m.Projection(m.version).Name, "ada", m.done("cancel"))
 		if !errors.Is(err, projections.ErrNoBuild) { // at the last page it may be done
 			must(t, "cancel", err)
 		}
@@ -184,34 +180,23 @@ func (m *steered) cancelled(t *rapid.T) {
 }
 
 // atPage returns an observer that calls do once, at some page.
-func atPage(t *rapid.T, do func()) func(projections.Progress) {
+func atPage(t *rapid.T, do func()) func(run.Progress) {
 	left := rapid.IntRange(1, 4).Draw(t, "page")
-	return func(projections.Progress) {
+	return func(run.Progress) {
 		if left--; left == 0 {
 			do()
 		}
 	}
 }
 
-func (m *steered) rollback(db projections.Database) {
-	act := m.act("rollback")
-	_, err := m.runner(db).Rollback(m.tb.Context(), m.Projection(m.version).Name, &act)
-	if errors.Is(err, projections.ErrNoBuild) || errors.Is(err, projections.ErrNewerVersion) || errors.As(err, new(*projections.VersionError)) {
-		return
-	}
-	m.tolerate(err)
-	m.asked()
-	m.outcome(act.ID, err)
-}
-
 func (m *steered) pause(*rapid.T) {
 	hold := projections.Hold{By: "ada", Reason: "test", At: m.now}
-	must(m.t, "pause", m.db.Pause(m.tb.Context(), m.Projection(m.version).Name, hold, m.done("pause")))
+	must(m.t, "pause", projections.Pause(m.tb.Context(), m.db, m.Projection(m.version).Name, hold, m.done("pause")))
 	m.paused, m.held, m.heldAs = true, m.shown(), m.active().Number
 }
 
 func (m *steered) resume(*rapid.T) {
-	err := m.db.Resume(m.tb.Context(), m.Projection(m.version).Name, m.done("resume"))
+	err := projections.Resume(m.tb.Context(), m.db, m.Projection(m.version).Name, m.done("resume"))
 	if m.paused == errors.Is(err, projections.ErrNotPaused) {
 		m.t.Fatalf("resume: error is %v", err)
 	}
@@ -219,7 +204,7 @@ func (m *steered) resume(*rapid.T) {
 }
 
 func (m *steered) prune(t *rapid.T) {
-	_, err := m.db.PruneBuilds(m.tb.Context(), m.Projection(m.version).Name, rapid.IntRange(0, 1).Draw(t, "keep"), m.done("prune"))
+	_, err := projections.PruneBuilds(m.tb.Context(), m.db, m.Projection(m.version).Name, rapid.IntRange(0, 1).Draw(t, "keep"), m.done("prune"))
 	must(m.t, "prune", err)
 }
 
@@ -273,7 +258,7 @@ func (m *steered) end() {
 	_, err := r.Interrupt(ctx)
 	must(m.t, "interrupt", err)
 	must(m.t, "catch up", r.CatchUp(ctx, 0))
-	_, err = r.Rebuild(ctx, m.Projection(m.version).Name, projections.RebuildOptions{})
+	_, err = r.Rebuild(ctx, m.Projection(m.version).Name, run.RebuildOptions{})
 	must(m.t, "rebuild", err)
 	m.check()
 	head, err := m.log.Head(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
@@ -22,7 +23,7 @@ type Story struct {
 	p      projections.Projection
 	log    projections.Log
 	db     *sqlite.DB
-	runner *projections.Runner
+	runner *run.Runner
 }
 
 // Given folds log into a new database.
@@ -132,14 +133,14 @@ func closing(tb testing.TB, db *sqlite.DB) {
 }
 
 // Runner returns a runner with the decoder of the engine and short waits. Change its config with options.
-func Runner(tb testing.TB, log projections.Log, db projections.Database, p projections.Projection, options ...func(*projections.Config)) *projections.Runner {
+func Runner(tb testing.TB, log projections.Log, db projections.Database, p projections.Projection, options ...func(*run.Config)) *run.Runner {
 	tb.Helper()
-	config := projections.DefaultConfig(time.Now, eventstore.Decode, tb.Name())
+	config := run.DefaultConfig(time.Now, eventstore.Decode, tb.Name())
 	config.FirstWait, config.LongestWait, config.Poll = time.Millisecond, 10*time.Millisecond, time.Millisecond
 	for _, change := range options {
 		change(&config)
 	}
-	runner, err := projections.NewRunner(log, db, []projections.Projection{p}, config)
+	runner, err := run.NewRunner(log, db, []projections.Projection{p}, config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,8 +148,8 @@ func Runner(tb testing.TB, log projections.Log, db projections.Database, p proje
 }
 
 // PageEvents bounds pages to n events, to be given to [Runner].
-func PageEvents(n int) func(*projections.Config) {
-	return func(c *projections.Config) { c.PageEvents = n }
+func PageEvents(n int) func(*run.Config) {
+	return func(c *run.Config) { c.PageEvents = n }
 }
 
 func lines(rows []Row) string {

@@ -3,94 +3,202 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
-// CreateBuild implements [projections.Builder].
-func (db *DB) CreateBuild(ctx context.Context, p projections.Projection, claim projections.Claim) (projections.Lease, error) {
-	var lease projections.Lease
-	err := checkClaim(claim)
-	if err == nil {
-		err = p.Validate()
-	}
-	if err == nil {
-		err = db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) (err error) {
-			lease, err = db.createBuild(ctx, tx, p, claim)
-			return err
-		})
-	}
+// load reads what the rules of builds need: of the one build that is named, of all of projection when it is 0. The
+// transaction has the lock of the file.
+func (db *DB) load(ctx context.Context, tx *sql.Conn, projection string, number int) ([]projections.Build, builds.State, error) {
+	s := builds.State{Projection: projection, Now: db.options.Now()}
+	s.LeaseNow = s.Now
+	found, err := readBuilds(ctx, tx, projection, "AND ?2 IN (0, build)", number)
 	if err != nil {
-		return projections.Lease{}, fmt.Errorf("create build of %s: %w", p.Name, err)
+		return nil, s, err
 	}
-	return lease, nil
+	for _, b := range found {
+		s.Builds = append(s.Builds, b.Build)
+	}
+	if s.Hold, err = held(ctx, tx, projection); err != nil || number > 0 {
+		return found, s, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT builds, tokens FROM projection_counters WHERE projection = ?", projection).Scan(&s.Numbers, &s.Tokens)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return found, s, err
 }
 
-func (db *DB) createBuild(ctx context.Context, tx *sql.Conn, p projections.Projection, claim projections.Claim) (projections.Lease, error) {
-	if err := db.dropRuins(ctx, tx, p.Name); err != nil {
-		return projections.Lease{}, err
+// ChangeBuilds implements [projections.Database].
+func (db *DB) ChangeBuilds(ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error)) (found []projections.Build, err error) {
+	var held *projections.HeldError
+	err = db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
+		var before builds.State
+		var err error
+		if found, before, err = db.load(ctx, tx, projection, 0); err != nil {
+			return err
+		}
+		d, err := decide(before)
+		if errors.As(err, &held) {
+			return db.store(ctx, tx, before, projections.Decision{State: d.State})
+		}
+		if err != nil {
+			return err
+		}
+		return db.store(ctx, tx, before, d)
+	})
+	if err == nil && held != nil {
+		err = held
 	}
-	if err := checkNames(ctx, tx, p); err != nil {
-		return projections.Lease{}, err
-	}
-	ref := projections.Ref{Projection: p.Name}
-	err := tx.QueryRowContext(ctx, `
-INSERT INTO projection_counters (projection, builds, tokens) VALUES (?, 1, 0)
-ON CONFLICT (projection) DO UPDATE SET builds = builds + 1 RETURNING builds`, p.Name).Scan(&ref.Number)
-	if err != nil {
-		return projections.Lease{}, err
-	}
-	lease, err := db.newLease(ctx, tx, ref, claim)
-	if err != nil {
-		return lease, err
-	}
-	now := stamp(db.options.Now())
-	if _, err := tx.ExecContext(ctx, `
-INSERT INTO projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at, since_at)
-VALUES (?, ?, ?, 'filling', ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		ref.Projection, ref.Number, p.Version, uuid.Nil.String(), uuid.Nil.String(), claim.Holder, int64(lease.Token), //nolint:gosec // tokens stay far below 2^63
-		claim.TTL.Microseconds(), stamp(lease.Expires), now, now, now); err != nil {
-		return lease, err
-	}
-	for i, t := range p.Tables {
-		if err := createBuildTable(ctx, tx, ref, i+1, t); err != nil {
-			return lease, err
+	return found, err
+}
+
+// store writes what a decision changes. REQUIRES: a connection that does not enforce foreign keys, or dropping a table would
+// check every row.
+func (db *DB) store(ctx context.Context, tx *sql.Conn, before builds.State, d projections.Decision) error {
+	c := builds.Diff(before, d.State)
+	if c.Counters {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO projection_counters (projection, builds, tokens) VALUES (?, ?, ?)
+			ON CONFLICT (projection) DO UPDATE SET builds = excluded.builds, tokens = excluded.tokens`, d.State.Projection, d.State.Numbers, d.State.Tokens); err != nil {
+			return err
 		}
 	}
-	return lease, nil
-}
-
-// dropRuins drops unfinished builds that their makers left behind, and refuses while one of them is at work.
-func (db *DB) dropRuins(ctx context.Context, tx *sql.Conn, projection string) error {
-	ruins, err := builds(ctx, tx, projection, "AND state IN ('filling', 'ready')")
+	for _, b := range c.Dropped {
+		if err := db.drop(ctx, tx, b.Ref); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Created {
+		if err := create(ctx, tx, b, d.Tables); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Updated {
+		if _, err := tx.ExecContext(ctx, `UPDATE projection_builds
+			SET state = ?, holder = ?, token = ?, ttl = ?, expires_at = ?, since_at = nullif(?, ''), since_position = ?, cancelled_by = nullif(?, '')
+			WHERE projection = ? AND build = ?`,
+			b.State, b.Lease.Holder, b.Lease.Token, b.Lease.TTL.Microseconds(), stamp(b.Lease.Expires), stampOrNone(b.Since.At), b.Since.Position, b.CancelledBy,
+			b.Projection, b.Number); err != nil {
+			return err
+		}
+	}
+	if c.Activated != nil {
+		if err := activate(ctx, tx, c, d); err != nil {
+			return err
+		}
+	}
+	if c.Hold {
+		if err := storeHold(ctx, tx, d.State); err != nil {
+			return err
+		}
+	}
+	if d.Act == nil {
+		return nil
+	}
+	act, err := json.Marshal(d.Act.Act)
 	if err != nil {
 		return err
 	}
-	for _, b := range ruins {
-		if err := db.leasedNow(b); err != nil {
-			return err
-		}
-		if err := db.dismiss(ctx, tx, b); err != nil {
+	_, err = tx.ExecContext(ctx, `
+INSERT INTO kept_acts (id, projection, build, act) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET projection = excluded.projection, build = excluded.build, act = excluded.act`,
+		d.Act.Act.ID, d.Act.Projection, d.Act.Number, string(act))
+	return err
+}
+
+// stampOrNone is stamp, but "" for no time.
+func stampOrNone(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+func create(ctx context.Context, tx *sql.Conn, b builds.Build, tables []projections.Table) error {
+	if err := checkNames(ctx, tx, b.Projection, tables); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `
+INSERT INTO projection_builds (projection, build, version, state, log, position, event, holder, token, ttl, expires_at, created_at, updated_at, since_at)
+VALUES (?1, ?2, ?3, ?4, ?5, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)`,
+		b.Projection, b.Number, b.Point.Version, b.State, uuid.Nil.String(), b.Lease.Holder, b.Lease.Token,
+		b.Lease.TTL.Microseconds(), stamp(b.Lease.Expires), stamp(b.CreatedAt), stamp(b.Since.At)); err != nil {
+		return err
+	}
+	for i, t := range tables {
+		if err := createBuildTable(ctx, tx, b.Ref, i+1, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// activate points the views to the tables of the build that becomes active, and stores the evidence of it.
+func activate(ctx context.Context, tx *sql.Conn, c builds.Changes, d projections.Decision) error {
+	if c.Retired != nil {
+		names, err := strings1(ctx, tx, "SELECT name FROM build_tables WHERE projection = ? AND build = ?", c.Retired.Projection, c.Retired.Number)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if _, err := tx.ExecContext(ctx, "DROP VIEW IF EXISTS "+quote(name)); err != nil {
+				return err
+			}
+		}
+	}
+	ref := c.Activated.Ref
+	tables, err := strings1(ctx, tx, "SELECT name FROM build_tables WHERE projection = ? AND build = ? ORDER BY ordinal", ref.Projection, ref.Number)
+	if err != nil {
+		return err
+	}
+	for _, name := range tables {
+		behind := physical(name, ref.Number)
+		columns, err := strings1(ctx, tx, "SELECT name FROM build_columns WHERE physical = ? ORDER BY ordinal", behind)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, view(name, behind, columns)); err != nil {
+			return fmt.Errorf("view %s: %w", name, err)
+		}
+	}
+	for i, digest := range d.Digests {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			ref.Projection, ref.Number, i+1, digest.Table, uint64(d.At), digest.Rows, digest.SHA256); err != nil {
+			return fmt.Errorf("digest of %s: %w", digest.Table, err)
+		}
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET activated_at = ? WHERE projection = ? AND build = ?", stamp(d.State.Now), ref.Projection, ref.Number)
+	return err
+}
+
+func storeHold(ctx context.Context, tx *sql.Conn, s builds.State) error {
+	if s.Hold == nil {
+		_, err := tx.ExecContext(ctx, "DELETE FROM projection_holds WHERE projection = ?", s.Projection)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+INSERT INTO projection_holds (projection, held_by, reason, held_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excluded.reason, held_at = excluded.held_at`,
+		s.Projection, s.Hold.By, s.Hold.Reason, stamp(s.Hold.At))
+	return err
+}
+
 // checkNames refuses a table whose name another projection or the database itself uses.
-func checkNames(ctx context.Context, tx *sql.Conn, p projections.Projection) error {
-	for _, t := range p.Tables {
+func checkNames(ctx context.Context, tx *sql.Conn, projection string, tables []projections.Table) error {
+	for _, t := range tables {
 		var owner string
 		err := tx.QueryRowContext(ctx, `
 SELECT coalesce(max(owner), '') FROM (
     SELECT projection AS owner FROM build_tables WHERE name = ?1 AND projection <> ?2
-    UNION ALL SELECT 'the database itself' FROM sqlite_master WHERE name = ?1 AND type <> 'view')`, t.Name, p.Name).Scan(&owner)
+    UNION ALL SELECT 'the database itself' FROM sqlite_master WHERE name = ?1 AND type <> 'view')`, t.Name, projection).Scan(&owner)
 		if err != nil {
 			return err
 		}
@@ -119,18 +227,23 @@ func createBuildTable(ctx context.Context, tx *sql.Conn, ref projections.Ref, or
 	return nil
 }
 
-// dismiss drops an unfinished build, or retires it again when it was before.
-func (db *DB) dismiss(ctx context.Context, tx *sql.Conn, b projections.Build) error {
-	if !b.Revived {
-		return db.drop(ctx, tx, b.Ref)
+func typeName(t projections.ColumnType) string {
+	switch t {
+	case projections.Text:
+		return "text"
+	case projections.Integer:
+		return "integer"
+	case projections.Boolean:
+		return "boolean"
+	case projections.Timestamp:
+		return "timestamp"
+	case projections.JSON:
+		return "json"
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE projection_builds SET state = 'retired', revived = 0, cancelled_by = NULL WHERE projection = ? AND build = ?",
-		b.Projection, b.Number)
-	return err
+	return ""
 }
 
-// drop removes the tables of a build and what is recorded of it. REQUIRES: a connection that does not enforce foreign
-// keys, or dropping a table would check every row.
+// drop removes the tables of a build and what is recorded of it. REQUIRES: as store.
 func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error {
 	names, err := strings1(ctx, tx, "SELECT physical FROM build_tables WHERE projection = ? AND build = ? ORDER BY ordinal DESC", ref.Projection, ref.Number)
 	if err != nil {
@@ -171,50 +284,4 @@ func strings1(ctx context.Context, q queries, query string, args ...any) ([]stri
 		found = append(found, s)
 	}
 	return found, rows.Err()
-}
-
-// DropBuild implements [projections.Builder].
-func (db *DB) DropBuild(ctx context.Context, lease projections.Lease) error {
-	err := db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
-		b, err := leased(ctx, tx, lease)
-		if errors.Is(err, projections.ErrCancelled) && b.Lease.Token == lease.Token {
-			err = nil // that is why it is dropped
-		}
-		if err != nil {
-			return err
-		}
-		if b.State == projections.BuildActive {
-			return projections.ErrBuildActive
-		}
-		return db.dismiss(ctx, tx, b)
-	})
-	if err != nil {
-		return fmt.Errorf("drop %s build %d: %w", lease.Projection, lease.Number, err)
-	}
-	return nil
-}
-
-// PruneBuilds implements [projections.Builder].
-func (db *DB) PruneBuilds(ctx context.Context, projection string, keep int, act domain.AdminActed) ([]projections.Ref, error) {
-	var pruned []projections.Ref
-	err := db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
-		retired, err := builds(ctx, tx, projection, "AND state = 'retired'")
-		if err != nil {
-			return err
-		}
-		for _, b := range retired[:max(0, len(retired)-max(0, keep))] {
-			if err := db.drop(ctx, tx, b.Ref); err != nil {
-				return err
-			}
-			pruned = append(pruned, b.Ref)
-		}
-		if len(pruned) == 0 {
-			return nil
-		}
-		return keepAct(ctx, tx, projections.KeptAct{Ref: projections.Ref{Projection: projection}, Act: projections.PruneAct(act, pruned)})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("prune builds of %s: %w", projection, err)
-	}
-	return pruned, nil
 }

@@ -2,11 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -23,15 +23,19 @@ func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Pr
 }
 
 func (db *DB) examine(ctx context.Context, ref projections.Ref, p projections.Projection) (found []string, err error) {
-	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one state of the file, whoever writes
+	conn, err := db.read.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if end := tx.Rollback(); !errors.Is(end, sql.ErrTxDone) { // done when ctx has ended
-			err = errors.Join(err, end)
-		}
-	}()
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	err = sqlitetx.On(conn).Read(ctx, func(ctx context.Context) (err error) { // one state of the file, whoever writes
+		found, err = examineBuild(ctx, conn, ref, p)
+		return err
+	})
+	return found, err
+}
+
+func examineBuild(ctx context.Context, tx queries, ref projections.Ref, p projections.Projection) (found []string, err error) {
 	if now, err := build(ctx, tx, ref); errors.Is(err, projections.ErrNoBuild) || err == nil && now.State != projections.BuildActive {
 		return nil, nil // it was replaced meanwhile, and the views show another
 	} else if err != nil {
@@ -52,7 +56,7 @@ func (db *DB) examine(ctx context.Context, ref projections.Ref, p projections.Pr
 }
 
 // examineParts compares the statements that SQLite remembers with those that made the table and its view.
-func examineParts(ctx context.Context, tx *sql.Tx, t projections.Table, build int) ([]string, error) {
+func examineParts(ctx context.Context, tx queries, t projections.Table, build int) ([]string, error) {
 	name := physical(t.Name, build)
 	wanted := append([]string{view(t.Name, name, columnNames(t)), createTable(t, build)}, finishing(t, build)...)
 	missing := map[string]bool{}
@@ -85,7 +89,7 @@ func examineParts(ctx context.Context, tx *sql.Tx, t projections.Table, build in
 }
 
 // examinePages lets SQLite compare a table with its indexes.
-func examinePages(ctx context.Context, tx *sql.Tx, name string) ([]string, error) {
+func examinePages(ctx context.Context, tx queries, name string) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, "PRAGMA integrity_check("+quote(name)+")")
 	if err != nil {
 		return nil, err

@@ -9,19 +9,25 @@ import (
 	"io"
 	"iter"
 
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 )
 
-// Builds implements [projections.Inspector].
+// Builds implements [projections.Database].
 func (db *DB) Builds(ctx context.Context, projection string) ([]projections.Build, error) {
-	found, err := builds(ctx, db.read, projection, "")
+	found, err := readBuilds(ctx, db.read, projection, "")
 	if err != nil {
 		return nil, fmt.Errorf("list builds of %s: %w", projection, translate(err))
+	}
+	now := db.options.Now()
+	for i := range found {
+		found[i].LeaseLeft = builds.LeaseLeft(found[i].Lease.Expires, now, found[i].Lease.TTL)
 	}
 	return found, nil
 }
 
-// Digests implements [projections.Inspector].
+// Digests implements [projections.Database].
 func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.Digest, error) {
 	rows, err := db.read.QueryContext(ctx, "SELECT name, row_count, sha256 FROM build_digests WHERE projection = ? AND build = ? ORDER BY ordinal",
 		ref.Projection, ref.Number)
@@ -40,7 +46,7 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 	return found, translate(rows.Err())
 }
 
-// Inspect implements [projections.Inspector].
+// Inspect implements [projections.Database].
 func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) error {
 	if err := db.inspect(ctx, ref, look); err != nil {
 		return fmt.Errorf("inspect %s build %d: %w", ref.Projection, ref.Number, translate(err))
@@ -54,19 +60,13 @@ func (db *DB) inspect(ctx context.Context, ref projections.Ref, look func(projec
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return err
-	}
-	// Nothing was written, but a transaction left open would hold the snapshot, and the file's growth, for ever.
-	defer func() {
-		_, end := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		err = errors.Join(err, end)
-	}()
-	b, err := build(ctx, conn, ref) // the first query decides what the transaction sees
-	if err != nil {
-		return err
-	}
-	return look(&snapshot{conn: conn, build: b})
+	return sqlitetx.On(conn).Read(ctx, func(ctx context.Context) error {
+		b, err := build(ctx, conn, ref) // the first query decides what the transaction sees
+		if err != nil {
+			return err
+		}
+		return look(&snapshot{conn: conn, build: b})
+	})
 }
 
 // snapshot is a read transaction.

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"database/sql"
 	"net/url"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
@@ -33,7 +35,7 @@ func claim() projections.Claim { return projections.Claim{Holder: "test", TTL: t
 // library has a table with each type of column, a child, and a list that only grows.
 func library() projections.Projection {
 	return projections.Projection{
-		Name: "library", Version: 1, Handles: []string{"x"},
+		Name: "library", Version: 1, Handles: []domain.Event{domain.AdminActed{}},
 		Apply: func([]projections.Event, *projections.Rows) error { return nil },
 		Tables: []projections.Table{
 			{
@@ -72,17 +74,22 @@ type building struct {
 
 func begin(t *testing.T, db *sqlite.DB) *building {
 	t.Helper()
-	lease, err := db.CreateBuild(t.Context(), library(), claim())
+	lease, err := projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 	return &building{t: t, db: db, lease: lease, at: projections.Checkpoint{Version: 1}}
 }
 
 func (b *building) write(add func(*projections.Rows)) error {
 	b.t.Helper()
+	return b.writeWith(b.t.Context(), add)
+}
+
+func (b *building) writeWith(ctx context.Context, add func(*projections.Rows)) error {
+	b.t.Helper()
 	var rows projections.Rows
 	add(&rows)
 	to := projections.Checkpoint{Log: uuid.Max, Position: b.at.Position + 1, Event: uuid.Max, Version: 1}
-	err := b.db.WritePage(b.t.Context(), projections.Page{Lease: b.lease, From: b.at, To: to, Tables: library().Tables, Ops: rows.Ops()})
+	err := b.db.WritePage(ctx, projections.Page{Lease: b.lease, From: b.at, To: to, Tables: library().Tables, Ops: rows.Ops()})
 	if err == nil {
 		b.at = to
 	}
@@ -92,7 +99,7 @@ func (b *building) write(add func(*projections.Rows)) error {
 func (b *building) show() {
 	b.t.Helper()
 	must(b.t, b.db.FinishBuild(b.t.Context(), b.lease, library()))
-	must(b.t, b.db.ActivateBuild(b.t.Context(), b.lease, projections.Activation{}))
+	must(b.t, projections.ActivateBuild(b.t.Context(), b.db, b.lease, projections.Activation{}))
 }
 
 func (b *building) rows(table int) [][]any {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -31,12 +32,15 @@ type Options struct {
 	// BusyTries is how often the write lock is asked for, 50 ms each, before a write gives up with ErrTransient.
 	// 0 means the default of 200, which is ten seconds.
 	BusyTries int
+
+	driver string // a test's, instead of SQLite's
 }
 
 func (o Options) withDefaults() Options {
 	if o.BusyTries == 0 {
 		o.BusyTries = 200
 	}
+	o.driver = cmp.Or(o.driver, "sqlite")
 	return o
 }
 
@@ -166,13 +170,13 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 		return nil, fmt.Errorf("open tables %s: %w", path, translate(err))
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
-	if db.read, err = sql.Open("sqlite", dsn(path, mode.reader)); err == nil {
+	if db.read, err = sql.Open(options.driver, dsn(path, mode.reader)); err == nil {
 		// What a statement would take back is kept in memory: it is a few pages, and a file would cost a write for each.
-		db.live, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "ON"), pragma("temp_store", "MEMORY")))
+		db.live, err = openWriter(ctx, options.driver, dsn(path, mode.writer, pragma("foreign_keys", "ON"), pragma("temp_store", "MEMORY")))
 	}
 	if err == nil {
 		// Here it must be files: indexes are sorted in them, whatever their size.
-		db.bulk, err = openWriter(ctx, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
+		db.bulk, err = openWriter(ctx, options.driver, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, translate(err)), db.Close())
@@ -185,7 +189,7 @@ func migrate(ctx context.Context, path string, options Options, mode mode) (err 
 	if err != nil {
 		return err
 	}
-	handle, err := sql.Open("sqlite", dsn(path, mode.writer, pragma("busy_timeout", "10000")))
+	handle, err := sql.Open(options.driver, dsn(path, mode.writer, pragma("busy_timeout", "10000")))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -50,6 +51,40 @@ func newPlan(build int, tables []projections.Table, keyed bool) *plan { //revive
 	return p
 }
 
+func insertSQL(t projections.Table, build int) string {
+	return fmt.Sprintf("INSERT INTO %s VALUES (%s)", quote(physical(t.Name, build)),
+		strings.TrimSuffix(strings.Repeat("?, ", len(t.Columns)), ", "))
+}
+
+func upsertSQL(t projections.Table, build int) string {
+	rest := columnNames(t)[len(t.Key):]
+	action := "NOTHING"
+	if len(rest) > 0 {
+		sets := make([]string, len(rest))
+		for i, c := range rest {
+			sets[i] = quote(c) + " = excluded." + quote(c)
+		}
+		action = "UPDATE SET " + strings.Join(sets, ", ")
+	}
+	return insertSQL(t, build) + fmt.Sprintf(" ON CONFLICT (%s) DO %s", list(t.Key), action)
+}
+
+func updateSQL(t projections.Table, build int, set []string) string {
+	return fmt.Sprintf("UPDATE %s SET %s WHERE %s", quote(physical(t.Name, build)), equals(set, ", "), equals(t.Key, " AND "))
+}
+
+func deleteSQL(t projections.Table, build, prefix int) string {
+	return fmt.Sprintf("DELETE FROM %s WHERE %s", quote(physical(t.Name, build)), equals(t.Key[:prefix], " AND "))
+}
+
+func equals(names []string, between string) string {
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = quote(n) + " = ?"
+	}
+	return strings.Join(parts, between)
+}
+
 // plan returns the plan of a build, made at its first page. REQUIRES: the turn.
 func (db *DB) plan(ref projections.Ref, state projections.BuildState, tables []projections.Table) *plan {
 	db.mu.Lock()
@@ -69,7 +104,7 @@ func (db *DB) forgetPlan(ref projections.Ref) {
 	delete(db.plans, ref)
 }
 
-// WritePage implements [projections.Writer].
+// WritePage implements [projections.Database].
 func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 	w := db.live
 	// Rows of a build that nobody reads may break a reference for the moment; FinishBuild checks them all. Which kind
@@ -90,19 +125,26 @@ func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 	return nil
 }
 
+func (db *DB) stateOf(ctx context.Context, ref projections.Ref) (projections.BuildState, error) {
+	var state projections.BuildState
+	err := db.read.QueryRowContext(ctx, "SELECT state FROM projection_builds WHERE projection = ? AND build = ?",
+		ref.Projection, ref.Number).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("%w: %w", projections.ErrLeaseLost, projections.ErrNoBuild)
+	}
+	return state, translate(err)
+}
+
 // writePage runs inside the transaction; outer is the context that may be cancelled.
 func (db *DB) writePage(inside, outer context.Context, w *writer, page projections.Page) error {
-	row, err := leased(inside, w.conn, page.Lease)
+	_, s, err := db.load(inside, w.conn, page.Lease.Projection, page.Lease.Number)
+	if err == nil {
+		err = s.Write(page.Lease, page.From.Point())
+	}
 	if err != nil {
 		return err
 	}
-	if err := paused(inside, w.conn, row); err != nil {
-		return err
-	}
-	if row.Checkpoint != page.From {
-		return fmt.Errorf("%w: it is at position %d, expected %d", projections.ErrMoved, row.Checkpoint.Position, page.From.Position)
-	}
-	p := db.plan(page.Lease.Ref, row.State, page.Tables)
+	p := db.plan(page.Lease.Ref, s.Builds[0].State, page.Tables)
 	err = w.raw(func(c driver.ConnPrepareContext) error {
 		a := applier{w: w, conn: c, plan: p}
 		for i, op := range page.Ops {
@@ -138,11 +180,12 @@ func (db *DB) moveCheckpoint(ctx context.Context, tx *sql.Conn, page projections
 	now := db.options.Now()
 	result, err := tx.ExecContext(ctx, `
 UPDATE projection_builds
-SET log = ?, position = ?, event = ?, updated_at = ?, expires_at = ?,
+SET log = ?, position = ?, event = ?, stream = nullif(?, ''), revision = ?, updated_at = ?, expires_at = ?,
     fault_position = NULL, fault_event = NULL, fault_type = NULL, fault_text = NULL, fault_at = NULL
 WHERE projection = ? AND build = ? AND token = ? AND version = ? AND log = ? AND position = ? AND event = ? AND state <> 'retired'
     AND cancelled_by IS NULL`,
-		page.To.Log.String(), int64(page.To.Position), page.To.Event.String(), stamp(now), stamp(now.Add(page.Lease.TTL)), //nolint:gosec // positions stay far below 2^63
+		page.To.Log.String(), int64(page.To.Position), page.To.Event.String(), //nolint:gosec // positions stay far below 2^63
+		string(page.To.Stream), int64(page.To.Revision), stamp(now), stamp(now.Add(page.Lease.TTL)), //nolint:gosec // see above
 		page.Lease.Projection, page.Lease.Number, int64(page.Lease.Token), //nolint:gosec // tokens stay far below 2^63
 		page.To.Version, page.From.Log.String(), int64(page.From.Position), page.From.Event.String()) //nolint:gosec // see above
 	if err != nil {

@@ -45,12 +45,12 @@ func TestABusyFileIsTransient(t *testing.T) {
 	defer func() { must(t, other.Close()) }()
 	_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	must(t, err)
-	if _, err := db.CreateBuild(t.Context(), library(), claim()); !errors.Is(err, projections.ErrTransient) {
+	if _, err := projections.CreateBuild(t.Context(), db, library(), claim()); !errors.Is(err, projections.ErrTransient) {
 		t.Errorf("error is %v, want ErrTransient", err)
 	}
 	_, err = other.ExecContext(t.Context(), "ROLLBACK")
 	must(t, err)
-	_, err = db.CreateBuild(t.Context(), library(), claim())
+	_, err = projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 }
 
@@ -104,7 +104,7 @@ func TestAClosedDatabaseIsOneFile(t *testing.T) {
 	dir := t.TempDir()
 	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "tables.db"), sqlite.Options{Now: time.Now})
 	must(t, err)
-	_, err = db.CreateBuild(t.Context(), library(), claim())
+	_, err = projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 	if _, err := db.Builds(t.Context(), "library"); err != nil { // so that somebody read too
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestUnwritableTablesAreReadAndNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tables.db")
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Now: time.Now})
 	must(t, err)
-	lease, err := db.CreateBuild(t.Context(), library(), claim())
+	lease, err := projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 	must(t, db.Close())
 	before, err := os.ReadFile(path)
@@ -133,10 +133,10 @@ func TestUnwritableTablesAreReadAndNotWritten(t *testing.T) {
 	if found, err := db.Builds(t.Context(), "library"); err != nil || len(found) != 1 {
 		t.Errorf("builds are %v, %v; want the one", found, err)
 	}
-	if _, err := db.CreateBuild(t.Context(), library(), claim()); !errors.Is(err, projections.ErrReadOnly) {
+	if _, err := projections.CreateBuild(t.Context(), db, library(), claim()); !errors.Is(err, projections.ErrReadOnly) {
 		t.Errorf("creating a build: %v, want ErrReadOnly", err)
 	}
-	if err := db.DropBuild(t.Context(), lease); !errors.Is(err, projections.ErrReadOnly) {
+	if err := projections.DropBuild(t.Context(), db, lease); !errors.Is(err, projections.ErrReadOnly) {
 		t.Errorf("dropping a build: %v, want ErrReadOnly", err)
 	}
 	must(t, db.Close())
@@ -153,7 +153,7 @@ func TestScratchTablesLeaveNothing(t *testing.T) {
 	db, err := sqlite.OpenScratch(t.Context(), dir, sqlite.Options{Now: time.Now})
 	must(t, err)
 	b := &building{t: t, db: db, at: projections.Checkpoint{Version: 1}}
-	b.lease, err = db.CreateBuild(t.Context(), library(), claim())
+	b.lease, err = projections.CreateBuild(t.Context(), db, library(), claim())
 	must(t, err)
 	if err := b.write(func(r *projections.Rows) { r.Insert("books", "a", 1, nil, nil, nil, nil); r.Insert("nothing") }); err == nil {
 		t.Error("a bad page was written")

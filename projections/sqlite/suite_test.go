@@ -26,12 +26,16 @@ func adapter() databasetest.Adapter {
 			return filepath.Join(tb.TempDir(), "a%20 file?.db")
 		},
 		Open: func(ctx context.Context, path string, now func() time.Time) (databasetest.Database, error) {
+			if now == nil {
+				now = time.Now
+			}
 			return sqlite.Open(ctx, path, sqlite.Options{Now: now})
 		},
 		OpenReader: sqlite.OpenReadOnly,
 		Admin: func(_ context.Context, path string) (*sql.DB, error) {
 			return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(ON)")
 		},
+		Histories: 20,
 		Failing:   []string{"CREATE TRIGGER broken BEFORE UPDATE OF position ON projection_builds BEGIN SELECT RAISE(ABORT, 'disk on fire'); END"},
 		Mending:   []string{"DROP TRIGGER broken"},
 		Unguarded: []string{"DROP TRIGGER moves__b1_no_delete"},

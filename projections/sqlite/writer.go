@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -28,8 +29,8 @@ type statement interface {
 // maxStatements bounds the cache. A projection has a handful for each table; builds come and go.
 const maxStatements = 500
 
-func openWriter(ctx context.Context, dsn string) (*writer, error) {
-	db, err := sql.Open("sqlite", dsn)
+func openWriter(ctx context.Context, driverName, dsn string) (*writer, error) {
+	db, err := sql.Open(driverName, dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,8 @@ func (w *writer) prepare(ctx context.Context, c driver.ConnPrepareContext, query
 }
 
 // write runs body in a transaction of w that has the write lock from its start. An error of body, of the commit or of
-// ctx takes everything back.
+// ctx takes everything back. ctx can end the waiting for the lock; body gets one that does not end, since a cancelled
+// statement would end the transaction behind our back, and each cancellable one costs a goroutine.
 func (db *DB) write(ctx context.Context, w *writer, body func(ctx context.Context, tx *sql.Conn) error) error {
 	select {
 	case db.turn <- struct{}{}:
@@ -104,32 +106,11 @@ func (db *DB) write(ctx context.Context, w *writer, body func(ctx context.Contex
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := db.begin(ctx, w); err != nil {
-		return translate(err)
+	tx := sqlitetx.On(w.conn)
+	tries := 1
+	tx.Again = func(err error) bool {
+		tries++
+		return tries <= db.options.BusyTries && errors.Is(translate(err), projections.ErrTransient)
 	}
-	// A cancelled statement would end the transaction behind our back; and each cancellable one costs a goroutine.
-	inside := context.WithoutCancel(ctx)
-	err := body(inside, w.conn)
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		_, err = w.conn.ExecContext(inside, "COMMIT")
-	}
-	if err != nil {
-		// A failed commit may have ended the transaction already; then there is nothing to take back.
-		_, _ = w.conn.ExecContext(inside, "ROLLBACK")
-		return translate(err)
-	}
-	return nil
-}
-
-// begin asks for the write lock until it gets it, ctx ends or the tries are used up.
-func (db *DB) begin(ctx context.Context, w *writer) error {
-	for try := 1; ; try++ {
-		_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-		if err == nil || ctx.Err() != nil || try >= db.options.BusyTries || !errors.Is(translate(err), projections.ErrTransient) {
-			return err
-		}
-	}
+	return translate(tx.Write(ctx, func(ctx context.Context) error { return body(ctx, w.conn) }))
 }

@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -11,113 +12,169 @@ import (
 // of the last completed scan of each repository; rows of scans stay for ever. A failed scan adds a scan and changes
 // nothing else.
 //
-// It wants the log's contract kept: removals and Relinked agree with what was parsed, and a page ends with a batch, since
+// It wants the log's contract kept: removals and relinked links agree with what was parsed, and a page ends with a batch, since
 // a foreign key may point forward within one.
 func Artifacts() projections.Projection {
+	a := newArtifacts()
 	return projections.Projection{
-		Name: "artifacts", Version: 2, Tables: artifactsTables(),
-		Handles: repositoryEvents(), Apply: newArtifacts().apply,
+		Name: "artifacts", Version: version(3), Tables: a.definitions(),
+		Handles: repositoryEvents(), Apply: a.apply,
 	}
 }
 
-// artifacts holds what Apply would otherwise compute for each event. It never changes once it is made.
-type artifacts struct {
-	shapes map[domain.Kind]shape
+func (a *artifacts) of(kind domain.Kind) (*kindTable, error) {
+	if k := a.kinds[kind]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("kind %q has no table", kind)
 }
 
-// shape is how artifacts of one kind become rows.
-type shape struct {
-	table   string
-	kind    any
-	columns int
-	changes []string // columns that a new version writes: all but the fixed ones
-	parents []parent
-	follows []string // columns of the parents
-}
+// artifactsPage is a page that is being projected.
+type artifactsPage struct {
+	*artifacts
+	origin
 
-func newArtifacts() *artifacts {
-	columns := map[string][]string{}
-	for _, t := range artifactsTables() {
-		columns[t.Name] = names(t.Columns)
-	}
-	a := &artifacts{shapes: map[domain.Kind]shape{}}
-	for _, kind := range domain.Kinds() {
-		s := shape{table: tableOf(kind), kind: string(kind), parents: parentsOf(kind)}
-		all := columns[s.table]
-		s.columns, s.changes = len(all), all[fixedColumns:]
-		for _, p := range s.parents {
-			s.follows = append(s.follows, p.column)
-		}
-		a.shapes[kind] = s
-	}
-	return a
-}
+	rows *projections.Rows
 
-// tableOf returns the table that artifacts of a kind are in.
-func tableOf(kind domain.Kind) string {
-	switch kind {
-	case domain.KindSystemContext:
-		return tableContexts
-	case domain.KindRequirement:
-		return tableRequirements
-	case domain.KindUserStory:
-		return tableUserStories
-	case domain.KindSpec:
-		return tableSpecs
-	case domain.KindEvidenceJWS, domain.KindEvidencePackage:
-		return tableEvidence
-	case domain.KindRisk:
-		return tableRisks
-	case domain.KindADR, domain.KindRiskLog, domain.KindVendorAssessment:
-		return tableDocuments
-	}
-	return tableDocuments
-}
-
-func (a *artifacts) shape(kind domain.Kind) (shape, error) {
-	s, ok := a.shapes[kind]
-	if !ok {
-		return shape{}, fmt.Errorf("kind %q has no table", kind)
-	}
-	return s, nil
+	// The memory of rows that are being made, which is used for one artifact after another.
+	row     artifactRow
+	link    linkRow
+	finding findingRow
+	member  memberRow
 }
 
 func (a *artifacts) apply(page []projections.Event, rows *projections.Rows) error {
-	var o origin
+	p := &artifactsPage{artifacts: a, rows: rows}
+	p.link.artifactRow, p.finding.artifactRow, p.member.artifactRow = &p.row, &p.row, &p.row
 	for i := range page {
 		e := &page[i]
-		if err := a.event(&o, e, rows); err != nil {
+		err := p.event(e)
+		if err == nil {
+			err = p.err
+		}
+		if err != nil {
 			return poison("artifacts", e, err)
 		}
 	}
 	return nil
 }
 
-func (a *artifacts) event(o *origin, e *projections.Event, rows *projections.Rows) error {
-	if err := o.inRepository(e); err != nil {
+func (a *artifactsPage) event(e *projections.Event) error {
+	if err := a.inRepository(e); err != nil {
 		return err
 	}
 	switch event := e.Event.(type) {
 	case domain.RepositoryRegistered:
-		registered(o, event.Repository, rows)
+		a.repositories.insert(a.rows, &repositoryRow{origin: &a.origin, of: event.Repository})
 	case domain.RepositoryRetired:
-		retired(o, event, rows)
+		a.retire.update(a.rows, []any{a.repository}, &repositoryRow{origin: &a.origin, isRetired: true, retired: event})
 	case domain.ArtifactParsed:
-		return a.parsed(o, &event, rows)
+		a.row = artifactRow{ArtifactParsed: event}
+		return a.parsed(&a.row)
 	case domain.ArtifactRejected:
-		rejected(o, &event, rows)
+		row := rejectedRow{&a.origin, &event}
+		a.rows.Upsert(tableRejected, a.rejected.row(&row)...)
 	case domain.ArtifactRemoved:
-		return a.removed(o, &event, rows)
+		return a.removed(&event)
+	case domain.ArtifactRelinked:
+		return a.relinked(&event)
 	case domain.RejectionCleared:
-		rows.Delete(tableRejected, o.repository, str(event.Path))
+		a.rows.Delete(tableRejected, a.repository, str(event.Path))
 	case domain.ScanCompleted:
-		return a.completed(o, e.Meta.Attempt, &event, rows)
+		return a.completed(e.Meta.Attempt, &event)
 	case domain.ScanFailed:
-		failed(o, e.Meta.Attempt, &event, rows)
+		a.failed(e.Meta.Attempt, &event)
 	case domain.AdminActed: // of another stream, and not asked for
 		return errUnhandled(event)
 	default:
 		return errUnhandled(event)
+	}
+	return nil
+}
+
+// parsed writes an artifact that is new, changed or read again, and all that hangs on it.
+func (a *artifactsPage) parsed(r *artifactRow) error {
+	of, err := a.of(r.Kind)
+	if err != nil {
+		return err
+	}
+	r.origin, r.number, r.kind, r.gxpID, r.path, r.ordinal = &a.origin, r.Number, of.kind, opt(r.GxPID), str(r.Path), r.Ordinal
+	r.sha, r.links = r.Content.SHA256, r.Links
+	if of.evidence {
+		r.evidence = cmp.Or(r.Evidence, a.unread)
+		r.state, r.stateReason = r.evidence.Judge()
+	}
+	row := of.table.row(r)
+	if r.Version == 1 {
+		a.rows.Insert(of.table.Name, row...)
+	} else {
+		a.rows.Update(of.table.Name, row[:2:2], of.changes, row[len(row)-len(of.changes):]...)
+		a.rows.Delete(tableLinks, a.repository, r.number)
+		a.rows.Delete(tableFindings, a.repository, r.number)
+		if r.Kind == domain.KindEvidencePackage {
+			a.rows.Delete(tableEvidenceFiles, a.repository, r.number)
+		}
+	}
+	for _, s := range r.Shifted {
+		a.shift(r.Path, s)
+	}
+	for i := range r.Links {
+		a.link.set(i, &r.Links[i])
+		a.links.insert(a.rows, &a.link)
+	}
+	for i := range r.Findings {
+		a.finding.index, a.finding.finding = i, &r.Findings[i]
+		a.findings.insert(a.rows, &a.finding)
+	}
+	for i := range r.Members {
+		a.member.file = &r.Members[i]
+		a.evidenceFiles.insert(a.rows, &a.member)
+	}
+	return nil
+}
+
+// shift lets the rows of an entry of the file at path follow it to another ordinal.
+func (a *artifactsPage) shift(path string, s domain.Shift) {
+	a.rows.Update(domain.KindRisk.Info().Table, []any{a.repository, s.Number}, []string{"id", "ordinal"}, shiftedTo(&a.origin, path, s)...)
+	for i := range s.Links {
+		a.rows.Update(tableLinks, []any{a.repository, s.Number, i}, []string{"ordinal"}, s.To)
+	}
+}
+
+// removed deletes an artifact and all that hangs on it, children first. What points at it is relinked in the same
+// batch.
+func (a *artifactsPage) removed(e *domain.ArtifactRemoved) error {
+	of, err := a.of(e.Kind)
+	if err != nil {
+		return err
+	}
+	number := any(e.Number)
+	a.rows.Delete(tableFindings, a.repository, number)
+	a.rows.Delete(tableLinks, a.repository, number)
+	if e.Kind == domain.KindEvidencePackage {
+		a.rows.Delete(tableEvidenceFiles, a.repository, number)
+	}
+	a.rows.Delete(of.table.Name, a.repository, number)
+	return nil
+}
+
+// relinked updates links of an artifact that did not change itself, and which parents it has.
+func (a *artifactsPage) relinked(e *domain.ArtifactRelinked) error {
+	row := artifactRow{origin: &a.origin, links: e.Links}
+	link := linkRow{artifactRow: &row}
+	for _, index := range e.Changed {
+		if index < 0 || index >= len(e.Links) {
+			return fmt.Errorf("relinked %s: link %d of %d", e.Key, index, len(e.Links))
+		}
+		link.set(index, &e.Links[index])
+		a.relink.update(a.rows, []any{a.repository, e.Number, index}, &link)
+	}
+	of, err := a.of(e.Kind)
+	if err != nil {
+		return fmt.Errorf("relinked %s: %w", e.Key, err)
+	}
+	if len(of.parents.columns) > 0 {
+		of.parents.update(a.rows, []any{a.repository, e.Number}, &row)
 	}
 	return nil
 }

@@ -1,111 +1,215 @@
 package tables
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// Names of the tables of the projection "artifacts".
+// Names of the tables of the projection "artifacts" that hold no artifacts.
 const (
 	tableRepositories   = "repositories"
 	tableScans          = "scans"
 	tableScanCounts     = "scan_counts"
 	tableScanViolations = "scan_violations"
-	tableContexts       = "system_contexts"
-	tableRequirements   = "requirements"
-	tableUserStories    = "user_stories"
-	tableSpecs          = "specs"
-	tableEvidence       = "evidence"
 	tableEvidenceFiles  = "evidence_files"
-	tableRisks          = "risks"
-	tableDocuments      = "documents"
 	tableLinks          = "traceability_links"
 	tableFindings       = "findings"
 	tableRejected       = "rejected_files"
 )
 
-func artifactsTables() []projections.Table {
-	return []projections.Table{
-		repositoriesTable(), scansTable(), scanCountsTable(), scanViolationsTable(),
-		contextsTable(), requirementsTable(), userStoriesTable(), specsTable(), evidenceTable(), evidenceFilesTable(),
-		risksTable(), documentsTable(), linksTable(), findingsTable(), rejectedTable(),
-	}
+// artifacts is the tables of the projection. It never changes once it is made.
+type artifacts struct {
+	repositories   table[repositoryRow]
+	scans          table[scanRow]
+	scanCounts     table[countRow]
+	scanViolations table[violationRow]
+	groups         []table[artifactRow]
+	evidenceFiles  table[memberRow]
+	links          table[linkRow]
+	findings       table[findingRow]
+	rejected       table[rejectedRow]
+
+	retire, show change[repositoryRow] // a repository; the scan that the tables show of it
+	relink       change[linkRow]
+	kinds        map[domain.Kind]*kindTable
+	unread       *domain.Evidence // what evidence is of which nothing was read
 }
 
-// fixedColumns is how many of the columns of an artifact never change while it lives: those of identityColumns.
-const fixedColumns = 8
+// kindTable is how artifacts of one kind become rows.
+type kindTable struct {
+	table    *table[artifactRow]
+	kind     any
+	evidence bool
+	changes  []string // columns that a new version writes: all but the first
+	parents  change[artifactRow]
+}
 
-// identityColumns begin every table of artifacts.
-func identityColumns(kinds ...domain.Kind) []projections.Column {
-	return []projections.Column{
-		repositoryColumn(),
-		numberColumn(),
-		text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."),
-		kind(text("kind", "What the artifact is, decided by its path alone."), kinds...),
-		text("path", "Path from the repository's root; for an evidence package that of its directory."),
-		from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself.")),
-		text("first_scan_id", "UUID of the scan that recorded this artifact first."),
-		timestamp("first_at", "When the engine recorded this artifact first."),
+func newArtifacts() *artifacts {
+	a := &artifacts{
+		repositories: repositoriesTable(), scans: scansTable(), scanCounts: scanCountsTable(), scanViolations: scanViolationsTable(),
+		evidenceFiles: evidenceFilesTable(), links: linksTable(), findings: findingsTable(), rejected: rejectedTable(),
+		kinds: map[domain.Kind]*kindTable{},
+		unread: &domain.Evidence{
+			Signature: domain.Signature{Verdict: domain.VerdictNotRun},
+			Results:   domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsAbsent},
+		},
+	}
+	a.retire = a.repositories.change("retired_at", "retired_by", "retired_reason", "position")
+	a.show = a.repositories.change("name", "url", "last_scan_id", "last_scan_number", "last_scan_at", "last_commit_sha", "position")
+	a.relink = linkChange(&a.links)
+	for _, g := range domain.Groups() {
+		t := artifactTable(g)
+		a.groups = append(a.groups, t)
+		for _, kind := range g.Kinds {
+			k := &kindTable{table: &t, kind: string(kind), evidence: kind.Info().Level == domain.LevelEvidence}
+			for _, c := range t.Columns[len(identityColumns(nil)):] {
+				k.changes = append(k.changes, c.Name)
+			}
+			var numbers []string
+			for _, p := range kind.Info().Parents {
+				numbers = append(numbers, p.Number)
+			}
+			k.parents = t.change(numbers...)
+			a.kinds[kind] = k
+		}
+	}
+	return a
+}
+
+// definitions returns the tables, parents before children.
+func (a *artifacts) definitions() []projections.Table {
+	all := []projections.Table{a.repositories.Table, a.scans.Table, a.scanCounts.Table, a.scanViolations.Table}
+	for _, t := range a.groups {
+		all = append(all, t.Table)
+		if t.Name == a.evidenceFiles.Foreign[0].Table {
+			all = append(all, a.evidenceFiles.Table)
+		}
+	}
+	return append(all, a.links.Table, a.findings.Table, a.rejected.Table)
+}
+
+// artifactRow is what the row of an artifact is made of. Values that rows of its links and findings repeat are made once.
+type artifactRow struct {
+	*origin
+	domain.ArtifactParsed
+
+	number, kind, gxpID, path, ordinal any
+
+	sha   any           // of the content
+	links []domain.Link // of the last version, or as they were relinked
+
+	evidence    *domain.Evidence // never nil for evidence
+	state       domain.EvidenceState
+	stateReason string
+}
+
+// identityColumns begin every table of artifacts. No new version changes them. Its ordinal, and its id with it, change when
+// it shifts.
+func identityColumns(kinds []domain.Kind) []column[artifactRow] {
+	return []column[artifactRow]{
+		{repositoryColumn(), func(r *artifactRow) any { return r.repository }},
+		{numberColumn(), func(r *artifactRow) any { return r.number }},
+		{text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."), func(r *artifactRow) any { return ArtifactID(r.id, r.Key).String() }},
+		{kind(text("kind", "What the artifact is."), kinds...), func(r *artifactRow) any { return r.kind }},
+		{text("path", "Path from the repository's root; for an evidence package that of its directory."), func(r *artifactRow) any { return r.path }},
+		{from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself. It follows an entry of a risk log that others are inserted before.")), func(r *artifactRow) any { return r.ordinal }},
+		{text("first_scan_id", "UUID of the scan that recorded this artifact first."), func(r *artifactRow) any { return r.scan }},
+		{timestamp("first_at", "When the engine recorded this artifact first."), func(r *artifactRow) any { return r.at }},
 	}
 }
 
 // contentColumns follow them: what the last version says.
-func contentColumns() []projections.Column {
-	return join(
-		[]projections.Column{
-			null(text("gxp_id", "Id that the file gives; NULL when its kind or the file has none.")),
-			null(text("title", "Title as the author wrote it.")),
-		},
-		termColumns("risk", "Risk rating"),
-		termColumns("tier", "Verification tier"),
-		termColumns("status", "Status"),
-		termColumns("validation_status", "Validation status"),
-		termColumns("assurance_status", "Assurance status"),
-		[]projections.Column{
-			null(jsonColumn("fields", "The whole front matter, signed payload without test cases, or risk entry, as one JSON object with text scalars.")),
-			from(1, integer("version", "How many versions of this artifact were recorded, from 1.")),
-			text("content_sha256", "SHA-256 of the raw bytes that the last version was read from, the name of the stored content; for a package those of its manifest or else its first file."),
-			text("blob", "Git blob id of the same bytes."),
-			from(0, integer("size", "Bytes of that content.")),
+func contentColumns() []column[artifactRow] {
+	columns := []column[artifactRow]{
+		{null(text("gxp_id", "Id that the file gives; NULL when its kind or the file has none.")), func(r *artifactRow) any { return r.gxpID }},
+		{null(text("title", "Title as the author wrote it.")), func(r *artifactRow) any { return opt(r.Title) }},
+	}
+	for _, t := range terms() {
+		columns = append(columns,
+			column[artifactRow]{
+				null(text(t.name, t.what+" as the author wrote it.")), func(r *artifactRow) any { return t.raw(r.origin, &r.ArtifactParsed) },
+			},
+			column[artifactRow]{
+				null(text(t.name+"_normal", t.what+" in lower case, blanks and dashes as underscores.")),
+				func(r *artifactRow) any { return t.normal(r.origin, &r.ArtifactParsed) },
+			})
+	}
+	return append(columns, []column[artifactRow]{
+		{null(jsonColumn("fields", "The whole front matter, signed payload without test cases, or risk entry, as one JSON object with text scalars.")), func(r *artifactRow) any { return optJSON(r.Fields) }},
+		{from(1, integer("version", "How many versions of this artifact were recorded, from 1.")), func(r *artifactRow) any { return r.Version }},
+		{text("content_sha256", "SHA-256 of the raw bytes that the last version was read from, the name of the stored content; for a package those of its manifest or else its first file."), func(r *artifactRow) any { return r.sha }},
+		{text("blob", "Git blob id of the same bytes."), func(r *artifactRow) any { return r.Content.Blob }},
+		{from(0, integer("size", "Bytes of that content.")), func(r *artifactRow) any { return r.Content.Size }},
+		{
 			text("digest", "SHA-256 of what this artifact says: one entry of a risk log, or all files of a package."),
-			text("stamp", "How the file was read: the reader's version and, for evidence, the keys."),
-			text("scan_id", "UUID of the scan that recorded the last version."),
-			timestamp("changed_at", "When the engine recorded the last version."),
-			positionColumn(),
+			func(r *artifactRow) any {
+				if r.Digest == r.Content.SHA256 {
+					return r.sha
+				}
+				return r.Digest
+			},
 		},
-	)
+		{text("stamp", "How the file was read: the reader's version and, for evidence, the keys."), func(r *artifactRow) any { return r.stamps.of(r.Stamp) }},
+		{text("scan_id", "UUID of the scan that recorded the last version."), func(r *artifactRow) any { return r.scan }},
+		{timestamp("changed_at", "When the engine recorded the last version."), func(r *artifactRow) any { return r.at }},
+		{positionColumn(), func(r *artifactRow) any { return r.position }},
+	}...)
 }
 
-// termColumns are a word as the author wrote it and as it is compared.
-func termColumns(name, what string) []projections.Column {
-	return []projections.Column{
-		null(text(name, what+" as the author wrote it.")),
-		null(text(name+"_normal", what+" in lower case, blanks and dashes as underscores.")),
+// artifactTerm is a word that the author of an artifact chose, as it was written and as it is compared.
+type artifactTerm struct {
+	name, what string
+	of         func(*domain.ArtifactParsed) *domain.Term
+	memo       int
+}
+
+func terms() []artifactTerm {
+	return []artifactTerm{
+		{"risk", "Risk rating", func(e *domain.ArtifactParsed) *domain.Term { return e.Risk }, 0},
+		{"tier", "Verification tier", func(e *domain.ArtifactParsed) *domain.Term { return e.Tier }, 2},
+		{"status", "Status", func(e *domain.ArtifactParsed) *domain.Term { return e.Status }, 4},
+		{"validation_status", "Validation status", func(e *domain.ArtifactParsed) *domain.Term { return e.ValidationStatus }, 6},
+		{"assurance_status", "Assurance status", func(e *domain.ArtifactParsed) *domain.Term { return e.AssuranceStatus }, 8},
 	}
 }
 
-// artifactTable is a table of artifacts with columns of its own behind the common ones, and foreign keys to parents.
-func artifactTable(name, doc string, own []projections.Column, parents ...projections.ForeignKey) projections.Table {
+func (t *artifactTerm) raw(o *origin, e *domain.ArtifactParsed) any {
+	if term := t.of(e); term != nil {
+		return o.terms[t.memo].of(term.Raw)
+	}
+	return nil
+}
+
+func (t *artifactTerm) normal(o *origin, e *domain.ArtifactParsed) any {
+	if term := t.of(e); term != nil {
+		return o.terms[t.memo+1].of(term.Normal)
+	}
+	return nil
+}
+
+// artifactTable is the table of a group of artifacts: the common columns, and those of the group's own behind them.
+func artifactTable(g domain.Group) table[artifactRow] {
+	parents := g.Kinds[0].Info().Parents
+	own := parentColumns(parents)
+	if g.Kinds[0].Info().Level == domain.LevelEvidence {
+		own = evidenceColumns(parents)
+	}
 	t := projections.Table{
-		Name: name, Doc: doc,
-		Columns: join(identityColumns(kindsIn(name)...), contentColumns(), own),
+		Name: g.Table, Doc: g.About,
 		Key:     []string{"repository_id", "number"},
-		Foreign: append([]projections.ForeignKey{repositoryKey()}, parents...),
+		Foreign: []projections.ForeignKey{repositoryKey()},
 		Indexes: []projections.Index{
 			index("repository_id", "gxp_id"), index("repository_id", "path"), words("title", "fields.description"),
 		},
 	}
 	for _, p := range parents {
-		t.Indexes = append(t.Indexes, index(p.Columns...))
+		key := reference(p.Number, p.Kind.Info().Table)
+		t.Foreign, t.Indexes = append(t.Foreign, key), append(t.Indexes, index(key.Columns...))
 	}
-	return t
-}
-
-// kindsIn returns the kinds of artifact that are in a table.
-func kindsIn(table string) []domain.Kind {
-	return slices.DeleteFunc(domain.Kinds(), func(k domain.Kind) bool { return tableOf(k) != table })
+	return newTable(t, identityColumns(g.Kinds), contentColumns(), own)
 }
 
 func repositoryKey() projections.ForeignKey {
@@ -114,60 +218,192 @@ func repositoryKey() projections.ForeignKey {
 	}
 }
 
-func contextsTable() projections.Table {
-	return artifactTable(tableContexts, "The system context of each repository: what the system is and what it is used for.", nil)
+// parentColumns are the columns of parents that artifacts declare in links.
+func parentColumns(parents []domain.Parent) []column[artifactRow] {
+	var columns []column[artifactRow]
+	for _, p := range parents {
+		columns = append(columns, column[artifactRow]{
+			null(text(p.Declared, "The first "+string(p.Edge)+" as the file declares it, whether or not it leads anywhere.")),
+			func(r *artifactRow) any { return declared(r.links, p.Edge) },
+		}, parentColumn(p))
+	}
+	return columns
 }
 
-func parentIDColumn() projections.Column {
-	return null(text("parent_id", "The first parent_id as the file declares it, whether or not it leads anywhere."))
+// declared returns the target of the first link of edge, sound or not.
+func declared(links []domain.Link, edge domain.Edge) any {
+	for i := range links {
+		if links[i].Edge == edge {
+			return str(links[i].Target)
+		}
+	}
+	return nil
 }
 
-func requirementsTable() projections.Table {
-	return artifactTable(
-		tableRequirements, "The requirements that the last completed scan found.",
-		[]projections.Column{
-			parentIDColumn(),
-			from(1, null(integer("requirement_number", "The parent requirement: the first sound parent_id link to one, or else the first sound link of any edge."))),
+// parentColumn is the number of a parent, NULL when no link leads to one.
+func parentColumn(p domain.Parent) column[artifactRow] {
+	about := fmt.Sprintf("The %s that it belongs to: the first sound %s link to one, or else the first sound link of any edge to one.", p.Kind.Info().One, p.Edge)
+	return column[artifactRow]{
+		from(1, null(integer(p.Number, about))),
+		func(r *artifactRow) any {
+			var other any
+			for i := range r.links {
+				l := &r.links[i]
+				switch {
+				case l.To == nil || l.To.Kind != p.Kind:
+				case l.Edge == p.Edge:
+					return l.To.Number
+				case other == nil:
+					other = l.To.Number
+				}
+			}
+			return other
 		},
-		reference("requirement_number", tableRequirements),
-	)
+	}
 }
 
-func userStoriesTable() projections.Table {
-	return artifactTable(
-		tableUserStories, "The user stories that the last completed scan found.",
-		[]projections.Column{
-			parentIDColumn(),
-			from(1, null(integer("requirement_number", "The requirement: the first sound parent_id link to one, or else the first sound link of any edge."))),
+// linkRow is what the row of a link is made of.
+type linkRow struct {
+	*artifactRow
+
+	index            int
+	link             *domain.Link
+	toKind, toNumber any // of the artifact that it leads to; NULL when it is broken
+}
+
+func (r *linkRow) set(index int, l *domain.Link) {
+	r.index, r.link, r.toKind, r.toNumber = index, l, nil, nil
+	if l.To != nil {
+		r.toKind, r.toNumber = r.origin.kind(l.To.Kind), l.To.Number
+	}
+}
+
+func (r *linkRow) state() any {
+	if r.link.Broken == "" {
+		return "sound"
+	}
+	return string(r.link.Broken)
+}
+
+// linkStates are what state returns.
+func linkStates() []domain.Broken {
+	return []domain.Broken{"sound", domain.BrokenMissing, domain.BrokenWrongKind}
+}
+
+func linksTable() table[linkRow] {
+	columns := []column[linkRow]{
+		{repositoryColumn(), func(r *linkRow) any { return r.repository }},
+		{numberColumn(), func(r *linkRow) any { return r.number }},
+		{from(0, integer("link_index", "Place of the link in its file, from 0.")), func(r *linkRow) any { return r.index }},
+		{kind(text("kind", "Kind of the artifact that declares the link.")), func(r *linkRow) any { return r.kind }},
+		{null(text("gxp_id", "Its gxp_id.")), func(r *linkRow) any { return r.gxpID }},
+		{text("path", "Its path."), func(r *linkRow) any { return r.path }},
+		{from(0, integer("ordinal", "Its place in the file.")), func(r *linkRow) any { return r.ordinal }},
+		{oneOf(text("edge", "Field that declares the link."), domain.Edges()...), func(r *linkRow) any { return r.edges.of(string(r.link.Edge)) }},
+		{text("target", "gxp_id that the link names, verbatim."), func(r *linkRow) any { return str(r.link.Target) }},
+		{oneOf(text("state", "sound, missing (no artifact of the tree has that id) or wrong_kind (one has it, at a level that the edge cannot lead to)."), linkStates()...), func(r *linkRow) any { return r.state() }},
+		{kind(null(text("to_kind", "Kind of the artifact that a sound link leads to."))), func(r *linkRow) any { return r.toKind }},
+		{from(1, null(integer("to_number", "Number of the artifact that a sound link leads to, whatever its kind."))), func(r *linkRow) any { return r.toNumber }},
+	}
+	keys := []projections.ForeignKey{repositoryKey()}
+	var indexes []projections.Index
+	for _, to := range domain.LinkTargets() {
+		name := "to_" + string(to)
+		columns = append(columns, column[linkRow]{
+			from(1, null(integer(name, "to_number when to_kind is "+string(to)+"."))),
+			func(r *linkRow) any {
+				if r.link.To != nil && r.link.To.Kind == to {
+					return r.toNumber
+				}
+				return nil
+			},
+		})
+		keys = append(keys, reference(name, to.Info().Table))
+		indexes = append(indexes, index("repository_id", name))
+	}
+	return newTable(projections.Table{
+		Name: tableLinks, Doc: "Every declared link from an artifact to the gxp_id of another, and where it leads.",
+		Key:     []string{"repository_id", "number", "link_index"},
+		Foreign: keys,
+		Indexes: slices.Concat(indexes, []projections.Index{
+			index("repository_id", "state"), index("repository_id", "target"), index("repository_id", "to_number"),
+		}),
+	}, columns, []column[linkRow]{
+		{text("scan_id", "UUID of the scan since which the link is so."), func(r *linkRow) any { return r.scan }},
+		{positionColumn(), func(r *linkRow) any { return r.position }},
+	})
+}
+
+// linkChange is what changes of a link when it resolves differently.
+func linkChange(t *table[linkRow]) change[linkRow] {
+	set := []string{"state", "to_kind", "to_number"}
+	for _, to := range domain.LinkTargets() {
+		set = append(set, "to_"+string(to))
+	}
+	return t.change(append(set, "scan_id", "position")...)
+}
+
+// findingRow is what the row of a finding is made of.
+type findingRow struct {
+	*artifactRow // without an artifact for a finding of the tree
+
+	index   int
+	finding *domain.Finding
+}
+
+func findingsTable() table[findingRow] {
+	return newTable(projections.Table{
+		Name: tableFindings, Doc: "What a reviewer should know and that stopped nothing; broken links are in traceability_links.",
+		Key:     []string{"repository_id", "number", "finding_index"},
+		Foreign: []projections.ForeignKey{repositoryKey()},
+		Indexes: []projections.Index{index("repository_id", "code")},
+	}, []column[findingRow]{
+		{repositoryColumn(), func(r *findingRow) any { return r.repository }},
+		{from(0, integer("number", "Number of the artifact that the finding is about; 0 for the tree as a whole, as the last completed scan saw it.")), func(r *findingRow) any { return r.number }},
+		{from(0, integer("finding_index", "Place among the findings of that artifact or of the tree, from 0.")), func(r *findingRow) any { return r.index }},
+		{text("code", "What was found, as a code."), func(r *findingRow) any { return r.finding.Code }},
+		{kind(null(text("kind", "Kind of the artifact; NULL for the tree."))), func(r *findingRow) any { return r.kind }},
+		{null(text("gxp_id", "Its gxp_id.")), func(r *findingRow) any { return r.gxpID }},
+		{
+			null(text("path", "Where it was found.")),
+			func(r *findingRow) any {
+				if r.finding.Path != "" {
+					return str(r.finding.Path)
+				}
+				return r.path
+			},
 		},
-		reference("requirement_number", tableRequirements),
-	)
+		{from(1, null(integer("line", "Line, from 1."))), func(r *findingRow) any { return positive(r.finding.Line) }},
+		{text("text", "One sentence: what is there, what was expected."), func(r *findingRow) any { return str(r.finding.Text) }},
+		{text("scan_id", "UUID of the scan that recorded this."), func(r *findingRow) any { return r.scan }},
+		{positionColumn(), func(r *findingRow) any { return r.position }},
+	})
 }
 
-func specsTable() projections.Table {
-	return artifactTable(
-		tableSpecs, "The specifications that the last completed scan found.",
-		[]projections.Column{
-			parentIDColumn(),
-			from(1, null(integer("user_story_number", "The user story: the first sound parent_id link to one, or else the first sound link of any edge."))),
-		},
-		reference("user_story_number", tableUserStories),
-	)
+// rejectedRow is what the row of a rejected file is made of.
+type rejectedRow struct {
+	*origin
+	*domain.ArtifactRejected
 }
 
-func risksTable() projections.Table {
-	return artifactTable(
-		tableRisks, "The entries of the risk log, one row each; the log itself is a document.",
-		[]projections.Column{
-			null(text("requirement_id", "The first requirement that the entry names, as it names it.")),
-			from(1, null(integer("requirement_number", "The requirement: the first sound link of the entry to one."))),
-		},
-		reference("requirement_number", tableRequirements),
-	)
-}
-
-func documentsTable() projections.Table {
-	return artifactTable(
-		tableDocuments, "Documents beside the chain of requirements: decision records, the risk log as a file, vendor assessments.", nil,
-	)
+func rejectedTable() table[rejectedRow] {
+	return newTable(projections.Table{
+		Name: tableRejected, Doc: "Files of a known kind that could not be parsed and are still so; their bytes are kept.",
+		Key:     []string{"repository_id", "path"},
+		Foreign: []projections.ForeignKey{repositoryKey()},
+	}, []column[rejectedRow]{
+		{repositoryColumn(), func(r *rejectedRow) any { return r.repository }},
+		{text("path", "Path from the repository's root."), func(r *rejectedRow) any { return str(r.Path) }},
+		{kind(text("kind", "What the file should be, by its path.")), func(r *rejectedRow) any { return string(r.Kind) }},
+		{from(1, null(integer("line", "Line of the fault, from 1."))), func(r *rejectedRow) any { return positive(r.Line) }},
+		{from(1, null(integer("col", "Column of the fault in characters, from 1."))), func(r *rejectedRow) any { return positive(r.Column) }},
+		{text("message", "One sentence: what is wrong, what was expected."), func(r *rejectedRow) any { return str(r.Message) }},
+		{null(text("content_sha256", "SHA-256 of the raw bytes, the name of the stored content; NULL when the file was too large to read.")), func(r *rejectedRow) any { return opt(r.Content.SHA256) }},
+		{null(text("blob", "Git blob id of the same bytes.")), func(r *rejectedRow) any { return opt(r.Content.Blob) }},
+		{from(0, integer("size", "Bytes.")), func(r *rejectedRow) any { return r.Content.Size }},
+		{text("stamp", "How the file was read."), func(r *rejectedRow) any { return str(r.Stamp) }},
+		{text("scan_id", "UUID of the scan that rejected the file as it is."), func(r *rejectedRow) any { return r.scan }},
+		{timestamp("rejected_at", "When the engine recorded that."), func(r *rejectedRow) any { return r.at }},
+		{positionColumn(), func(r *rejectedRow) any { return r.position }},
+	})
 }

@@ -3,54 +3,53 @@ package tables
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
 
 	"github.com/gxpledger/gxpledger/domain"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
 // Audit is the projection "audit": the audit trail, one row for each event of the log (I10).
 func Audit() projections.Projection {
+	t := auditTable()
 	return projections.Projection{
-		Name: "audit", Version: 2, Tables: []projections.Table{auditTable()},
-		Handles: append(repositoryEvents(), eventstore.TypeAdminActed), Apply: audit,
+		Name: "audit", Version: 4, Tables: []projections.Table{t.Table},
+		Handles: append(repositoryEvents(), domain.AdminActed{}),
+		Apply: func(page []projections.Event, rows *projections.Rows) error {
+			var o origin
+			var s sentence
+			row := auditRow{origin: &o}
+			for i := range page {
+				row.event = &page[i]
+				if err := row.describe(&s); err != nil {
+					return poison("audit", row.event, err)
+				}
+				t.insert(rows, &row)
+			}
+			return nil
+		},
 	}
 }
 
-func audit(page []projections.Event, rows *projections.Rows) error {
-	var o origin
-	var s sentence
-	for i := range page {
-		e := &page[i]
-		s.reset()
-		a, err := describe(e.Event, &s)
-		if err == nil && a.resource != resourceEngine {
-			err = o.inRepository(e)
-		} else {
-			o.move(e)
-		}
-		if err != nil {
-			return poison("audit", e, err)
-		}
-		insertAct(&o, e, &a, s.String(), rows)
+// describe fills a row with what its event did.
+func (r *auditRow) describe(s *sentence) error {
+	s.buf = s.buf[:0]
+	var err error
+	if r.act, err = describe(r.event.Event, s); err != nil {
+		return err
 	}
-	return nil
-}
-
-func insertAct(o *origin, e *projections.Event, a *act, summary string, rows *projections.Rows) {
-	var digits [2 * sha256.Size]byte
-	sum := sha256.Sum256(e.Data)
-	hex.Encode(digits[:], sum[:])
-	rows.Insert(tableAudit,
-		o.position, o.at, o.actors.of(e.Meta.Actor), o.actions.of(a.action), o.resources.of(a.resource), str(a.id),
-		o.repository, opt(a.gxpID), o.outcomes.of(a.outcome), opt(e.Meta.Reason), summary, string(digits[:]), o.scan,
-		e.ID.String(), o.streams.of(string(e.Stream)), int64(e.Revision), o.position, //nolint:gosec // no stream has 2^63 events
-	)
+	r.summary = s.String()
+	if r.resource == resourceEngine {
+		r.move(r.event)
+		return nil
+	}
+	return r.inRepository(r.event)
 }
 
 // act is what an event did, and to what.
 type act struct {
-	action, resource, id, gxpID, outcome string
+	action, resource, resourceID, gxpID, outcome string
 }
 
 // Resource types beside the kinds of artifact.
@@ -90,6 +89,10 @@ func describe(e domain.Event, s *sentence) (act, error) {
 	case domain.ArtifactRemoved:
 		sayRemoved(&e, s)
 		return act{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+	case domain.ArtifactRelinked:
+		s.text("Links of ").artifact(e.Kind, e.GxPID, "").at(e.Key).text(", which did not change itself, lead elsewhere than before: ").
+			number(len(e.Changed)).text(" of ").count(len(e.Links), "link").text(".")
+		return act{"ARTIFACT_RELINKED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.RejectionCleared:
 		s.text("File ").quote(e.Path).text(" is no longer rejected: it is gone or can be read.")
 		return act{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil
@@ -127,4 +130,140 @@ func capitals(name string) string {
 		}
 	}
 	return string(out)
+}
+
+// auditRow is what the row of an event is made of.
+type auditRow struct {
+	*origin
+	act
+
+	event   *projections.Event
+	summary string
+}
+
+func auditTable() table[auditRow] {
+	return newTable(projections.Table{
+		Name: "audit_log", Doc: "The audit trail: one row for each event of the log, never changed and never deleted.",
+		Key: []string{"sequence"},
+		Indexes: []projections.Index{
+			index("recorded_at"), index("resource_id"), index("resource_type", "resource_id"), index("actor"), index("gxp_id"), index("scan_id"),
+		},
+		AppendOnly: true,
+	}, []column[auditRow]{
+		{from(1, integer("sequence", "Number of the row: the position of the event in the log.")), func(r *auditRow) any { return r.position }},
+		{timestamp("recorded_at", "When the engine recorded the event, by its own clock."), func(r *auditRow) any { return r.at }},
+		{text("actor", "Who did it, as the engine knows."), func(r *auditRow) any { return r.actors.of(r.event.Meta.Actor) }},
+		{text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."), func(r *auditRow) any { return r.actions.of(r.action) }},
+		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
+		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
+		{null(text("repository_id", "UUID of the repository; NULL for acts on the engine.")), func(r *auditRow) any { return r.repository }},
+		{null(text("gxp_id", "gxp_id of the artifact at that time.")), func(r *auditRow) any { return opt(r.gxpID) }},
+		{text("outcome", "succeeded, failed, cancelled, interrupted or rejected."), func(r *auditRow) any { return r.outcomes.of(r.outcome) }},
+		{null(text("reason", "Why, as the actor said.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
+		{text("summary", "The event as one plain sentence, safe to print: text from a repository is quoted, cut and escaped."), func(r *auditRow) any { return r.summary }},
+		{
+			text("payload_sha256", "SHA-256 of the event's data, byte for byte as recorded."),
+			func(r *auditRow) any {
+				sum := sha256.Sum256(r.event.Data)
+				var digits [2 * sha256.Size]byte
+				hex.Encode(digits[:], sum[:])
+				return string(digits[:])
+			},
+		},
+		{null(text("scan_id", "UUID of the scan, or of the act, that the event belongs to.")), func(r *auditRow) any { return r.scan }},
+		{text("event_id", "UUID of the event."), func(r *auditRow) any { return r.event.ID.String() }},
+		{text("stream", "Stream of the event."), func(r *auditRow) any { return r.streams.of(string(r.event.Stream)) }},
+		{
+			from(0, integer("revision", "Place of the event in its stream, from 0.")),
+			func(r *auditRow) any { return int64(r.event.Revision) }, //nolint:gosec // no stream has 2^63 events
+		},
+		{from(1, integer("position", "Position of the event in the log.")), func(r *auditRow) any { return r.position }},
+	})
+}
+
+// sayParsed says what became of an artifact and returns the action.
+func sayParsed(e *domain.ArtifactParsed, s *sentence) string {
+	var action string
+	switch {
+	case e.Change == domain.ChangeChanged:
+		action = "ARTIFACT_UPDATED"
+		s.text("Changed ").artifact(e.Kind, e.GxPID, e.Title).at(e.Key).text(": version ").number(e.Version)
+	case e.Change == domain.ChangeReread:
+		action = "ARTIFACT_REREAD"
+		s.text("Read ").artifact(e.Kind, e.GxPID, e.Title).at(e.Key).
+			text(" again, unchanged, with another reader or other keys: version ").number(e.Version)
+	case e.MovedFrom != nil:
+		action = "ARTIFACT_MOVED"
+		s.text("Moved ").artifact(e.Kind, e.GxPID, e.Title).text(" from ").key(*e.MovedFrom).text(" to ").key(e.Key)
+	default:
+		action = "ARTIFACT_INSERTED"
+		s.text("Added ").artifact(e.Kind, e.GxPID, e.Title).at(e.Key)
+	}
+	if e.Evidence != nil {
+		s.text("; as evidence it is ").text(string(e.Evidence.Overall()))
+	}
+	s.text(".")
+	return action
+}
+
+func sayRemoved(e *domain.ArtifactRemoved, s *sentence) {
+	s.text("Removed ").artifact(e.Kind, e.GxPID, "").at(e.Key)
+	if e.MovedTo != nil {
+		s.text("; it moved to ").key(*e.MovedTo)
+	}
+	s.text(". History keeps its ").count(e.Version, "version").text(".")
+}
+
+func sayRejected(e *domain.ArtifactRejected, s *sentence) {
+	s.text("Could not read ").text(e.Kind.Info().One).text(" ").quote(e.Path)
+	if e.Line > 0 {
+		s.text(" at line ").number(e.Line)
+	}
+	if e.Column > 0 {
+		s.text(", column ").number(e.Column)
+	}
+	s.text(": ").tell(e.Message)
+	if e.Content.SHA256 != "" {
+		s.text(". Its bytes are kept")
+	}
+	s.text(".")
+}
+
+func sayCompleted(e *domain.ScanCompleted, s *sentence) {
+	total := total(e)
+	s.text("Completed ").scan(&e.Head).text(": ").count(total.Found, "artifact").text(" (").
+		number(total.New).text(" new, ").number(total.Changed).text(" changed, ").
+		number(total.Reread).text(" read again, ").number(total.Unchanged).text(" unchanged), ").
+		number(total.Removed).text(" removed, ").number(total.Rejected).text(" rejected; ").
+		count(e.Links.Sound+e.Links.Missing+e.Links.WrongKind, "link").text(", ").
+		number(e.Links.Missing+e.Links.WrongKind).text(" broken; ").
+		count(len(e.Findings), "finding").text(" about the tree.")
+}
+
+func sayFailed(e *domain.ScanFailed, s *sentence) {
+	s.text("Failed ").scan(&e.Head).text(", and changed nothing, for ").count(max(e.Total, len(e.Violations)), "reason")
+	if len(e.Violations) > 0 {
+		s.text(", the first: ").tell(e.Violations[0].Text)
+	}
+	s.text(".")
+}
+
+func sayActed(e *domain.AdminActed, s *sentence) {
+	s.text("Administrator ").quote(e.Actor).text(" ran ").quote(e.Action)
+	if e.Target != "" {
+		s.text(" on ").quote(e.Target)
+	}
+	for i, name := range slices.Sorted(maps.Keys(e.Arguments)) {
+		if i == 0 {
+			s.text(" with ")
+		} else {
+			s.text(", ")
+		}
+		s.quote(name).text(" = ").quote(e.Arguments[name])
+	}
+	s.text(": ").tell(e.Outcome)
+	if e.Detail != "" {
+		s.text(", ").tell(e.Detail)
+	}
+	s.text(".")
 }

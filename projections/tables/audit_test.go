@@ -80,7 +80,7 @@ func TestEachEventIsAPlainSentence(t *testing.T) {
 		}},
 		{"a removal", []step{tree(story, RiskLog("RISK-001", "low")), scanned(atCommit)}, []string{
 			`ARTIFACT_REMOVED | risk_log | .gxp/risk_assessment.log | succeeded | Removed risk log at ".gxp/risk_assessment.log". History keeps its 1 version.`,
-			`ARTIFACT_REMOVED | risk | .gxp/risk_assessment.log#1 | succeeded | Removed risk entry "RISK-001" at ".gxp/risk_assessment.log", entry 1. ` +
+			`ARTIFACT_REMOVED | risk | .gxp/risk_assessment.log#1 | succeeded | Removed risk "RISK-001" at ".gxp/risk_assessment.log", entry 1. ` +
 				`History keeps its 1 version.`,
 			`SCAN_COMPLETED | scan | ` + scanID(2) + ` | succeeded | Completed scan 2 of repository "demo" at commit "c0ffee": 1 artifact (0 new, 0 changed, ` +
 				`0 read again, 1 unchanged), 2 removed, 0 rejected; 1 link, 1 broken; 0 findings about the tree.`,
@@ -90,7 +90,7 @@ func TestEachEventIsAPlainSentence(t *testing.T) {
 				`0 unchanged), 0 removed, 0 rejected; 2 links, 2 broken; 0 findings about the tree.`,
 		}},
 		{"a rejection", []step{happened(registered(), must(bad), tooLarge)}, []string{
-			`ARTIFACT_REJECTED | file | .gxp/specs/SPEC-001.md | rejected | Could not read specification ".gxp/specs/SPEC-001.md" at line 3, column 7: ` +
+			`ARTIFACT_REJECTED | file | .gxp/specs/SPEC-001.md | rejected | Could not read spec ".gxp/specs/SPEC-001.md" at line 3, column 7: ` +
 				`unexpected end of mapping. Its bytes are kept.`,
 			`ARTIFACT_REJECTED | file | x | rejected | Could not read decision record "x": too large.`,
 		}},
@@ -150,6 +150,14 @@ func TestActsOfAnAdministratorAreInTheAuditTrail(t *testing.T) {
 		thenRows("audit_log", "summary",
 			`Administrator "ada" ran "projection.rebuild" on "artifacts" with "all" = "no", "from" = "1": failed, disk full.`,
 			`Administrator "bob" ran "Pause-A2Z": succeeded.`)
+}
+
+// A log may hold actions that this version no longer has.
+func TestAnActionOfAnOlderVersionStaysInTheAuditTrail(t *testing.T) { // I11
+	t.Parallel()
+	given(t, acted(domain.AdminActed{Action: "projection.rollback", Target: "history", Actor: "ada", Reason: "back", Outcome: "succeeded", Detail: "build 1"})).
+		thenRows("audit_log", "action | resource_id | outcome | reason", "ADMIN_PROJECTION_ROLLBACK | history | succeeded | back").
+		thenRows("audit_log", "summary", `Administrator "ada" ran "projection.rollback" on "history": succeeded, build 1.`)
 }
 
 func TestASummaryIsSafeToPrint(t *testing.T) {

@@ -48,7 +48,10 @@ func evidencePackage(id string) domain.File {
 			{Name: domain.CheckIntegrity, Verdict: domain.VerdictValid},
 			{Name: domain.CheckCompleteness, Verdict: domain.VerdictValid},
 		},
-		Tests:  &domain.TestTotals{Tool: "vitest", Version: "1.2", Passed: 7, Skipped: 1, DurationMS: "12.5"},
+		Results: domain.Results{
+			State: domain.ResultsKnown, Totals: &domain.TestTotals{Passed: 7, Skipped: 1},
+			Tool: "vitest", Version: "1.2", DurationMS: "12.5",
+		},
 		SpecID: "SPEC-001", UserStory: "US-001", Timestamp: "2026-02-05T10:00:00Z", StateHash: "abc", GitCommit: "c0ffee",
 		SignerFile: "manifest.jws",
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -20,7 +22,7 @@ func Catalogue(w io.Writer, all []projections.Projection) error {
 		}
 	}
 	for _, p := range all {
-		c.printf("\n# Projection %s, version %d\n\nReads the events %s.\n", p.Name, p.Version, codes(p.Handles))
+		c.printf("\n# Projection %s, version %d\n\nReads the events %s.\n", p.Name, p.Version, codes(storedNames(p.Handles)))
 		for _, t := range p.Tables {
 			c.table(t)
 		}
@@ -145,6 +147,15 @@ func meaning(c projections.Column) string {
 }
 
 func codes(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
+
+// storedNames returns the newest stored name of each event.
+func storedNames(events []domain.Event) []string {
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = eventstore.TypeOf(e)
+	}
+	return names
+}
 
 func typeName(t projections.ColumnType) string {
 	switch t {

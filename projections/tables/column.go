@@ -1,6 +1,8 @@
 package tables
 
 import (
+	"slices"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -55,22 +57,64 @@ func kind(c projections.Column, kinds ...domain.Kind) projections.Column {
 	return oneOf(c, kinds...)
 }
 
-// join concatenates groups of columns.
-func join(groups ...[]projections.Column) []projections.Column {
-	var all []projections.Column
-	for _, g := range groups {
-		all = append(all, g...)
-	}
-	return all
+// column is a column and the value that it has in a row made of an S.
+type column[S any] struct {
+	projections.Column
+
+	value func(*S) any
 }
 
-// names returns the names of columns, in order.
-func names(columns []projections.Column) []string {
-	out := make([]string, len(columns))
-	for i, c := range columns {
-		out[i] = c.Name
+// table is a table whose rows are made of an S each: one list of columns gives its definition, its documentation and the values
+// of its rows.
+type table[S any] struct {
+	projections.Table
+
+	columns []column[S]
+}
+
+func newTable[S any](t projections.Table, groups ...[]column[S]) table[S] {
+	columns := slices.Concat(groups...)
+	for _, c := range columns {
+		t.Columns = append(t.Columns, c.Column)
 	}
-	return out
+	return table[S]{Table: t, columns: columns}
+}
+
+// row returns the values of a row, in the order of the columns.
+func (t *table[S]) row(s *S) []any {
+	row := make([]any, len(t.columns))
+	for i := range t.columns {
+		row[i] = t.columns[i].value(s)
+	}
+	return row
+}
+
+func (t *table[S]) insert(rows *projections.Rows, s *S) { rows.Insert(t.Name, t.row(s)...) }
+
+// change is some columns of a table, which are updated together.
+type change[S any] struct {
+	table   string
+	names   []string
+	columns []column[S]
+}
+
+// change returns the change of the columns with these names, which t must have.
+func (t *table[S]) change(names ...string) change[S] {
+	c := change[S]{table: t.Name, names: names}
+	for _, name := range names {
+		i := slices.IndexFunc(t.columns, func(c column[S]) bool { return c.Name == name })
+		c.columns = append(c.columns, t.columns[i])
+	}
+	return c
+}
+
+// update sets the columns of the row with that key to their values in a row made of s.
+func (c *change[S]) update(rows *projections.Rows, key []any, s *S) {
+	to := make([]any, len(c.columns))
+	for i := range c.columns {
+		to[i] = c.columns[i].value(s)
+	}
+	rows.Update(c.table, key, c.names, to...)
 }
 
 // reference is the foreign key that the columns repository_id and column make to the artifacts of table.
@@ -95,10 +139,6 @@ func repositoryColumn() projections.Column {
 
 func numberColumn() projections.Column {
 	return from(1, integer("number", "The artifact's own number in its repository: 1, 2, 3 in order of first appearance, never given to another."))
-}
-
-func scanColumn() projections.Column {
-	return text("scan_id", "UUID of the scan that recorded this.")
 }
 
 func positionColumn() projections.Column {

@@ -240,7 +240,7 @@ func describePostgres(t *testing.T) []string {
 	}
 	defer func() { _ = made.Close() }()
 	shown(t, made)
-	db, err := sql.Open("pgx", url+"&search_path=gxp")
+	db, err := sql.Open("pgx", pgtest.With(url, "search_path=gxp"))
 	if err != nil {
 		t.Fatal(err)
 	}

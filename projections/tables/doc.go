@@ -14,7 +14,14 @@
 // the reader neutralises it (I13), save audit_log.summary, which is neutral already.
 package tables
 
-import "github.com/gxpledger/gxpledger/projections"
+import (
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/projections"
+)
+
+// version is the version of a projection whose tables hold kinds and edges as closed sets: its own changes, and how many kinds
+// and edges there are. Neither is ever taken away, so a new one makes a new version.
+func version(own int) int { return own + len(domain.Kinds()) + len(domain.Edges()) }
 
 // All returns every projection of this package, in the order in which they are documented. Each call returns new values.
 func All() []projections.Projection {

@@ -1,10 +1,14 @@
 package tables_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/gxpledger/gxpledger/domain"
 	. "github.com/gxpledger/gxpledger/domain/domaintest"
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 func TestEvidenceShowsItsClaimsItsChecksAndWhereItLeads(t *testing.T) {
@@ -27,14 +31,15 @@ func TestEvidenceShowsItsClaimsItsChecksAndWhereItLeads(t *testing.T) {
 func TestASingleRecordHasNoChecksOfAPackage(t *testing.T) {
 	t.Parallel()
 	single := File(domain.KindEvidenceJWS, ".gxp/evidence/EV-1.jws", "EV-1", "")
-	single.Artifacts[0].Evidence = &domain.Evidence{Signature: domain.Signature{
-		Verdict: domain.VerdictUnverifiable, Reason: "no key was given",
-	}}
+	single.Artifacts[0].Evidence = &domain.Evidence{
+		Signature: domain.Signature{Verdict: domain.VerdictUnverifiable, Reason: "no key was given"},
+		Results:   domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsAbsent},
+	}
 	given(t, tree(single)).
 		thenRows("evidence", "kind | overall | verdict | reason | iat | exp | passed | failed | skipped | check_presence | check_completeness | spec_number",
 			"evidence_jws | unverifiable | unverifiable | no key was given | - | - | - | - | - | - | - | -").
 		thenRows("evidence_files", "path").
-		thenRows("artifact_versions", "evidence", `{"signature":{"verdict":"unverifiable","reason":"no key was given"}}`)
+		thenRows("artifact_versions", "evidence", `{"signature":{"verdict":"unverifiable","reason":"no key was given"},"results":{"state":"unknown","reason":"absent"}}`)
 }
 
 func TestEveryFaultOfAPackageIsListedWithItsCheck(t *testing.T) {
@@ -97,4 +102,66 @@ func TestReplacedEvidenceReplacesItsFilesAndStaysInTheHistory(t *testing.T) {
 		thenRows("traceability_links", "number | link_index | gxp_id", "1 | 0 | PKG-2", "1 | 1 | PKG-2", "3 | 0 | SPEC-001", "4 | 0 | US-001").
 		thenRows("artifact_versions", "number | version | gxp_id | end_reason",
 			"1 | 1 | PKG-1 | changed", "1 | 2 | PKG-2 | -", "2 | 1 | REQ-001 | -", "3 | 1 | SPEC-001 | -", "4 | 1 | US-001 | -")
+}
+
+// I15: counts of results that are unknown are NULL, and what the evidence is worth stands beside them.
+func TestUnknownResultsHaveNoCounts(t *testing.T) {
+	t.Parallel()
+	const columns = "state | state_reason | results | results_reason | passed | failed | skipped"
+	valid := domain.Signature{Verdict: domain.VerdictValid}
+	for name, test := range map[string]struct {
+		results domain.Results
+		want    string
+	}{
+		"unknown":          {domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsMalformed}, "unverified | results_unknown | unknown | malformed | - | - | -"},
+		"not even said":    {domain.Results{}, "unverified | results_unknown | unknown | - | - | - | -"},
+		"unknown, failing": {domain.Results{State: domain.ResultsUnknown, Failing: true}, "failed | - | unknown | - | - | - | -"},
+		"an older reader":  {domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsOlderReader}, "unverified | older_reader | unknown | older_reader | - | - | -"},
+		"known":            {Totals(2, 0, 1), "passed | - | known | - | 2 | 0 | 1"},
+		"all skipped":      {Totals(0, 0, 9), "unverified | nothing_passed | known | - | 0 | 0 | 9"},
+		"failed":           {Totals(2, 1, 0), "failed | - | known | - | 2 | 1 | 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := File(domain.KindEvidenceJWS, ".gxp/evidence/EV-1.jws", "EV-1", "")
+			f.Artifacts[0].Evidence = &domain.Evidence{Signature: valid, Results: test.results}
+			given(t, tree(f)).thenRows("evidence", columns, test.want)
+		})
+	}
+}
+
+// What version 1 of an event did not record is NULL, and never 0 or false.
+func TestWhatVersion1DidNotRecordIsNull(t *testing.T) {
+	t.Parallel()
+	s := given(t, tree(Requirement("REQ-001", "one"), evidencePackage("PKG-1")))
+	for i := range s.log {
+		e := &s.log[i]
+		v1, ok := strings.CutSuffix(e.Type, ".v2")
+		if !ok {
+			continue
+		}
+		// The stored form of version 1 had none of the fields that version 2 added.
+		data := map[string]json.RawMessage{}
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+		for _, added := range []string{"actor_from", "settings", "ignored", "coverage", "relinked_links", "violations_total"} {
+			delete(data, added)
+		}
+		if raw, evidence := data["evidence"]; evidence {
+			data["evidence"] = bytes.ReplaceAll(raw, []byte(`"results":`), []byte(`"tests":{"passed":7,"failed":0,"skipped":1},"was":`))
+		}
+		e.Type = v1 + ".v1"
+		var err error
+		if e.Data, err = json.Marshal(data); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event, err = eventstore.Decode(e.Record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.thenRows("scans", "unsigned_policy | allow_secrets | actor_from | relation | evidence_keys | limits | settings_revision | overrides | ignored | ignored_paths | coverage | relinked | violations",
+		"invalid | - | - | - | - | - | - | - | - | - | - | 0 | 0").
+		thenRows("evidence", "state | state_reason | results | passed | failed | skipped | payload_sha256",
+			"unverified | older_reader | unknown | - | - | - | -")
 }

@@ -73,3 +73,44 @@ func TestLinksOfAVersionAreTheStoredFormOfLinks(t *testing.T) {
 		}
 	})
 }
+
+func TestEntriesThatShiftKeepTheirRows(t *testing.T) {
+	t.Parallel()
+	log := func(entries ...string) domain.File {
+		f := RiskLog(entries...)
+		for i := range f.Artifacts[1:] {
+			f.Artifacts[i+1].Links = []domain.Link{
+				{Edge: domain.EdgeRiskRequirement, Target: "REQ-404"}, {Edge: domain.EdgeRiskSpec, Target: "SPEC-404"},
+			}
+		}
+		return f
+	}
+	id := func(ordinal int) string {
+		return tables.ArtifactID(Scan(Flag()).Repository.ID, domain.Key{Path: RiskLog().Path, Ordinal: ordinal}).String()
+	}
+	given(t, tree(log("RISK-001", "low", "RISK-002", "low")), tree(log("RISK-000", "new", "RISK-001", "low", "RISK-002", "high"))).
+		thenRows("artifact_versions", "number | version | gxp_id | ordinal | id | change | scan_id | end_reason",
+			"1 | 1 | - | 0 | "+id(0)+" | new | "+scanID(1)+" | changed",
+			"1 | 2 | - | 0 | "+id(0)+" | changed | "+scanID(2)+" | -",
+			"2 | 1 | RISK-001 | 2 | "+id(2)+" | new | "+scanID(1)+" | -",
+			"3 | 1 | RISK-002 | 3 | "+id(3)+" | new | "+scanID(1)+" | changed",
+			"3 | 2 | RISK-002 | 3 | "+id(3)+" | changed | "+scanID(2)+" | -",
+			"4 | 1 | RISK-000 | 1 | "+id(1)+" | new | "+scanID(2)+" | -").
+		thenRows("risks", "number | version | gxp_id | ordinal | id | first_scan_id | scan_id",
+			"2 | 1 | RISK-001 | 2 | "+id(2)+" | "+scanID(1)+" | "+scanID(1),
+			"3 | 2 | RISK-002 | 3 | "+id(3)+" | "+scanID(1)+" | "+scanID(2),
+			"4 | 1 | RISK-000 | 1 | "+id(1)+" | "+scanID(2)+" | "+scanID(2)).
+		thenRows("traceability_links", "number | link_index | gxp_id | ordinal | target | scan_id",
+			"2 | 0 | RISK-001 | 2 | REQ-404 | "+scanID(1), "2 | 1 | RISK-001 | 2 | SPEC-404 | "+scanID(1),
+			"3 | 0 | RISK-002 | 3 | REQ-404 | "+scanID(2), "3 | 1 | RISK-002 | 3 | SPEC-404 | "+scanID(2),
+			"4 | 0 | RISK-000 | 1 | REQ-404 | "+scanID(2), "4 | 1 | RISK-000 | 1 | SPEC-404 | "+scanID(2))
+}
+
+func TestARowOfRenamedFilesIsMovesWithNumbersOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	at := func(path, id string) domain.File { return File(domain.KindRequirement, path, id, id) }
+	given(t, tree(at("a", "R-1"), at("b", "R-2")), tree(at("b", "R-1"), at("c", "R-2"))).
+		thenRows("artifact_versions", "number | version | path | change | moved_from | end_reason | moved_to",
+			"1 | 1 | a | new | - | moved | b", "2 | 1 | b | new | - | moved | c", "3 | 1 | b | new | a | - | -", "4 | 1 | c | new | b | - | -").
+		thenRows("requirements", "number | path | gxp_id", "3 | b | R-1", "4 | c | R-2")
+}

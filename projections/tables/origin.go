@@ -1,7 +1,9 @@
 package tables
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -22,9 +24,53 @@ type origin struct {
 	stream                                 eventstore.StreamID
 	scanID                                 string
 	time                                   time.Time
-	streams, actors, stamps, edges, kinds  memo
+	streams, actors, stamps, edges         memo
 	verdicts, actions, resources, outcomes memo
 	terms                                  [10]memo
+
+	kinds map[domain.Kind]any
+	err   error // the first value that could not be made
+}
+
+// kind is the name of k as a value.
+func (o *origin) kind(k domain.Kind) any {
+	value, ok := o.kinds[k]
+	if !ok {
+		if o.kinds == nil {
+			o.kinds = map[domain.Kind]any{}
+		}
+		value = str(string(k))
+		o.kinds[k] = value
+	}
+	return value
+}
+
+// json is v as JSON; NULL for nil and for a nil pointer, list or map.
+func (o *origin) json(v any) any {
+	if v == nil || reflect.ValueOf(v).IsNil() {
+		return nil
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		o.fail(fmt.Errorf("encode %T: %w", v, err))
+		return nil
+	}
+	return withoutNUL(data)
+}
+
+// fail keeps the first reason why a value could not be made.
+func (o *origin) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// jsonList is list as JSON, NULL when it is empty.
+func jsonList[T any](o *origin, list []T) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return o.json(list)
 }
 
 // memo makes a value of the same text once in a row.
@@ -76,11 +122,17 @@ func errUnhandled(e domain.Event) error {
 	return fmt.Errorf("event of Go type %T has no meaning here", e)
 }
 
-// repositoryEvents names every event of a repository's stream.
-func repositoryEvents() []string {
-	return []string{
-		eventstore.TypeRepositoryRegistered, eventstore.TypeRepositoryRetired, eventstore.TypeArtifactParsed,
-		eventstore.TypeArtifactRejected, eventstore.TypeArtifactRemoved, eventstore.TypeRejectionCleared,
-		eventstore.TypeScanCompleted, eventstore.TypeScanFailed,
+// repositoryEvents has a value of every type of event that a repository's stream holds.
+func repositoryEvents() []domain.Event {
+	return []domain.Event{
+		domain.RepositoryRegistered{},
+		domain.RepositoryRetired{},
+		domain.ArtifactParsed{},
+		domain.ArtifactRejected{},
+		domain.ArtifactRemoved{},
+		domain.ArtifactRelinked{},
+		domain.RejectionCleared{},
+		domain.ScanCompleted{},
+		domain.ScanFailed{},
 	}
 }

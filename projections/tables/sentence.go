@@ -12,7 +12,6 @@ import (
 // through quote; nothing else reaches it but words of this package. Its memory is used again after reset.
 type sentence struct{ buf []byte }
 
-func (s *sentence) reset()         { s.buf = s.buf[:0] }
 func (s *sentence) String() string { return string(s.buf) }
 
 func (s *sentence) text(own string) *sentence {
@@ -98,7 +97,7 @@ func plain(text string) bool {
 
 // artifact names an artifact by kind, id and title, as far as it has them.
 func (s *sentence) artifact(kind domain.Kind, id, title string) *sentence {
-	s.text(kindName(kind))
+	s.text(kind.Info().One)
 	if id != "" {
 		s.text(" ").quote(id)
 	}

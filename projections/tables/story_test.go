@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +80,7 @@ func (s *story) scan(scan domain.Scan) {
 	var refused *domain.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		events = []domain.Event{domain.Fail(state, scan.Head, refused.Violations)}
+		events = []domain.Event{domain.Fail(state, scan.Head, refused.Violations, len(refused.Violations))}
 	case err != nil:
 		s.t.Fatalf("decide: %v", err)
 	}
@@ -144,7 +143,7 @@ func (s *story) pages(m *model, p projections.Projection, ends func(e projection
 func handled(p projections.Projection, log []projections.Event) []projections.Event {
 	var out []projections.Event
 	for _, e := range log {
-		if slices.Contains(p.Handles, e.Type) {
+		if p.Wants(e.Event) {
 			out = append(out, e)
 		}
 	}

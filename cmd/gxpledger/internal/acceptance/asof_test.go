@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // recordings are the corpus, scanned in order into one log, and the homes as they were behind each scan: logs that end

@@ -14,7 +14,8 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/domaintest"
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
+	"github.com/gxpledger/gxpledger/projections/run"
 	tablesdb "github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
@@ -22,8 +23,8 @@ import (
 // engine is a log with a recorder, and tables with a runner, as the commands put them together.
 type engine struct {
 	log      *acknowledged
-	recorder *eventstore.Recorder
-	runner   *projections.Runner
+	recorder *recorder.Recorder
+	runner   *run.Runner
 	shown    *shown
 }
 
@@ -36,12 +37,12 @@ func newEngine(tb testing.TB) *engine {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = db.Close() })
-	if e.recorder, err = eventstore.NewRecorder(e.log, eventstore.DefaultRecorderConfig(time.Now, "")); err != nil {
+	if e.recorder, err = recorder.New(e.log, recorder.DefaultConfig(time.Now, "")); err != nil {
 		tb.Fatal(err)
 	}
-	config := projections.DefaultConfig(time.Now, eventstore.Decode, "bench")
+	config := run.DefaultConfig(time.Now, eventstore.Decode, "bench")
 	config.Observe = e.shown.observe
-	if e.runner, err = projections.NewRunner(e.log, db, tables.All(), config); err != nil {
+	if e.runner, err = run.NewRunner(e.log, db, tables.All(), config); err != nil {
 		tb.Fatal(err)
 	}
 	return e
@@ -50,11 +51,11 @@ func newEngine(tb testing.TB) *engine {
 // record scans a tree and returns the position of its last event.
 func (e *engine) record(tb testing.TB, tree []domain.File) eventstore.Position {
 	tb.Helper()
-	_, err := e.recorder.Record(tb.Context(), eventstore.Request{
+	_, err := e.recorder.Record(tb.Context(), recorder.Request{
 		Scan: uuid.Must(uuid.NewV7()), Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
 		Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "bench"},
-	}, func(context.Context, domain.State) (eventstore.Reading, error) {
-		return eventstore.Reading{Reader: domaintest.Stamp, Files: tree}, nil
+	}, func(context.Context, domain.State) (recorder.Reading, error) {
+		return recorder.Reading{Reader: domaintest.Stamp, Files: tree}, nil
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -105,7 +106,7 @@ func newShown() *shown {
 	return &shown{at: map[string]eventstore.Position{}, reached: make(chan time.Time, 1)}
 }
 
-func (s *shown) observe(p projections.Progress) {
+func (s *shown) observe(p run.Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at[p.Projection], s.moved = p.Position, time.Now()

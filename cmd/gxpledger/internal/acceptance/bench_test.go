@@ -16,6 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain/domaintest"
 	"github.com/gxpledger/gxpledger/domain/rosie"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
@@ -143,7 +144,7 @@ func logOf(b *testing.B, home string, events int) {
 		b.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	recorder, err := eventstore.NewRecorder(log, eventstore.DefaultRecorderConfig(time.Now, ""))
+	record, err := recorder.New(log, recorder.DefaultConfig(time.Now, ""))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -152,11 +153,11 @@ func logOf(b *testing.B, home string, events int) {
 		for i := range 1000 {
 			tree = append(tree, domaintest.Requirement(fmt.Sprintf("REQ-%04d", i), fmt.Sprintf("text of scan %d", scan)))
 		}
-		out, err := recorder.Record(b.Context(), eventstore.Request{
+		out, err := record.Record(b.Context(), recorder.Request{
 			Scan: uuid.Must(uuid.NewV7()), Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
 			Repository: domain.Repository{ID: "6f1b1f5e-0000-5000-8000-000000000001", Name: "bench"},
-		}, func(context.Context, domain.State) (eventstore.Reading, error) {
-			return eventstore.Reading{Reader: domaintest.Stamp, Files: tree}, nil
+		}, func(context.Context, domain.State) (recorder.Reading, error) {
+			return recorder.Reading{Reader: domaintest.Stamp, Files: tree}, nil
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -173,16 +174,16 @@ func age(b *testing.B, home string, r *repo, scans int) {
 		b.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	recorder, err := eventstore.NewRecorder(log, eventstore.DefaultRecorderConfig(time.Now, ""))
+	record, err := recorder.New(log, recorder.DefaultConfig(time.Now, ""))
 	if err != nil {
 		b.Fatal(err)
 	}
 	repository := firstRepository(b, log)
 	for i := range scans {
 		r.requirement("REQ-00002", fmt.Sprintf("HIGH %d", i))
-		_, err := recorder.Record(b.Context(), eventstore.Request{
+		_, err := record.Record(b.Context(), recorder.Request{
 			Scan: uuid.Must(uuid.NewV7()), Repository: repository, Actor: "bench", Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
-		}, func(ctx context.Context, state domain.State) (eventstore.Reading, error) {
+		}, func(ctx context.Context, state domain.State) (recorder.Reading, error) {
 			return readTree(ctx, r.dir, state)
 		})
 		if err != nil {
@@ -209,9 +210,9 @@ func firstRepository(b *testing.B, log eventstore.Reader) domain.Repository {
 	return domain.Repository{}
 }
 
-func readTree(ctx context.Context, dir string, state domain.State) (eventstore.Reading, error) {
+func readTree(ctx context.Context, dir string, state domain.State) (recorder.Reading, error) {
 	tree, err := rosie.Read(ctx, os.DirFS(dir), rosie.Options{At: time.Now(), Limits: rosie.DefaultLimits(), Known: state.Holds})
-	reading := eventstore.Reading{Reader: rosie.Stamp(nil), Files: tree.Files, Findings: tree.Findings, Faults: tree.Faults}
+	reading := recorder.Reading{Reader: rosie.Stamp(nil), Files: tree.Files, Findings: tree.Findings, Faults: tree.Faults}
 	for _, c := range tree.Contents {
 		reading.Contents = append(reading.Contents, eventstore.Blob{SHA256: c.SHA256, Bytes: c.Bytes})
 	}

@@ -151,8 +151,8 @@ func TestCorpusUnderStrictFailsWithItsOneViolation(t *testing.T) {
 	if !strings.Contains(failed.stderr+failed.stdout, "SPEC-006-001-001") {
 		t.Errorf("the screen does not name the violation:\n%s%s", failed.stdout, failed.stderr)
 	}
-	if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v1"}) {
-		t.Errorf("log holds %v; want one scan.failed.v1 and no other trace", events)
+	if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v2"}) {
+		t.Errorf("log holds %v; want one scan.failed.v2 and no other trace", events)
 	}
 	violations := rows(t, openTables(t, c.home), `SELECT code, gxp_id, edge, target FROM scan_violations`)
 	if fmt.Sprint(violations) != "[[wrong_kind SPEC-006-001-001 parent_id SPEC-006-001]]" {

@@ -7,8 +7,11 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/internal/race"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/postgres"
+	"github.com/gxpledger/gxpledger/projections/run"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
@@ -17,8 +20,11 @@ import (
 // (I1, I5). The rows are compared one by one.
 func TestAScanOfAHundredThousandArtifactsIsOneBatch(t *testing.T) { //nolint:paralleltest // the memory of one such batch is enough
 	n := 100_000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 2_000
+	case race.Enabled:
+		n = 3_000
 	}
 	e := newEngine(t)
 	last := e.record(t, forest(n, "text"))
@@ -31,7 +37,7 @@ func TestAScanOfAHundredThousandArtifactsIsOneBatch(t *testing.T) { //nolint:par
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	runner, err := projections.NewRunner(e.log, db, tables.All(), projections.DefaultConfig(time.Now, eventstore.Decode, "tester"))
+	runner, err := run.NewRunner(e.log, db, tables.All(), run.DefaultConfig(time.Now, eventstore.Decode, "tester"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +59,14 @@ func TestAScanOfAHundredThousandArtifactsIsOneBatch(t *testing.T) { //nolint:par
 }
 
 // equalToSQLite fails the test unless the tables that runner made are those that a replay into a new file makes.
-func equalToSQLite(t *testing.T, runner *projections.Runner, name string, at eventstore.Position) []projections.Digest {
+func equalToSQLite(t *testing.T, runner *run.Runner, name string, at eventstore.Position) []projections.Digest {
 	t.Helper()
 	scratch, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tables.db"), sqlite.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = scratch.Close() }()
-	v, err := runner.Verify(t.Context(), name, scratch)
+	v, err := inspect.Verify(t.Context(), runner, name, scratch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,10 @@ func (s *station) run(t *testing.T, args ...string) result {
 		Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
 		Env: func(string) (string, bool) { return "", false }, Now: s.now,
 	}
-	args = append(args, "--home", s.home, "--log", s.log)
+	args = append(args, "--home", s.home)
+	if s.log != "" {
+		args = append(args, "--log", s.log)
+	}
 	code := system.Run(t.Context(), args)
 	return result{args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
 // TestCorpusMatrixIsWhatTheOracleAddsUpTo judges every artifact of each revision by the oracles alone, and compares state
@@ -45,12 +45,12 @@ func TestCorpusMatrixIsWhatTheOracleAddsUpTo(t *testing.T) {
 // sameMatrix compares the matrix of a home with a revision and returns how many artifacts are in each state.
 func sameMatrix(t *testing.T, c client, r *revision, what string) map[string]int {
 	t.Helper()
-	var m query.Matrix
+	var m trace.Matrix
 	c.json(t, &m, "matrix")
 	var got, want []string
 	states := map[string]int{}
 	for _, i := range m.Artifacts {
-		got = append(got, i.Path+" "+i.State)
+		got = append(got, i.Path+" "+string(i.State))
 	}
 	for path, a := range r.at {
 		state := r.state(a)
@@ -59,8 +59,8 @@ func sameMatrix(t *testing.T, c client, r *revision, what string) map[string]int
 	}
 	compare(t, what+": states", got, want)
 	for state, n := range m.Summary.States {
-		if int(n) != states[state] {
-			t.Errorf("%s: summary counts %d %s, want %d", what, n, state, states[state])
+		if int(n) != states[string(state)] {
+			t.Errorf("%s: summary counts %d %s, want %d", what, n, state, states[string(state)])
 		}
 	}
 	records, err := csv.NewReader(strings.NewReader(c.run(t, "matrix", "--format", "csv").stdout)).ReadAll()

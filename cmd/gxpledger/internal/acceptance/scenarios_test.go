@@ -27,8 +27,8 @@ func TestFortyThreeArtifactsAreAllCommittedWithTheScan(t *testing.T) {
 	c.run(t, "scan", r.dir).wantCode(t, 0)
 
 	events := c.events(t)
-	parsed := slices.DeleteFunc(slices.Clone(events), func(e string) bool { return e != "artifact.parsed.v1" })
-	if len(parsed) != 43 || events[len(events)-1] != "scan.completed.v1" || len(events) != 45 {
+	parsed := slices.DeleteFunc(slices.Clone(events), func(e string) bool { return e != "artifact.parsed.v2" })
+	if len(parsed) != 43 || events[len(events)-1] != "scan.completed.v2" || len(events) != 45 {
 		t.Errorf("log holds %d events, %d of them artifacts, the last %s; want registration, 43 artifacts and the scan",
 			len(events), len(parsed), events[len(events)-1])
 	}
@@ -56,8 +56,8 @@ func TestAnUnknownParentRecordsNothingButTheFailure(t *testing.T) {
 			t.Errorf("the screen does not name %s:\n%s%s", word, failed.stdout, failed.stderr)
 		}
 	}
-	if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v1"}) {
-		t.Errorf("log holds %v, want scan.failed.v1 alone", events)
+	if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v2"}) {
+		t.Errorf("log holds %v, want scan.failed.v2 alone", events)
 	}
 	db := openTables(t, c.home)
 	if n := one(t, db, `SELECT (SELECT count(*) FROM requirements) + (SELECT count(*) FROM user_stories)`); n != "0" {
@@ -86,8 +86,8 @@ func TestADuplicateIDIsRejectedOrUpdatedByPolicy(t *testing.T) {
 		t.Parallel()
 		c := newClient(t)
 		c.run(t, "scan", r.dir).wantCode(t, 1)
-		if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v1"}) {
-			t.Errorf("log holds %v, want scan.failed.v1 alone", events)
+		if events := c.events(t); !slices.Equal(events, []string{"scan.failed.v2"}) {
+			t.Errorf("log holds %v, want scan.failed.v2 alone", events)
 		}
 		if code := one(t, openTables(t, c.home), `SELECT code FROM scan_violations`); code != "duplicate_id" {
 			t.Errorf("violation %s, want duplicate_id", code)

@@ -11,19 +11,22 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// The acts on projections, as the log names them. They are stored and never change; see also [projections.ActSkip].
+// The acts on projections, as the log names them. They are stored and never change; see also [run.ActSkip]. A log
+// may also hold "projection.rollback", which older versions recorded.
 const (
-	actRebuild  = "projection.rebuild"
-	actRollback = "projection.rollback"
-	actCancel   = "projection.cancel"
-	actPause    = "projection.pause"
-	actResume   = "projection.resume"
-	actPrune    = "projection.prune"
+	actRebuild = "projection.rebuild"
+	actCancel  = "projection.cancel"
+	actPause   = "projection.pause"
+	actResume  = "projection.resume"
+	actPrune   = "projection.prune"
 )
 
 // acting is an act of an administrator on projections: who does it, why, and to which.
@@ -51,7 +54,7 @@ func (o *acting) why() error {
 		return usage("the flag --reason is required: say why it is done; it is recorded")
 	}
 	if o.actor == "" {
-		o.actor = defaultActor()
+		o.actor = gxpledger.DefaultActor()
 	}
 	return nil
 }
@@ -87,8 +90,8 @@ func (o *acting) act(action, projection string) (domain.AdminActed, error) {
 
 // steering is the log, the tables and what moves acts from the one to the other.
 type steering struct {
-	*view
-	recorder *eventstore.Recorder
+	*opened
+	recorder *recorder.Recorder
 }
 
 // steer opens the log for appending and the tables as they are for the time of one call of use. Acts that the log does not
@@ -100,12 +103,12 @@ func (a *app) steer(ctx context.Context, use func(steering) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.close()) }()
-	recorder, err := a.newRecorder(v.log)
+	records, err := a.newRecorder(v.log)
 	if err != nil {
 		return err
 	}
-	s := steering{v, recorder}
-	if err := settle(ctx, v.runner, v.tables, recorder); err != nil {
+	s := steering{v, records}
+	if err := settle(ctx, v.runner, v.tables, records); err != nil {
 		return err
 	}
 	err = use(s)
@@ -131,7 +134,7 @@ type actKeeper interface {
 }
 
 // settle moves the acts that ended from the tables to the log. Two processes that do it at once record each act once.
-func settle(ctx context.Context, runner *projections.Runner, tables actKeeper, recorder *eventstore.Recorder) error {
+func settle(ctx context.Context, runner *run.Runner, tables actKeeper, records *recorder.Recorder) error {
 	if _, err := runner.Interrupt(ctx); err != nil {
 		return err
 	}
@@ -144,7 +147,7 @@ func settle(ctx context.Context, runner *projections.Runner, tables actKeeper, r
 			continue // it is at work
 		}
 		// An act that the log has with another outcome was interrupted, and its process found out later.
-		if _, err := recorder.Act(ctx, k.Act); err != nil && !errors.Is(err, eventstore.ErrIDReused) {
+		if _, err := records.Act(ctx, k.Act); err != nil && !errors.Is(err, eventstore.ErrIDReused) {
 			return err
 		}
 		if err := tables.ForgetAct(ctx, k.Act.ID); err != nil {
@@ -159,8 +162,33 @@ func (s steering) showActs(ctx context.Context, a *app) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if err := a.bring(ctx, s.runner, 0, nil); err != nil {
+	if err := a.ledger.CatchUp(ctx, 0); err != nil {
 		a.notes().Line("the tables do not show the act yet (%s): see gxpledger projections status", oneLine(err.Error()))
 	}
 	return nil
+}
+
+// outwait does the work of act, and does it again when it was kept from it by a lease that then runs out: the process that
+// held it has died. One that lives prolongs its lease, and then the act has failed.
+func (s steering) outwait(ctx context.Context, a *app, act *domain.AdminActed, work func() (run.Report, error)) (run.Report, error) {
+	report, err := work()
+	held, ok := errors.AsType[*projections.HeldError](err)
+	if !ok {
+		return report, err
+	}
+	a.notes().Line("%s: waiting until then, in case it has died", held.Error())
+	timer := time.NewTimer(held.Left + time.Millisecond) // the database keeps times to the microsecond
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		report, err = work()
+	case <-ctx.Done():
+	}
+	if !errors.Is(err, projections.ErrLeaseHeld) {
+		return report, err
+	}
+	failure := *act
+	failure.Outcome, failure.Detail = run.OutcomeFailed, held.Error()
+	kept := projections.KeptAct{Act: failure, Ref: projections.Ref{Projection: held.Projection}}
+	return report, errors.Join(err, projections.KeepAct(context.WithoutCancel(ctx), s.tables, kept))
 }

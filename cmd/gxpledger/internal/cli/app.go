@@ -1,55 +1,49 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"os/user"
-	"path/filepath"
+	"sync/atomic"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
+	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
 // app is what all commands share: the global flags, and how to open the log and the tables.
 //
-//	writing   prepareHome, openLog, openTables, newRecorder, newRunner
+//	writing   settings.CreateHome, openLog, openTables, newRecorder, newRunner
 //	reading   openView: the log, and the tables brought up to date
 //	showing   screen for people, document and line for programs (when json is set), progress while it takes long
 type app struct {
-	system  System
-	home    string
-	log     logURL    // where the log is, when it is not in the home
-	db      tablesURL // where the tables are, when they are not in the home
-	json    bool
-	colour  render.ColourMode
-	verbose bool
-	lease   lease // how long a process that died keeps others from writing tables
+	system   System
+	args     []string // of the command, see hideAddresses
+	settings config.Settings
+	wrongEnv error             // why a variable of the environment cannot be used
+	ledger   *gxpledger.Ledger // that the settings name
+	recorded bool              // the command recorded a scan: whatever fails from then on, it ends with 0
+	json     bool
+	colour   render.ColourMode
+	verbose  bool
+	wait     time.Duration // how long a command waits for the log's server in all
+	records  *atomic.Bool  // the command may have recorded something
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, home: ".gxpledger", colour: render.ColourAuto}
-	if home, ok := s.Env("GXPLEDGER_HOME"); ok && home != "" {
-		a.home = home
-	}
-	if url, ok := s.Env("GXPLEDGER_LOG"); ok {
-		a.log.text = url
-	}
-	if url, ok := s.Env("GXPLEDGER_DB"); ok {
-		a.db.text = url
-	}
-	if text, ok := s.Env("GXPLEDGER_LEASE"); ok {
-		a.lease.text = text
-	}
+	a := &app{system: s, records: &atomic.Bool{}, colour: render.ColourAuto}
+	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
 	return a
 }
 
@@ -74,126 +68,50 @@ func (a *app) logger() *logrus.Logger {
 	logger.SetOutput(io.Discard)
 	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 	if a.verbose {
-		logger.SetOutput(hidingWriter{hidingWriter{a.system.Stderr, &a.log}, &a.db.logURL})
+		logger.SetOutput(redactingWriter{a.system.Stderr, &a.settings})
 		logger.SetLevel(logrus.DebugLevel)
 	}
 	return logger
 }
 
-// path returns the path of a file of the home.
-func (a *app) path(name string) string { return filepath.Join(a.home, name) }
-
-// The files of a home.
-const (
-	logFile    = "log.db"
-	tablesFile = "tables.db"
-	spoolDir   = "spool"
-)
-
-// prepareHome makes the home, for its owner alone, and keeps git from adding it to a repository.
-func (a *app) prepareHome() error {
-	const ownerOnly = 0o700
-	if err := os.MkdirAll(a.home, ownerOnly); err != nil {
-		return failed(err, "the folder %s cannot be made (%v): choose another with --home", a.home, err)
-	}
-	ignore, err := os.OpenFile(a.path(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err == nil {
-		_, err = ignore.WriteString("*\n")
-		err = errors.Join(err, ignore.Close())
-	}
-	if err != nil {
-		return failed(err, "the folder %s cannot be written (%v): choose another with --home", a.home, err)
-	}
-	return nil
-}
-
 // recorderConfig is the default one, with the spool of the home.
-func (a *app) recorderConfig() eventstore.RecorderConfig {
+func (a *app) recorderConfig() recorder.Config {
 	logger := a.logger()
-	config := eventstore.DefaultRecorderConfig(a.system.Now, a.path(spoolDir))
-	config.Observe = func(t eventstore.Trouble) {
+	c := recorder.DefaultConfig(a.system.Now, a.settings.SpoolFolder())
+	c.Log.Address = a.settings.SpooledLogName()
+	c.Observe = func(t recorder.Retry) {
 		logger.WithFields(logrus.Fields{"attempt": t.Attempt, "round": t.Round, "wait": t.Wait}).Warn(t.Err)
 	}
-	return config
+	return c
 }
 
 // newRecorder returns a recorder on log that keeps in the spool what the log does not take.
-func (a *app) newRecorder(log eventstore.RecorderLog) (*eventstore.Recorder, error) {
-	return eventstore.NewRecorder(log, a.recorderConfig())
+func (a *app) newRecorder(log recorder.Log) (*recorder.Recorder, error) {
+	c := a.recorderConfig()
+	if named, ok := log.(interface{ ID() uuid.UUID }); ok {
+		c.Log.ID = named.ID()
+	}
+	return recorder.New(recording{log, a}, c)
 }
 
-// newRunner returns a runner of all projections from log to db.
-func (a *app) newRunner(log eventstore.Log, db projections.Database) (*projections.Runner, error) {
-	logger := a.logger()
-	config := a.runnerConfig()
-	config.Observe = func(p projections.Progress) {
-		logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
-	}
-	return projections.NewRunner(log, db, tables.All(), config)
+// recording is a log that notes that a command may record something.
+type recording struct {
+	recorder.Log
+
+	app *app
 }
 
-// view is what a reading command looks at: the log, and one state of the tables, brought up to its head. Close it.
-//
-// A command that shows another point in time differs in nothing but this: openViewAt makes the view of a past.
-type view struct {
-	log     eventstore.Log
-	tables  tablesDB
-	dialect query.Dialect // how the tables want to be asked
-	runner  *projections.Runner
-	query   *query.Reader // sees the same state in all its calls
-	tx      *sql.Tx
-	past    *query.Shown // which past it is; nil for the present
-	needs   []string     // the projections whose tables are shown; nil for all
+// Append implements [eventstore.Appender].
+func (r recording) Append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
+	r.app.records.Store(true)
+	return r.Log.Append(ctx, b)
 }
 
-// openView opens what a scan has made. The log is only read. Tables that lag behind it are brought up to date, since a scan
-// may have been killed before it did that; others are only read too, so that a home that cannot be written can be shown.
-func (a *app) openView(ctx context.Context, needs []string) (_ *view, err error) {
-	v, err := a.openStill(ctx, a.openLogToRead)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, v.close())
-		}
-	}()
-	v.needs = needs
-	if err := a.bring(ctx, v.runner, 0, needs); err != nil {
-		return nil, err
-	}
-	if err := v.begin(ctx); err != nil {
-		return nil, err
-	}
-	return v, nil
-}
-
-// begin makes all queries of the view see the same state.
-func (v *view) begin(ctx context.Context) (err error) {
-	if v.tx, err = v.tables.Query().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}); err != nil {
-		return err
-	}
-	v.query = query.NewReader(v.tx, v.dialect)
-	return nil
-}
-
-func (v *view) close() error {
-	var errs []error
-	if v.tx != nil {
-		if err := v.tx.Rollback(); !errors.Is(err, sql.ErrTxDone) { // done when the context ended
-			errs = append(errs, err)
-		}
-	}
-	if v.tables != nil {
-		errs = append(errs, v.tables.Close())
-	}
-	if v.log != nil {
-		errs = append(errs, v.log.Close())
-	}
-	return errors.Join(errs...)
+// runnerConfig is the default one, with the lease of the environment.
+func (a *app) runnerConfig() run.Config {
+	c := run.DefaultConfig(a.system.Now, eventstore.Decode, processName())
+	c.LeaseTTL = cmp.Or(a.settings.Lease, c.LeaseTTL)
+	return c
 }
 
 // processName names this process to others that wait for it.
@@ -205,15 +123,42 @@ func processName() string {
 	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
-// defaultActor is who runs this process, as the operating system knows: user@host.
-func defaultActor() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
+func logPage(logger *logrus.Logger, p run.Progress) {
+	logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
+}
+
+// newRunner returns a runner of all projections from log to db, which calls moved after each page.
+func (a *app) newRunner(log eventstore.Log, db projections.Database, moved ...func()) (*run.Runner, error) {
+	logger := a.logger()
+	c := a.runnerConfig()
+	c.Observe = func(p run.Progress) {
+		logPage(logger, p)
+		for _, tell := range moved {
+			tell()
+		}
 	}
-	host, err := os.Hostname()
+	return run.NewRunner(log, db, tables.All(), c)
+}
+
+// view is what a reading command looks at.
+type view struct {
+	*gxpledger.View
+
+	repository string // that it is limited to, by name or id
+}
+
+// openView opens what a command looks at, now or at a point in time. Close it.
+func (a *app) openView(ctx context.Context, l looking) (*view, error) {
+	progress := a.progress()
+	defer progress.Done()
+	opened, err := a.ledger.View(ctx, gxpledger.ViewOptions{
+		AsOf: l.asOf.String(), Repository: l.repository.name, Projections: l.needs,
+		Progress: func(at, of eventstore.Position) {
+			progress.Say(fmt.Sprintf("replaying the log: position %d of %d", at, of))
+		},
+	})
 	if err != nil {
-		return name
+		return nil, err
 	}
-	return name + "@" + host
+	return &view{View: opened, repository: l.repository.name}, nil
 }

@@ -41,7 +41,8 @@ func TestEveryReadingCommandSaysWhichPastItShows(t *testing.T) {
 			d := d.in(t)
 			args := append(strings.Fields(command), "--as-of", "pos:3")
 			screen := d.run(args...)
-			const head = "As of pos:3: position 13 of 20, recorded at 2026-03-01T12:00:00Z, after scan 1 of demo (7b2f85981c82)."
+			const head = "As of pos:3: position 13 of 21, recorded at 2026-03-01T12:00:00Z.\n" +
+				"demo: scan 1, recorded at 2026-03-01T12:00:00Z, commit 7b2f85981c82\n"
 			if all := screen.stdout + screen.stderr; strings.Count(all, head) != 1 {
 				t.Errorf("the screen does not say once which past it shows:\n%s", all)
 			}
@@ -49,7 +50,7 @@ func TestEveryReadingCommandSaysWhichPastItShows(t *testing.T) {
 			if err := json.Unmarshal([]byte(d.run(append(args, "--json")...).stdout), &s); err != nil {
 				t.Fatal(err)
 			}
-			if a := s.AsOf; a == nil || a.Given != "pos:3" || a.Position != 13 || a.Head != 20 || a.RecordedAt.Minute() != 0 || len(a.Scans) != 1 ||
+			if a := s.AsOf; a == nil || a.Given != "pos:3" || a.Position != 13 || a.Head != 21 || a.RecordedAt.Minute() != 0 || len(a.Scans) != 1 ||
 				a.Scans[0].Scan != 1 || a.Scans[0].Repository != "demo" || !strings.HasPrefix(a.Scans[0].Commit, "7b2f85981c82") {
 				t.Errorf("the document says %+v", s.AsOf)
 			}
@@ -66,8 +67,8 @@ func TestThePresentSaysNothingOfThePast(t *testing.T) {
 			t.Errorf("%s says that it shows a past:\n%s", command, screen.stdout)
 		}
 		document := d.run(append(args, "--json")...).stdout
-		if command != "matrix" && strings.Contains(document, `"as_of"`) || strings.Contains(document, `"given"`) {
-			t.Errorf("%s --json says that it shows a past:\n%s", command, document)
+		if !strings.Contains(document, `"as_of"`) || strings.Contains(document, `"given"`) {
+			t.Errorf("%s --json does not say that it shows the present:\n%s", command, document)
 		}
 	}
 }
@@ -103,14 +104,15 @@ func TestThePastOfAnUnknownRepositoryIsNotThePresent(t *testing.T) {
 	d, r := recorded(t)
 	d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
 	d.run("scans", "--repository", "other").wantCode(0)
-	d.run("scans", "--repository", "other", "--as-of", "pos:20").wantCode(1).
-		says(`there is no repository "other"`, "this is as of pos:20, position 20 of 2026-03-01T12:02:00Z")
+	d.run("scans", "--repository", "other", "--as-of", "pos:21").wantCode(1).
+		says(`there is no repository "other"`, "this is as of pos:21, position 21 of 2026-03-01T12:02:00Z")
 	both := d.run("matrix", "--as-of", "2026-03-01").wantCode(0)
-	if !strings.Contains(both.stdout, "after scan 2 of demo (0ad75674aa41), scan 1 of other (") || !strings.Contains(both.stdout, "position 34 of 34") {
+	if !strings.Contains(both.stdout, "demo: scan 2, recorded at 2026-03-01T12:01:00Z, commit 0ad75674aa41; scan 3 was refused since") ||
+		!strings.Contains(both.stdout, "\nother: scan 1, ") || !strings.Contains(both.stdout, "position 35 of 35") {
 		t.Errorf("both are not named:\n%s", both.stdout)
 	}
 	one := d.run("matrix", "--as-of", "scan:1", "--repository", "other").wantCode(0)
-	if strings.Contains(one.stdout, "demo") || !strings.Contains(one.stdout, "after scan 1 of other (") {
+	if strings.Contains(one.stdout, "demo") || !strings.Contains(one.stdout, "other: scan 1, ") {
 		t.Errorf("a repository that was not asked for is named:\n%s", one.stdout)
 	}
 }
@@ -121,10 +123,8 @@ func TestBeforeAnyScanNothingWasThere(t *testing.T) {
 	r := newRepo(t).story("US-1", "REQ-404").commit("Refused")
 	d.scan(r).wantCode(1)
 	d.scan(r, "--links", "flag").wantCode(0)
-	if got := d.run("scans", "--as-of", "pos:1").wantCode(0); !strings.Contains(got.stdout, "after no completed scan.") {
+	if got := d.run("scans", "--as-of", "pos:1").wantCode(0); !strings.Contains(got.stdout, "demo: no completed scan; scan 1 was refused: see gxpledger scans") {
 		t.Errorf("as of the failed scan:\n%s", got.stdout)
 	}
-	if got := d.run("matrix", "--as-of", "pos:1").wantCode(0); !strings.Contains(got.stdout, "There is no requirement") {
-		t.Errorf("the matrix as of the failed scan:\n%s", got.stdout)
-	}
+	d.run("matrix", "--as-of", "pos:1").wantCode(1).says(`no scan of "demo" completed`)
 }

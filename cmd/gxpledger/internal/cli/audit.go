@@ -1,20 +1,23 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // auditDocument is the output of audit --json.
 type auditDocument struct {
-	pastDocument
+	headDocument
 	Audit []query.Audit `json:"audit"`
+	Note  string        `json:"note,omitempty"` // why nothing is listed
 }
 
 type auditOptions struct {
@@ -92,23 +95,22 @@ func parseTime(flag, text string, days int) (time.Time, error) {
 }
 
 func (o *auditOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, auditTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.Audit}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
 		}
 		o.filter.RepositoryID = id
-		rows, err := v.query.Audit(ctx, o.filter)
+		rows, err := v.Audit(ctx, o.filter)
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 {
-			if err := o.misspelt(ctx, v); err != nil {
-				return err
-			}
+		note, err := o.note(ctx, v, len(rows))
+		if err != nil {
+			return err
 		}
 		if o.app.json {
-			return o.app.document(auditDocument{v.document(), rows})
+			return o.app.document(auditDocument{v.document(), rows, note})
 		}
 		several, err := o.repository.several(ctx, v)
 		if err != nil {
@@ -116,31 +118,42 @@ func (o *auditOptions) run(ctx context.Context) error {
 		}
 		screen := o.app.screenOf(v)
 		showAudit(screen, rows, several)
+		if note != "" {
+			screen.Line("%s", note)
+		}
 		return screen.Err()
 	})
 }
 
-// misspelt says which actor or action may have been meant, when none of that name is known.
-func (o *auditOptions) misspelt(ctx context.Context, v *view) error {
-	for _, word := range []struct {
-		what, given string
-		of          query.AuditWord
-	}{{"actor", o.filter.Actor, query.AuditActor}, {"action", o.filter.Action, query.AuditAction}} {
-		if word.given == "" {
+// note says of n lines why there are none, and which actors and actions the trail has.
+func (o *auditOptions) note(ctx context.Context, v *view, n int) (string, error) {
+	if n > 0 {
+		return "", nil
+	}
+	var actors, actions []string
+	for _, column := range []struct {
+		given string
+		of    query.AuditWord
+		words *[]string
+	}{{o.filter.Actor, query.AuditActor, &actors}, {o.filter.Action, query.AuditAction, &actions}} {
+		if column.given == "" {
 			continue
 		}
-		if err := v.query.KnowsAuditWord(ctx, word.of, word.what, word.given); err != nil {
-			return err
+		words, err := v.AuditWords(ctx, column.of)
+		if err != nil {
+			return "", err
 		}
+		*column.words = words
 	}
-	return nil
+	f := o.filter
+	note := noMatch("line of the audit trail", givenFilter{name: "--actor", value: f.Actor, present: actors},
+		givenFilter{name: "--action", value: f.Action, present: actions}, givenFilter{name: "--resource", value: f.Resource},
+		givenFilter{name: "--outcome", value: f.Outcome}, givenFilter{name: "--since", value: o.since}, givenFilter{name: "--until", value: o.until},
+		givenFilter{name: "--repository", value: o.repository.name})
+	return cmp.Or(note, "The audit trail is empty."), nil
 }
 
 func showAudit(screen *render.Screen, rows []query.Audit, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
-	if len(rows) == 0 {
-		screen.Line("No line of the audit trail matches.")
-		return
-	}
 	for _, a := range rows {
 		action := any(a.Action)
 		if a.Outcome != "succeeded" {

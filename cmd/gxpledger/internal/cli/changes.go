@@ -4,25 +4,25 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
 // longestValue is how many characters of a value a screen shows. The JSON has all.
 const longestValue = 200
 
 // showChanges lists changes, one a line: added, removed or changed, where, and from what to what.
-func showChanges(screen *render.Screen, indent string, changes []query.Change) {
+func showChanges(screen *render.Screen, indent string, changes []trace.Change) {
 	for _, c := range changes {
 		mark, what := changeMark(c.Op), c.Area
 		if c.Path != "" {
 			what += " " + c.Path
 		}
 		switch c.Op {
-		case query.OpAdded:
+		case trace.OpAdded:
 			screen.Line(indent+"%s %s: %s", mark, what, changeValue(c, c.New))
-		case query.OpRemoved:
+		case trace.OpRemoved:
 			screen.Line(indent+"%s %s: %s", mark, what, changeValue(c, c.Old))
 		default:
 			screen.Line(indent+"%s %s: %s -> %s", mark, what, changeValue(c, c.Old), changeValue(c, c.New))
@@ -32,9 +32,9 @@ func showChanges(screen *render.Screen, indent string, changes []query.Change) {
 
 func changeMark(op string) render.Styled {
 	switch op {
-	case query.OpAdded:
+	case trace.OpAdded:
 		return render.Good.Of("+")
-	case query.OpRemoved:
+	case trace.OpRemoved:
 		return render.Bad.Of("-")
 	default:
 		return render.Notice.Of("~")
@@ -42,16 +42,16 @@ func changeMark(op string) render.Styled {
 }
 
 // changeValue is a value in a few words.
-func changeValue(c query.Change, raw json.RawMessage) string {
+func changeValue(c trace.Change, raw json.RawMessage) string {
 	switch c.Area {
-	case query.AreaLink:
-		var link query.VersionLink
+	case trace.AreaLink:
+		var link trace.VersionLink
 		if json.Unmarshal(raw, &link) == nil {
 			return linkValue(link)
 		}
-	case query.AreaContent, query.AreaMember:
-		return render.Short(query.Text(raw))
-	case query.AreaEvidence:
+	case trace.AreaContent, trace.AreaMember:
+		return render.Short(trace.Text(raw))
+	case trace.AreaEvidence:
 		var check domain.Check
 		if json.Unmarshal(raw, &check) == nil && check.Verdict != "" {
 			return string(check.Verdict)
@@ -64,9 +64,9 @@ func changeValue(c query.Change, raw json.RawMessage) string {
 	return value
 }
 
-func linkValue(l query.VersionLink) string {
-	if l.State == query.StateSound {
+func linkValue(l trace.VersionLink) string {
+	if l.State == trace.LinkResolved {
 		return fmt.Sprintf("%s, artifact %d", l.Target, l.ToNumber)
 	}
-	return l.Target + ", " + linkState(l.State)
+	return l.Target + ", " + spaced(l.State)
 }

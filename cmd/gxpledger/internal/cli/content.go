@@ -9,15 +9,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // contentDocument is the output of content --json.
 type contentDocument struct {
-	pastDocument
+	headDocument
 	SHA256  string `json:"sha256"`
 	Size    int    `json:"size"`
 	Content []byte `json:"content"` // base64
@@ -73,12 +74,16 @@ func (o *contentOptions) validate(cmd *cobra.Command, args []string) error {
 }
 
 func (o *contentOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
-		hash, err := o.find(ctx, v)
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
+		log, err := o.app.ledger.Log(ctx)
 		if err != nil {
 			return err
 		}
-		data, err := v.log.Content(ctx, hash)
+		hash, err := o.find(ctx, log, v)
+		if err != nil {
+			return err
+		}
+		data, err := log.Content(ctx, hash)
 		if errors.Is(err, eventstore.ErrNotFound) {
 			return failed(err, "the log does not hold the content %s that its events name: run gxpledger verify", hash)
 		}
@@ -90,20 +95,21 @@ func (o *contentOptions) run(ctx context.Context) error {
 }
 
 // find returns the hash of what was named.
-func (o *contentOptions) find(ctx context.Context, v *view) (string, error) {
+func (o *contentOptions) find(ctx context.Context, log eventstore.Log, v *view) (string, error) {
 	if looksLikeHash(o.given) {
-		hash, err := byHash(ctx, v.log, strings.ToLower(o.given))
+		hash, err := byHash(ctx, log, strings.ToLower(o.given))
 		if err != nil || hash != "" {
 			return hash, err
 		}
 	}
-	repository, err := v.query.Find(ctx, o.repository.name)
+	repository, err := v.Find(ctx, o.repository.name)
 	if err != nil {
 		return "", err
 	}
-	source, err := v.query.Content(ctx, repository, o.given, o.scan)
+	v.Shown.Only(repository.ID)
+	source, err := v.Content(ctx, repository, o.given, o.scan)
 	if errors.Is(err, query.ErrUnknown) && looksLikeHash(o.given) {
-		return "", o.unknownHash(ctx, v.log)
+		return "", o.unknownHash(ctx, log)
 	}
 	if err != nil {
 		return "", err
@@ -111,7 +117,7 @@ func (o *contentOptions) find(ctx context.Context, v *view) (string, error) {
 	if source.Rejected == 0 {
 		return source.SHA256, nil
 	}
-	return rejectedContent(ctx, v.log, eventstore.Position(source.Rejected)) //nolint:gosec // a position is not negative
+	return rejectedContent(ctx, log, eventstore.Position(source.Rejected)) //nolint:gosec // a position is not negative
 }
 
 // fewestDigits is how many digits of a hash are needed to mean it.
@@ -172,24 +178,26 @@ func (o *contentOptions) unknownHash(ctx context.Context, log eventstore.Content
 
 // rejectedContent reads from an event which content a rejected file had.
 func rejectedContent(ctx context.Context, log eventstore.Reader, at eventstore.Position) (string, error) {
-	for record, err := range log.Read(ctx, at-1, eventstore.Filter{}) {
-		if err != nil {
-			return "", err
-		}
-		event, err := eventstore.Decode(record)
-		if err != nil {
-			return "", err
-		}
-		rejected, ok := event.(domain.ArtifactRejected)
-		switch {
-		case !ok || record.Position != at:
-			return "", fmt.Errorf("position %d: %w: the audit trail says that a file was rejected there", at, eventstore.ErrCorrupt)
-		case rejected.Content.SHA256 == "":
-			return "", failed(nil, "no bytes of %s were kept: %s", rejected.Path, rejected.Message)
-		}
-		return rejected.Content.SHA256, nil
+	event, err := decodedAt(ctx, log, at)
+	if err != nil && !errors.Is(err, eventstore.ErrNotFound) {
+		return "", err
 	}
-	return "", fmt.Errorf("position %d: %w", at, eventstore.ErrNotFound)
+	rejected, ok := event.(domain.ArtifactRejected)
+	switch {
+	case !ok:
+		return "", fmt.Errorf("position %d: %w: the audit trail says that a file was rejected there", at, eventstore.ErrCorrupt)
+	case rejected.Content.SHA256 == "":
+		return "", failed(nil, "no bytes of %s were kept: %s", rejected.Path, rejected.Message)
+	}
+	return rejected.Content.SHA256, nil
+}
+
+func decodedAt(ctx context.Context, log eventstore.Reader, at eventstore.Position) (domain.Event, error) {
+	record, err := log.At(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return eventstore.Decode(record)
 }
 
 func (o *contentOptions) write(v *view, hash string, data []byte) error {
@@ -200,7 +208,7 @@ func (o *contentOptions) write(v *view, hash string, data []byte) error {
 	if o.toTerminal() && !o.raw && !render.Harmless(data) {
 		return failed(nil, "the content %s holds %s", render.Short(hash), terminal)
 	}
-	if err := o.app.notePast(v); err != nil {
+	if err := o.app.noteHead(v); err != nil {
 		return err
 	}
 	if _, err := o.app.system.Stdout.Write(data); err != nil {

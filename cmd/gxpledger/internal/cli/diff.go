@@ -7,9 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
+
+// diffDocument is the output of diff --json.
+type diffDocument struct {
+	headDocument
+	query.Diff
+}
 
 type diffOptions struct {
 	app        *app
@@ -51,37 +59,37 @@ func (o *diffOptions) validate(args []string) (err error) {
 }
 
 func (o *diffOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{needs: []string{artifactTables, historyTables}}, func(v *view) error {
-		repository, err := v.query.Find(ctx, o.repository.name)
+	return o.app.lookAt(ctx, looking{repository: o.repository, needs: []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
+		repository, err := v.Find(ctx, o.repository.name)
 		if err != nil {
 			return err
 		}
-		from, err := v.find(ctx, o.app, o.from, repository)
+		from, err := v.Locate(ctx, o.from, repository.ID)
 		if err != nil {
 			return err
 		}
-		to, err := v.find(ctx, o.app, o.to, repository)
+		to, err := v.Locate(ctx, o.to, repository.ID)
 		if err != nil {
 			return err
 		}
-		if err := v.reach(ctx, o.app, max(from.Position, to.Position)); err != nil {
+		if err := v.Reach(ctx, max(from.Position, to.Position)); err != nil {
 			return err
 		}
-		diff, err := v.query.Diff(ctx, repository, from, to)
+		diff, err := v.Diff(ctx, repository, from, to)
 		if err != nil {
 			return err
 		}
+		v.Shown.Only(repository.ID)
 		if o.app.json {
-			return o.app.document(diff)
+			return o.app.document(diffDocument{v.document(), diff})
 		}
-		screen := o.app.screen()
+		screen := o.app.screenOf(v)
 		showDiff(screen, diff)
 		return screen.Err()
 	})
 }
 
 func showDiff(screen *render.Screen, d query.Diff) {
-	field(screen, "Repository", "%s", render.Strong.Of(d.Repository))
 	field(screen, "From", "%s", endLine(d.FromPoint, d.From))
 	field(screen, "To", "%s", endLine(d.ToPoint, d.To))
 	screen.Blank()
@@ -95,7 +103,7 @@ func showDiff(screen *render.Screen, d query.Diff) {
 }
 
 // showDifferences lists what happened to artifacts and links, and returns the summary.
-func showDifferences(screen *render.Screen, indent string, artifacts []query.ArtifactDiff, links []query.LinkDiff) string {
+func showDifferences(screen *render.Screen, indent string, artifacts []trace.ArtifactDiff, links []trace.LinkDiff) string {
 	counts := map[string]int{}
 	for _, a := range artifacts {
 		counts[a.What]++
@@ -103,36 +111,38 @@ func showDifferences(screen *render.Screen, indent string, artifacts []query.Art
 	}
 	for _, l := range links {
 		counts[l.What]++
-		screen.Line(indent+"%s link %s of %s %s to %s%s", linkMark(l.What), l.Edge, strings.ReplaceAll(l.Kind, "_", " "), nameOf(l), l.Target, linkChange(l))
+		screen.Line(indent+"%s link %s of %s %s to %s%s", linkMark(l.What), l.Edge, spaced(l.Kind), nameOf(l), l.Target, linkChange(l))
 	}
 	return diffSummary(counts)
 }
 
-// endLine says which tree is at one end of a diff. A scan that was named is enough.
-func endLine(p query.Place, s *query.Scan) string {
+// endLine says whose tree is at one end of a diff.
+func endLine(p query.Shown, s *query.Scan) string {
 	tree := "before the first scan"
 	if s != nil {
-		tree = scanLine(*s)
-		if p.Given == fmt.Sprintf("scan:%d", s.Number) {
-			return tree
+		tree = scanWords(p.Scans[0])
+		if s.Claims.Ref != "" && s.Outcome == outcomeCompleted {
+			tree += " (" + s.Claims.Ref + ")"
+		}
+		if since := sinceWords(p.Scans[0]); since != "" {
+			tree += "; " + since
 		}
 	}
 	return fmt.Sprintf("%s, position %d: %s", p.Given, p.Position, tree)
 }
 
-func scanLine(s query.Scan) string {
-	return fmt.Sprintf("scan %d, %s at %s: %s", s.Number, s.Outcome, render.Time(s.RecordedAt), revision(s.Claims))
-}
+// outcomeCompleted is the outcome of a scan that did not fail.
+const outcomeCompleted = "completed"
 
-func showArtifactDiff(screen *render.Screen, indent string, a query.ArtifactDiff) {
+func showArtifactDiff(screen *render.Screen, indent string, a trace.ArtifactDiff) {
 	mark := render.Notice.Of("~ " + a.What)
 	switch a.What {
-	case query.WhatNew:
+	case trace.WhatNew:
 		mark = render.Good.Of("+ new")
-	case query.WhatRemoved:
+	case trace.WhatRemoved:
 		mark = render.Bad.Of("- removed")
 	}
-	text := strings.ReplaceAll(a.Kind, "_", " ") + " " + a.Name()
+	text := spaced(a.Kind) + " " + a.Name()
 	if a.Title != "" {
 		text += ", " + a.Title
 	}
@@ -149,7 +159,7 @@ func showArtifactDiff(screen *render.Screen, indent string, a query.ArtifactDiff
 	showChanges(screen, indent+"    ", a.Changes)
 }
 
-func nameOf(l query.LinkDiff) string {
+func nameOf(l trace.LinkDiff) string {
 	if l.GxPID != "" {
 		return l.GxPID
 	}
@@ -157,20 +167,20 @@ func nameOf(l query.LinkDiff) string {
 }
 
 func linkMark(what string) render.Styled {
-	if what == query.WhatBroken {
+	if what == trace.WhatBroken {
 		return render.Bad.Of("! broken")
 	}
 	return render.Good.Of("* " + what)
 }
 
-func linkChange(l query.LinkDiff) string {
+func linkChange(l trace.LinkDiff) string {
 	switch {
 	case l.Before == "":
-		return ": " + linkState(l.After)
+		return ": " + spaced(l.After)
 	case l.After == "":
-		return ": was " + linkState(l.Before) + ", is declared no more"
+		return ": was " + spaced(l.Before) + ", is declared no more"
 	default:
-		return ": was " + linkState(l.Before) + ", is " + linkState(l.After)
+		return ": was " + spaced(l.Before) + ", is " + spaced(l.After)
 	}
 }
 
@@ -178,13 +188,13 @@ func linkChange(l query.LinkDiff) string {
 func diffSummary(counts map[string]int) string {
 	var parts []string
 	for _, what := range []string{
-		query.WhatNew, query.WhatChanged, query.WhatReread, query.WhatMoved, query.WhatReadded, query.WhatRelinked, query.WhatRemoved,
+		trace.WhatNew, trace.WhatChanged, trace.WhatReread, trace.WhatMoved, trace.WhatReadded, trace.WhatRelinked, trace.WhatRemoved,
 	} {
 		if n := counts[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	for _, what := range []string{query.WhatBroken, query.WhatHealed, query.WhatDropped} {
+	for _, what := range []string{trace.WhatBroken, trace.WhatHealed, trace.WhatDropped} {
 		if n := counts[what]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", render.Count(n, "link"), what))
 		}

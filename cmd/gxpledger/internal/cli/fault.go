@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -18,6 +18,7 @@ import (
 type faultError struct {
 	code int
 	text string // "" when everything was said already
+	hint string // the end of text that says what to do; "" when it does not end so
 	err  error  // the cause, or nil
 }
 
@@ -29,31 +30,47 @@ func (f *faultError) Unwrap() error { return f.err }
 
 // usage is the error of a command that was called wrongly.
 func usage(format string, args ...any) error {
-	return &faultError{code: exitUsage, text: fmt.Sprintf(format, args...)}
+	return &faultError{code: exitUsage, text: sentence(format, args), hint: hintOf(format, args)}
 }
 
 // failed is the error of a command that could not do its work. The sentence says all that a user needs of the cause.
 func failed(cause error, format string, args ...any) error {
-	return &faultError{code: exitFailed, text: fmt.Sprintf(format, args...), err: cause}
+	return &faultError{code: exitFailed, text: sentence(format, args), hint: hintOf(format, args), err: cause}
 }
+
+func sentence(format string, args []any) string { return fmt.Sprintf(format, args...) }
 
 // found is the error of a command that did its work and found what should not be. The findings are on the screen.
 func found() error { return &faultError{code: exitFindings} }
+
+// What is said of a command that was interrupted.
+const (
+	interrupted         = "interrupted; nothing was recorded"
+	interruptedAfterAct = "interrupted; what was done until then may have been recorded: see gxpledger audit"
+)
 
 // explain returns the exit code and the sentence of an error.
 func explain(ctx context.Context, err error) (code int, text string) {
 	if fault, ok := errors.AsType[*faultError](err); ok {
 		return fault.code, oneLine(fault.text)
 	}
-	if ctx.Err() != nil {
-		return exitFailed, "stopped: nothing of this command was recorded"
+	if wrong, ok := errors.AsType[*config.Error](err); ok {
+		code, text, _ := wordSetting(wrong)
+		return code, oneLine(text)
+	}
+	if ctx.Err() != nil && !errors.Is(err, eventstore.ErrOutcomeUnknown) {
+		return exitFailed, interrupted
 	}
 	if problem, ok := errors.AsType[*gitrepo.Error](err); ok {
 		return exitFailed, oneLine(problem.Text)
 	}
 	if stopped, ok := errors.AsType[*projections.EventError](err); ok {
-		return exitFailed, oneLine(stopped.Error()) + fmt.Sprintf(": use a gxpledger that can fold it, look at the tables as they were before with "+
-			"--as-of pos:%d, or pass over it with gxpledger projections skip %s %d --reason TEXT", stopped.Position-1, stopped.Projection, stopped.Position)
+		look := ""
+		if stopped.Before > 0 { // a position that the log gave (I19)
+			look = fmt.Sprintf("look at the tables as they were before with --as-of pos:%d, ", stopped.Before)
+		}
+		return exitFailed, oneLine(stopped.Error()) + fmt.Sprintf(": use a gxpledger that can fold it, %sor pass over it with "+
+			"gxpledger projections skip %s %d --reason TEXT", look, stopped.Projection, stopped.Position)
 	}
 	if mismatch, ok := errors.AsType[*projections.MismatchError](err); ok { // the same of every projection: once is enough
 		return exitFailed, oneLine(mismatch.Error()) + ": gxpledger projections rebuild --all --adopt-log --reason TEXT"
@@ -70,26 +87,38 @@ func makeAnew(err error) string {
 }
 
 // oneLine joins the lines of joined errors.
-func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
+func oneLine(text string) string { return config.OneLine(text) }
 
 // remedy says what to do about errors whose texts do not.
 func remedy(err error) string {
-	for _, known := range []struct {
-		err  error
-		text string
-	}{
-		{eventstore.ErrCorrupt, ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
-		{eventstore.ErrUnknownType, ": a newer gxpledger wrote this log, use that one"},
-		{eventstore.ErrTransient, ": another process keeps the log busy, or its server cannot be reached: try again"},
-		{projections.ErrTransient, ": another process keeps the tables busy, or their server cannot be reached: try again"},
-		{projections.ErrDamaged, ": " + makeAnew(err)},
-		{projections.ErrCancelled, ": an administrator ended it, see gxpledger audit"},
-		{projections.ErrLeaseHeld, ": wait for it, or look at gxpledger projections status"},
-		{fs.ErrPermission, ": give this user the right to it, or choose another folder with --home"},
-	} {
-		if errors.Is(err, known.err) {
-			return known.text
-		}
+	if known := causeOf(err); known != nil {
+		return known.text
 	}
 	return ""
+}
+
+// cause is an error that has a code for programs and a remedy for people.
+type cause struct {
+	err        error
+	code, text string
+}
+
+// causeOf returns the first known cause of an error; nil when there is none. The codes are documented and stable.
+func causeOf(err error) *cause {
+	for _, known := range []cause{
+		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": it is unknown whether this was recorded, since the log did not answer: run the command again, nothing is recorded twice"},
+		{eventstore.ErrCorrupt, "log_corrupt", ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
+		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
+		{eventstore.ErrTransient, "log_busy", ": the log cannot be used now, since others keep it busy or its server does not answer: try again"},
+		{projections.ErrTransient, "tables_busy", ": another process keeps the tables busy, or their server cannot be reached: try again"},
+		{projections.ErrDamaged, "tables_damaged", ": " + makeAnew(err)},
+		{projections.ErrCancelled, "cancelled", ": an administrator ended it, see gxpledger audit"},
+		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
+		{fs.ErrPermission, "permission_denied", ": give this user the right to it, or choose another folder with --home"},
+	} {
+		if errors.Is(err, known.err) {
+			return &known
+		}
+	}
+	return nil
 }

@@ -9,21 +9,24 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/spelling"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/internal/spelling"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // gapsDocument is the output of gaps --json.
 type gapsDocument struct {
-	pastDocument
-	query.Gaps
+	headDocument
+	trace.Gaps
 }
 
 type gapsOptions struct {
 	app        *app
 	repository repositoryFlag
 	asOf       asOfFlag
+	retired    retiredFlag
 	failOn     statesFlag
 }
 
@@ -37,7 +40,9 @@ func newGaps(a *app) *cobra.Command {
 			"claims no failed test. Apart from these it lists notices: ids that two artifacts claim, artifacts that lead to nothing\n" +
 			"above them, and artifacts that something above was changed after (suspect). The states are those of matrix.\n" +
 			"The exit code is 3 when there is any gap, or with --fail-on when there is a gap, a notice or a transitive artifact in\n" +
-			"one of these states; and 0 when there is none.",
+			"one of these states; and whatever --fail-on says when the last scan of a repository did not complete, since the answer\n" +
+			"is about an older one. It is 1 when no scan of a repository ever completed, and 0 when there is no gap. Retired\n" +
+			"repositories do not count.",
 		Example: "  gxpledger gaps\n" +
 			"  gxpledger gaps --fail-on failed,orphaned,suspect      in a pipeline that lets missing evidence pass\n" +
 			"  gxpledger gaps --repository product --as-of scan:3 --json",
@@ -46,17 +51,23 @@ func newGaps(a *app) *cobra.Command {
 	}
 	o.repository.add(cmd)
 	o.asOf.add(cmd)
+	o.retired.add(cmd)
 	cmd.Flags().Var(&o.failOn, "fail-on", "exit code 3 for these `STATES` alone, separated by commas: "+strings.Join(badStates(), ", ")+" (default: any gap)")
 	return cmd
 }
 
 func (o *gapsOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
 		}
-		gaps, err := v.query.Gaps(ctx, query.GapFilter{RepositoryID: id})
+		without := o.retired.leaveOut(v)
+		others, unknown := v.judged()
+		if !others {
+			return unknown
+		}
+		gaps, err := v.Gaps(ctx, query.Scope{RepositoryID: id, WithoutRetired: without})
 		if err != nil {
 			return err
 		}
@@ -67,25 +78,28 @@ func (o *gapsOptions) run(ctx context.Context) error {
 		if err := o.show(v, gaps, several); err != nil {
 			return err
 		}
-		if len(o.failOn) == 0 && len(gaps.Gaps) > 0 || gaps.Has(o.failOn) {
+		if unknown != nil {
+			return unknown
+		}
+		if v.incomplete() || len(o.failOn) == 0 && len(gaps.Gaps) > 0 || gaps.Has(o.failOn) {
 			return found()
 		}
 		return nil
 	})
 }
 
-func (o *gapsOptions) show(v *view, gaps query.Gaps, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func (o *gapsOptions) show(v *view, gaps trace.Gaps, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	if o.app.json {
 		return o.app.document(gapsDocument{v.document(), gaps})
 	}
 	screen := o.app.screenOf(v)
 	for _, group := range []struct{ gap, one, many string }{
-		{query.GapBrokenLink, "broken link", "broken links"},
-		{query.GapNoStory, "requirement without a user story", "requirements without a user story"},
-		{query.GapNoSpec, "user story without a spec", "user stories without a spec"},
-		{query.GapNoEvidence, "spec without valid evidence", "specs without valid evidence"},
+		{trace.GapBrokenLink, "broken link", "broken links"},
+		{trace.GapNoStory, "requirement without a user story", "requirements without a user story"},
+		{trace.GapNoSpec, "user story without a spec", "user stories without a spec"},
+		{trace.GapNoEvidence, "spec without valid evidence", "specs without valid evidence"},
 	} {
-		var of []query.Gap
+		var of []trace.Gap
 		for _, g := range gaps.Gaps {
 			if g.Gap == group.gap {
 				of = append(of, g)
@@ -98,7 +112,11 @@ func (o *gapsOptions) show(v *view, gaps query.Gaps, several bool) error { //rev
 		}
 	}
 	if len(gaps.Gaps) == 0 {
-		screen.Line("%s", render.Good.Of("No gaps."))
+		none := render.Good.Of("No gaps.")
+		if v.incomplete() {
+			none = render.Notice.Of("No gaps in the scans that completed. Later scans did not complete: what they read may have gaps.")
+		}
+		screen.Line("%s", none)
 		screen.Blank()
 	}
 	showNotices(screen, gaps.Notices, several)
@@ -108,7 +126,7 @@ func (o *gapsOptions) show(v *view, gaps query.Gaps, several bool) error { //rev
 }
 
 // showNotices lists what is no gap and should be looked at.
-func showNotices(screen *render.Screen, notices []query.Gap, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func showNotices(screen *render.Screen, notices []trace.Gap, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	if len(notices) == 0 {
 		return
 	}
@@ -119,33 +137,39 @@ func showNotices(screen *render.Screen, notices []query.Gap, several bool) { //r
 		if several {
 			repository = n.Repository
 		}
-		t.Add(repository, n.Name(), n.Title, query.StateWords(n.State), n.Text, n.Key())
+		t.Add(repository, n.Name(), n.Title, n.State.Words(), n.Text, n.Key())
 	}
 	t.show(screen)
 	screen.Blank()
 }
 
 // showFailOn says how often there is what the exit code depends on.
-func (o *gapsOptions) showFailOn(screen *render.Screen, gaps query.Gaps) {
+func (o *gapsOptions) showFailOn(screen *render.Screen, gaps trace.Gaps) {
 	if len(o.failOn) == 0 {
 		return
 	}
 	parts := make([]string, len(o.failOn))
 	for i, state := range o.failOn {
-		parts[i] = fmt.Sprintf("%d %s", gaps.Count(state), query.StateWords(state))
+		parts[i] = fmt.Sprintf("%d %s", gaps.Count(state), state.Words())
 	}
 	screen.Blank()
 	field(screen, "Fail on", "%s", strings.Join(parts, ", "))
 }
 
 // statesFlag is a list of states of the matrix that one does not hope for.
-type statesFlag []string
+type statesFlag []trace.State
 
 var _ pflag.Value = (*statesFlag)(nil)
 
 // badStates returns what the flag takes: every state but covered.
 func badStates() []string {
-	return slices.DeleteFunc(query.States(), func(s string) bool { return s == query.StateCovered })
+	var out []string
+	for _, s := range trace.States() {
+		if s != trace.StateCovered {
+			out = append(out, string(s))
+		}
+	}
+	return out
 }
 
 // Set reads states, separated by commas. A second flag adds to the first.
@@ -159,20 +183,26 @@ func (f *statesFlag) Set(text string) error {
 			}
 			return wrongValue("%s", want)
 		}
-		if !slices.Contains(*f, state) {
-			*f = append(*f, state)
+		if !slices.Contains(*f, trace.State(state)) {
+			*f = append(*f, trace.State(state))
 		}
 	}
 	return nil
 }
 
 // String lists the states.
-func (f *statesFlag) String() string { return strings.Join(*f, ",") }
+func (f *statesFlag) String() string {
+	out := make([]string, len(*f))
+	for i, s := range *f {
+		out[i] = string(s)
+	}
+	return strings.Join(out, ",")
+}
 
 // Type names the value in the help.
 func (*statesFlag) Type() string { return "STATES" }
 
-func gapTable(gaps []query.Gap, several bool) *table { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func gapTable(gaps []trace.Gap, several bool) *table { //revive:disable-line:flag-parameter // a fact of the log, not a switch
 	t := columns("Repository", "ID", "Title", "Risk", "Link", "To", "State", "Evidence", "Path")
 	for _, g := range gaps {
 		repository := ""
@@ -180,8 +210,8 @@ func gapTable(gaps []query.Gap, several bool) *table { //revive:disable-line:fla
 			repository = g.Repository
 		}
 		state := ""
-		if g.Gap == query.GapBrokenLink {
-			state = map[string]string{query.StateOrphaned: "missing", query.StateWrongKind: "wrong kind"}[g.State]
+		if g.Gap == trace.GapBrokenLink {
+			state = map[trace.State]string{trace.StateOrphaned: "missing", trace.StateWrongKind: "wrong kind"}[g.State]
 		}
 		t.Add(repository, g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), g.Key())
 	}
@@ -189,33 +219,33 @@ func gapTable(gaps []query.Gap, several bool) *table { //revive:disable-line:fla
 }
 
 // gapEvidence says what there is instead of valid evidence.
-func gapEvidence(g query.Gap) string {
-	if g.Gap != query.GapNoEvidence {
+func gapEvidence(g trace.Gap) string {
+	if g.Gap != trace.GapNoEvidence {
 		return ""
 	}
 	if len(g.Evidence) == 0 {
 		return "none"
 	}
+	var order []string
 	counts := map[string]int{}
 	for _, e := range g.Evidence {
-		counts[e.Overall]++
-	}
-	var parts []string
-	for _, unfit := range []struct{ overall, text string }{
-		{"valid", "with failed tests"}, {"invalid", "invalid"}, {"unverifiable", "unverifiable"},
-	} {
-		if n := counts[unfit.overall]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, unfit.text))
+		what := trace.EvidenceWord(e.State, e.Reason)
+		if counts[what] == 0 {
+			order = append(order, what)
 		}
+		counts[what]++
 	}
-	return strings.Join(parts, ", ")
+	for i, what := range order {
+		order[i] = fmt.Sprintf("%d %s", counts[what], what)
+	}
+	return strings.Join(order, ", ")
 }
 
-func showCoverage(screen *render.Screen, c query.Coverage) {
+func showCoverage(screen *render.Screen, c trace.Coverage) {
 	t := columns("Coverage", "Covered>", "Of>")
 	for _, row := range []struct {
 		what    string
-		covered query.Covered
+		covered trace.Covered
 	}{
 		{"sound links", c.Links},
 		{"requirements with a user story", c.Requirements},

@@ -3,17 +3,18 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // historyDocument is the output of history --json.
 type historyDocument struct {
-	pastDocument
+	headDocument
 	query.History
 }
 
@@ -47,15 +48,16 @@ func newHistory(a *app) *cobra.Command {
 }
 
 func (o *historyOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
 		}
-		history, err := v.query.History(ctx, id, o.id)
+		history, err := v.History(ctx, id, o.id)
 		if err != nil {
 			return err
 		}
+		v.Shown.Only(history.RepositoryID)
 		if o.app.json {
 			return o.app.document(historyDocument{v.document(), history})
 		}
@@ -64,7 +66,7 @@ func (o *historyOptions) run(ctx context.Context) error {
 			if i > 0 {
 				screen.Blank()
 			}
-			showLineage(screen, history.Repository, l, v.past != nil)
+			showLineage(screen, history.Repository, l, v.Past())
 		}
 		return screen.Err()
 	})
@@ -78,11 +80,11 @@ func showLineage(screen *render.Screen, repository string, l query.Lineage, past
 	if !l.Present {
 		there = render.Bad.Of("gone")
 	}
-	screen.Line("%s %s of %s, %s", strings.ReplaceAll(l.Kind, "_", " "), render.Strong.Of(l.Name), repository, there)
+	screen.Line("%s %s of %s, %s", spaced(l.Kind), render.Strong.Of(l.Name), repository, there)
 	for _, e := range l.Entries {
 		screen.Blank()
 		screen.Line("%s", entryTitle(e))
-		field(screen, "  Recorded", "by %s at %s, position %d%s", e.Actor, e.RecordedAt, e.Position, reasonGiven(e.Reason))
+		field(screen, "  Recorded", "by %s at %s, position %d%s", actor(e.Actor, e.ActorFrom), e.RecordedAt, e.Position, reasonGiven(e.Reason))
 		field(screen, "  Claimed", "%s", claimed(e.Claims))
 		showChanges(screen, "  ", e.Changes)
 	}
@@ -94,9 +96,9 @@ func entryTitle(e query.Entry) render.Styled {
 	case e.What == query.WhatRejected:
 		title += ", the file is there and could not be parsed"
 	case v == nil:
-	case e.What == query.WhatNew:
+	case e.What == trace.WhatNew:
 		title += " at " + v.Key()
-	case e.What == query.WhatMoved:
+	case e.What == trace.WhatMoved:
 		title += " to " + v.Key()
 	default:
 		title += fmt.Sprintf(", version %d", v.Version)

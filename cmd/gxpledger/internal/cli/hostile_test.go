@@ -26,9 +26,9 @@ func hostileTitles() map[string]string {
 		"REQ-108": `"</td><script>alert(1)</script>"`,
 		"REQ-109": `"</style><img src=x onerror=alert(1)>"`,
 		"REQ-110": `"\" onmouseover=\"alert(1)"`,
-		"REQ-111": `"Harm\e[2Jless\u202Egpj.exe\u2066"`,
+		"REQ-111": `"Harmless\u202Egpj.exe\u2066"`,
 		"REQ-112": `"{{.Policy}} <!-- --> <![CDATA["`,
-		"REQ-113": `"two\nlines\u2028three\u0085four"`,
+		"REQ-113": `"two\nlines\u200bthree"`,
 		"REQ-114": `"\",\"=1+1"`,
 	}
 }
@@ -41,7 +41,7 @@ func TestHostileTitlesAreOnlyTextInEveryFormatOfTheMatrix(t *testing.T) {
 	for id, title := range hostileTitles() {
 		r.requirement(id, title)
 	}
-	r.write(".gxp/user_stories/US-1.md", "---\ngxp_id: \"=US\"\ntitle: x\nparent_id: \"<b>REQ</b>\\e[2J\"\n---\n").
+	r.write(".gxp/user_stories/US-1.md", "---\ngxp_id: \"=US\"\ntitle: x\nparent_id: \"<b>REQ</b>\\u202e\"\n---\n").
 		write(".gxp/specs/=SPEC.md", "---\ngxp_id: SPEC-1\ntitle: x\nparent_id: \"=US\"\nverification_tier: \"=1\"\n---\n").commit("Hostile")
 	d.run("scan", r.dir, "--name", "=demo", "--actor", "tester@desk", "--links", "flag").wantCode(0)
 	for format, check := range map[string]func(*testing.T, string){
@@ -94,7 +94,7 @@ func checkHostileJSON(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"REQ-107": "\r\n=1+1", "REQ-108": "</td><script>alert(1)</script>", "REQ-111": "Harm\x1b[2Jless\u202egpj.exe\u2066",
+		"REQ-107": "\r\n=1+1", "REQ-108": "</td><script>alert(1)</script>", "REQ-111": "Harmless\u202egpj.exe\u2066",
 	}
 	for _, a := range document.Artifacts {
 		if title, asked := want[a.GxPID]; asked && a.Title != title {
@@ -106,7 +106,7 @@ func checkHostileJSON(t *testing.T, text string) {
 func checkHostilePage(t *testing.T, text string) {
 	t.Helper()
 	tags := regexp.MustCompile(`<(/?[a-zA-Z!][a-zA-Z0-9]*)([^>]*)>`)
-	known := strings.Fields("!DOCTYPE html head meta title style body header h1 h2 dl dt dd main table caption thead tbody tr th td span bdi")
+	known := strings.Fields("!DOCTYPE html head meta title style body header h1 h2 dl dt dd main table caption thead tbody tr th td span bdi div colgroup col")
 	for _, m := range tags.FindAllStringSubmatch(text, -1) {
 		name := strings.TrimPrefix(m[1], "/")
 		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+name+" ") || regexp.MustCompile(`(?i)\son\w+\s*=|src\s*=|href\s*=|style\s*=`).MatchString(m[2]) {

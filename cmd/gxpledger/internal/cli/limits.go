@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/spelling"
 	"github.com/gxpledger/gxpledger/domain/rosie"
+	"github.com/gxpledger/gxpledger/internal/spelling"
 )
 
 // limits is the flag --limit NAME=N.

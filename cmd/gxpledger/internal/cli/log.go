@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +61,7 @@ func newLog(a *app) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.filter.StreamPrefix, "stream", "", "only streams whose name begins with `NAME`: engine, repository-...")
 	flags.StringArrayVar(&o.types, "type", nil, "only events of this `TYPE`, with or without its version; repeatable")
-	flags.Uint64Var(&o.after, "after", 0, "only events behind position `N`")
+	flags.Uint64Var(&o.after, "after", 0, "only events behind position `N`, or behind the last event before it")
 	flags.IntVar(&o.limit, "limit", 0, "at most `N` events (default all)")
 	flags.BoolVar(&o.backwards, "backwards", false, "the newest first")
 	flags.BoolVar(&o.follow, "follow", false, "go on with what is recorded from now on")
@@ -112,45 +113,75 @@ func typeNames() []string {
 	return names
 }
 
-func (o *logOptions) run(ctx context.Context) (err error) {
-	log, err := o.app.openLogToRead(ctx)
+func (o *logOptions) run(ctx context.Context) error {
+	log, err := o.app.ledger.Log(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
+	if err := o.app.noteLogHead(ctx); err != nil {
+		return err
+	}
+	after, err := o.start(ctx)
+	if err != nil {
+		return err
+	}
 	screen := o.app.screen()
-	shown := 0
-	for record, err := range o.records(ctx, log) {
-		if err != nil {
-			if o.follow && ctx.Err() != nil {
-				return nil // stopped, as one stops a follower
-			}
-			return err
+	shown, err := o.showAll(screen, o.records(ctx, log, after))
+	if o.follow && ctx.Err() != nil {
+		return nil //nolint:nilerr // it was stopped, as one stops a follower
+	}
+	if err != nil {
+		return err
+	}
+	if shown == 0 && !o.app.json && !o.follow {
+		given := ""
+		if o.after > 0 {
+			given = strconv.FormatUint(o.after, 10)
 		}
-		if o.backwards && uint64(record.Position) <= o.after {
-			break
+		screen.Line("%s", cmp.Or(noMatch("event", givenFilter{name: "--stream", value: o.filter.StreamPrefix},
+			givenFilter{name: "--type", value: strings.Join(o.types, ", ")}, givenFilter{name: "--after", value: given}), "The log is empty."))
+	}
+	return screen.Err()
+}
+
+// showAll shows those of records that are wanted and returns how many they were.
+func (o *logOptions) showAll(screen *render.Screen, records iter.Seq2[eventstore.Record, error]) (shown int, err error) {
+	for record, err := range records {
+		if err != nil {
+			return shown, err
+		}
+		if uint64(record.Position) <= o.after {
+			if o.backwards {
+				break
+			}
+			continue // a number above the head was given, and the log has not come so far
 		}
 		if err := o.show(screen, record); err != nil {
-			return err
+			return shown, err
 		}
 		if shown++; shown == o.limit {
 			break
 		}
 	}
-	if shown == 0 && !o.app.json && !o.follow {
-		screen.Line("No event matches.")
-	}
-	return screen.Err()
+	return shown, nil
 }
 
-func (o *logOptions) records(ctx context.Context, log eventstore.Log) iter.Seq2[eventstore.Record, error] {
+// start returns the position from which to read on.
+func (o *logOptions) start(ctx context.Context) (eventstore.Position, error) {
+	if o.backwards || o.after == 0 {
+		return 0, nil
+	}
+	return o.app.ledger.PositionBefore(ctx, o.after)
+}
+
+func (o *logOptions) records(ctx context.Context, log eventstore.Log, after eventstore.Position) iter.Seq2[eventstore.Record, error] {
 	switch {
 	case o.follow:
-		return log.Subscribe(ctx, eventstore.Position(o.after), o.filter)
+		return log.Subscribe(ctx, after, o.filter)
 	case o.backwards:
 		return log.ReadBackwards(ctx, 0, o.filter)
 	default:
-		return log.Read(ctx, eventstore.Position(o.after), o.filter)
+		return log.Read(ctx, after, o.filter)
 	}
 }
 

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/transfer"
+	"github.com/gxpledger/gxpledger/internal/config"
 )
 
 type logCopyOptions struct {
@@ -18,6 +20,7 @@ type logCopyOptions struct {
 	from, to      string
 	actor, reason string
 	checkpoints   []uint
+	until         uint64
 	source        *app // as if --log, or --home, named the log that is copied
 	target        *app // and this one where it goes
 }
@@ -34,13 +37,18 @@ func newLogCopy(a *app) *cobra.Command {
 			"A log is named as for --log, or, the SQLite log of a home, by sqlite:FOLDER. A log on PostgreSQL must have been made by\n" +
 			"migrate up. The copy has an id of its own: tables that were made from the original are not used with it until they are\n" +
 			"made anew by projections rebuild --all --adopt-log. Positions are the same, but where an EventStoreDB is one of the two:\n" +
-			"--checkpoint tells then where readers go on, also when the copy is complete.",
+			"--checkpoint tells then where readers go on, also when the copy is complete.\n\n" +
+			"A log that was damaged or tampered with is copied with --until: whole batches up to that position, and the contents that\n" +
+			"their events name. What verify says, and an error of log copy, names the position. The copy records that it was cut.",
 		Example: "  gxpledger log copy --from sqlite:.gxpledger --to postgres://USER@HOST/DATABASE --reason \"a second machine\"\n" +
 			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"\n" +
 			"  gxpledger log copy --from sqlite:.gxpledger --to esdb://USER:PASSWORD@HOST --reason \"a cluster\"",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.validate(); err != nil {
+			if cmd.Flags().Changed("until") && o.until == 0 {
+				return usage("the flag --until is 0: want the position of the last event to copy")
+			}
+			if err := o.validate(cmd.Context()); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())
@@ -52,43 +60,44 @@ func newLogCopy(a *app) *cobra.Command {
 	flags.StringVar(&o.reason, "reason", "", "`WHY` it is copied; required")
 	flags.StringVar(&o.actor, "actor", "", "`WHO` copies it (default: the user of the operating system)")
 	flags.UintSliceVar(&o.checkpoints, "checkpoint", nil, "position `N` up to which a reader has read the original: tells where it goes on in the copy; repeatable")
+	flags.Uint64Var(&o.until, "until", 0, "position `N` behind which nothing is copied: whole batches that end at or before it")
+	flags.Lookup("until").DefValue = ""      // all
 	flags.Lookup("checkpoint").DefValue = "" // not worth showing
 	return cmd
 }
 
-func (o *logCopyOptions) validate() (err error) {
-	if o.source, err = o.app.withLogAt("--from", o.from); err != nil {
+func (o *logCopyOptions) validate(ctx context.Context) (err error) {
+	if o.source, err = o.app.withLogAt(ctx, "--from", o.from); err != nil {
 		return err
 	}
-	if o.target, err = o.app.withLogAt("--to", o.to); err != nil {
+	if o.target, err = o.app.withLogAt(ctx, "--to", o.to); err != nil {
 		return err
 	}
 	if o.reason == "" {
 		return usage("the flag --reason is required: say why the log is copied; it is recorded")
 	}
 	if o.actor == "" {
-		o.actor = defaultActor()
+		o.actor = gxpledger.DefaultActor()
 	}
 	return nil
 }
 
 // withLogAt returns the app that a would be if its log were the one that a flag names.
-func (a *app) withLogAt(flag, address string) (*app, error) {
-	const want = "want sqlite:FOLDER, the folder of a home, or an address as of --log"
+func (a *app) withLogAt(ctx context.Context, flag, address string) (*app, error) {
+	const local = "sqlite:FOLDER for the log in a home"
 	other := *a
 	if address == "" {
-		return nil, usage("the flag %s is required: %s", flag, want)
+		return nil, usage("the flag %s is required: want an address, as for --log, or %s", flag, local)
 	}
-	if folder, ok := strings.CutPrefix(address, "sqlite:"); ok {
-		other.home, other.log = strings.TrimPrefix(folder, "//"), logURL{}
-		if other.home == "" {
-			return nil, usage("the flag %s names no folder: %s", flag, want)
+	var err error
+	if other.settings, err = a.settings.WithLog(address); err != nil {
+		if wrong, ok := errors.AsType[*config.Error](err); ok {
+			return nil, usage("%s: %s: %s; or write %s", flag, wrong.Problem, wrong.Remedy, local)
 		}
-		return &other, nil
+		return nil, err
 	}
-	other.log = logURL{text: address}
-	if err := other.log.check(); err != nil {
-		return nil, usage("the flag %s names no log (%v): %s", flag, err, want)
+	if other.settings.Log.Local() {
+		return &other, other.settings.CheckHome(ctx)
 	}
 	return &other, nil
 }
@@ -109,40 +118,40 @@ func (o *logCopyOptions) run(ctx context.Context) error {
 	return err
 }
 
-func (o *logCopyOptions) copy(ctx context.Context) (_ eventstore.Copied, err error) {
+func (o *logCopyOptions) copy(ctx context.Context) (_ transfer.Result, err error) {
 	act, err := uuid.NewV7()
 	if err != nil {
-		return eventstore.Copied{}, fmt.Errorf("make an id: %w", err)
+		return transfer.Result{}, fmt.Errorf("make an id: %w", err)
 	}
 	from, err := o.source.openLogToRead(ctx)
 	if err != nil {
-		return eventstore.Copied{}, err
+		return transfer.Result{}, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	if o.target.log.local() {
-		if err := o.target.prepareHome(); err != nil {
-			return eventstore.Copied{}, err
+	if o.target.settings.Log.Local() {
+		if err := o.target.settings.CreateHome(); err != nil {
+			return transfer.Result{}, err
 		}
 	}
 	to, err := o.target.openLog(ctx)
 	if err != nil {
-		return eventstore.Copied{}, err
+		return transfer.Result{}, err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	progress := o.app.progress()
 	defer progress.Done()
-	order := eventstore.CopyOrder{Act: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now()}
+	order := transfer.Request{Act: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(), Until: eventstore.Position(o.until)}
 	for _, at := range o.checkpoints {
 		order.Checkpoints = append(order.Checkpoints, eventstore.Position(at))
 	}
-	return eventstore.Copy(ctx, from, to, order, func(step eventstore.CopyStep, done, all uint64) {
+	return transfer.Copy(ctx, from, to, order, func(step transfer.Step, done, all uint64) {
 		progress.Say(sayCopying(step, done, all))
 	})
 }
 
 // sayCopying says how far a copy is.
-func sayCopying(step eventstore.CopyStep, done, all uint64) string {
-	if step == eventstore.CopyContents {
+func sayCopying(step transfer.Step, done, all uint64) string {
+	if step == transfer.Contents {
 		return fmt.Sprintf("reading content %d of the copy", done)
 	}
 	if all == 0 {
@@ -154,14 +163,14 @@ func sayCopying(step eventstore.CopyStep, done, all uint64) string {
 // explain says what a copy that failed left, without a password of either log.
 func (o *logCopyOptions) explain(ctx context.Context, err error) error {
 	const goesOn = "the original is as it was, and the same command goes on where it stopped"
-	err = o.source.log.hideIn(o.target.log.hideIn(err))
-	if _, said := errors.AsType[*faultError](err); said {
+	err = o.source.settings.Log.RedactError(o.target.settings.Log.RedactError(err))
+	if errors.As(err, new(*faultError)) || errors.As(err, new(*config.Error)) { // says what to do itself
 		return err
 	}
 	switch {
 	case ctx.Err() != nil:
 		return failed(err, "the copy was stopped: %s", goesOn)
-	case errors.Is(err, eventstore.ErrOtherHistory):
+	case errors.Is(err, transfer.ErrOtherHistory):
 		return failed(err, "%v; nothing more was written: copy to a new, empty log", err)
 	case errors.Is(err, eventstore.ErrTransient):
 		return failed(err, "%v: %s", err, goesOn)
@@ -169,7 +178,7 @@ func (o *logCopyOptions) explain(ctx context.Context, err error) error {
 	return err
 }
 
-func (o *logCopyOptions) show(c eventstore.Copied) error {
+func (o *logCopyOptions) show(c transfer.Result) error {
 	screen := o.app.screen()
 	done := fmt.Sprintf("%s written now", render.Count(int(c.Written), "event")) //nolint:gosec // no log has 2^63 events
 	if c.Repeated {
@@ -177,8 +186,11 @@ func (o *logCopyOptions) show(c eventstore.Copied) error {
 	}
 	field(screen, "Copied", "%s in %s, %s: %s", render.Count(int(c.Events), "event"), //nolint:gosec // no log has 2^63 events
 		render.CountOf(int(c.Batches), "batch", "batches"), render.Count(int(c.Contents), "content"), done) //nolint:gosec // nor batches
-	field(screen, "From", "log %s at %s%s", c.FromLog, o.source.place(), positions(c.Events, c.First.From, c.Last.From))
-	field(screen, "To", "log %s at %s%s", c.ToLog, o.target.place(), positions(c.Events, c.First.To, c.Last.To))
+	field(screen, "From", "log %s at %s%s", c.FromLog, o.source.settings.LogName(), positions(c.Events, c.First.From, c.Last.From))
+	field(screen, "To", "log %s at %s%s", c.ToLog, o.target.settings.LogName(), positions(c.Events, c.First.To, c.Last.To))
+	if c.Until > 0 {
+		field(screen, "Until", "position %d, as asked: what the original holds behind position %d was left out", uint64(c.Until), uint64(c.Last.From))
+	}
 	field(screen, "Recorded", "log.copied at position %d of the copy", uint64(c.Act))
 	for _, at := range c.Checkpoints {
 		field(screen, "Checkpoint", "what has read up to position %d goes on behind position %d of the copy", uint64(at.From), uint64(at.To))
@@ -205,18 +217,10 @@ func positions(events uint64, first, last eventstore.Position) string {
 	return fmt.Sprintf(", positions %d to %d", first, last)
 }
 
-// place names the log, without passwords.
-func (a *app) place() string {
-	if a.log.local() {
-		return a.path(logFile)
-	}
-	return a.log.String()
-}
-
 // flag is the flag that chooses the log, without passwords.
 func (a *app) flag() string {
-	if a.log.local() {
-		return "--home " + a.home
+	if a.settings.Log.Local() {
+		return "--home " + a.settings.HomeFolder()
 	}
-	return "--log " + a.log.String()
+	return "--log " + a.settings.LogName()
 }

@@ -3,14 +3,16 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/transfer"
 )
 
 // copyTo copies the log of the desk's home to an address.
@@ -21,9 +23,9 @@ func (d *desk) copyTo(address string, more ...string) result {
 }
 
 // copied is what log copy --json says.
-func (r result) copied() eventstore.Copied {
+func (r result) copied() transfer.Result {
 	r.t.Helper()
-	var c eventstore.Copied
+	var c transfer.Result
 	if err := json.Unmarshal([]byte(r.wantCode(0).stdout), &c); err != nil {
 		r.t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ func TestACopiedLogIsUsedInPlaceOfTheOriginal(t *testing.T) {
 	ids := []string{again.FromLog.String(), "FROM-ID", again.ToLog.String(), "TO-ID", d.home, ".gxpledger", moved.home, "/srv/gxp"}
 	first.wantCode(0).golden("log_copy.txt", ids...)
 	d.copyTo("sqlite:"+moved.home).wantCode(0).golden("log_copy_again.txt", ids...)
-	if !again.Repeated || again.Written != 0 || again.Events != 20 || again.Act != 21 {
+	if !again.Repeated || again.Written != 0 || again.Events != 21 || again.Act != 22 {
 		t.Errorf("again it says %+v", again)
 	}
 	if want, got := d.digests(), moved.digests(); !reflect.DeepEqual(got, want) {
@@ -94,7 +96,7 @@ func TestTablesFollowALogThatMovesToPostgreSQL(t *testing.T) {
 	}
 	back := newDesk(t)
 	result := back.bare(t.Context(), "log", "copy", "--from", server, "--to", "sqlite:"+back.home, "--reason", "back", "--json").copied()
-	if want := uint64(20 + 1 + 3); result.Events != want { // the records, the act, and the rebuilding of three projections
+	if want := uint64(21 + 1 + 3); result.Events != want { // the records, the act, and the rebuilding of three projections
 		t.Errorf("the way back is %+v, want %d events", result, want)
 	}
 	back.verify(0)
@@ -108,7 +110,7 @@ func TestACopyThatWasStoppedGoesOn(t *testing.T) {
 	stop()
 	d.bare(ctx, "log", "copy", "--from", "sqlite:"+d.home, "--to", to, "--reason", "x").wantCode(1).
 		says("the copy was stopped", "goes on where it stopped")
-	if c := d.copyTo(to, "--json").copied(); c.Repeated || c.Events != 20 {
+	if c := d.copyTo(to, "--json").copied(); c.Repeated || c.Events != 21 {
 		t.Errorf("it says %+v", c)
 	}
 }
@@ -135,8 +137,8 @@ func TestCopyingSaysWhatIsWrong(t *testing.T) {
 	}{
 		{[]string{"--to", to, "--reason", "x"}, 2, "the flag --from is required"},
 		{[]string{"--from", to, "--reason", "x"}, 2, "the flag --to is required"},
-		{[]string{"--from", to, "--to", "sqlite:", "--reason", "x"}, 2, "--to names no folder"},
-		{[]string{"--from", "/srv/log.db", "--to", to, "--reason", "x"}, 2, "--from names no log"},
+		{[]string{"--from", to, "--to", "sqlite:", "--reason", "x"}, 2, "--to: the address names no folder"},
+		{[]string{"--from", "/srv/log.db", "--to", to, "--reason", "x"}, 2, "--from: this is a path, not an address"},
 		{[]string{"--from", to, "--to", to}, 2, "--reason is required"},
 		{[]string{"--from", to, "--to", to, "--reason", "x", "more"}, 2, "takes no arguments"},
 		{[]string{"--from", to, "--to", "sqlite:" + d.home, "--reason", "x"}, 1, "there is no log in"},
@@ -157,4 +159,25 @@ func TestCopyingShowsNoPassword(t *testing.T) {
 	args := []string{"log", "copy", "--from", wrong, "--to", "sqlite:" + d.home, "--reason", "x"}
 	d.keepsSecret(d.bare(t.Context(), args...)).wantCode(1).says("password authentication failed")
 	d.keepsSecret(d.bare(t.Context(), slices.Concat(args[:3], []string{"mysql://a:s3cret@h/d"}, args[4:])...)).wantCode(2)
+}
+
+func TestWhatIsWholeOfADamagedLogIsCopied(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	d.tamper("log.db", "UPDATE chunks SET checksum = zeroblob(32) WHERE last = (SELECT max(last) FROM chunks)")
+	moved := newDesk(t)
+	moved.now = d.now
+	failed := d.copyTo("sqlite:" + moved.home).wantCode(1)
+	found := regexp.MustCompile(`the last whole batch before it ends at position (\d+)`).FindStringSubmatch(failed.stderr)
+	if found == nil {
+		t.Fatalf("the error names no position: %s", failed.stderr)
+	}
+	d.copyTo("sqlite:"+moved.home, "--until", "1").wantCode(1)
+	d.copyTo("sqlite:"+moved.home, "--until", found[1]).wantCode(0).has("was left out")
+	copied := d.copyTo("sqlite:"+moved.home, "--until", found[1], "--json").copied()
+	if fmt.Sprint(copied.Until) != found[1] || copied.Last.From != copied.Until || !copied.Repeated {
+		t.Errorf("it says %+v, want the events up to position %s", copied, found[1])
+	}
+	moved.verify(0)
+	d.copyTo("sqlite:"+moved.home, "--until", "0").wantCode(2)
 }

@@ -91,13 +91,13 @@ func TestALogOnEventStoreDBIsFollowed(t *testing.T) {
 	d.env["GXPLEDGER_LOG"] = onEventStoreDB(t)
 	d.scan(r).wantCode(0)
 	lines, stop := d.follow("log", "--follow", "--json")
-	for _, want := range []string{"repository.registered.v1", "artifact.parsed.v1", "artifact.parsed.v1", "scan.completed.v1"} {
+	for _, want := range []string{"repository.registered.v1", "artifact.parsed.v2", "artifact.parsed.v2", "scan.completed.v2"} {
 		if got := lines(); got != want {
 			t.Fatalf("the follower shows %s, want %s", got, want)
 		}
 	}
 	d.scan(r).wantCode(0)
-	if got := lines(); got != "scan.completed.v1" {
+	if got := lines(); got != "scan.completed.v2" {
 		t.Errorf("the follower shows %s of the scan beside it", got)
 	}
 	if code := stop(); code != 0 {
@@ -158,7 +158,7 @@ func TestALogOnEventStoreDBIsServed(t *testing.T) {
 	beyond := newDesk(t)
 	beyond.env["GXPLEDGER_LOG"] = s.address()
 	beyond.run("log").wantCode(1).says("there is no log at", "the log behind it")
-	beyond.scan(r).wantCode(1).says("cannot be used", "refuses", "the log behind it", "nothing was recorded")
+	beyond.scan(r).wantCode(1).says("cannot use the log at", "refuses", "the log behind it", "nothing was recorded")
 	s.stop()
 }
 
@@ -196,19 +196,19 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 	}{
 		"a wrong password":        {as("eve", password) + trusted, []string{"server refuses", "a user who may read"}},
 		"no user":                 {secure + trusted, []string{"server refuses"}},
-		"a server that is down":   {"esdb://" + url.UserPassword("ada", password).String() + "@127.0.0.1:1?tls=false" + soon, []string{"refused", "see that the server runs"}},
-		"an unknown authority":    {as("ada", password) + "?" + soon[1:], []string{"certificate", "see that the server runs"}},
-		"TLS where there is none": {strings.Replace(plain, "tls=false", "tls=true", 1) + soon, []string{"tls", "see that the server runs"}},
-		"none where there is TLS": {secure + "?tls=false" + soon, []string{"see that the server runs"}},
+		"a server that is down":   {"esdb://" + url.UserPassword("ada", password).String() + "@127.0.0.1:1?tls=false" + soon, []string{"refused", "check that the server runs"}},
+		"an unknown authority":    {as("ada", password) + "?" + soon[1:], []string{"certificate", "tlsCaFile"}},
+		"TLS where there is none": {strings.Replace(plain, "tls=false", "tls=true", 1) + soon, []string{"does not speak TLS", "write tls=false"}},
+		"none where there is TLS": {secure + "?tls=false" + soon, []string{"speaks TLS", "remove tls=false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t)
 			d.env["GXPLEDGER_LOG"] = c.address
-			d.keepsSecret(d.run("verify", "--verbose")).wantCode(1).says(append(c.says, "the log at esdb://")...)
-			d.keepsSecret(d.scan(r, "--verbose")).wantCode(1).says(append(c.says, "nothing was recorded", "the failure waits in")...)
-			d.keepsSecret(d.scan(r, "--json")).wantCode(1)
-			to := []string{"log", "copy", "--from", "sqlite:" + d.home, "--to", c.address, "--reason", "x"}
+			d.keepsSecret(d.run("verify", "--verbose", "--wait", "1s")).wantCode(1).says(append(c.says, "the log at esdb://")...)
+			d.keepsSecret(d.scan(r, "--verbose", "--wait", "1s")).wantCode(1).says(append(c.says, "nothing was recorded", "the failure waits in")...)
+			d.keepsSecret(d.scan(r, "--json", "--wait", "1s")).wantCode(1)
+			to := []string{"log", "copy", "--from", "sqlite:" + d.home, "--to", c.address, "--reason", "x", "--wait", "1s"}
 			d.keepsSecret(d.bare(t.Context(), to...)).wantCode(1)
 		})
 	}
@@ -219,7 +219,7 @@ func TestAnAddressThatNoEventStoreDBCanBeAtIsRefused(t *testing.T) {
 	r := newRepo(t).commit("Write it down")
 	secret := url.UserPassword("", password).String()[1:]
 	for address, says := range map[string]string{
-		"esdb://ada:" + secret + "@host:port":                        "cannot be read",
+		"esdb://ada:" + secret + "@host:port":                        "cannot read the address",
 		"esdb://ada:" + secret + "@host:99999":                       "from 1 to 65535",
 		"esdb://ada:" + secret + "@":                                 "host",
 		"esdb://:" + secret + "@host":                                "want user:password",
@@ -235,12 +235,11 @@ func TestAnAddressThatNoEventStoreDBCanBeAtIsRefused(t *testing.T) {
 		"esdb://ada:" + secret + "@host/path":                        "path",
 		"esdb://ada:s3cret@word@host":                                "percent-encoded",
 		"esdb://ada:s3cret/word@host":                                "percent-encode",
-		"esdb://ada:" + secret + "@[::1]:2113":                       "no IPv6 address",
-		"kurrentdb://ada:" + secret + "@host":                        "write esdb:// for",
-		"kurrentdb+discover://ada:" + secret + "@host":               "write esdb+discover:// for",
-		"esdb:/ada:s3cret":                                           "--log",
+		"kurrentdb://ada:" + secret + "@host":                        "write esdb:// instead",
+		"kurrentdb+discover://ada:" + secret + "@host":               "write esdb+discover:// instead",
+		"esdb:/ada:s3cret":                                           "not an address",
 		"esdb://ada:" + secret + "@host:2113,other:x,third:2113":     "port",
-		"esdb://ada:" + secret + "@host:2113?nodePreference=whoever": "NodePreference",
+		"esdb://ada:" + secret + "@host:2113?nodePreference=whoever": "want leader",
 	} {
 		d := newDesk(t)
 		for _, args := range [][]string{{"scan", r.dir}, {"show", "specs"}, {"log"}, {"verify"}, {"migrate", "up"}} {
@@ -267,6 +266,41 @@ func TestLogsShareAServer(t *testing.T) {
 		if v := d.verify(0); v.Log.Events != 4 {
 			t.Errorf("%d events, want the 4 of one scan", v.Log.Events)
 		}
+	}
+}
+
+// On a server that others use, a log that says nothing of a prefix is whole, whatever they write, beside it or below its
+// prefix; what is below is named by verify.
+func TestALogBesideOtherApplications(t *testing.T) {
+	t.Parallel()
+	f := esdbtest.StartFake(t)
+	f.Put("orders-1", 0, "placed", []byte("{}"), nil)
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = f.URL()
+	d.scan(r).wantCode(0)
+	f.Put("orders-1", 1, "placed", []byte("{}"), nil)
+	f.Put("gxpledger.orders-1", 0, "placed", []byte("{}"), nil)
+	d.run("show", "specs").wantCode(0)
+	if v := d.verify(0); v.Log.Events != 4 || len(v.Warnings) != 1 || v.Warnings[0].Code != "foreign_stream" {
+		t.Errorf("%d events and warnings %+v, want the 4 of one scan and one of a foreign stream", v.Log.Events, v.Warnings)
+	}
+	screen := d.run("verify").wantCode(0)
+	for _, text := range []string{`stream "gxpledger.orders-1"`, "another application", "No fault was found"} {
+		screen.has(text)
+	}
+	f.ResetRequests()
+	d.run("log", "--backwards", "--limit", "1").wantCode(0)
+	if q := f.Requests(); q.Unfiltered > 0 || q.Events > 20 {
+		t.Errorf("one event backwards costs %d reads without a filter, and %d events", q.Unfiltered, q.Events)
+	}
+	for address, says := range map[string]string{
+		f.URL() + "&streamPrefix=":               "without a prefix all streams of the server are the log's",
+		f.URL() + "&streamPrefix=gxpledger.sub-": `with prefix "gxpledger."`,
+		f.URL() + "&streamPrefix=gxp":            `with prefix "gxpledger."`,
+	} {
+		other := newDesk(t)
+		other.env["GXPLEDGER_LOG"] = address
+		other.scan(r).wantCode(1).says("cannot use the log at", "make a log", says)
 	}
 }
 

@@ -66,14 +66,14 @@ func TestVerifyNamesWhatWasDoneToStreamsOfAnEventStoreDB(t *testing.T) {
 	d.verify(0)
 	stream := ""
 	for _, e := range f.Of("") {
-		if name := string(e.GetStreamIdentifier().GetStreamName()); strings.HasPrefix(name, "repository-") {
+		if name := string(e.GetStreamIdentifier().GetStreamName()); strings.HasPrefix(name, "gxpledger.repository-") {
 			stream = name
 		}
 	}
 	f.Settings(stream, `{"$maxAge":3600,"$acl":{"$d":"$all"}}`)
 	d.names([3]string{"guard", stream, "what is older than 3600 seconds"}, [3]string{"guard", stream, "access rules of its own"})
-	f.Settings("gxpledger-log", `{"$tb":9223372036854775807}`)
-	f.Forget("gxpledger-log", 1)
+	f.Settings("gxpledger.gxpledger-log", `{"$tb":9223372036854775807}`)
+	f.Forget("gxpledger.gxpledger-log", 1)
 	d.run("scans").wantCode(1).says("log is corrupt")
 	d.names([3]string{"unreadable", "the log", "tampered"})
 }

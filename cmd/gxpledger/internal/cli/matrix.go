@@ -9,14 +9,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
-// matrixDocument is the output of matrix --format json. It always says which state it shows.
+// matrixDocument is the output of matrix --format json.
 type matrixDocument struct {
-	AsOf query.Shown `json:"as_of"`
-	query.Matrix
+	headDocument
+	trace.Matrix
+
+	unknown error // about repositories that nothing is known of
 }
 
 // The formats of a matrix.
@@ -31,6 +35,7 @@ type matrixOptions struct {
 	app        *app
 	repository repositoryFlag
 	asOf       asOfFlag
+	retired    retiredFlag
 	format     *choice
 	output     string
 }
@@ -43,9 +48,11 @@ func newMatrix(a *app) *cobra.Command {
 		Long: "Shows a row for each chain from a requirement down as far as it goes, and then what leads to nothing above it. Each\n" +
 			"artifact has a state: failed, orphaned, wrong_kind, missing, duplicate, unverified, suspect, transitive or covered, the\n" +
 			"most severe that applies in this order; a row has that of its worst artifact. docs/replay.md says what each means.\n" +
-			"CSV is made safe for spreadsheets, and so is no true copy: JSON is. HTML is one page for a browser or printer.",
+			"CSV is made safe for spreadsheets, and so is no true copy: JSON is. HTML is one page for a browser or printer. The name\n" +
+			"of an output file implies the format: .html, .csv, .json or .txt. The exit code is 1 when no scan of a repository ever\n" +
+			"completed. Retired repositories do not count.",
 		Example: "  gxpledger matrix\n" +
-			"  gxpledger matrix --as-of 2026-03-01 --format html --output matrix.html\n" +
+			"  gxpledger matrix --as-of 2026-03-01 --output matrix.html\n" +
 			"  gxpledger matrix --repository product --format csv > matrix.csv",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,8 +64,9 @@ func newMatrix(a *app) *cobra.Command {
 	}
 	o.repository.add(cmd)
 	o.asOf.add(cmd)
+	o.retired.add(cmd)
 	cmd.Flags().Var(o.format, "format", "write a table, csv, json or html")
-	cmd.Flags().StringVar(&o.output, "output", "", "write to this `FILE`, whole or not at all (default: standard output)")
+	cmd.Flags().StringVar(&o.output, "output", "", "write to this `FILE`, whole or not at all; its extension implies the format (default: standard output)")
 	return cmd
 }
 
@@ -69,40 +77,44 @@ func (o *matrixOptions) validate(cmd *cobra.Command) error {
 		}
 		o.format.value = formatJSON
 	}
-	if cmd.Flags().Changed("output") && o.output == "" {
-		return usage("the flag --output names no file: leave it out for standard output")
-	}
-	return nil
+	return o.format.ofFile(o.output, o.app.json || cmd.Flags().Changed("format"))
 }
 
 func (o *matrixOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
 		d, err := o.read(ctx, v)
-		if errors.Is(err, query.ErrTooManyRows) {
+		if errors.Is(err, trace.ErrTooManyRows) {
 			return failed(err, "%v: choose one repository with --repository, or look at gxpledger gaps for links of many to many", err)
 		}
 		if err != nil {
 			return err
 		}
-		if o.output == "" {
-			if o.format.value == formatCSV || o.format.value == formatHTML {
-				if err := o.app.notePast(v); err != nil {
-					return err
-				}
-			}
-			return o.write(o.app.system.Stdout, v, d)
-		}
-		if err := writeWhole(o.output, func(w io.Writer) error { return o.write(w, v, d) }); err != nil {
+		if err := o.show(v, d); err != nil {
 			return err
 		}
-		if o.app.json {
-			return nil
-		}
-		screen := o.app.screenOf(v)
-		screen.Line("%s", matrixSummary(d.Summary))
-		screen.Line("Written to %s.", o.output)
-		return screen.Err()
+		return d.unknown
 	})
+}
+
+func (o *matrixOptions) show(v *view, d matrixDocument) error {
+	if o.output == "" {
+		if o.format.value == formatCSV || o.format.value == formatHTML {
+			if err := o.app.noteHead(v); err != nil {
+				return err
+			}
+		}
+		return o.write(o.app.system.Stdout, v, d)
+	}
+	if err := writeWhole(o.output, func(w io.Writer) error { return o.write(w, v, d) }); err != nil {
+		return err
+	}
+	if o.app.json {
+		return nil
+	}
+	screen := o.app.screenOf(v)
+	screen.Line("%s", matrixSummary(d.Summary))
+	screen.Line("Written to %s.", o.output)
+	return screen.Err()
 }
 
 func (o *matrixOptions) read(ctx context.Context, v *view) (matrixDocument, error) {
@@ -111,18 +123,16 @@ func (o *matrixOptions) read(ctx context.Context, v *view) (matrixDocument, erro
 	if err != nil {
 		return d, err
 	}
-	if d.Matrix, err = v.query.Matrix(ctx, query.MatrixFilter{RepositoryID: id}); err != nil {
+	without := o.retired.leaveOut(v)
+	var others bool
+	if others, d.unknown = v.judged(); !others {
+		return d, d.unknown
+	}
+	if d.Matrix, err = v.Matrix(ctx, query.Scope{RepositoryID: id, WithoutRetired: without}); err != nil {
 		return d, err
 	}
-	if v.past != nil {
-		d.AsOf = *v.past
-		return d, nil
-	}
-	place, err := v.query.Present(ctx)
-	if err == nil {
-		d.AsOf, err = v.query.Shown(ctx, place, o.repository.name)
-	}
-	return d, err
+	d.headDocument = v.document()
+	return d, nil
 }
 
 func (o *matrixOptions) write(w io.Writer, v *view, d matrixDocument) error {
@@ -151,7 +161,7 @@ func showMatrix(screen *render.Screen, d matrixDocument) {
 			repository = r.Repository
 		}
 		t.Add(repository, cellText(r.Requirement), cellText(r.UserStory), cellText(r.Spec), cellText(r.Evidence),
-			stateStyle(r.State).Of(query.StateWords(r.State)), why(r))
+			stateStyle(r.State).Of(r.State.Words()), why(r))
 	}
 	t.show(screen)
 	screen.Blank()
@@ -159,38 +169,39 @@ func showMatrix(screen *render.Screen, d matrixDocument) {
 }
 
 // cellText is the name of an artifact, with its state unless that is a matter of others.
-func cellText(c *query.Cell) string {
+func cellText(c *trace.Cell) string {
 	switch {
 	case c == nil:
 		return ""
-	case c.State == query.StateCovered || c.State == query.StateTransitive:
+	case c.State == trace.StateCovered || c.State == trace.StateTransitive:
 		return c.Name()
 	}
-	return c.Name() + " (" + query.StateWords(c.State) + ")"
+	return c.Name() + " (" + c.State.Words() + ")"
 }
 
-func stateStyle(state string) render.Style {
+func stateStyle(state trace.State) render.Style {
 	switch state {
-	case query.StateCovered:
+	case trace.StateCovered:
 		return render.Good
-	case query.StateTransitive, query.StateSuspect, query.StateUnverified, query.StateDuplicate:
+	case trace.StateTransitive, trace.StateSuspect, trace.StateUnverified, trace.StateDuplicate:
 		return render.Notice
+	case trace.StateFailed, trace.StateOrphaned, trace.StateWrongKind, trace.StateMissing:
 	}
 	return render.Bad
 }
 
 // why is every reason of the artifacts of a row. That something elsewhere is not well is left out where something here is
 // not.
-func why(r query.MatrixRow) string {
+func why(r trace.MatrixRow) string {
 	var own, transitive []string
-	for level := range query.LevelEvidence + 1 {
-		i := r.Item(level)
+	for level := range trace.LevelEvidence + 1 {
+		i := r.Artifact(level)
 		if i == nil {
 			continue
 		}
 		for _, reason := range i.Reasons {
 			text := i.Name() + ": " + reason.Text
-			if reason.State == query.StateTransitive {
+			if reason.State == trace.StateTransitive {
 				transitive = append(transitive, text)
 				continue
 			}
@@ -204,10 +215,10 @@ func why(r query.MatrixRow) string {
 }
 
 // matrixSummary counts each state.
-func matrixSummary(s query.MatrixSummary) string {
-	parts := make([]string, 0, len(query.States()))
-	for _, state := range query.States() {
-		parts = append(parts, fmt.Sprintf("%d %s", s.States[state], query.StateWords(state)))
+func matrixSummary(s trace.MatrixSummary) string {
+	parts := make([]string, 0, len(trace.States()))
+	for _, state := range trace.States() {
+		parts = append(parts, fmt.Sprintf("%d %s", s.States[state], state.Words()))
 	}
 	return fmt.Sprintf("%s in %s: %s", render.Count(int(s.Artifacts), "artifact"), render.Count(int(s.Rows), "row"), strings.Join(parts, ", "))
 }

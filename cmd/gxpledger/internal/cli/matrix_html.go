@@ -9,8 +9,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 //go:embed matrix.html
@@ -25,7 +26,9 @@ type matrixView struct {
 	Policy  string // of the page: nothing is loaded and nothing runs
 	Style   template.CSS
 	Shown   query.Shown
-	Several bool // repositories
+	Several bool     // repositories
+	Title   string   // what the page is of
+	Left    []string // what is said of repositories that are not named
 	Levels  []levelView
 	States  []stateView
 	Rows    []rowView
@@ -43,7 +46,7 @@ type stateView struct{ Name, Word, Meaning string }
 type rowView struct {
 	Number     int
 	Repository string
-	Cells      [4]*query.Item
+	Cells      [4]*trace.Artifact
 	State      stateView
 	Why        string
 }
@@ -52,6 +55,7 @@ type rowView struct {
 func writeMatrixHTML(w io.Writer, d matrixDocument) error {
 	page, err := template.New("matrix").Funcs(template.FuncMap{
 		"text": render.Text, "time": exactTime, "short": render.Short, "state": stateOf,
+		"tree": func(s query.ShownScan) string { return treeWords(s, s.Commit) }, "since": sinceWords,
 	}).Parse(matrixPage)
 	if err != nil {
 		return fmt.Errorf("read page: %w", err)
@@ -70,12 +74,24 @@ func viewOf(d matrixDocument) matrixView {
 		Style: template.CSS(matrixStyle), //nolint:gosec // ours, embedded
 		Shown: d.AsOf, Several: len(d.AsOf.Scans) > 1, Count: d.Summary.Artifacts,
 	}
-	for _, s := range query.States() {
+	named, left := inHead(d.AsOf)
+	for i, s := range named {
+		v.Title += map[bool]string{true: " of ", false: ", "}[i == 0] + s.Repository
+		if s.Scan > 0 {
+			v.Title += fmt.Sprintf(" scan %d", s.Scan)
+		}
+	}
+	if more := len(d.AsOf.Scans) - len(named); more > 0 {
+		v.Title += fmt.Sprintf(" and %d more", more)
+		left = left[1:] // all are in the list
+	}
+	v.Left = left
+	for _, s := range trace.States() {
 		v.States = append(v.States, stateOf(s))
 	}
 	for _, l := range []struct {
 		name   string
-		counts query.StateCounts
+		counts trace.StateCounts
 	}{
 		{"Requirements", d.Summary.Requirements},
 		{"User stories", d.Summary.Stories},
@@ -84,32 +100,32 @@ func viewOf(d matrixDocument) matrixView {
 		{"All", d.Summary.States},
 	} {
 		row := levelView{Name: l.name}
-		for _, s := range query.States() {
+		for _, s := range trace.States() {
 			row.Counts = append(row.Counts, l.counts[s])
 		}
 		v.Levels = append(v.Levels, row)
 	}
 	for n, r := range d.Rows {
 		row := rowView{Number: n + 1, Repository: r.Repository, State: stateOf(r.State), Why: why(r)}
-		for level := range query.LevelEvidence + 1 {
-			row.Cells[level] = r.Item(level)
+		for level := range trace.LevelEvidence + 1 {
+			row.Cells[level] = r.Artifact(level)
 		}
 		v.Rows = append(v.Rows, row)
 	}
 	return v
 }
 
-func stateOf(state string) stateView {
-	return stateView{Name: state, Word: query.StateWords(state), Meaning: map[string]string{
-		query.StateFailed:     "Valid evidence says that tests failed, and none says that they passed.",
-		query.StateOrphaned:   "It names a parent that is not there, or leads to none at all.",
-		query.StateWrongKind:  "It names a parent at another level.",
-		query.StateMissing:    "Nothing of the next level leads to it.",
-		query.StateDuplicate:  "Another artifact of its kind has the same id.",
-		query.StateUnverified: "There is evidence, and none of it is valid.",
-		query.StateSuspect:    "Something that it leads to was changed by a later scan than it was itself.",
-		query.StateTransitive: "All is well here, but something above or below is not.",
-		query.StateCovered:    "All is well here, above and below.",
+func stateOf(state trace.State) stateView {
+	return stateView{Name: string(state), Word: state.Words(), Meaning: map[trace.State]string{
+		trace.StateFailed:     "Valid evidence says that tests failed, and none says that they passed.",
+		trace.StateOrphaned:   "It names a parent that is not there, or leads to none at all.",
+		trace.StateWrongKind:  "It names a parent at another level.",
+		trace.StateMissing:    "Nothing of the next level leads to it.",
+		trace.StateDuplicate:  "Another artifact of its kind has the same id.",
+		trace.StateUnverified: "There is evidence, and none of it is valid.",
+		trace.StateSuspect:    "Something that it leads to was changed by a later scan than it was itself.",
+		trace.StateTransitive: "All is well here, but something above or below is not.",
+		trace.StateCovered:    "All is well here, above and below.",
 	}[state]}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/migrations"
-	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
 )
 
 // migrateDocument tells of the log in the output of migrate status --json and migrate up --json.
@@ -47,26 +47,30 @@ type tablesPlan struct {
 	SQL     string `json:"sql"` // empty when there is nothing to do
 }
 
-// migrator looks after the form of one log.
-type migrator interface {
-	// status changes nothing, and does not ask for a log.
-	status(ctx context.Context) (migrateDocument, error)
-	// plan returns the SQL that up would run now, "" when there is nothing to do. It changes nothing.
-	plan(ctx context.Context) (string, error)
-	// up makes the log, or brings it to the form that this binary knows.
-	up(ctx context.Context) error
+// tablesDocument tells of tables on a server in the output of migrate status --json and migrate up --json.
+type tablesDocument struct {
+	Address string          `json:"address"` // without passwords
+	Schema  string          `json:"schema"`
+	Applied []migrationStep `json:"applied"` // what the schema holds
+	Missing []migrationStep `json:"missing"` // what migrate up would add
+	Owner   string          `json:"owner,omitempty"`
+	// WriterReady and ReaderReady tell whether the roles are there and have their rights.
+	WriterReady bool            `json:"writer_ready"`
+	ReaderReady bool            `json:"reader_ready"`
+	Done        []migrationStep `json:"done,omitempty"` // what this migrate up added
 }
 
-// migrator returns the one of the log that is chosen.
-func (a *app) migrator() migrator {
-	switch a.log.kind() {
-	case logPostgres:
-		return postgresMigrator{a}
-	case logKurrent:
-		return kurrentMigrator{a}
-	case logInHome, logNowhere:
+// schemas returns the schema of the log, nil when the tables are all that migrations are asked of, since a log in the home
+// looks after itself; and that of the tables, nil when they are in the home.
+func (a *app) schemas() (log, tables *config.Schema, err error) {
+	if tables, err = a.settings.TablesSchema(); err != nil {
+		return nil, nil, err
 	}
-	return sqliteMigrator{a}
+	if a.settings.Log.Local() && tables != nil {
+		return nil, tables, nil
+	}
+	log, err = a.settings.LogSchema(a.options())
+	return log, tables, err
 }
 
 func newMigrate(a *app) *cobra.Command {
@@ -75,9 +79,9 @@ func newMigrate(a *app) *cobra.Command {
 		Short: "Make a log and tables on servers, or bring them to the form that this gxpledger knows",
 		Long: "A log is made by numbered migrations, which only go forward and are remembered in it with their SHA-256. A SQLite log is\n" +
 			"migrated whenever it is opened for writing. A log on PostgreSQL is migrated by migrate up alone, as a user who may\n" +
-			"create a schema and roles: the role " + writerRole + ", which it makes, is all that the user of every other command needs.\n" +
+			"create a schema and roles: the role " + config.LogWriter + ", which it makes, is all that the user of every other command needs.\n" +
 			"A log on an EventStoreDB has none: migrate up begins it, as any command that records does. With --db, all of that goes\n" +
-			"for the tables too: their schema is made by migrate up, with the roles " + tablespostgres.DefaultWriter + " and " + tablespostgres.DefaultReader + ". A log in the home is then left alone.",
+			"for the tables too: their schema is made by migrate up, with the roles " + config.TablesWriter + " and " + config.TablesReader + ". A log in the home is then left alone.",
 		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n" +
 			"  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE --db postgres://ADMIN@HOST/DATABASE",
 		RunE: chooseCommand,
@@ -115,25 +119,36 @@ func newMigrateUp(a *app) *cobra.Command {
 	}
 }
 
-// onlyTables reports whether the tables are all that migrations are asked of: a log in the home looks after itself.
-func (a *app) onlyTables() bool { return a.log.local() && !a.db.local() }
-
 // migrations tells which migrations there are and which are missing.
 func (a *app) migrations(ctx context.Context) (migrationsDocument, error) {
 	var all migrationsDocument
-	if !a.onlyTables() {
-		found, err := a.migrator().status(ctx)
+	log, tables, err := a.schemas()
+	if err != nil {
+		return all, err
+	}
+	if log != nil {
+		found, err := log.Status(ctx)
 		if err != nil {
 			return all, err
 		}
-		all.migrateDocument = &found
+		all.migrateDocument = &migrateDocument{
+			Log: a.settings.LogName(), Applied: stepsOf(found.Applied), Missing: stepsOf(found.Missing), Owner: found.Owner,
+		}
+		if found.Writer.Name != "" {
+			all.WriterReady = &found.Writer.Ready
+		}
 	}
-	if a.db.local() {
-		return all, nil
+	if tables != nil {
+		found, err := tables.Status(ctx)
+		if err != nil {
+			return all, err
+		}
+		all.Tables = &tablesDocument{
+			Address: a.settings.Tables.String(), Schema: found.Schema, Applied: stepsOf(found.Applied), Missing: stepsOf(found.Missing),
+			Owner: found.Owner, WriterReady: found.Writer.Ready, ReaderReady: found.Reader.Ready,
+		}
 	}
-	var err error
-	all.Tables, err = tablesMigrator{a}.status(ctx)
-	return all, err
+	return all, nil
 }
 
 func (a *app) migrateUp(ctx context.Context) error {
@@ -141,13 +156,15 @@ func (a *app) migrateUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !a.onlyTables() {
-		if err := a.migrator().up(ctx); err != nil {
-			return err
-		}
+	log, tables, err := a.schemas()
+	if err != nil {
+		return err
 	}
-	if !a.db.local() {
-		if err := (tablesMigrator{a}).up(ctx); err != nil {
+	for _, schema := range []*config.Schema{log, tables} {
+		if schema == nil {
+			continue
+		}
+		if err := schema.Up(ctx); err != nil {
 			return err
 		}
 	}
@@ -207,27 +224,21 @@ func (a *app) showPlan(ctx context.Context) error {
 // plan returns the SQL that migrate up would run now.
 func (a *app) plan(ctx context.Context) (planDocument, error) {
 	var plan planDocument
-	var err error
-	if !a.onlyTables() {
-		plan.Log = a.logName()
-		if plan.SQL, err = a.migrator().plan(ctx); err != nil {
+	log, tables, err := a.schemas()
+	if err != nil {
+		return plan, err
+	}
+	if log != nil {
+		plan.Log = a.settings.LogName()
+		if plan.SQL, err = log.Plan(ctx); err != nil {
 			return plan, err
 		}
 	}
-	if a.db.local() {
-		return plan, nil
+	if tables != nil {
+		plan.Tables = &tablesPlan{Address: a.settings.Tables.String()}
+		plan.Tables.SQL, err = tables.Plan(ctx)
 	}
-	plan.Tables = &tablesPlan{Address: a.db.String()}
-	plan.Tables.SQL, err = tablesMigrator{a}.plan(ctx)
 	return plan, err
-}
-
-// logName names the log to people, without passwords.
-func (a *app) logName() string {
-	if a.log.local() {
-		return a.path(logFile)
-	}
-	return a.log.String()
 }
 
 func (a *app) showMigrations(d migrationsDocument) error {
@@ -253,13 +264,25 @@ func (d *migrateDocument) show(screen *render.Screen) {
 		field(screen, "Owner", "%s", d.Owner)
 	}
 	if d.WriterReady != nil {
-		field(screen, "Writer", "%s", roleState(writerRole, *d.WriterReady, "the user that runs gxpledger"))
+		field(screen, "Writer", "%s", roleState(config.LogWriter, *d.WriterReady, "the user that runs gxpledger"))
 	}
 	screen.Blank()
 	if len(d.Applied)+len(d.Missing) == 0 {
 		screen.Line("A log on an EventStoreDB has no migrations: it is begun by the first command that records, or by migrate up.")
 		return
 	}
+	showSteps(screen, d.Applied, d.Missing, d.Done)
+}
+
+func (d *tablesDocument) show(screen *render.Screen) {
+	field(screen, "Tables", "%s", d.Address)
+	field(screen, "Schema", "%s", d.Schema)
+	if d.Owner != "" {
+		field(screen, "Owner", "%s", d.Owner)
+	}
+	field(screen, "Writer", "%s", roleState(config.TablesWriter, d.WriterReady, "the user that runs gxpledger"))
+	field(screen, "Reader", "%s", roleState(config.TablesReader, d.ReaderReady, "people and tools that query"))
+	screen.Blank()
 	showSteps(screen, d.Applied, d.Missing, d.Done)
 }
 

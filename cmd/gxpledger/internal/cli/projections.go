@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
-	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 )
 
 func newProjections(a *app) *cobra.Command {
@@ -24,7 +24,7 @@ func newProjections(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: chooseCommand,
 	}
-	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a), newProjectionsRollback(a),
+	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a),
 		newProjectionsPause(a), newProjectionsResume(a), newProjectionsSkip(a), newProjectionsPrune(a))
 	return cmd
 }
@@ -35,23 +35,22 @@ type statusDocument struct {
 }
 
 type projectionStatus struct {
-	Name       string            `json:"name"`
-	Version    int               `json:"version"` // that this binary knows
-	State      projections.State `json:"state"`
-	Build      int               `json:"build,omitempty"` // what readers see; absent when there is none
-	BuiltBy    int               `json:"build_version,omitempty"`
-	Next       *buildProgress    `json:"next,omitempty"`          // the build that is to replace it
-	Former     int               `json:"former_build,omitempty"`  // that projections rollback would show
-	Retired    int               `json:"former_builds,omitempty"` // how many there are
-	Rate       float64           `json:"events_per_second,omitempty"`
-	Paused     *pausedBy         `json:"paused,omitempty"`
-	Position   uint64            `json:"position"`
-	Head       uint64            `json:"head"`
-	Lag        uint64            `json:"lag"`
-	LagSeconds float64           `json:"lag_seconds"`
-	UpdatedAt  time.Time         `json:"updated_at,omitzero"`
-	Error      *projectionFault  `json:"error,omitempty"`
-	Mismatch   string            `json:"mismatch,omitempty"` // why the log is not the one that the tables were made from
+	Name       string           `json:"name"`
+	Version    int              `json:"version"` // that this binary knows
+	State      inspect.State    `json:"state"`
+	Build      int              `json:"build,omitempty"` // what readers see; absent when there is none
+	BuiltBy    int              `json:"build_version,omitempty"`
+	Next       *buildProgress   `json:"next,omitempty"`          // the build that is to replace it
+	Retired    int              `json:"former_builds,omitempty"` // how many there are
+	Rate       float64          `json:"events_per_second,omitempty"`
+	Paused     *pausedBy        `json:"paused,omitempty"`
+	Position   uint64           `json:"position"`
+	Head       uint64           `json:"head"`
+	Lag        uint64           `json:"lag"`
+	LagSeconds float64          `json:"lag_seconds"`
+	UpdatedAt  time.Time        `json:"updated_at,omitzero"`
+	Error      *projectionFault `json:"error,omitempty"`
+	Mismatch   string           `json:"mismatch,omitempty"` // why the log is not the one that the tables were made from
 }
 
 // buildProgress is how far a build is that nobody reads yet.
@@ -100,7 +99,7 @@ func showStatus(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.close()) }()
-	all, err := v.runner.Status(ctx, projections.StatusOptions{})
+	all, err := v.statuses(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,20 +112,25 @@ func showStatus(ctx context.Context, a *app) (err error) {
 	} else {
 		err = a.showStatus(all)
 	}
-	if err == nil && slices.ContainsFunc(all, projections.Status.Troubled) {
+	if err == nil && slices.ContainsFunc(all, inspect.Status.Troubled) {
 		return found()
 	}
 	return err
 }
 
-func (a *app) showStatus(all []projections.Status) error {
+// statuses says how every projection is.
+func (v *opened) statuses(ctx context.Context) ([]inspect.Status, error) {
+	return inspect.Statuses(ctx, v.runner.Pipeline, inspect.StatusOptions{})
+}
+
+func (a *app) showStatus(all []inspect.Status) error {
 	screen := a.screen()
 	t := columns("Projection", "Version>", "Build>", "State", "Position>", "Head>", "Lag>", "Waiting", "Events/s>", "Former>", "Why")
 	for _, s := range all {
 		build, position, rate := any(nil), uint64(0), any(nil)
 		if s.Active != nil {
 			build, position = s.Active.Number, uint64(s.Active.Checkpoint.Position)
-			if pace := s.Active.Pace(); pace >= 1 && s.State == projections.StateCatchingUp {
+			if pace := s.Active.Pace(); pace >= 1 && s.State == inspect.StateCatchingUp {
 				rate = int64(pace)
 			}
 		}
@@ -142,26 +146,26 @@ func (a *app) showStatus(all []projections.Status) error {
 	t.show(screen)
 	for _, s := range all {
 		if s.Next != nil {
-			screen.Line("%s", nextSentence(s, a.system.Now()))
+			screen.Line("%s", nextSentence(s))
 		}
 	}
 	return screen.Err()
 }
 
 // stateWord paints a state: what is as hoped, what an administrator wants, and what is wrong.
-func stateWord(s projections.State) any {
+func stateWord(s inspect.State) any {
 	switch s {
-	case projections.StateLive:
+	case inspect.StateLive:
 		return render.Good.Of(string(s))
-	case projections.StateCatchingUp, projections.StatePaused, projections.StateAbsent:
+	case inspect.StateCatchingUp, inspect.StatePaused, inspect.StateAbsent:
 		return string(s)
-	case projections.StateStalled, projections.StateFaulted, projections.StateMismatched:
+	case inspect.StateStalled, inspect.StateFaulted, inspect.StateMismatched:
 	}
 	return render.Bad.Of(string(s))
 }
 
 // whyState says why a projection is not live.
-func whyState(s projections.Status) string {
+func whyState(s inspect.Status) string {
 	switch {
 	case s.Mismatch != nil:
 		return s.Mismatch.Error()
@@ -175,13 +179,13 @@ func whyState(s projections.Status) string {
 }
 
 // nextSentence says how far the build is that is to replace the one of s.
-func nextSentence(s projections.Status, now time.Time) string {
+func nextSentence(s inspect.Status) string {
 	b := s.Next
 	text := fmt.Sprintf("%s: build %d, version %d, is %s at position %d of %d", s.Name, b.Number, b.Checkpoint.Version, b.State, b.Checkpoint.Position, s.Head)
 	switch {
 	case b.CancelledBy != "":
 		return text + ", cancelled by " + b.CancelledBy
-	case now.After(b.Lease.Expires):
+	case b.LeaseLeft == 0:
 		return text + "; its process is gone, the next rebuild goes on with it"
 	}
 	if pace := b.Pace(); pace >= 1 {
@@ -193,7 +197,7 @@ func nextSentence(s projections.Status, now time.Time) string {
 	return text + ", by " + b.Lease.Holder
 }
 
-func statusOf(s projections.Status) projectionStatus {
+func statusOf(s inspect.Status) projectionStatus {
 	out := projectionStatus{
 		Name: s.Name, Version: s.Version, State: s.State, Head: uint64(s.Head), Lag: s.Lag, LagSeconds: s.LagTime.Seconds(), Retired: s.Retired,
 	}
@@ -206,9 +210,6 @@ func statusOf(s projections.Status) projectionStatus {
 			Build: b.Number, State: string(b.State), Position: uint64(b.Checkpoint.Position), Rate: b.Pace(),
 			SecondsLeft: b.Left(s.Head).Seconds(), Holder: b.Lease.Holder, HeldUntil: b.Lease.Expires.UTC(), CancelledBy: b.CancelledBy,
 		}
-	}
-	if s.Before != nil {
-		out.Former = s.Before.Number
 	}
 	if h := s.Hold; h != nil {
 		out.Paused = &pausedBy{By: h.By, Reason: h.Reason, At: h.At.UTC()}

@@ -33,8 +33,8 @@ func newProjectionsBuilds(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "builds [NAME]",
 		Short: "List the builds of projections: what readers see, saw before, and will see",
-		Long: "Lists the builds of a projection, or of all: the active one, which readers see, retired ones, which can be rolled back to,\n" +
-			"and one that is being made. With --json also the SHA-256 of each table as it was when the build was put in front of\n" +
+		Long: "Lists the builds of a projection, or of all: the active one, which readers see, retired ones, which projections prune\n" +
+			"removes, and one that is being made. With --json also the SHA-256 of each table as it was when the build was put in front of\n" +
 			"readers. Nothing is brought up to date.",
 		Example: "  gxpledger projections builds\n  gxpledger projections builds artifacts --json",
 		Args:    func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "projection", args) },

@@ -11,10 +11,11 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
-// rebuildDocument is the output of projections rebuild --json and projections rollback --json.
+// rebuildDocument is the output of projections rebuild --json.
 type rebuildDocument struct {
 	Rebuilt []rebuilt `json:"rebuilt"`
 	// Left are the projections that --from-version passed over: their tables are of this binary's version already.
@@ -56,9 +57,9 @@ func newProjectionsRebuild(a *app) *cobra.Command {
 		Long: "Makes the tables of a projection, or with --all of every one, anew from the log, beside the ones that readers see, compares\n" +
 			"the two, and puts the new ones in their place in one instant. Readers and scans go on meanwhile. If it fails, the old\n" +
 			"tables stay. If it is stopped, with Ctrl-C or by a crash, the next rebuild goes on where it was; projections cancel drops\n" +
-			"what is there. The old tables are kept for projections rollback until projections prune. Who did it, why and what came\n" +
-			"of it is recorded in the log, and so in the audit trail. At a terminal the progress is shown, with --json a line of it\n" +
-			"is written to standard error every second.",
+			"what is there. The old tables are kept until projections prune. Who did it, why and what came of it is recorded in the log,\n" +
+			"and so in the audit trail. At a terminal the progress is shown, with --json a line of it is written to standard error\n" +
+			"every second.",
 		Example: "  gxpledger projections rebuild artifacts --reason \"after an upgrade\"\n" +
 			"  gxpledger projections rebuild --all --from-version --reason \"change request 17\"\n" +
 			"  gxpledger projections rebuild --all --reason \"restored from a backup\" --adopt-log",
@@ -123,21 +124,20 @@ func (o *rebuildOptions) run(ctx context.Context) error {
 }
 
 // isCurrent reports whether the tables that readers see are of this binary's version.
-func isCurrent(ctx context.Context, runner *projections.Runner, name string) (bool, error) {
-	all, err := runner.Status(ctx, projections.StatusOptions{})
-	for _, s := range all {
-		if s.Name == name {
-			return s.Active != nil && s.Active.Checkpoint.Version == s.Version, err
-		}
+func isCurrent(ctx context.Context, runner *run.Runner, name string) (bool, error) {
+	p, err := runner.Projection(name)
+	if err != nil {
+		return false, err
 	}
-	return false, err
+	active, err := runner.Active(ctx, name)
+	return active != nil && active.Checkpoint.Version == p.Version, err
 }
 
 // rebuild makes one projection anew.
-func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (projections.Report, error) {
+func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (run.Report, error) {
 	act, err := o.act(actRebuild, name)
 	if err != nil {
-		return projections.Report{}, err
+		return run.Report{}, err
 	}
 	for flag, set := range map[string]bool{"adopt_log": o.adoptLog, "fresh": o.fresh, "from_version": o.fromVersion} {
 		if set {
@@ -147,29 +147,29 @@ func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (
 			act.Arguments[flag] = "true"
 		}
 	}
-	runner, done, err := o.app.watchedRunner(ctx, s.view, "rebuilding "+name)
+	runner, done, err := o.app.watchedRunner(ctx, s.opened, "rebuilding "+name)
 	if err != nil {
-		return projections.Report{}, err
+		return run.Report{}, err
 	}
 	defer done()
-	report, cause := s.outwait(ctx, o.app, &act, func() (projections.Report, error) {
-		return runner.Rebuild(ctx, name, projections.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
+	report, cause := s.outwait(ctx, o.app, &act, func() (run.Report, error) {
+		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
 	})
-	return report, unfinished(ctx, "rebuild", name, cause)
+	return report, unfinished(ctx, name, cause)
 }
 
-// unfinished says what a rebuild or a rollback that did not come to its end left.
-func unfinished(ctx context.Context, what, name string, cause error) error {
+// unfinished says what a rebuild that did not come to its end left.
+func unfinished(ctx context.Context, name string, cause error) error {
 	switch {
 	case cause == nil:
 		return nil
 	case ctx.Err() != nil:
-		return failed(cause, "the %s of %s was stopped, which was recorded; the tables are as they were: run it again to go on, "+
-			"or gxpledger projections cancel %s --reason TEXT to drop what was made", what, name, name)
+		return failed(cause, "the rebuild of %s was stopped, which was recorded; the tables are as they were: run it again to go on, "+
+			"or gxpledger projections cancel %s --reason TEXT to drop what was made", name, name)
 	case errors.Is(cause, projections.ErrLogMismatch):
 		return failed(cause, "%s; nothing was changed: if this is the right log, add --adopt-log", oneLine(cause.Error()))
 	case errors.Is(cause, projections.ErrCancelled):
-		return failed(cause, "the %s of %s was cancelled by another administrator (%s); the tables are as they were", what, name, oneLine(cause.Error()))
+		return failed(cause, "the rebuild of %s was cancelled by another administrator (%s); the tables are as they were", name, oneLine(cause.Error()))
 	default:
 		_, text := explain(ctx, cause)
 		return failed(cause, "%s; the tables are as they were", text)
@@ -177,7 +177,7 @@ func unfinished(ctx context.Context, what, name string, cause error) error {
 }
 
 // watchedRunner is the runner of a view that also tells how far the work called what is. done ends that.
-func (a *app) watchedRunner(ctx context.Context, v *view, what string) (runner *projections.Runner, done func(), err error) {
+func (a *app) watchedRunner(ctx context.Context, v *opened, what string) (runner *run.Runner, done func(), err error) {
 	head, err := v.log.Head(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -185,11 +185,11 @@ func (a *app) watchedRunner(ctx context.Context, v *view, what string) (runner *
 	watch := newWatch(a, what, head)
 	config := a.runnerConfig()
 	config.Observe = watch.observe
-	runner, err = projections.NewRunner(v.log, v.tables, tables.All(), config)
+	runner, err = run.NewRunner(v.log, v.tables, tables.All(), config)
 	return runner, watch.done, err
 }
 
-func rebuiltOf(name string, r projections.Report) rebuilt {
+func rebuiltOf(name string, r run.Report) rebuilt {
 	out := rebuilt{
 		Projection: name, Build: r.Number, From: uint64(r.From), Events: r.Events, DurationMS: r.Duration.Milliseconds(),
 		Position: uint64(r.Checkpoint.Position), Compared: r.Compared, Differed: r.Differs, Unreadable: r.Unreadable,

@@ -12,7 +12,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
-	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
@@ -55,13 +56,13 @@ func newProjectionsRun(a *app) *cobra.Command {
 func (o *runOptions) run(ctx context.Context) error {
 	return o.app.steer(ctx, func(s steering) error {
 		info := buildInfo()
-		metrics, err := server.NewMetrics(s.runner, server.Build{Version: info.Version, Commit: info.Commit})
+		metrics, err := server.NewMetrics(s.statuses, server.Build{Version: info.Version, Commit: info.Commit})
 		if err != nil {
 			return err
 		}
 		config := o.app.runnerConfig()
 		config.Observe = metrics.Observe
-		runner, err := projections.NewRunner(s.log, s.tables, tables.All(), config)
+		runner, err := run.NewRunner(s.log, s.tables, tables.All(), config)
 		if err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (o *runOptions) run(ctx context.Context) error {
 }
 
 // follow runs the projections, the metrics and the watch over both, until the first two have ended.
-func (o *runOptions) follow(ctx context.Context, s steering, runner *projections.Runner, metrics *server.Metrics) error {
+func (o *runOptions) follow(ctx context.Context, s steering, runner *run.Runner, metrics *server.Metrics) error {
 	listener, err := o.listen(ctx)
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func (o *runOptions) watch(ctx context.Context, s steering) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
-		all, err := s.runner.Status(ctx, projections.StatusOptions{})
+		all, err := s.statuses(ctx)
 		if err != nil && ctx.Err() == nil {
 			o.app.logger().Warn(err) // Run waits for what does not answer
 		}
@@ -153,19 +154,19 @@ func (o *runOptions) watch(ctx context.Context, s steering) {
 }
 
 // changing is what of a status is worth a line when it changes.
-func changing(s projections.Status) string {
+func changing(s inspect.Status) string {
 	build := 0
 	if s.Active != nil {
 		build = s.Active.Number
 	}
 	state := s.State
-	if state == projections.StateCatchingUp && s.Active != nil { // it comes and goes with every scan
-		state = projections.StateLive
+	if state == inspect.StateCatchingUp && s.Active != nil { // it comes and goes with every scan
+		state = inspect.StateLive
 	}
 	return fmt.Sprintf("%s %d %v", state, build, s.Fault)
 }
 
-func (o *runOptions) say(s projections.Status) {
+func (o *runOptions) say(s inspect.Status) {
 	status := statusOf(s)
 	now := o.app.system.Now().UTC()
 	if o.app.json {

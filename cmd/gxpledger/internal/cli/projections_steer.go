@@ -11,6 +11,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // actsDocument is the output, with --json, of the commands that steer projections: what was done, as it was recorded.
@@ -73,7 +75,7 @@ func (o *steerCommand) command(cmd *cobra.Command) *cobra.Command {
 // succeeded is an act that is done.
 func (o *acting) succeeded(action, projection string) (domain.AdminActed, error) {
 	act, err := o.act(action, projection)
-	act.Outcome = projections.OutcomeSucceeded
+	act.Outcome = run.OutcomeSucceeded
 	return act, err
 }
 
@@ -86,14 +88,14 @@ func newProjectionsPause(a *app) *cobra.Command {
 		}
 		hold := projections.Hold{By: o.actor, Reason: o.reason, At: act.At}
 		return act, fmt.Sprintf("Paused %s: its tables stay as they are until gxpledger projections resume %s --reason TEXT.", name, name),
-			s.tables.Pause(ctx, name, hold, act)
+			projections.Pause(ctx, s.tables, name, hold, act)
 	}
 	return o.command(&cobra.Command{
 		Use:   "pause [NAME] --reason TEXT",
 		Short: "Keep the tables of a projection as they are",
 		Long: "Keeps the tables of a projection, or with --all of every one, as they are until projections resume: no process writes\n" +
 			"them from its next page on. Scans are recorded in the log all the same. Commands that read the tables say that they are\n" +
-			"behind. A rebuild or a rollback that an administrator asks for still replaces them.",
+			"behind. A rebuild that an administrator asks for still replaces them.",
 		Example: "  gxpledger projections pause artifacts --reason \"database upgrade, change request 18\"",
 	})
 }
@@ -105,7 +107,7 @@ func newProjectionsResume(a *app) *cobra.Command {
 		if err != nil {
 			return act, "", err
 		}
-		err = s.tables.Resume(ctx, name, act)
+		err = projections.Resume(ctx, s.tables, name, act)
 		if errors.Is(err, projections.ErrNotPaused) {
 			if o.all {
 				return domain.AdminActed{}, name + " was not paused.", nil
@@ -129,7 +131,7 @@ func newProjectionsCancel(a *app) *cobra.Command {
 		if err != nil {
 			return act, "", err
 		}
-		ref, err := s.tables.CancelBuild(ctx, name, o.actor, act)
+		ref, err := projections.CancelBuild(ctx, s.tables, name, o.actor, act)
 		if errors.Is(err, projections.ErrNoBuild) {
 			if o.all {
 				return domain.AdminActed{}, fmt.Sprintf("Nothing is being built of %s.", name), nil
@@ -141,8 +143,8 @@ func newProjectionsCancel(a *app) *cobra.Command {
 	return o.command(&cobra.Command{
 		Use:   "cancel [NAME] --reason TEXT",
 		Short: "End a rebuild, whichever process it runs in, and drop what it made",
-		Long: "Ends the rebuild or the rollback of a projection. A process that is at it is refused its next page and says that it was\n" +
-			"cancelled; what one left that died or was stopped is dropped. Readers keep the tables that they see.",
+		Long: "Ends the rebuild of a projection. A process that is at it is refused its next page and says that it was cancelled; what one\n" +
+			"left that died or was stopped is dropped. Readers keep the tables that they see.",
 		Example: "  gxpledger projections cancel artifacts --reason \"wrong binary\"",
 	})
 }
@@ -158,7 +160,7 @@ func newProjectionsPrune(a *app) *cobra.Command {
 		if err != nil {
 			return act, "", err
 		}
-		pruned, err := s.tables.PruneBuilds(ctx, name, keep, act)
+		pruned, err := projections.PruneBuilds(ctx, s.tables, name, keep, act)
 		if err != nil || len(pruned) == 0 {
 			return domain.AdminActed{}, name + " has no former builds to remove.", err
 		}
@@ -169,72 +171,12 @@ func newProjectionsPrune(a *app) *cobra.Command {
 		Use:   "prune [NAME] --reason TEXT",
 		Short: "Remove the tables that a projection had before",
 		Long: "Removes the builds of a projection, or with --all of every one, that readers saw before the present one, except the\n" +
-			"newest --keep of them. They cannot be rolled back to any more; the log makes them anew at any time.",
+			"newest --keep of them. Nothing is lost: they hold what the log says.",
 		Example: "  gxpledger projections prune --all --reason \"the new version is in use for a week\"\n" +
 			"  gxpledger projections prune artifacts --keep 1 --reason \"room\"",
 	})
 	cmd.Flags().IntVar(&keep, "keep", 0, "how many former builds, the newest, stay")
 	return cmd
-}
-
-func newProjectionsRollback(a *app) *cobra.Command {
-	o := &acting{app: a}
-	cmd := &cobra.Command{
-		Use:   "rollback NAME --reason TEXT",
-		Short: "Show the tables again that a projection had before",
-		Long: "Brings the build that readers saw before the present one up to the head of the log and shows it again; the present one is\n" +
-			"kept, and a second rollback returns to it. A build of another version of the projection can only be brought up to date,\n" +
-			"and shown again, by the gxpledger that made it.",
-		Example: "  gxpledger projections rollback artifacts --reason \"rows look wrong, deviation 4\"",
-		Args:    func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "projection", args) },
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usage("%s needs the name of a projection: gxpledger projections status lists them", cmd.CommandPath())
-			}
-			if err := o.which(args); err != nil {
-				return err
-			}
-			if err := o.why(); err != nil {
-				return err
-			}
-			return o.rollback(cmd.Context(), args[0])
-		},
-	}
-	o.addWhy(cmd.Flags())
-	return cmd
-}
-
-func (o *acting) rollback(ctx context.Context, name string) error {
-	return o.app.steer(ctx, func(s steering) error {
-		act, err := o.act(actRollback, name)
-		if err != nil {
-			return err
-		}
-		runner, done, err := o.app.watchedRunner(ctx, s.view, "rolling back "+name)
-		if err != nil {
-			return err
-		}
-		report, err := s.outwait(ctx, o.app, &act, func() (projections.Report, error) { return runner.Rollback(ctx, name, &act) })
-		done()
-		switch {
-		case errors.Is(err, projections.ErrNoBuild):
-			return failed(err, "%s has no former build: nothing was done", name)
-		case errors.As(err, new(*projections.VersionError)):
-			return failed(err, "the former tables of %s cannot be shown by this binary (%v): nothing was done", name, oneLine(err.Error()))
-		case err != nil:
-			return unfinished(ctx, "rollback", name, err)
-		}
-		if err := s.showActs(ctx, o.app); err != nil {
-			return err
-		}
-		document := rebuildDocument{Rebuilt: []rebuilt{rebuiltOf(name, report)}}
-		if o.app.json {
-			return o.app.document(document)
-		}
-		screen := o.app.screen()
-		showRebuilt(screen, document)
-		return screen.Err()
-	})
 }
 
 func newProjectionsSkip(a *app) *cobra.Command {
@@ -288,9 +230,9 @@ func (o *skipOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		act, err := o.act(projections.ActSkip, standing.Name)
+		act, err := o.act(run.ActSkip, standing.Name)
 		if err == nil {
-			act, err = projections.SkipAct(act, standing)
+			act, err = run.SkipAct(act, standing.Name, standing.Version, standing.Fault)
 		}
 		if err != nil {
 			return err
@@ -311,12 +253,12 @@ func (o *skipOptions) run(ctx context.Context) error {
 }
 
 // standing returns the status of the projection that stands at the position.
-func (o *skipOptions) standing(ctx context.Context, s steering) (projections.Status, error) {
-	all, err := s.runner.Status(ctx, projections.StatusOptions{})
+func (o *skipOptions) standing(ctx context.Context, s steering) (inspect.Status, error) {
+	all, err := s.statuses(ctx)
 	if err != nil {
-		return projections.Status{}, err
+		return inspect.Status{}, err
 	}
-	var at []projections.Status
+	var at []inspect.Status
 	for _, status := range all {
 		if status.Fault != nil && uint64(status.Fault.Position) == o.position && slices.Contains(o.names, status.Name) {
 			at = append(at, status)
@@ -326,10 +268,10 @@ func (o *skipOptions) standing(ctx context.Context, s steering) (projections.Sta
 	case len(at) == 1:
 		return at[0], nil
 	case len(at) > 1:
-		return projections.Status{}, usage("%s and %s both stand at position %d: name one of them", at[0].Name, at[1].Name, o.position)
+		return inspect.Status{}, usage("%s and %s both stand at position %d: name one of them", at[0].Name, at[1].Name, o.position)
 	case len(o.names) == 1:
-		return projections.Status{}, failed(nil, "%s does not stand at position %d: nothing was done; gxpledger projections status shows where it is", o.names[0], o.position)
+		return inspect.Status{}, failed(nil, "%s does not stand at position %d: nothing was done; gxpledger projections status shows where it is", o.names[0], o.position)
 	default:
-		return projections.Status{}, failed(nil, "no projection stands at position %d: nothing was done; gxpledger projections status shows where they are", o.position)
+		return inspect.Status{}, failed(nil, "no projection stands at position %d: nothing was done; gxpledger projections status shows where they are", o.position)
 	}
 }

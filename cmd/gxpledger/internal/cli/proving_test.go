@@ -66,6 +66,9 @@ type verified struct {
 		Text   string `json:"text"`
 		Remedy string `json:"remedy"`
 	} `json:"faults"`
+	Warnings []struct {
+		Code string `json:"code"`
+	} `json:"warnings"`
 }
 
 func (d *desk) verify(code int) verified {
@@ -141,7 +144,7 @@ func TestARebuildIsRecordedWithWhoAndWhy(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil {
 		t.Fatal(err)
 	}
-	if r := out.Rebuilt; len(r) != 1 || r[0].Projection != "history" || r[0].Build != 2 || r[0].Replaced != 1 || r[0].Events != 20 || len(r[0].Tables) != 2 {
+	if r := out.Rebuilt; len(r) != 1 || r[0].Projection != "history" || r[0].Build != 2 || r[0].Replaced != 1 || r[0].Events != 21 || len(r[0].Tables) != 2 {
 		t.Errorf("rebuilt %+v", out.Rebuilt)
 	}
 	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_rebuild.txt")
@@ -183,7 +186,7 @@ func TestLogFollowsUntilItIsStopped(t *testing.T) {
 	done := make(chan int, 1)
 	go func() {
 		system := cli.System{Stdin: strings.NewReader(""), Stdout: write, Stderr: io.Discard, Env: func(string) (string, bool) { return "", false }, Now: d.now}
-		done <- system.Run(ctx, []string{"log", "--follow", "--after", "19", "--json", "--home", d.home})
+		done <- system.Run(ctx, []string{"log", "--follow", "--after", "20", "--json", "--home", d.home})
 		_ = write.Close()
 	}()
 	lines := bufio.NewScanner(read)
@@ -202,14 +205,14 @@ func TestLogFollowsUntilItIsStopped(t *testing.T) {
 		}
 		return line.Position, line.Type
 	}
-	if at, kind := next(); at != 20 || kind != "scan.failed.v1" {
-		t.Errorf("first %d %s, want 20 scan.failed.v1", at, kind)
+	if at, kind := next(); at != 21 || kind != "scan.failed.v2" {
+		t.Errorf("first %d %s, want 21 scan.failed.v2", at, kind)
 	}
 	d.scan(r, "--links", "flag").wantCode(0)
-	if at, kind := next(); at != 21 || kind != "artifact.parsed.v1" {
+	if at, kind := next(); at != 22 || kind != "artifact.parsed.v2" {
 		t.Errorf("then %d %s, want what was scanned meanwhile", at, kind)
 	}
-	if at, kind := next(); at != 22 || kind != "scan.completed.v1" {
+	if at, kind := next(); at != 23 || kind != "scan.completed.v2" {
 		t.Errorf("then %d %s, want the scan", at, kind)
 	}
 	stop()

@@ -7,33 +7,53 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/projections/query"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
+// opened is the log and the tables as they are. Nothing was brought up to date. Close it.
+type opened struct {
+	log    eventstore.Log
+	tables config.TablesDB
+	runner *run.Runner
+}
+
 // openStill opens the log for reading and the tables as they are. Nothing is brought up to date, so that it works where
-// that would fail. open opens the log, for reading or appending. The caller closes the view.
-func (a *app) openStill(ctx context.Context, open func(context.Context) (eventstore.Log, error)) (_ *view, err error) {
-	if err := a.needLog(); err != nil {
+// that would fail. open opens the log, for reading or appending. The caller closes it.
+func (a *app) openStill(ctx context.Context, open func(context.Context) (eventstore.Log, error)) (_ *opened, err error) {
+	if err := a.requireLog(); err != nil {
 		return nil, err
 	}
-	v := &view{dialect: a.dialect()}
+	o := &opened{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, v.close())
+			err = errors.Join(err, o.close())
 		}
 	}()
-	if v.log, err = open(ctx); err != nil {
+	if o.log, err = open(ctx); err != nil {
 		return nil, err
 	}
-	if v.tables, err = a.openTables(ctx); err != nil {
+	if o.tables, err = a.openTables(ctx); err != nil {
 		return nil, err
 	}
-	if v.runner, err = a.newRunner(v.log, v.tables); err != nil {
+	if o.runner, err = a.newRunner(o.log, o.tables); err != nil {
 		return nil, err
 	}
-	return v, nil
+	return o, nil
+}
+
+func (o *opened) close() error {
+	var errs []error
+	if o.tables != nil {
+		errs = append(errs, o.tables.Close())
+	}
+	if o.log != nil {
+		errs = append(errs, o.log.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // asked turns the errors of queries into the sentences that users read.
@@ -77,7 +97,7 @@ func (f *repositoryFlag) id(ctx context.Context, v *view) (string, error) {
 	if f.name == "" {
 		return "", nil
 	}
-	found, err := v.query.Find(ctx, f.name)
+	found, err := v.Find(ctx, f.name)
 	return found.ID, err
 }
 
@@ -87,7 +107,7 @@ func (f *repositoryFlag) several(ctx context.Context, v *view) (bool, error) {
 	if f.name != "" {
 		return false, nil
 	}
-	all, err := v.query.Repositories(ctx)
+	all, err := v.Repositories(ctx)
 	return len(all) > 1, err
 }
 

@@ -9,15 +9,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/query"
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
 // replayDocument is the output of replay --into --json.
 type replayDocument struct {
-	pastDocument
+	headDocument
 	Into   string           `json:"into"`
 	Log    uuid.UUID        `json:"log"` // that was replayed
 	MadeAt time.Time        `json:"made_at"`
@@ -83,8 +84,6 @@ func (o *replayOptions) validate(cmd *cobra.Command) error {
 		return o.validateSteps(cmd)
 	}
 	switch {
-	case o.into == "" && cmd.Flags().Changed("into"):
-		return usage("the flag --into names no file: want --into FILE, such as --into audit.db")
 	case o.into == "":
 		return usage("replay needs --to WHEN and --into FILE, or --follow-scans: %s --help shows examples", cmd.CommandPath())
 	case o.to.point.IsNow():
@@ -97,12 +96,11 @@ func (o *replayOptions) validate(cmd *cobra.Command) error {
 
 // run makes tables that somebody keeps.
 func (o *replayOptions) run(ctx context.Context) (err error) {
-	log, err := o.app.openLogToRead(ctx)
+	log, err := o.app.ledger.Log(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	place, err := o.app.find(ctx, log, o.to.point, o.repository.name)
+	place, err := o.app.ledger.Locate(ctx, o.to.point, o.repository.name)
 	if err != nil {
 		return asked(err)
 	}
@@ -111,7 +109,12 @@ func (o *replayOptions) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.free()) }()
-	if _, err := o.app.replay(ctx, log, past{place: place}, target.db); err != nil {
+	progress := o.app.progress()
+	err = o.app.ledger.Replay(ctx, place, target.db, func(at, of eventstore.Position) {
+		progress.Say(fmt.Sprintf("replaying the log: position %d of %d", at, of))
+	})
+	progress.Done()
+	if err != nil {
 		return err
 	}
 	d := replayDocument{Into: target.name, Log: log.ID(), MadeAt: o.app.system.Now().UTC(), MadeBy: madeBy()}
@@ -122,7 +125,7 @@ func (o *replayOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.AsOf = &shown
+	d.AsOf = shown
 	if err := target.describe(ctx, projections.Origin{
 		Log: d.Log, Position: place.Position, RecordedAt: place.RecordedAt, Head: place.Head, Given: place.Given, MadeAt: d.MadeAt, MadeBy: d.MadeBy,
 	}); err != nil {
@@ -168,7 +171,7 @@ func (o *replayOptions) show(d replayDocument) error {
 		return o.app.document(d)
 	}
 	screen := o.app.screen()
-	showPast(screen, *d.AsOf)
+	showHead(screen, d.AsOf)
 	screen.Blank()
 	field(screen, "Into", "%s", d.Into)
 	field(screen, "Log", "%s", d.Log)

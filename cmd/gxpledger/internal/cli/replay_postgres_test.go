@@ -39,7 +39,7 @@ func TestReplayMakesASchemaOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	server := pgtest.Start(t)
-	into := server + separator(server) + "schema=audit"
+	into := pgtest.With(server, "schema=audit")
 	made := d.run("replay", "--to", "scan:1", "--into", into).wantCode(0)
 	file := d.run("replay", "--to", "scan:1", "--into", t.TempDir()+"/past.db").wantCode(0)
 	if digestLines(made) == "" || digestLines(made) != digestLines(file) {
@@ -79,7 +79,7 @@ func TestReplayReplacesNoSchemaThatItDidNotMake(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	into := server + separator(server) + "schema="
+	into := pgtest.With(server, "schema=")
 	d.run("replay", "--to", "scan:1", "--into", into+"audit", "--force").wantCode(1).says("schema audit")
 	if got := ask(t, server, "SELECT count(*) || '' FROM audit.precious"); got != "0" {
 		t.Errorf("it holds %s rows", got)
@@ -94,12 +94,4 @@ func TestReplayReplacesNoSchemaThatItDidNotMake(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.run("replay", "--to", "scan:1", "--into", into+"held").wantCode(1).says("another process makes schema")
-}
-
-// separator is what a further parameter of an address follows.
-func separator(address string) string {
-	if strings.Contains(address, "?") {
-		return "&"
-	}
-	return "?"
 }

@@ -6,8 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
@@ -29,8 +30,8 @@ func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
 
 // follow steps through the scans of a repository.
 func (o *replayOptions) follow(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{needs: []string{artifactTables, historyTables}}, func(v *view) error {
-		repository, err := v.query.Find(ctx, o.repository.name)
+	return o.app.lookAt(ctx, looking{repository: o.repository, needs: []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
+		repository, err := v.Find(ctx, o.repository.name)
 		if err != nil {
 			return err
 		}
@@ -38,10 +39,14 @@ func (o *replayOptions) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		v.Shown.Only(repository.ID)
 		screen := o.app.screen()
-		for step, err := range v.query.Steps(ctx, repository, from, to) {
+		if !o.app.json {
+			screen = o.app.screenOf(v)
+		}
+		for step, err := range v.Steps(ctx, repository, from, to) {
 			if err == nil {
-				err = o.showStep(screen, step, step.Scan.Number == from)
+				err = o.showStep(screen, v.document(), step, step.Scan.Number == from)
 			}
 			if err != nil {
 				return err
@@ -57,14 +62,14 @@ func (o *replayOptions) ends(ctx context.Context, v *view, repository query.Repo
 		if p.IsNow() {
 			return otherwise()
 		}
-		scan, err := v.query.ScanAt(ctx, p, repository.ID)
+		scan, err := v.ScanAt(ctx, p, repository.ID)
 		return scan.Number, err
 	}
 	if from, err = number(o.from.point, func() (int64, error) { return 1, nil }); err != nil {
 		return 0, 0, err
 	}
 	to, err = number(o.to.point, func() (int64, error) {
-		last, err := v.query.Scans(ctx, query.ScanFilter{RepositoryID: repository.ID, Last: true})
+		last, err := v.Scans(ctx, query.ScanFilter{RepositoryID: repository.ID, Last: true})
 		if err != nil || len(last) == 0 {
 			return 0, err
 		}
@@ -76,15 +81,21 @@ func (o *replayOptions) ends(ctx context.Context, v *view, repository query.Repo
 	return from, to, err
 }
 
-func (o *replayOptions) showStep(screen *render.Screen, s query.Step, first bool) error { //revive:disable-line:flag-parameter // where the blank lines go
+// stepDocument is a line of replay --follow-scans --json.
+type stepDocument struct {
+	headDocument
+	query.Step
+}
+
+func (o *replayOptions) showStep(screen *render.Screen, head headDocument, s query.Step, first bool) error { //revive:disable-line:flag-parameter // where the blank lines go
 	if o.app.json {
-		return render.Line(o.app.system.Stdout, s)
+		return render.Line(o.app.system.Stdout, stepDocument{head, s})
 	}
 	if !first {
 		screen.Blank()
 	}
 	screen.Line("%s of %s: %s", render.Strong.Of(fmt.Sprintf("Scan %d", s.Scan.Number)), s.Repository, scanOutcome(s.Scan))
-	field(screen, "  Recorded", "by %s at %s, position %d%s", s.Scan.Actor, s.Scan.RecordedAt, s.Scan.Position, reasonGiven(s.Scan.Reason))
+	field(screen, "  Recorded", "by %s at %s, position %d%s", actor(s.Scan.Actor, s.Scan.ActorFrom), s.Scan.RecordedAt, s.Scan.Position, reasonGiven(s.Scan.Reason))
 	field(screen, "  Claimed", "%s", claimed(s.Scan.Claims))
 	for _, violation := range s.Scan.Violations {
 		screen.Line("  %s %s", render.Bad.Of(violation.Code), violation.Text)

@@ -8,10 +8,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/projections"
-	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
-	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // replayTarget is where tables are made that somebody keeps: any database of projections.
@@ -29,40 +28,24 @@ type replayTarget struct {
 
 // openReplayTarget opens the place that --into names. A kind of database that tables can be kept in is a case here.
 func (a *app) openReplayTarget(ctx context.Context, into string, force bool) (*replayTarget, error) { //revive:disable-line:flag-parameter // what the user said
-	scheme, _, isURL := strings.Cut(into, "://")
-	switch {
-	case !isURL:
+	if !strings.Contains(into, "://") {
 		return a.openReplayFile(ctx, into, force)
-	case scheme == "postgres" || scheme == "postgresql":
-		return a.openReplaySchema(ctx, into, force)
-	default:
-		return nil, usage("--into cannot make tables at %s addresses: name a file, such as --into audit.db, or %s", scheme, tablesAddress)
 	}
-}
-
-// openReplaySchema makes a schema of a PostgreSQL database, which is beside its place until it is finished.
-func (a *app) openReplaySchema(ctx context.Context, into string, force bool) (*replayTarget, error) { //revive:disable-line:flag-parameter // what the user said
-	at := tablesURL{logURL{text: into}}
-	if err := at.check(); err != nil {
-		return nil, usage("%s", strings.ReplaceAll(err.Error(), "--db", "--into"))
-	}
-	url, place := at.place()
-	if place.Schema == "" {
-		return nil, usage("--into names no schema: want %s, with the name of a schema that is not there yet", tablesAddress)
-	}
+	at := config.Address(into)
 	defer a.waitFor("the server at " + at.String())()
-	kept, err := tablespostgres.MakeKept(ctx, url, tablespostgres.Options{Now: a.system.Now, Place: place}, force)
+	export, err := config.CreateExport(ctx, at, config.ExportOptions{Now: a.system.Now, Replace: force})
+	wrong, ok := errors.AsType[*config.Error](err)
 	switch {
-	case errors.Is(err, tablespostgres.ErrSchemaExists):
-		return nil, failed(err, "the schema %s at %s exists already: name another, or, when gxpledger replay made it, replace it with --force", place.Schema, at.String())
-	case err != nil && ctx.Err() == nil:
-		return nil, failed(at.hideIn(err), "no tables can be made at %s: %s", at.String(), at.hide(oneLine(err.Error())))
+	case ok && errors.Is(err, config.ErrInvalid):
+		return nil, usage("--into: %s: %s; or name a file, such as --into audit.db", wrong.Problem, wrong.Remedy)
+	case ok && errors.Is(err, config.ErrExportExists):
+		return nil, failed(err, "%s: %s, or, when gxpledger replay made it, replace it with --force", wrong.Problem, wrong.Remedy)
 	case err != nil:
 		return nil, err
 	}
 	return &replayTarget{
-		name: at.String(), db: kept, query: query.NewReader(kept.Query(), query.Postgres), describe: kept.WriteOrigin,
-		finish: func() error { return kept.Keep(ctx) }, free: kept.Close,
+		name: at.String(), db: export, query: query.NewReader(export.Query(), config.DialectOf(at)), describe: export.WriteOrigin,
+		finish: func() error { return export.Keep(ctx) }, free: export.Close,
 	}, nil
 }
 
@@ -75,14 +58,14 @@ func (a *app) openReplayFile(ctx context.Context, path string, force bool) (_ *r
 	if err != nil {
 		return nil, err
 	}
-	db, err := tablesqlite.OpenKept(ctx, whole.temporary, tablesqlite.Options{Now: a.system.Now})
+	db, err := config.CreateExportFile(ctx, whole.temporary, a.system.Now)
 	if err != nil {
 		return nil, errors.Join(err, whole.discard())
 	}
 	return &replayTarget{
 		name: path, db: db, query: query.NewReader(db.Query(), query.SQLite), describe: db.WriteOrigin,
 		finish: func() error {
-			err := db.Close()
+			err := db.Keep(ctx)
 			if err == nil {
 				err = whole.keep(force)
 			}
@@ -113,10 +96,14 @@ func replaceable(ctx context.Context, path string, force bool) error { //revive:
 		return usage("--into names the folder %s: name a file in it, such as %s", path, path+string(os.PathSeparator)+"audit.db")
 	case !force:
 		return exists(path)
-	case !isDatabase(path):
+	}
+	if err := plainOrAbsent("into", path); err != nil {
+		return err
+	}
+	if !isDatabase(path) {
 		return nil
 	}
-	if kept, err := tablesqlite.IsKept(ctx, path); err != nil || !kept {
+	if kept, err := config.IsExportFile(ctx, path); err != nil || !kept {
 		return failed(err, "%s is a database that gxpledger replay did not make, and is not replaced: name another file", path)
 	}
 	return nil

@@ -3,26 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
-	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
-
-// retireDocument is the output of retire --json.
-type retireDocument struct {
-	RepositoryID string              `json:"repository_id"`
-	Repository   string              `json:"repository"`
-	Actor        string              `json:"actor"`
-	Reason       string              `json:"reason"`
-	RetiredAt    time.Time           `json:"retired_at"`
-	Position     eventstore.Position `json:"position"`
-}
 
 type retireOptions struct {
 	app                 *app
@@ -58,77 +44,35 @@ func newRetire(a *app) *cobra.Command {
 
 func (o *retireOptions) validate(args []string) error {
 	o.name = args[0]
-	if o.name == "" {
-		return usage("the repository is empty: give its name or id, gxpledger scans shows what was scanned")
-	}
 	if o.reason == "" {
 		return usage("the flag --reason is required: say why the repository is retired; it is recorded")
 	}
 	if o.actor == "" {
-		o.actor = defaultActor()
+		o.actor = gxpledger.DefaultActor()
 	}
 	return nil
 }
 
 func (o *retireOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{needs: []string{artifactTables}}, func(v *view) error {
-		found, err := v.query.Find(ctx, o.name)
-		if err != nil {
-			return err
-		}
-		if err := refuseRetiring(found); err != nil {
-			return err
-		}
-		done, err := o.retire(ctx, found)
-		if err != nil {
-			return err
-		}
-		if err := o.app.bring(ctx, v.runner, done.Position, v.needs); err != nil {
-			o.app.notes().Line("the tables do not show it yet (%s): the next command brings them up to date", oneLine(err.Error()))
-		}
-		if o.app.json {
-			return o.app.document(done)
-		}
-		screen := o.app.screen()
-		screen.Line("Retired %s by %s at %s, position %d; reason: %s", found.Name, done.Actor, done.RetiredAt, uint64(done.Position), done.Reason)
-		screen.Line("It is scanned no more. All that was recorded of it can still be shown.")
-		return screen.Err()
-	})
-}
-
-// refuseRetiring says why a repository cannot be retired, nil when it can.
-func refuseRetiring(r query.Repository) error {
-	switch {
-	case !r.RetiredAt.IsZero():
-		return failed(nil, "repository %q was retired at %s by %s already: nothing was recorded", r.Name, r.RetiredAt.Format(time.RFC3339), r.RetiredBy)
-	case r.RegisteredAt.IsZero():
-		return failed(nil, "repository %q has no completed scan, so there is nothing to retire: nothing was recorded", r.Name)
+	done, err := o.app.ledger.Retire(ctx, gxpledger.RetireRequest{Repository: o.name, Actor: o.actor, Reason: o.reason})
+	if errors.Is(err, eventstore.ErrOutcomeUnknown) {
+		return failed(err, "it is unknown whether the retirement of %q was recorded, since the log did not answer (%s): "+
+			"run the command again, nothing is recorded twice", o.name, oneLine(err.Error()))
 	}
-	return nil
-}
-
-// retire records it, in a log that it opens for that: commands that look only read.
-func (o *retireOptions) retire(ctx context.Context, r query.Repository) (done retireDocument, err error) {
-	log, err := o.app.openLog(ctx)
+	if refused, ok := errors.AsType[*gxpledger.NotRetirableError](err); ok {
+		return failed(err, "repository %q %s: nothing was recorded", refused.Repository, refused.Why)
+	}
 	if err != nil {
-		return done, err
+		return asked(err)
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	recorder, err := o.app.newRecorder(log)
-	if err != nil {
-		return done, err
+	if err := o.app.ledger.CatchUp(ctx, done.Position, gxpledger.Artifacts); err != nil {
+		o.app.notes().Line("the tables do not show it yet (%s): the next command brings them up to date", oneLine(err.Error()))
 	}
-	act, err := uuid.NewV7()
-	if err != nil {
-		return done, fmt.Errorf("make an id: %w", err)
+	if o.app.json {
+		return o.app.document(done)
 	}
-	done = retireDocument{RepositoryID: r.ID, Repository: r.Name, Actor: o.actor, Reason: o.reason, RetiredAt: o.app.system.Now().UTC()}
-	done.Position, err = recorder.Retire(ctx, act, domain.RepositoryRetired{
-		Repository: domain.Repository{ID: domain.RepositoryID(r.ID), Name: r.Name, URL: r.URL},
-		Actor:      o.actor, Reason: o.reason, RetiredAt: done.RetiredAt,
-	})
-	if errors.Is(err, eventstore.ErrInvalid) { // another process was faster
-		return done, failed(err, "repository %q cannot be retired (%v): nothing was recorded", r.Name, err)
-	}
-	return done, err
+	screen := o.app.screen()
+	screen.Line("Retired %s by %s at %s, position %d; reason: %s", done.Repository, done.Actor, done.RetiredAt, uint64(done.Position), done.Reason)
+	screen.Line("It is scanned no more. All that was recorded of it can still be shown.")
+	return screen.Err()
 }

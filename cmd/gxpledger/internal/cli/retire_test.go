@@ -11,7 +11,7 @@ func TestARetiredRepositoryKeepsItsHistoryAndIsScannedNoMore(t *testing.T) {
 	d.run("retire", "demo", "--reason", "replaced by \x1b[2Jdemo-2", "--actor", "admin").wantCode(0).golden("retire.txt")
 	d.run("retire", "demo", "--reason", "again").wantCode(1).says(`"demo" was retired at 2026-03-01T12:02:00Z by admin`, "nothing was recorded")
 	d.scan(r, "--links", "flag").wantCode(1)
-	d.run("history", "REQ-001").wantCode(0).golden("history.txt", records.from, "REPO")
+	d.run("history", "REQ-001").wantCode(0).golden("history_retired.txt", records.from, "REPO")
 	d.run("audit", "--action", "repository_retired").wantCode(0).golden("audit_retired.txt")
 	d.verify(0)
 }
@@ -25,8 +25,8 @@ func TestRetiringForPrograms(t *testing.T) {
 		Position   int    `json:"position"`
 	}
 	got := d.run("retire", "demo", "--reason", "done", "--json").wantCode(0)
-	if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || done.Repository != "demo" || done.Reason != "done" || done.Position != 21 {
-		t.Errorf("got %+v, %v; want demo at position 21", done, err)
+	if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || done.Repository != "demo" || done.Reason != "done" || done.Position != 22 {
+		t.Errorf("got %+v, %v; want demo at position 22", done, err)
 	}
 }
 
@@ -34,7 +34,7 @@ func TestRetiringSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.run("retire").wantCode(2).says("needs the name or id of a repository")
-	d.run("retire", "").wantCode(2).says("the repository is empty")
+	d.run("retire", "").wantCode(2).says("argument 1 of gxpledger retire is empty", "NAME")
 	d.run("retire", "demo").wantCode(2).says("--reason is required")
 	d.run("retire", "demo", "other", "--reason", "x").wantCode(2).says(`"other" is more than that`)
 	d.run("retire", "dmo", "--reason", "x").wantCode(1).says(`no repository "dmo"`, `nearest: "demo"`)

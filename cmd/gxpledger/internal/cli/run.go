@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
 )
 
 // The exit codes. They are documented and stable.
@@ -27,6 +29,10 @@ type System struct {
 	Env func(name string) (string, bool)
 	// Now is the engine's clock.
 	Now func() time.Time
+	// Patience is how long a scan waits for tables that make no progress; 0 means a minute.
+	Patience time.Duration
+	// Log is what commands use in place of the log in the home, for tests of what they ask a log. They do not close it.
+	Log eventstore.Log
 }
 
 // Run runs one command in this process's environment and returns its exit code.
@@ -38,16 +44,18 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // Run runs one command and returns its exit code.
 func (s System) Run(ctx context.Context, args []string) int {
 	a := newApp(s)
-	root := newRoot(a) //nolint:contextcheck // cobra hands ctx to each command
+	a.args = args
+	root := newRoot(a, args) //nolint:contextcheck // cobra hands ctx to each command
 	root.SetArgs(args)
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
-	return a.report(ctx, root.ExecuteContext(ctx))
+	return a.report(ctx, a.closeLedger(root.ExecuteContext(ctx)))
 }
 
 // newRoot builds the tree of commands. A new command is one line here.
-func newRoot(a *app) *cobra.Command {
+func newRoot(a *app, args []string) *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "gxpledger",
 		Short: "Records and replays the compliance artifacts of git repositories",
@@ -58,23 +66,40 @@ func newRoot(a *app) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          chooseCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version && len(args) == 0 {
+				return (&versionOptions{app: a}).run()
+			}
+			return chooseCommand(cmd, args)
+		},
 		// The only one: a command with one of its own would go without this.
-		PersistentPreRunE: a.checkLog,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := refuseEmptyArguments(cmd, args); err != nil {
+				return err
+			}
+			return a.checkSettings(cmd)
+		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(wrongFlag)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.json = a.json || asksForJSON(args)
+		return wrongFlag(cmd, err)
+	})
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.home, "home", a.home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
-	flags.Var(&a.log, "log", "`URL` of the log, postgres://USER@HOST/DATABASE or esdb://USER:PASSWORD@HOST (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
-	flags.Var(&a.db, "db", "`URL` of the tables, postgres://USER@HOST/DATABASE?schema=NAME (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
+	flags.StringVar(&a.settings.Home, "home", a.settings.Home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
+	flags.Lookup("home").DefValue = a.settings.HomeFolder() // the value stays empty: nobody has named it
+	flags.Var(addressFlag{&a.settings.Log}, "log", "`URL` of the log, "+config.LogForms()+" (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
+	flags.Var(addressFlag{&a.settings.Tables}, "db", "`URL` of the tables, "+config.TablesForms()+" (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "use colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
+	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "`TIME` that a command waits in all for an EventStoreDB that cannot answer, as during an election of its leader")
 	flags.BoolP("help", "h", false, "show help")
+	root.Flags().BoolVar(&version, "version", false, "show the version, as the command version does")
 	root.AddCommand(newScan(a), newRetire(a), newMigrate(a), newServe(a), newVersion(a))
 	root.AddCommand(readingCommands(a)...)
+	refuseEmptyFlags(root)
 	return root
 }
 
@@ -100,9 +125,15 @@ func (a *app) report(ctx context.Context, err error) int {
 		return exitDone
 	}
 	code, text := explain(ctx, err)
+	if text == interrupted && a.records.Load() {
+		text = interruptedAfterAct
+	}
+	if text != "" && a.json {
+		return a.reportJSON(ctx, code, text, err)
+	}
 	if text != "" {
 		screen := render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
-		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.db.hide(a.log.hide(text)))
+		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code
 }

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
+	"os/signal"
+	"strings"
+	"syscall"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/gitrepo"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
-	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/gitrepo"
 )
 
 // scanOptions are the flags of scan.
@@ -27,10 +28,12 @@ type scanOptions struct {
 	name         string
 	links        *choice
 	duplicates   *choice
+	unsigned     *choice
 	keyFiles     []string
 	actor        string
 	reason       string
 	limits       limits
+	allowSecrets bool
 }
 
 func newScan(a *app) *cobra.Command {
@@ -38,6 +41,7 @@ func newScan(a *app) *cobra.Command {
 		app:        a,
 		links:      oneOf(string(domain.LinksStrict), string(domain.LinksFlag)),
 		duplicates: oneOf(string(domain.DuplicatesReject), string(domain.DuplicatesUpdate)),
+		unsigned:   oneOf(string(domain.UnsignedUnverified), string(domain.UnsignedInvalid)),
 	}
 	cmd := &cobra.Command{
 		Use:   "scan [REPOSITORY|URL]",
@@ -66,8 +70,10 @@ func newScan(a *app) *cobra.Command {
 	flags.StringVar(&o.name, "name", "", "`NAME` of the repository in the log (default: its origin, or else its path)")
 	flags.Var(o.links, "links", "what a broken link does: strict fails the scan, flag records it")
 	flags.Var(o.duplicates, "duplicates", "what a gxp_id of two files does: reject fails the scan, update lets the last win")
+	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that hold what looks like a key or token; they stay in the log for ever")
+	flags.Var(o.unsigned, "unsigned-packages", "what an evidence package without a signature is: unverified or invalid")
 	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) that signs evidence; repeatable")
-	flags.StringVar(&o.actor, "actor", "", "`WHO` scans (default: the user of the operating system)")
+	flags.StringVar(&o.actor, "actor", "", "`WHO` scans, recorded as a claim (default: the user of the operating system)")
 	flags.StringVar(&o.reason, "reason", "", "`WHY` it is scanned")
 	flags.Var(&o.limits, "limit", "raise or lower a limit, such as files=500000 or bytes=1GiB; repeatable")
 	return cmd
@@ -85,62 +91,91 @@ func (o *scanOptions) validate(args []string) error {
 		}
 	}
 	switch {
-	case o.location == "":
-		return usage("the repository is empty: give the path of a repository, or an https or ssh URL")
+	case strings.ContainsAny(o.name, "@?#%") && gitrepo.HidesAddress(o.name), len(rosie.FindSecrets([]byte(o.name), 1)) > 0:
+		return usage("the name of --name may hold a password, and names are stored for ever: leave out user and password")
 	case o.worktree && o.ref != "":
 		return usage("--worktree and --ref %s exclude each other: files on disk belong to no revision", o.ref)
 	}
 	if o.actor == "" {
-		o.actor = defaultActor()
+		o.actor = gxpledger.DefaultActor()
 	}
 	return nil
 }
 
-// run finds the repository before anything is made or recorded: a mistyped path leaves no trace.
 func (o *scanOptions) run(ctx context.Context) error {
 	keys, err := readKeys(o.keyFiles)
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // a screen that nobody reads is an error of writing, not the end of a scan
 	progress := o.app.progress()
-	defer progress.Done()
-	found, err := gitrepo.Locate(o.location, gitrepo.Options{
-		Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, MaxFetch: o.limits.fetch,
-		Progress: func(said string) { progress.Say("fetching: " + said) },
-	})
-	if err != nil {
-		return err
-	}
-	if err := o.app.prepareHome(); err != nil {
-		return err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("make a scan id: %w", err)
-	}
-	s := &scanner{
-		options: o, repository: found, progress: progress,
-		request: eventstore.Request{
-			Scan: id, Repository: o.repository(found), Actor: o.actor, Reason: o.reason, StartedAt: o.app.system.Now(),
-			Policy: domain.Policy{Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value)},
+	result, err := o.app.ledger.Scan(ctx, gxpledger.ScanRequest{
+		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name,
+		Policy: domain.Policy{
+			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
+			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
 		},
-		reading: rosie.Options{Keys: keys, Limits: o.limits.reading},
+		Keys: keys, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
+		Progress: func(p gxpledger.ScanProgress) { progress.Say(scanProgress(p)) },
+	})
+	progress.Done()
+	o.app.recorded = err == nil
+	o.note(ctx, result)
+	if err != nil {
+		return o.failed(ctx, result, err)
 	}
-	return s.run(ctx)
+	if err := o.completed(result); err != nil {
+		o.app.notes().Line("scan %d was recorded; its result could not be written: %s", result.Completed.Number, oneLine(err.Error()))
+	}
+	return nil
 }
 
-func (o *scanOptions) repository(found *gitrepo.Repository) domain.Repository {
-	name := o.name
-	if name == "" {
-		name = found.Name()
+// scanProgress says what a scan is doing.
+func scanProgress(p gxpledger.ScanProgress) string {
+	switch p.Step {
+	case gxpledger.ScanOpening:
+		return "opening the repository"
+	case gxpledger.ScanFetching:
+		return "fetching: " + p.Text
+	case gxpledger.ScanListing:
+		return fmt.Sprintf("listing: %d files", p.Done)
+	case gxpledger.ScanReading:
+		return fmt.Sprintf("reading: %d of %d", p.Done, p.Total)
+	case gxpledger.ScanProjecting:
+		return "updating the tables"
+	case gxpledger.ScanRecording:
 	}
-	return domain.Repository{ID: repositoryID(name), Name: name, URL: found.URL()}
+	return "recording"
 }
 
-// repositoryID derives the id of a repository from its name, for ever. The namespace is our own and must never change.
-func repositoryID(name string) domain.RepositoryID {
-	namespace := uuid.UUID{0x6b, 0x0e, 0x1d, 0x3c, 0x52, 0x2a, 0x4e, 0x8f, 0x9d, 0x41, 0x7c, 0x55, 0x0a, 0xf1, 0x9e, 0x27}
-	return domain.RepositoryID(uuid.NewSHA1(namespace, []byte(name)).String())
+// note says on standard error what a person should know of a scan beside its outcome.
+func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
+	notes := o.app.notes()
+	if r.NotDrained != nil {
+		notes.Line("failures of earlier scans wait in %s and could not be recorded: %s", o.app.settings.SpoolFolder(), oneLine(r.NotDrained.Error()))
+	}
+	if r.DirtyUnknown != "" {
+		notes.Line("it is unknown whether the work tree differs from the commit, because %s: the scan records it as changed", r.DirtyUnknown)
+	}
+	if r.ClocksDiffer {
+		notes.Line("the clocks differ: the log recorded the scan at %s, and here it was %s then: set the clocks, times of the log count",
+			r.RecordedAt, r.Head().DecidedAt)
+	}
+	if r.NotProjected != nil {
+		_, why := explain(context.WithoutCancel(ctx), r.NotProjected)
+		what := "the failed scan"
+		if r.Completed != nil {
+			what = fmt.Sprintf("scan %d", r.Completed.Number)
+		}
+		notes.Line("%s was recorded; tables will follow: %s", what, why)
+	}
+	if r.Cleanup != nil {
+		what := "the scan was recorded"
+		if r.Completed == nil {
+			what = "the scan failed"
+		}
+		notes.Line("%s; cleaning up failed: %s", what, oneLine(r.Cleanup.Error()))
+	}
 }
 
 // readKeys reads the operator's evidence keys.
@@ -176,133 +211,4 @@ func readSmall(path string) ([]byte, error) {
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
 	return io.ReadAll(io.LimitReader(file, largest))
-}
-
-// scanner is one scan on its way.
-type scanner struct {
-	options    *scanOptions
-	repository *gitrepo.Repository
-	request    eventstore.Request
-	reading    rosie.Options
-	progress   interface{ Say(text string) }
-	revision   *gitrepo.Revision // opened by the first reading
-	drained    int               // failures of earlier scans that were recorded first
-}
-
-func (s *scanner) run(ctx context.Context) (err error) {
-	a := s.options.app
-	defer func() { err = errors.Join(err, s.close()) }()
-	log, unreachable := a.openLog(ctx)
-	if unreachable != nil {
-		return s.withoutLog(ctx, unreachable)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	if err := a.ownTables(ctx, log); err != nil {
-		return err
-	}
-	recorder, err := a.newRecorder(log)
-	if err != nil {
-		return err
-	}
-	if s.drained, err = recorder.Drain(ctx); err != nil {
-		a.notes().Line("failures of earlier scans wait in %s and could not be recorded: %s", a.path(spoolDir), oneLine(err.Error()))
-	}
-	outcome, err := recorder.Record(ctx, s.request, s.read)
-	if err != nil {
-		if behind := s.project(ctx, log, outcome.Position); behind != nil {
-			_, why := explain(ctx, behind)
-			a.notes().Line("the tables do not show the failed scan yet (%s)", why)
-		}
-		return s.failed(ctx, outcome, err)
-	}
-	s.progress.Say("updating the tables")
-	if err := s.project(ctx, log, outcome.Position); err != nil {
-		_, why := explain(ctx, err)
-		return failed(err, "scan %d was recorded, but the tables do not show it yet (%s)", outcome.Completed.Number, why)
-	}
-	return s.completed(outcome)
-}
-
-// withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2). It tries once: that the log
-// could be opened a second later is for the next run to see.
-func (s *scanner) withoutLog(ctx context.Context, cause error) error {
-	config := s.options.app.recorderConfig()
-	config.Tries, config.Rounds = 1, 1
-	recorder, err := eventstore.NewRecorder(unreachableLog{cause}, config)
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	outcome, err := recorder.Record(ctx, s.request, s.read)
-	if err == nil || outcome.Spooled == "" {
-		return errors.Join(cause, err)
-	}
-	return s.failed(ctx, outcome, cause)
-}
-
-// project brings the tables up to what was recorded, also when ctx has ended meanwhile: it is soon done, and what was
-// recorded should show.
-func (s *scanner) project(ctx context.Context, log eventstore.Log, to eventstore.Position) (err error) {
-	if to == 0 {
-		return nil
-	}
-	const grace = 30 * time.Second
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancel()
-	}
-	db, err := s.options.app.openTables(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	runner, err := s.options.app.newRunner(log, db)
-	if err != nil {
-		return err
-	}
-	return s.options.app.bring(ctx, runner, to, nil)
-}
-
-func (s *scanner) close() error {
-	if s.revision == nil {
-		return nil
-	}
-	return s.revision.Close()
-}
-
-// read reads the revision against what the log knows. It opens the revision once: when another scan comes between, the
-// same commit is judged again.
-func (s *scanner) read(ctx context.Context, state domain.State) (eventstore.Reading, error) {
-	reading := eventstore.Reading{Reader: rosie.Stamp(s.reading.Keys)}
-	if s.revision == nil {
-		s.progress.Say("opening the repository")
-		revision, err := s.repository.Open(ctx)
-		if err != nil {
-			reading.Source = domain.Source{Ref: s.options.ref, Worktree: s.options.worktree}
-			return reading, err
-		}
-		s.revision = revision
-	}
-	reading.Source = s.revision.Source()
-	options := s.reading
-	options.At, options.Known, options.Progress = s.request.StartedAt, state.Holds, s.show
-	tree, err := rosie.Read(ctx, s.revision.Files(), options)
-	if err != nil {
-		return reading, err
-	}
-	reading.Files, reading.Findings, reading.Faults = tree.Files, tree.Findings, tree.Faults
-	reading.Contents = make([]eventstore.Blob, len(tree.Contents))
-	for i, c := range tree.Contents {
-		reading.Contents[i] = eventstore.Blob(c)
-	}
-	s.progress.Say("recording")
-	return reading, nil
-}
-
-func (s *scanner) show(p rosie.Progress) {
-	if p.Total == 0 {
-		s.progress.Say(fmt.Sprintf("listing: %d files", p.Listed))
-		return
-	}
-	s.progress.Say(fmt.Sprintf("reading: %d of %d", p.Units, p.Total))
 }

@@ -14,22 +14,47 @@ const mostListed = 20
 // showCompleted shows a scan that was recorded: first what was read, then who claims what of it, then what we know.
 func showCompleted(screen *render.Screen, d scanDocument) {
 	showSource(screen, d)
-	field(screen, "Recorded", "%s by %s at %s, %s, position %d, in %s", render.Good.Of(fmt.Sprintf("scan %d", d.Number)), d.Actor, d.DecidedAt,
+	at := any(d.RecordedAt)
+	if d.RecordedAt.IsZero() {
+		at = "a time that the log did not tell"
+	}
+	field(screen, "Recorded", "%s by %s at %s, %s, position %d, in %s", render.Good.Of(fmt.Sprintf("scan %d", d.Number)), actor(d.Actor, string(d.ActorFrom)), at,
 		render.Count(d.Attempts, "attempt"), uint64(d.Position), d.duration())
 	if d.Reason != "" {
 		field(screen, "Reason", "%s", d.Reason)
 	}
-	field(screen, "Rules", "links %s, duplicates %s", d.Policy.Links, d.Policy.Duplicates)
+	secrets := ""
+	if d.Policy.AllowSecrets {
+		secrets = ", secrets allowed"
+	}
+	field(screen, "Rules", "links %s, duplicates %s, unsigned packages %s%s", d.Policy.Links, d.Policy.Duplicates, d.Policy.Unsigned, secrets)
+	if n := d.Newer; n != nil {
+		field(screen, "Reread", "read by a newer reader: %s, of which %d are evidence, %d with known results", render.Count(n.Artifacts, "artifact"), n.Evidence, n.Known)
+	}
 	if d.Earlier > 0 {
 		field(screen, "Earlier", "%s of scans that could not reach the log recorded first", render.Count(d.Earlier, "failure"))
+	}
+	if d.Settled > 0 {
+		field(screen, "Earlier", "%s whose outcome was unknown found in the log", render.Count(d.Settled, "scan"))
 	}
 	screen.Blank()
 	showCounts(screen, d)
 	showLinks(screen, d)
+	if n := d.Ignored; n != nil && n.Count > 0 {
+		field(screen, "Ignored", "%s below .gxp/: gxpledger show ignored lists %s", render.Count(n.Count, "file"), verb(n.Count, "it", "them"))
+	}
 	showEvidence(screen, d)
 	showRejected(screen, d)
 	showFindings(screen, d)
 	showNext(screen, d)
+}
+
+// actor is who did something. Unless a server checked a credential, the name is a claim.
+func actor(name, from string) string {
+	if from == string(domain.ActorAuthenticated) {
+		return name
+	}
+	return name + " (claimed)"
 }
 
 // field writes a line with a name in front.
@@ -126,7 +151,11 @@ func showEvidence(screen *render.Screen, d scanDocument) {
 	if e == nil {
 		return
 	}
-	field(screen, "Evidence", "%d read: signatures %d valid, %d invalid, %d unverifiable", e.Valid+e.Invalid+e.Unverifiable, e.Valid, e.Invalid, e.Unverifiable)
+	unsigned := ""
+	if e.Unsigned > 0 {
+		unsigned = fmt.Sprintf("; %d not signed", e.Unsigned)
+	}
+	field(screen, "Evidence", "%d read: signatures %d valid, %d invalid, %d unverifiable%s", e.Valid+e.Invalid+e.Unverifiable+e.Unsigned, e.Valid, e.Invalid, e.Unverifiable, unsigned)
 	if e.Incomplete > 0 {
 		field(screen, "", "%s with a valid signature %s another check", render.Count(e.Incomplete, "package"), verb(e.Incomplete, "fails", "fail"))
 	}
@@ -209,5 +238,8 @@ func showViolations(screen *render.Screen, d scanDocument) {
 			text = v.Path + ": " + text
 		}
 		screen.Line("%s %s", render.Bad.Of(v.Code), text)
+	}
+	if more := d.Total - len(d.Violations); more > 0 {
+		screen.Line("and %s more, counted and not listed", render.Count(more, "reason"))
 	}
 }

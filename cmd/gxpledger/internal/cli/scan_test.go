@@ -60,7 +60,7 @@ func TestABrokenTreeIsShownOrRefusedWhole(t *testing.T) {
 	r := newRepo(t).story("US-001", "REQ-404").story("US-002", "REQ-405").spec("SPEC-001", "REQ-001").
 		write(".gxp/requirements/REQ-003.md", "---\ngxp_id: [never closed\n---\n").commit("Break it")
 	d.scan(r).wantCode(1).says("3 reasons above", "scan 1 was recorded as failed, and nothing else").golden("scan_refused.txt")
-	d.wantEvents("scan.failed.v1")
+	d.wantEvents("scan.failed.v2")
 	d.scan(r, "--json").wantCode(1).golden("scan_refused.json", r.dir, "REPO")
 	d.scan(r, "--links", "flag").wantCode(0).golden("scan_flagged.txt", r.dir, "REPO")
 	d.scan(r, "--links", "flag", "--json").wantCode(0).golden("scan_flagged.json", r.dir, "REPO")
@@ -114,7 +114,7 @@ func TestWhatBadInputGets(t *testing.T) {
 		{[]string{"scan", "--limit", "files"}, 2, []string{"files=N"}},
 		{[]string{"scan", "--limit", "bytes=9999999999GiB"}, 2, []string{"bytes=N"}},
 		{[]string{"scan", "a", "b"}, 2, []string{"one repository", `"b"`}},
-		{[]string{"scan", ""}, 2, []string{"repository is empty"}},
+		{[]string{"scan", ""}, 2, []string{"argument 1 of gxpledger scan is empty"}},
 		{[]string{"scan", "--worktree", "--ref", "main"}, 2, []string{"--worktree", "--ref", "exclude"}},
 		{[]string{"scan", "--reason", strings.Repeat("x", 1001)}, 2, []string{"--reason", "1000"}},
 		{[]string{"version", "x"}, 2, []string{"no arguments", `"x"`}},
@@ -142,7 +142,7 @@ func TestARevisionThatIsNotThereIsAFailedScan(t *testing.T) {
 	d := newDesk(t)
 	r := newRepo(t).commit("x")
 	d.scan(r, "--ref", "mian").wantCode(1).says(`no revision "mian"`, "did you mean main?", "scan 1 was recorded as failed")
-	d.wantEvents("scan.failed.v1")
+	d.wantEvents("scan.failed.v2")
 }
 
 func TestAnIncompleteTreeIsAFailedScan(t *testing.T) {
@@ -207,7 +207,7 @@ func TestAFailureWaitsForALogThatCanBeReached(t *testing.T) {
 	if got := d.scan(r).wantCode(0); !strings.Contains(got.stdout, "1 failure of scans that could not reach the log") {
 		t.Errorf("says %s", got.stdout)
 	}
-	d.wantEvents("scan.failed.v1", "repository.registered.v1", "artifact.parsed.v1", "artifact.parsed.v1", "scan.completed.v1")
+	d.wantEvents("scan.failed.v2", "repository.registered.v1", "artifact.parsed.v2", "artifact.parsed.v2", "scan.completed.v2")
 }
 
 func TestAHomeIsForItsOwnerAndNotForGit(t *testing.T) {

@@ -5,13 +5,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // scansDocument is the output of scans --json.
 type scansDocument struct {
-	pastDocument
+	headDocument
 	Scans []query.Scan `json:"scans"`
 }
 
@@ -28,7 +29,8 @@ func newScans(a *app) *cobra.Command {
 		Use:   "scans",
 		Short: "List the scans that were recorded",
 		Long: "Lists every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
-			"from 1. Recorded and Actor are what the engine knows; the revision is what git claims.",
+			"from 1. Recorded is what the log knows. The actor is a claim, of the operating system or --actor; the revision is what\n" +
+			"git claims.",
 		Example: "  gxpledger scans\n" +
 			"  gxpledger scans --failed                      with every reason why they failed\n" +
 			"  gxpledger scans --as-of 2026-03-01            those recorded up to the end of that day\n" +
@@ -43,7 +45,7 @@ func newScans(a *app) *cobra.Command {
 }
 
 func (o *scansOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -52,7 +54,7 @@ func (o *scansOptions) run(ctx context.Context) error {
 		if o.failed {
 			filter.Outcome = "failed"
 		}
-		scans, err := v.query.Scans(ctx, filter)
+		scans, err := v.Scans(ctx, filter)
 		if err != nil {
 			return err
 		}
@@ -74,18 +76,18 @@ func (o *scansOptions) show(screen *render.Screen, scans []query.Scan, several b
 		screen.Line("%s", map[bool]string{true: "No scan failed.", false: "No scan was recorded."}[o.failed])
 		return
 	}
-	t := columns("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Found>", "New>", "Changed>", "Reread>",
-		"Removed>", "Rejected>", "Broken>", "Attempts>")
+	t := columns("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Unsigned", "Reasons>", "Found>", "New>", "Changed>", "Reread>",
+		"Removed>", "Rejected>", "Broken>", "Ignored>", "Attempts>")
 	for _, s := range scans {
 		repository := ""
 		if several {
 			repository = s.Repository
 		}
-		row := []any{repository, s.Number, s.RecordedAt, scanOutcome(s), revision(s.Claims), s.Actor}
+		row := []any{repository, s.Number, s.RecordedAt, scanOutcome(s), revision(s.Claims), actor(s.Actor, s.ActorFrom), s.UnsignedPolicy, reasonCount(s)}
 		if n := s.Totals; n != nil {
-			row = append(row, n.Found, n.Added, n.Changed, n.Reread, n.Removed, n.Rejected, broken(n.Broken()), s.Attempts)
+			row = append(row, n.Found, n.Added, n.Changed, n.Reread, n.Removed, n.Rejected, broken(n.Broken()), ignoredCount(s.Ignored), s.Attempts)
 		} else {
-			row = append(row, "", "", "", "", "", "", "", s.Attempts)
+			row = append(row, "", "", "", "", "", "", "", "", s.Attempts)
 		}
 		t.Add(row...)
 	}
@@ -102,6 +104,22 @@ func scanOutcome(s query.Scan) render.Styled {
 	return render.Good.Of(s.Outcome)
 }
 
+// reasonCount is how many reasons a scan failed for.
+func reasonCount(s query.Scan) any {
+	if s.Outcome == outcomeCompleted {
+		return nil
+	}
+	return s.ViolationsTotal
+}
+
+// ignoredCount is how many files a scan ignored; one that did not count them says so.
+func ignoredCount(n *int64) any {
+	if n == nil {
+		return "unknown"
+	}
+	return *n
+}
+
 func broken(n int64) any {
 	if n > 0 {
 		return render.Notice.Of(n)
@@ -113,9 +131,12 @@ func broken(n int64) any {
 func showReasons(screen *render.Screen, scans []query.Scan) {
 	for _, s := range scans {
 		screen.Blank()
-		screen.Line("Scan %d of %s failed for %s:", s.Number, s.Repository, render.Count(len(s.Violations), "reason"))
+		screen.Line("Scan %d of %s failed for %s:", s.Number, s.Repository, render.Count(int(s.ViolationsTotal), "reason"))
 		for _, v := range s.Violations {
 			screen.Line("  %s %s", render.Bad.Of(v.Code), v.Text)
+		}
+		if more := int(s.ViolationsTotal) - len(s.Violations); more > 0 {
+			screen.Line("  and %s more, counted and not listed", render.Count(more, "reason"))
 		}
 	}
 }

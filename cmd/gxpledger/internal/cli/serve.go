@@ -123,7 +123,7 @@ func (o *serveOptions) open(ctx context.Context) (eventstore.Log, error) {
 	if len(o.writable) == 0 {
 		return o.app.openLogToRead(ctx)
 	}
-	if err := o.app.prepareHome(); err != nil {
+	if err := o.app.settings.CreateHome(); err != nil {
 		return nil, err
 	}
 	return o.app.openLog(ctx)
@@ -176,7 +176,7 @@ func (o *serveOptions) announce(address net.Addr) error {
 	if o.app.json {
 		writable := append([]string{}, o.writable...)
 		return render.Line(o.app.system.Stdout, serveDocument{
-			Listening: address.String(), TLS: o.certFile != "", Log: o.app.logName(), Writable: writable,
+			Listening: address.String(), TLS: o.certFile != "", Log: o.app.settings.LogName(), Writable: writable,
 		})
 	}
 	security := "tls=false"
@@ -184,6 +184,6 @@ func (o *serveOptions) announce(address net.Addr) error {
 		security = "tls=true"
 	}
 	screen := o.app.screen()
-	screen.Line("Serving %s at %s", o.app.logName(), fmt.Sprintf("esdb://%s?%s", address, security))
+	screen.Line("Serving %s at %s", o.app.settings.LogName(), fmt.Sprintf("esdb://%s?%s", address, security))
 	return screen.Err()
 }

@@ -142,12 +142,12 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			first := "repository.registered.v1 " + strings.Repeat("artifact.parsed.v1 ", 2) + "scan.completed.v1"
+			first := "repository.registered.v1 " + strings.Repeat("artifact.parsed.v2 ", 2) + "scan.completed.v2"
 			if got := next(t, all, 4); got != first {
 				t.Errorf("of the first scan %s, want %s", got, first)
 			}
 			d.scan(r.requirement("REQ-002", "The second").commit("Write more")).wantCode(0)
-			if got := next(t, all, 2); got != "artifact.parsed.v1 scan.completed.v1" {
+			if got := next(t, all, 2); got != "artifact.parsed.v2 scan.completed.v2" {
 				t.Errorf("of the scan beside the server %s", got)
 			}
 			if err := appendEvent(t, dial(t, s.address()), "orders-1"); err == nil {
@@ -226,7 +226,7 @@ func TestAClientReadsBothWaysAndByFilters(t *testing.T) {
 		want   string
 	}{
 		{esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"orders-2", "none-"}}, "order-placed"},
-		{esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "^scan|^order"}, "scan.completed.v1" + strings.Repeat(" order-placed", 3)},
+		{esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "^scan|^order"}, "scan.completed.v2" + strings.Repeat(" order-placed", 3)},
 	} {
 		from, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &c.filter})
 		if err != nil {

@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 type showOptions struct {
@@ -24,31 +26,40 @@ type showOptions struct {
 
 // subject is what show can show.
 type subject struct {
-	name  string      // plural, as help writes it
-	one   string      // of it
-	words []string    // by which it may be named, beside name
-	shelf query.Shelf // of artifacts; "" for what is none
-	flags []string    // filters that apply, beside repository and query
-	list  func(o *showOptions, ctx context.Context, v *view) error
+	name      string // as help writes it
+	one, many string
+	words     []string            // by which it may be named, beside name
+	group     trace.ArtifactGroup // of artifacts; "" for what is none
+	flags     []string            // filters that apply, beside repository and query
+	list      func(o *showOptions, ctx context.Context, v *view) error
 }
 
 func subjects() []subject {
-	all := []string{"risk", "tier", "status", "parent"}
-	artifacts := (*showOptions).showArtifacts
-	return []subject{
-		{"requirements", "requirement", []string{"req", "reqs"}, query.ShelfRequirements, all, artifacts},
-		{"stories", "user story", []string{"story", "user-story", "user-stories"}, query.ShelfStories, all, artifacts},
-		{"specs", "spec", []string{"spec", "specification", "specifications"}, query.ShelfSpecs, all, artifacts},
-		{"evidence", "piece of evidence", []string{"evidences"}, query.ShelfEvidence, all, artifacts},
-		{"risks", "risk", nil, query.ShelfRisks, all, artifacts},
-		{"documents", "document", nil, query.ShelfDocuments, all, artifacts},
-		{"adr", "decision record", []string{"adrs", "decision", "decisions"}, query.ShelfADRs, all, artifacts},
-		{"vendor", "vendor assessment", []string{"vendors", "vendor-assessment", "vendor-assessments"}, query.ShelfVendors, all, artifacts},
-		{"context", "system context", []string{"contexts", "system-context", "system-contexts"}, query.ShelfContexts, all, artifacts},
-		{"links", "link", nil, "", []string{"status", "parent"}, (*showOptions).showLinks},
-		{"findings", "finding", nil, "", nil, (*showOptions).showFindings},
-		{"rejected", "rejected file", []string{"rejected-file", "rejected-files"}, "", nil, (*showOptions).showRejected},
+	var all []subject
+	for _, g := range trace.AllGroups() {
+		info := g.Info()
+		words := append([]string{info.One, info.Many}, info.Words...)
+		if len(info.Kinds) == 1 {
+			words = append(words, string(info.Kinds[0]))
+		}
+		for i := range words {
+			words[i] = plainWord(words[i])
+		}
+		all = append(all, subject{
+			info.Words[0], info.One, info.Many, words, g, []string{"risk", "tier", "status", "parent"}, (*showOptions).showArtifacts,
+		})
 	}
+	return append(all, []subject{
+		{"links", "link", "links", nil, "", []string{"status", "parent"}, (*showOptions).showLinks},
+		{"findings", "finding", "findings", nil, "", nil, (*showOptions).showFindings},
+		{"ignored", "ignored file", "ignored files", []string{"ignored-file", "ignored-files"}, "", nil, (*showOptions).showIgnored},
+		{"rejected", "rejected file", "rejected files", []string{"rejected-file", "rejected-files"}, "", nil, (*showOptions).showRejected},
+	}...)
+}
+
+// plainWord is a word in lower case, with hyphens.
+func plainWord(word string) string {
+	return strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(word))
 }
 
 func newShow(a *app) *cobra.Command {
@@ -103,9 +114,7 @@ func (o *showOptions) validate(cmd *cobra.Command, args []string) error {
 	}
 	o.subject = found
 	if len(args) > 1 {
-		if o.id = args[1]; o.id == "" {
-			return usage("the ID is empty: leave it out to list all %s", found.name)
-		}
+		o.id = args[1]
 	}
 	var fault error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -113,17 +122,19 @@ func (o *showOptions) validate(cmd *cobra.Command, args []string) error {
 		if fault == nil && slices.Contains(filters, f.Name) && !slices.Contains(found.flags, f.Name) {
 			fault = usage("the flag --%s does not apply to %s: leave it out, or search with --query", f.Name, found.name)
 		}
+		if fault == nil && slices.Contains(filters[:3], f.Name) && query.Normal(f.Value.String()) == "" {
+			fault = usage("the flag --%s does not take %q: want a word, of which more is left than blanks and dashes", f.Name, f.Value.String())
+		}
 	})
 	return fault
 }
 
 // findSubject finds what a word names: in the singular or the plural, with a hyphen, underscore or blank.
 func findSubject(word string) (subject, error) {
-	plain := strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(word))
+	plain := plainWord(word)
 	var known []string
 	for _, s := range subjects() {
-		names := append([]string{s.name, strings.TrimSuffix(s.name, "s"), strings.ReplaceAll(s.one, " ", "-")}, s.words...)
-		if slices.Contains(names, plain) {
+		if plain == s.name || plain == s.one || slices.Contains(s.words, plain) {
 			return s, nil
 		}
 		known = append(known, s.name)
@@ -132,7 +143,7 @@ func findSubject(word string) (subject, error) {
 }
 
 func (o *showOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{artifactTables, historyTables}}, func(v *view) error {
+	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
 		id, err := o.repository.id(ctx, v)
 		if err != nil {
 			return err
@@ -142,11 +153,11 @@ func (o *showOptions) run(ctx context.Context) error {
 	})
 }
 
-// end says how many rows there are, or why there are none.
-func (o *showOptions) end(screen *render.Screen, n int) error {
+// end says how many rows there are, or with the note why there are none.
+func (o *showOptions) end(screen *render.Screen, n int, note string) error {
 	switch {
-	case n == 0 && o.filtered():
-		screen.Line("No %s matches.", o.subject.one)
+	case note != "":
+		screen.Line("%s", note)
 	case n == 0:
 		screen.Line("There is no %s.", o.subject.one)
 	default:
@@ -157,17 +168,44 @@ func (o *showOptions) end(screen *render.Screen, n int) error {
 }
 
 func faintCount(n int, s subject) render.Styled {
-	many := s.one + "s"
-	switch s.name {
-	case "stories":
-		many = "user stories"
-	case "evidence":
-		many = "pieces of evidence"
-	}
-	return render.Faint.Of(fmt.Sprintf("%d %s", n, verb(n, s.one, many)))
+	return render.Faint.Of(fmt.Sprintf("%d %s", n, verb(n, s.one, s.many)))
 }
 
-func (o *showOptions) filtered() bool {
+// note says of n rows why there are none, and which values would have matched; "" when nothing was filtered out.
+func (o *showOptions) note(ctx context.Context, v *view, n int) (string, error) {
+	if n > 0 {
+		return "", nil
+	}
+	var risks, tiers, statuses, parents []string
+	if o.subject.group != "" && o.filter.Risk+o.filter.Tier+o.filter.Status+o.filter.Parent != "" {
+		all, err := v.Artifacts(ctx, o.subject.group, query.ArtifactFilter{RepositoryID: o.filter.RepositoryID})
+		if err != nil {
+			return "", err
+		}
+		risks, tiers, statuses, parents = []string{}, []string{}, []string{}, []string{}
+		for _, a := range all {
+			risks, tiers = append(risks, a.Risk), append(tiers, a.Tier)
+			statuses = append(statuses, a.Status, a.ValidationStatus, a.AssuranceStatus)
+			for _, l := range a.Links {
+				parents = append(parents, l.Target)
+			}
+		}
+	}
+	if o.subject.name == "links" {
+		all, err := v.Links(ctx, query.LinkFilter{RepositoryID: o.filter.RepositoryID})
+		if err != nil {
+			return "", err
+		}
+		statuses, parents = []string{}, []string{}
+		for _, s := range trace.LinkStates() {
+			statuses = append(statuses, string(s))
+		}
+		for _, l := range all {
+			parents = append(parents, l.Target)
+		}
+	}
 	f := o.filter
-	return f.Risk+f.Tier+f.Status+f.Parent+f.Text+f.ID+o.repository.name != ""
+	return noMatch(o.subject.one, givenFilter{name: "ID", value: o.id}, word("--risk", f.Risk, risks), word("--tier", f.Tier, tiers),
+		word("--status", f.Status, statuses), givenFilter{name: "--parent", value: f.Parent, present: parents},
+		givenFilter{name: "--query", value: f.Text}, givenFilter{name: "--repository", value: o.repository.name}), nil
 }

@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/query"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // detailsDocument is the output of show KIND ID --json: several artifacts when they claim the same id.
 type detailsDocument struct {
-	pastDocument
+	headDocument
 	Artifacts []query.Detail `json:"artifacts"`
 }
 
 func (o *showOptions) showDetails(ctx context.Context, v *view) error {
-	details, err := v.query.Details(ctx, o.subject.shelf, o.filter)
+	details, err := v.Details(ctx, o.subject.group, o.filter)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (o *showOptions) showDetails(ctx context.Context, v *view) error {
 }
 
 func showDetail(screen *render.Screen, d query.Detail) {
-	screen.Line("%s %s", strings.ReplaceAll(d.Kind, "_", " "), render.Strong.Of(d.Name()))
+	screen.Line("%s %s", spaced(d.Kind), render.Strong.Of(d.Name()))
 	for _, f := range []struct{ name, value string }{
 		{"Title", d.Title},
 		{"Risk", d.Risk},
@@ -57,8 +58,8 @@ func showDetail(screen *render.Screen, d query.Detail) {
 	field(screen, "Git blob", "%s", d.Blob)
 	showProof(screen, d.Evidence)
 	showFields(screen, d.Fields)
-	showDetailLinks(screen, "Links to", d.Links, func(l query.Link) string { return l.Target })
-	showDetailLinks(screen, "Linked by", d.LinksIn, func(l query.Link) string {
+	showDetailLinks(screen, "Links to", d.Links, func(l trace.Link) string { return l.Target })
+	showDetailLinks(screen, "Linked by", d.LinksIn, func(l trace.Link) string {
 		if l.GxPID == "" {
 			return l.Key()
 		}
@@ -80,6 +81,7 @@ func showProof(screen *render.Screen, e *query.Evidence) {
 	}
 	screen.Blank()
 	screen.Line("%s %s", render.Strong.Of("Evidence"), good(e.Overall, "valid"))
+	field(screen, "Worth", "%s", evidenceWorth(e))
 	signature := e.Verdict
 	if e.Reason != "" {
 		signature += ": " + e.Reason
@@ -139,7 +141,7 @@ func showProblems(screen *render.Screen, raw json.RawMessage) {
 
 // showFields lists the fields of the file, lists and maps item by item.
 func showFields(screen *render.Screen, raw json.RawMessage) {
-	lines := query.Fields(raw)
+	lines := trace.Fields(raw)
 	if len(lines) == 0 {
 		return
 	}
@@ -150,26 +152,26 @@ func showFields(screen *render.Screen, raw json.RawMessage) {
 	}
 }
 
-func showDetailLinks(screen *render.Screen, title string, links []query.Link, name func(query.Link) string) {
+func showDetailLinks(screen *render.Screen, title string, links []trace.Link, name func(trace.Link) string) {
 	if len(links) == 0 {
 		return
 	}
 	screen.Blank()
 	screen.Line("%s", render.Strong.Of(title))
 	for _, l := range links {
-		kind := strings.ReplaceAll(l.Kind, "_", " ")
+		kind := spaced(l.Kind)
 		if title == "Links to" {
-			kind = strings.ReplaceAll(l.ToKind, "_", " ")
+			kind = spaced(l.ToKind)
 		}
 		screen.Line("  %s", strings.Join(strings.Fields(strings.Join([]string{l.Edge, kind}, " ")), " ")+" "+name(l)+linkNote(l))
 	}
 }
 
-func linkNote(l query.Link) string {
-	if l.State == query.StateSound {
+func linkNote(l trace.Link) string {
+	if l.State == trace.LinkResolved {
 		return ""
 	}
-	return ": " + linkState(l.State)
+	return ": " + spaced(l.State)
 }
 
 func showMembers(screen *render.Screen, members []query.Member) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -59,32 +60,17 @@ func TestPausedTablesAreShownAsWhatTheyAre(t *testing.T) {
 	d.run("projections", "resume", "--all", "--reason", "x").wantCode(0).golden("projections_resume_again.txt")
 }
 
-func TestARollbackAndAPruneAreRecorded(t *testing.T) {
+func TestARebuildAndAPruneAreRecorded(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.run("projections", "rebuild", "history", "--reason", "to try", "--actor", "admin").wantCode(0)
-	got := d.run("projections", "rollback", "history", "--reason", "back again", "--actor", "admin", "--json").wantCode(0)
-	var out struct {
-		Rebuilt []struct {
-			Build    int  `json:"build"`
-			Replaced int  `json:"replaced_build"`
-			From     int  `json:"from_position"`
-			Compared bool `json:"compared"`
-		} `json:"rebuilt"`
-	}
-	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil || len(out.Rebuilt) != 1 {
-		t.Fatalf("rollback --json writes %s (%v)", got.stdout, err)
-	}
-	if b := out.Rebuilt[0]; b.Build != 1 || b.Replaced != 2 || b.From != 20 || !b.Compared {
-		t.Errorf("rolled back %+v, want build 1 in place of build 2, from position 20", b)
-	}
 	d.run("projections", "builds", "history").wantCode(0).golden("projections_builds.txt")
 	if got := d.run("projections", "builds", "--json").wantCode(0); strings.Count(got.stdout, `"sha256"`) != 15+1+2*2 {
 		t.Errorf("builds --json writes %s, want the digests of every table of four builds", got.stdout)
 	}
 	d.run("projections", "prune", "history", "--reason", "room", "--actor", "admin").wantCode(0).golden("projections_prune.txt")
 	d.run("projections", "prune", "history", "--reason", "room", "--actor", "admin").wantCode(0).golden("projections_prune_nothing.txt")
-	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_rollback.txt")
+	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_prune.txt")
 	if v := d.verify(0); !v.Sound {
 		t.Errorf("verify found %+v", v.Faults)
 	}
@@ -92,30 +78,79 @@ func TestARollbackAndAPruneAreRecorded(t *testing.T) {
 }
 
 // poison makes the audit table refuse the next event: its row is there already.
-func (d *desk) poison() {
+func (d *desk) poison() { d.poisonAt(22) }
+
+// poisonAt does so with the event at a position.
+func (d *desk) poisonAt(position int) {
 	d.t.Helper()
-	d.tamper("tables.db",
-		`INSERT INTO audit_log__b1 SELECT 21, recorded_at, actor, action, resource_type, resource_id, repository_id, gxp_id, outcome, reason,
-			summary, payload_sha256, scan_id, event_id, stream, revision, 21 FROM audit_log__b1 WHERE sequence = 20`)
+	d.tamper("tables.db", fmt.Sprintf(
+		`INSERT INTO audit_log__b1 SELECT %d, recorded_at, actor, action, resource_type, resource_id, repository_id, gxp_id, outcome, reason,
+			summary, payload_sha256, scan_id, event_id, stream, revision, %[1]d FROM audit_log__b1 WHERE sequence = 21`, position))
+}
+
+// A fault inside a batch names the end of the batch before as a point in time: what is between was never given to anybody (I19).
+func TestAFaultInsideABatchNamesTheBatchBefore(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.poisonAt(23)
+	d.scan(r, "--links", "flag").wantCode(0)
+	d.run("audit").wantCode(1).says("projection audit stopped at position 23", "--as-of pos:21,")
+	d.run("audit", "--as-of", "pos:21").wantCode(0)
+}
+
+// Whenever a command is interrupted, it says that nothing was recorded only where that is so.
+func TestAnInterruptedCommandSaysWhetherSomethingWasRecorded(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	events := func() int { return len(lines(t, d.run("log", "--json").wantCode(0).stdout)) }
+	said := map[bool]int{}
+	for at := 1; at < 24; at += 3 {
+		before, now, calls := events(), d.now, 0
+		ctx, cancel := context.WithCancel(t.Context())
+		d.now = func() time.Time {
+			if calls++; calls == at {
+				cancel()
+			}
+			return now()
+		}
+		got := d.bare(ctx, "projections", "rebuild", "audit", "--reason", "to see", "--actor", "admin", "--home", d.home)
+		cancel()
+		d.now = now
+		nothing := strings.Contains(got.stderr, "interrupted; nothing was recorded")
+		if after := events(); nothing && after != before {
+			t.Errorf("interrupted at call %d: it says %q, and %d events were recorded", at, got.stderr, after-before)
+		}
+		if got.code != 0 {
+			said[nothing]++
+		}
+	}
+	if said[true] == 0 {
+		t.Errorf("it said that nothing was recorded %d times, and something else %d times", said[true], said[false])
+	}
 }
 
 func TestAFaultedProjectionStopsOnlyWhatShowsIt(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
 	d.poison()
-	d.scan(r, "--links", "flag").wantCode(1).says("scan 4 was recorded", "projection audit stopped at position 21", "projections skip audit 21")
+	scanned := d.scan(r, "--links", "flag").wantCode(0)
+	for _, part := range []string{"scan 4 was recorded; tables will follow: ", "projection audit stopped at position 22", "projections skip audit 22"} {
+		if !strings.Contains(scanned.stderr, part) {
+			t.Errorf("the scan says %q, want %q in it", scanned.stderr, part)
+		}
+	}
 	d.run("projections", "status").wantCode(3).golden("projections_faulted.txt")
-	d.run("audit").wantCode(1).says("projection audit stopped at position 21", "--as-of pos:20", "gxpledger projections skip audit 21 --reason TEXT")
+	d.run("audit").wantCode(1).says("projection audit stopped at position 22", "--as-of pos:21", "gxpledger projections skip audit 22 --reason TEXT")
 	got := d.run("show", "requirements").wantCode(0)
-	if !strings.Contains(got.stderr, "projection audit stopped at position 21") {
+	if !strings.Contains(got.stderr, "projection audit stopped at position 22") {
 		t.Errorf("show says %q, want that another projection stopped", got.stderr)
 	}
-	d.run("show", "requirements", "--as-of", "pos:22").wantCode(0)
-	d.run("audit", "--as-of", "pos:20").wantCode(0)
-	d.run("projections", "skip", "21", "--reason", "row was forged, deviation 4", "--actor", "admin").wantCode(0).golden("projections_skip.txt")
+	d.run("show", "requirements", "--as-of", "pos:23").wantCode(0)
+	d.run("audit", "--as-of", "pos:21").wantCode(0)
+	d.run("projections", "skip", "22", "--reason", "row was forged, deviation 4", "--actor", "admin").wantCode(0).golden("projections_skip.txt")
 	d.run("projections", "status").wantCode(0)
-	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_skip.txt", d.event(21), "EVENT-ID")
-	if v := d.verify(3); len(v.Faults) == 0 || !strings.Contains(v.Faults[0].Text, "audit_log, row 21") {
+	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_skip.txt", d.event(22), "EVENT-ID")
+	if v := d.verify(3); len(v.Faults) == 0 || !strings.Contains(v.Faults[0].Text, "audit_log, row 22") {
 		t.Errorf("verify found %+v, want the forged row", v.Faults)
 	}
 	d.run("projections", "rebuild", "audit", "--reason", "to get rid of it", "--actor", "admin").wantCode(0)
@@ -202,7 +237,7 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 	get("/livez", http.StatusNoContent)
 	get("/readyz", http.StatusOK)
 	for _, want := range []string{
-		"gxp_log_head_position 20\n", `gxp_projection_position{build="1",projection="audit",version="2"} 20`,
+		"gxp_log_head_position 21\n", `gxp_projection_position{build="1",projection="audit",version="4"} 21`,
 		`gxp_projection_lag_events{projection="artifacts"} 0`, `gxp_projection_state{projection="history",state="live"} 1`,
 		`gxp_projection_state{projection="history",state="faulted"} 0`, "gxp_build_info{",
 	} {
@@ -238,8 +273,6 @@ func TestWrongSteeringIsOneSentenceThatHelps(t *testing.T) {
 		"projections pause audit artifacts --reason x": {2, []string{"takes one projection"}},
 		"projections resume audit --reason x":          {1, []string{"audit is not paused", "nothing was done"}},
 		"projections cancel audit --reason x":          {1, []string{"nothing is being built of audit"}},
-		"projections rollback --reason x":              {2, []string{"needs the name of a projection"}},
-		"projections rollback audit --reason x":        {1, []string{"audit has no former build"}},
 		"projections prune audit --keep -1 --reason x": {2, []string{"--keep does not take -1"}},
 		"projections skip --reason x":                  {2, []string{"the position of the event"}},
 		"projections skip ten --reason x":              {2, []string{`"ten" is no position`}},

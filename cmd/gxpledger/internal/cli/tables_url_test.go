@@ -10,12 +10,12 @@ import (
 func TestAnAddressOfTablesIsCheckedBeforeAnythingIsDone(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"tables.db":                        "takes an address, not a path",
+		"tables.db":                        "this is a path, not an address",
 		"mysql://h/d":                      "cannot open mysql addresses",
 		"esdb://h":                         "cannot open esdb addresses",
 		"postgres://u:a@b@h/d":             "", // a password with an @ is told apart by its last one
 		"postgres://u:topsecret@h/d?x=%zz": "ambiguous",
-		"postgres://u:top secret@h/d":      "cannot be read",
+		"postgres://u:top secret@h/d":      "cannot read the address",
 	} {
 		d := newDesk(t)
 		got := d.run("scans", "--db", address)
@@ -36,7 +36,7 @@ func TestTablesThatAreNotThereAreToldOf(t *testing.T) {
 	t.Parallel()
 	d, r := newDesk(t), newRepo(t).commit("Write it down")
 	url := pgtest.Start(t)
-	d.env["GXPLEDGER_DB"] = url + "&schema=reviews"
+	d.env["GXPLEDGER_DB"] = pgtest.With(url, "schema=reviews")
 	d.scan(r) // the scan is recorded, whatever the tables are
 	got := d.run("scans").wantCode(1)
 	if !strings.Contains(got.stderr, "migrate up") || !strings.Contains(got.stderr, `schema "reviews"`) {
@@ -44,7 +44,7 @@ func TestTablesThatAreNotThereAreToldOf(t *testing.T) {
 	}
 	d.run("migrate", "status").wantCode(0).has("Next        gxpledger migrate up")
 	d.run("migrate", "plan").wantCode(0).has(`CREATE SCHEMA "reviews"`)
-	d.run("migrate", "up").wantCode(0).has("1 migration applied.")
+	d.run("migrate", "up").wantCode(0).has("2 migrations applied.")
 	d.run("migrate", "up", "--json").wantCode(0).has(`"schema": "reviews"`)
 	d.run("scans").wantCode(0)
 	d.run("verify").wantCode(0)

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/spelling"
+	"github.com/gxpledger/gxpledger/internal/spelling"
 )
 
 // chooseCommand answers a command that only has subcommands: with its help, or with the one that was meant.
@@ -46,10 +46,13 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 		if group := unknown.GetSpecifiedShortnames(); group != "" {
 			return usage("%s has no flag -%s: %s", cmd.CommandPath(), name, seeHelp)
 		}
-		return usage("%s has no flag --%s: %s", cmd.CommandPath(), name, didYouMean("--"+name, flagNames(cmd), seeHelp))
+		return usage("%s has no flag --%s: %s", cmd.CommandPath(), name, flagMeant(cmd, name, seeHelp))
 	}
 	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return usage("the flag --%s needs a value: want %s", missing.GetFlag().Name, expects(missing.GetFlag()))
+	}
+	if errors.Is(err, errEmpty) {
+		return emptyFlag(err)
 	}
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return usage("the flag --%s does not take %q: %s", wrong.GetFlag().Name, wrong.GetValue(), because(wrong))
@@ -57,12 +60,22 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	return usage("%v: %s", err, seeHelp)
 }
 
-func flagNames(cmd *cobra.Command) []string {
+// flagMeant names the flags of a command that are nearest to name, or says where to look. The dashes are no part of the
+// comparison: with them every short name is near every other.
+func flagMeant(cmd *cobra.Command, name, otherwise string) string {
 	var names []string
-	add := func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) }
+	add := func(flag *pflag.Flag) {
+		if !flag.Hidden {
+			names = append(names, flag.Name)
+		}
+	}
 	cmd.Flags().VisitAll(add)
 	cmd.InheritedFlags().VisitAll(add)
-	return names
+	near := spelling.Nearest(name, names, 2)
+	if len(near) == 0 {
+		return otherwise
+	}
+	return "did you mean --" + strings.Join(near, " or --") + "?"
 }
 
 // expects names what a flag takes.

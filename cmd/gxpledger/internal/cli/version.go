@@ -25,9 +25,9 @@ func newVersion(a *app) *cobra.Command {
 	o := &versionOptions{app: a}
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Show which gxpledger this is",
-		Long:    "Shows the version, the commit it was built from and the platform.",
-		Example: "  gxpledger version\n  gxpledger version --json",
+		Short:   "Print version information",
+		Long:    "Prints the version, the commit it was built from, whether the work tree held other changes, and the platform.",
+		Example: "  gxpledger version\n  gxpledger --version\n  gxpledger version --json",
 		Args:    none,
 		RunE:    func(*cobra.Command, []string) error { return o.run() },
 	}
@@ -40,23 +40,28 @@ func (o *versionOptions) run() error {
 	}
 	screen := o.app.screen()
 	screen.Line("gxpledger %s", info.Version)
-	if info.Commit != "" {
-		note := ""
-		if info.Modified {
-			note = ", with changes"
-		}
-		screen.Line("commit %s of %s%s", info.Commit, info.Time, note)
+	switch {
+	case info.Commit == "":
+		screen.Line("commit unknown: built without version control")
+	case info.Modified:
+		screen.Line("commit %s of %s, modified: the work tree held other changes", info.Commit, info.Time)
+	default:
+		screen.Line("commit %s of %s", info.Commit, info.Time)
 	}
 	screen.Line("%s %s", info.Go, info.Platform)
 	return screen.Err()
 }
 
 func buildInfo() versionDocument {
-	out := versionDocument{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return out
+		info = &debug.BuildInfo{}
 	}
+	return versionOf(info)
+}
+
+func versionOf(info *debug.BuildInfo) versionDocument {
+	out := versionDocument{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info.Main.Version != "" {
 		out.Version = info.Main.Version
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // progressLine is a line that long work on tables writes to standard error with --json, every second.
@@ -54,7 +55,7 @@ func newWatch(a *app, what string, head eventstore.Position) *watch {
 	}
 }
 
-func (w *watch) observe(p projections.Progress) {
+func (w *watch) observe(p run.Progress) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.app.system.Now()
@@ -66,8 +67,8 @@ func (w *watch) observe(p projections.Progress) {
 	line := progressLine{Projection: p.Projection, Build: p.Number, Position: uint64(p.Position), Head: uint64(w.head), Events: p.Events}
 	if span := now.Sub(from.at).Seconds(); span > 0 {
 		line.Rate = float64(p.Events-from.events) / span
-		if pace := float64(p.Position-from.position) / span; pace > 0 && p.Position < w.head {
-			line.SecondsLeft = float64(w.head-p.Position) / pace
+		if pace := float64(eventstore.Distance(from.position, p.Position)) / span; pace > 0 && p.Position < w.head {
+			line.SecondsLeft = float64(eventstore.Distance(p.Position, w.head)) / pace
 		}
 	}
 	switch since := now.Sub(w.last); {

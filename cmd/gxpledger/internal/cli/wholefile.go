@@ -79,10 +79,49 @@ func syncFolder(path string) error {
 	return errors.Join(err, folder.Close())
 }
 
-// writeWhole writes a file in one piece, over an existing one unless that is a database.
-func writeWhole(path string, write func(io.Writer) error) (err error) {
+// plainOrAbsent refuses a place where something other than a plain file is: replacing a device, a pipe or a link would
+// destroy it, and writing through a link would change a file that nobody named. flag is the flag that names the place.
+func plainOrAbsent(flag, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return failed(err, "cannot write %s (%v): name another file with --%s", path, err, flag)
+	}
+	what := "not a plain file"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		what = "a folder"
+	case mode&fs.ModeSymlink != 0:
+		what = "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		what = "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		what = "a socket"
+	case mode&fs.ModeDevice != 0:
+		what = "a device"
+	}
+	return failed(nil, "cannot replace %s with a file, because it is %s: name another file with --%s", path, what, flag)
+}
+
+// checkOutput refuses a place that --output must not write: one where a database or no plain file is.
+func checkOutput(path string) error {
+	if err := plainOrAbsent("output", path); err != nil {
+		return err
+	}
 	if isDatabase(path) {
 		return failed(nil, "%s is a database: name another file", path)
+	}
+	return nil
+}
+
+// writeWhole writes the file that --output names in one piece, in the place of the plain file that is there.
+func writeWhole(path string, write func(io.Writer) error) (err error) {
+	if err := checkOutput(path); err != nil {
+		return err
 	}
 	whole, err := newWholeFile(path)
 	if err != nil {

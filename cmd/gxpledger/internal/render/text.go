@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gxpledger/gxpledger/domain/invisible"
 )
 
 // maxMarks is how many combining marks may follow each other: more pile up over other lines.
@@ -50,15 +52,7 @@ func plain(s string) bool {
 }
 
 // visible reports whether r is safe to show: a letter, mark, number, sign or space that a person can see.
-func visible(r rune) bool {
-	switch {
-	case r >= 0xe0100 && r <= 0xe01ef: // variation selectors, which can smuggle text
-		return false
-	case r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0: // letters that look like nothing
-		return false
-	}
-	return unicode.IsPrint(r) || unicode.Is(unicode.Zs, r)
-}
+func visible(r rune) bool { return !invisible.Is(r) }
 
 func escape(r rune) string {
 	switch {

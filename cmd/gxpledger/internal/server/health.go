@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
 )
 
 // health is the answer of /readyz and /healthz/projections.
@@ -21,12 +21,12 @@ type health struct {
 }
 
 type projectionState struct {
-	Name       string            `json:"name"`
-	State      projections.State `json:"state"`
-	Position   uint64            `json:"position"`
-	Head       uint64            `json:"head"`
-	Lag        uint64            `json:"lag"`
-	LagSeconds float64           `json:"lag_seconds"`
+	Name       string        `json:"name"`
+	State      inspect.State `json:"state"`
+	Position   uint64        `json:"position"`
+	Head       uint64        `json:"head"`
+	Lag        uint64        `json:"lag"`
+	LagSeconds float64       `json:"lag_seconds"`
 }
 
 // Handler returns what is served:
@@ -56,7 +56,7 @@ func (m *Metrics) health(ctx context.Context) health {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	h := health{Ready: true, Projections: []projectionState{}}
-	all, err := m.statuses.Status(ctx, projections.StatusOptions{})
+	all, err := m.statuses(ctx)
 	if err != nil {
 		// The cause may name addresses, and whoever asks need not know them.
 		return health{Projections: h.Projections, Error: "the log or the tables cannot be read"}
@@ -67,7 +67,7 @@ func (m *Metrics) health(ctx context.Context) health {
 			state.Position = uint64(s.Active.Checkpoint.Position)
 		}
 		h.Projections = append(h.Projections, state)
-		h.Ready = h.Ready && !s.Troubled() && s.State != projections.StateAbsent
+		h.Ready = h.Ready && !s.Troubled() && s.State != inspect.StateAbsent
 	}
 	return h
 }

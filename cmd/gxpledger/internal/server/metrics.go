@@ -10,13 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Statuses says how projections are. A *projections.Runner does.
-type Statuses interface {
-	Status(ctx context.Context, options projections.StatusOptions) ([]projections.Status, error)
-}
+// Statuses says how projections are, see [inspect.Statuses].
+type Statuses func(ctx context.Context) ([]inspect.Status, error)
 
 // Build is which binary runs.
 type Build struct{ Version, Commit string }
@@ -63,7 +64,7 @@ func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
 }
 
 // Observe counts what a Runner wrote; give it to its Config.
-func (m *Metrics) Observe(p projections.Progress) {
+func (m *Metrics) Observe(p run.Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.events[p.Ref]
@@ -77,7 +78,7 @@ func (m *Metrics) Observe(p projections.Progress) {
 // figure is a gauge of one projection.
 type figure struct {
 	desc  *prometheus.Desc
-	value func(projections.Status) float64
+	value func(inspect.Status) float64
 }
 
 func gauge(name, help string, labels ...string) *prometheus.Desc {
@@ -100,15 +101,15 @@ func figures() []figure {
 	return []figure{
 		{
 			gauge("gxp_projection_lag_events", "Positions between the tables that readers see and the head of the log."),
-			func(s projections.Status) float64 { return float64(s.Lag) },
+			func(s inspect.Status) float64 { return float64(s.Lag) },
 		},
 		{
 			gauge("gxp_projection_lag_seconds", "How long the oldest event that the tables lack has been in the log; 0 when there is none."),
-			func(s projections.Status) float64 { return s.LagTime.Seconds() },
+			func(s inspect.Status) float64 { return s.LagTime.Seconds() },
 		},
 		{
 			gauge("gxp_projection_last_success_timestamp_seconds", "When the tables that readers see last moved; 0 when there are none."),
-			func(s projections.Status) float64 {
+			func(s inspect.Status) float64 {
 				if s.Active == nil {
 					return 0
 				}
@@ -117,20 +118,20 @@ func figures() []figure {
 		},
 		{
 			gauge("gxp_projection_rebuild_progress_ratio", "How much of the log the build holds that is to replace the tables; 1 when there is none."),
-			func(s projections.Status) float64 {
+			func(s inspect.Status) float64 {
 				if s.Next == nil || s.Head == 0 {
 					return 1
 				}
-				return float64(s.Next.Checkpoint.Position) / float64(s.Head)
+				return float64(eventstore.Distance(0, s.Next.Checkpoint.Position)) / float64(eventstore.Distance(0, s.Head))
 			},
 		},
 	}
 }
 
-func states() []projections.State {
-	return []projections.State{
-		projections.StateAbsent, projections.StateCatchingUp, projections.StateLive, projections.StateStalled,
-		projections.StateFaulted, projections.StateMismatched, projections.StatePaused,
+func states() []inspect.State {
+	return []inspect.State{
+		inspect.StateAbsent, inspect.StateCatchingUp, inspect.StateLive, inspect.StateStalled,
+		inspect.StateFaulted, inspect.StateMismatched, inspect.StatePaused,
 	}
 }
 
@@ -148,7 +149,7 @@ func (*Metrics) Describe(descs chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:forbidigo // a collector is given none
 	defer cancel()
-	all, err := m.statuses.Status(ctx, projections.StatusOptions{})
+	all, err := m.statuses(ctx)
 	if err != nil {
 		m.failed.Inc()
 		return

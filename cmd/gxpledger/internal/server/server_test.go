@@ -15,17 +15,20 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // told is what a process is told of its projections.
 type told struct {
-	all []projections.Status
+	all []inspect.Status
 	err error
 }
 
-func (s *told) Status(context.Context, projections.StatusOptions) ([]projections.Status, error) {
+func (s *told) statuses(context.Context) ([]inspect.Status, error) {
 	return s.all, s.err
 }
 
@@ -68,20 +71,20 @@ func serve(t *testing.T, m *server.Metrics) func(path string) (int, string) {
 
 func build(position eventstore.Position) *projections.Build {
 	return &projections.Build{
-		Ref: projections.Ref{Number: 3}, UpdatedAt: time.Unix(1000, 5e8), Checkpoint: projections.Checkpoint{Version: 2, Position: position},
+		Build: builds.Build{Ref: projections.Ref{Number: 3}}, UpdatedAt: time.Unix(1000, 5e8), Checkpoint: projections.Checkpoint{Version: 2, Position: position},
 	}
 }
 
 func TestWhatIsWellAndWhatIsNot(t *testing.T) {
 	t.Parallel()
-	for state, ready := range map[projections.State]bool{
-		projections.StateLive: true, projections.StateCatchingUp: true, projections.StatePaused: true,
-		projections.StateStalled: false, projections.StateFaulted: false, projections.StateMismatched: false, projections.StateAbsent: false,
+	for state, ready := range map[inspect.State]bool{
+		inspect.StateLive: true, inspect.StateCatchingUp: true, inspect.StatePaused: true,
+		inspect.StateStalled: false, inspect.StateFaulted: false, inspect.StateMismatched: false, inspect.StateAbsent: false,
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
-			s := &told{all: []projections.Status{{Name: "audit", State: projections.StateLive}, {Name: "history", State: state}}}
-			m, err := server.NewMetrics(s, server.Build{})
+			s := &told{all: []inspect.Status{{Name: "audit", State: inspect.StateLive}, {Name: "history", State: state}}}
+			m, err := server.NewMetrics(s.statuses, server.Build{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,16 +105,16 @@ func TestWhatIsWellAndWhatIsNot(t *testing.T) {
 
 func TestFiguresOfProjections(t *testing.T) {
 	t.Parallel()
-	s := &told{all: []projections.Status{{
-		Name: "audit", State: projections.StateCatchingUp, Head: 40, Lag: 30, LagTime: 1500 * time.Millisecond, Active: build(10), Next: build(20),
+	s := &told{all: []inspect.Status{{
+		Name: "audit", State: inspect.StateCatchingUp, Head: 40, Lag: 30, LagTime: 1500 * time.Millisecond, Active: build(10), Next: build(20),
 	}}}
-	m, err := server.NewMetrics(s, server.Build{Version: "v1", Commit: "abc"})
+	m, err := server.NewMetrics(s.statuses, server.Build{Version: "v1", Commit: "abc"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := projections.Ref{Projection: "audit", Number: 3}
 	for _, events := range []uint64{5, 12, 4} { // leased anew before the third
-		m.Observe(projections.Progress{Ref: ref, Events: events})
+		m.Observe(run.Progress{Ref: ref, Events: events})
 	}
 	get := serve(t, m)
 	_, body := get("/metrics")
@@ -131,7 +134,7 @@ func TestFiguresOfProjections(t *testing.T) {
 func TestALogThatCannotBeReadIsNotWell(t *testing.T) {
 	t.Parallel()
 	s := &told{err: errors.New("postgres://user:secret@db")}
-	m, err := server.NewMetrics(s, server.Build{})
+	m, err := server.NewMetrics(s.statuses, server.Build{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/internal/gitrepo"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
+)
+
+// addressFlag is the flag --log or --db.
+type addressFlag struct{ *config.Address }
+
+var _ pflag.Value = addressFlag{}
+
+// Set takes any text, since pflag would show one that was refused, with its password: checkSettings refuses it.
+func (f addressFlag) Set(text string) error {
+	*f.Address = config.Address(text)
+	return nil
+}
+
+// String returns the address without passwords.
+func (f addressFlag) String() string {
+	if f.Address == nil {
+		return "" // of a zero value, with which pflag compares defaults
+	}
+	return f.Address.String()
+}
+
+// Type names the value in the help.
+func (addressFlag) Type() string { return "URL" }
+
+// checkSettings refuses settings that nothing can be opened with, and a home that may be somebody else's, before any
+// command begins.
+func (a *app) checkSettings(cmd *cobra.Command) error {
+	if a.wrongEnv != nil {
+		return errors.Join(a.settings.Check(), a.wrongEnv)
+	}
+	if a.wait <= 0 {
+		return usage("--wait is %s: want a time above 0, such as 30s", a.wait)
+	}
+	if name := cmd.Name(); name == "version" || name == "help" || !cmd.HasParent() {
+		return a.settings.Check() // needs no home
+	}
+	return a.openLedger(cmd.Context())
+}
+
+func (a *app) openLedger(ctx context.Context) (err error) {
+	o, logger := a.options(), a.logger()
+	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
+		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease,
+		Wait: a.wait, Waiting: o.Waiting, Observe: o.Observe, Opening: a.waitFor,
+		Behind: a.noteBehind, Appending: func() { a.records.Store(true) },
+		Projected: func(p run.Progress) { logPage(logger, p) },
+		Now:       a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+	})
+	return err
+}
+
+// closeLedger closes what a command used. Where it recorded a scan, what fails now is no failure of the command.
+func (a *app) closeLedger(err error) error {
+	if a.ledger == nil {
+		return err
+	}
+	failure := a.ledger.Close()
+	if a.recorded && failure != nil {
+		a.notes().Line("the scan was recorded; cleaning up failed: %s", oneLine(failure.Error()))
+		return err
+	}
+	return errors.Join(err, failure)
+}
+
+// wordSetting returns the exit code and the sentence of an error of package config, with the flags of the command line,
+// and apart what to do.
+func wordSetting(e *config.Error) (code int, text, remedy string) {
+	code, text, remedy = exitFailed, e.Problem, e.Remedy
+	if errors.Is(e, config.ErrInvalid) {
+		code = exitUsage
+	}
+	switch {
+	case errors.Is(e, config.ErrNoLog):
+		remedy = "record something with gxpledger scan, or choose another folder with --home"
+	case errors.Is(e, config.ErrLogLost):
+		remedy = "restore it from a backup, name its address with --log if it is on a server, or start a new log in another folder with --home"
+	case e.Setting == config.Home:
+		remedy += " with --home or GXPLEDGER_HOME"
+	case code == exitUsage && e.Setting == config.Log:
+		text, remedy = "--log: "+text, remedy+"; without --log, the log is the SQLite file in --home FOLDER"
+	case code == exitUsage && e.Setting == config.Tables:
+		text, remedy = "--db: "+text, remedy+"; without --db, the tables are the SQLite file in --home FOLDER"
+	}
+	if remedy != "" {
+		text += ": " + remedy
+	}
+	return code, text, remedy
+}
+
+// options say how the log and the tables are used.
+func (a *app) options() config.Options {
+	logger, progress := a.logger(), a.progress()
+	return config.Options{
+		Now: a.system.Now, Observe: func(err error) { logger.Warn(err) }, Wait: a.wait,
+		Waiting: func(spent, wait time.Duration, why string) { // tells somebody at a terminal
+			if why == "" {
+				progress.Done()
+				return
+			}
+			progress.Say(fmt.Sprintf("waiting for the log's server, %.0f s of %.0f: %s", spent.Seconds(), wait.Seconds(), why))
+		},
+	}
+}
+
+// openLog opens the log for appending. The caller closes it.
+func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
+	return a.openLogTo(ctx, config.ToAppend)
+}
+
+// openLogToRead opens the log and changes nothing of it. The caller closes it.
+func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
+	return a.openLogTo(ctx, config.ToRead)
+}
+
+func (a *app) openLogTo(ctx context.Context, access config.Access) (eventstore.Log, error) {
+	if a.system.Log != nil {
+		return lent{a.system.Log}, nil
+	}
+	if !a.settings.Log.Local() {
+		defer a.waitFor("the server of the log at " + a.settings.LogName())()
+	}
+	return a.settings.OpenLog(ctx, access, a.options())
+}
+
+// requireLog reports that there is no log.
+func (a *app) requireLog() error {
+	if a.system.Log != nil {
+		return nil
+	}
+	return a.settings.RequireLog()
+}
+
+// openTables opens the tables for writing where that is allowed, else for reading. The caller closes them.
+func (a *app) openTables(ctx context.Context) (config.TablesDB, error) {
+	if !a.settings.Tables.Local() {
+		defer a.waitFor("the server of the tables at " + a.settings.Tables.String())()
+	}
+	return a.settings.OpenTables(ctx, a.options())
+}
+
+// waitFor tells somebody at a terminal what is waited for, once it takes long and until done is called.
+func (a *app) waitFor(what string) (done func()) {
+	const pace = time.Second
+	progress, tick, stop := a.progress(), time.NewTicker(pace), make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for {
+			select {
+			case <-tick.C:
+				progress.Say("waiting for " + what)
+			case <-stop:
+				return
+			}
+		}
+	})
+	return func() {
+		tick.Stop()
+		close(stop)
+		telling.Wait()
+		progress.Done()
+	}
+}
+
+// anotherLog is the sentence on tables that were made from another log.
+func (a *app) anotherLog(err error) error {
+	mismatch, ok := errors.AsType[*projections.MismatchError](err)
+	switch {
+	case !errors.Is(err, projections.ErrLogMismatch):
+		return nil
+	case !ok:
+		return err
+	}
+	own := "give this log a home of its own with --home"
+	if !a.settings.Tables.Local() {
+		own = "give this log tables of its own with another schema in --db"
+	}
+	return failed(err, "the tables in %s are not of this log (%v); open their log with --log, %s, "+
+		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", a.settings.TablesName(), mismatch, own)
+}
+
+// hideAddresses removes from a text the arguments that may be addresses with a password: errors about a command that was
+// called wrongly repeat what was given.
+func hideAddresses(text string, args []string) string {
+	const hidden = "(an address, not repeated since it may hold a password)"
+	for _, arg := range args {
+		_, value, _ := strings.Cut(arg, "=")
+		for _, part := range []string{arg, value} {
+			if !gitrepo.HidesAddress(part) {
+				continue
+			}
+			for _, form := range []string{strconv.Quote(part), part, oneLine(part), strings.TrimLeft(part, "-")} {
+				text = strings.ReplaceAll(text, form, hidden)
+			}
+		}
+	}
+	return text
+}
+
+// redact removes the passwords of all addresses from a text.
+func (a *app) redact(text string) string {
+	return hideAddresses(a.settings.Tables.Redact(a.settings.Log.Redact(text)), a.args)
+}
+
+// redactingWriter removes the passwords of the settings from what is written to it, whole lines at a time.
+type redactingWriter struct {
+	to       io.Writer
+	settings *config.Settings
+}
+
+// Write writes p without passwords.
+func (w redactingWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.to, w.settings.Tables.Redact(w.settings.Log.Redact(string(p)))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,481 @@
+package kurrent
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+const (
+	// maxMessage is the largest message that is taken from a server.
+	maxMessage = 17 << 20
+	// connecting bounds how long a node may take to accept a connection: one that is frozen accepts and never answers.
+	connecting = 3 * time.Second
+	// lateVotes is how long the first node that names a leader waits for others, which may name a newer one.
+	lateVotes = 100 * time.Millisecond
+	// maxMembers bounds what a server may tell of its nodes.
+	maxMembers = 32
+)
+
+// patience is how long is waited for an answer.
+type patience struct {
+	call         time.Duration // before the other nodes are asked who leads now
+	subscription time.Duration // likewise; a subscription may wait for days
+	spent        time.Duration // in all, when the budget is spent
+	// at bounds how long a server may look at one position. It answers at once where it gave the position; at any other number it takes the
+	// bytes there for a record, which can last for many seconds.
+	at time.Duration
+}
+
+func defaultPatience() patience {
+	return patience{call: time.Second, subscription: 3 * time.Second, spent: time.Second, at: 3 * time.Second}
+}
+
+// cluster is the nodes of a server, with a connection to each that is used. Calls go to the leader. It is safe for
+// concurrent use.
+type cluster struct {
+	settings settings
+	patience patience
+	lookup   func(ctx context.Context, host string) (addresses []string, err error)
+	slots    chan struct{}   // one token for each call that is with the server
+	life     context.Context //nolint:containedctx // ends when the log is closed, and no call with which one it was opened
+	end      context.CancelCauseFunc
+	running  sync.WaitGroup // searches
+
+	mu      sync.Mutex // guards all below
+	nodes   map[string]*node
+	members []string // that the last search found
+	leader  string   // "" for unknown
+	terms   int      // how often the leader changed
+	search  *search  // under way, nil for none
+}
+
+// search asks all nodes who leads.
+type search struct {
+	done   chan struct{}
+	leader string // set before done is closed
+	err    error  // likewise
+}
+
+func newCluster(s settings, maxCalls int) *cluster {
+	life, end := context.WithCancelCause(context.Background()) //nolint:forbidigo // a log lives until it is closed
+	return &cluster{settings: s, patience: defaultPatience(), lookup: net.DefaultResolver.LookupHost, slots: make(chan struct{}, maxCalls), life: life, end: end, nodes: map[string]*node{}}
+}
+
+// close ends every call with ErrClosed, and every connection.
+func (c *cluster) close() {
+	c.mu.Lock()
+	c.end(eventstore.ErrClosed)
+	nodes := c.nodes
+	c.nodes = map[string]*node{}
+	c.mu.Unlock()
+	for _, n := range nodes {
+		_ = n.conn.Close() // it has no error to give
+	}
+	c.running.Wait()
+}
+
+// node is a connection.
+type node struct {
+	address string
+	secure  bool // it is spoken to over TLS
+	conn    *grpc.ClientConn
+	shake   *handshake
+	probe   probe
+}
+
+// at returns the node at an address, which a name of the connection string may stand for.
+func (c *cluster) at(address, name string) (*node, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return nil, eventstore.ErrClosed
+	}
+	if n, ok := c.nodes[address]; ok {
+		return n, nil
+	}
+	if c.settings.user != "" && c.settings.tls == nil && !loopback(address) {
+		return nil, fmt.Errorf("%w: the server names the node %s, which is not on this machine: %w", eventstore.ErrInvalid, address, errClearCredentials)
+	}
+	n, err := c.dial(address, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: node %s: %w", eventstore.ErrInvalid, address, err)
+	}
+	c.nodes[address] = n
+	return n, nil
+}
+
+func (c *cluster) dial(address, name string) (*node, error) {
+	transport := insecure.NewCredentials()
+	if c.settings.tls != nil {
+		transport = credentials.NewTLS(c.settings.tls.Clone())
+	}
+	shake := &handshake{TransportCredentials: transport, fault: &atomic.Pointer[error]{}}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(shake),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: connecting,
+		}),
+	}
+	if name != "" && name != address {
+		options = append(options, grpc.WithAuthority(name)) // what its certificate is for
+	}
+	if c.settings.keepAliveInterval >= 0 {
+		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: c.settings.keepAliveInterval, Timeout: max(c.settings.keepAliveTimeout, 0), PermitWithoutStream: true,
+		}))
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address, options...)
+	return &node{address: address, secure: c.settings.tls != nil, conn: conn, shake: shake}, err
+}
+
+// handshake keeps why the last attempt to speak TLS failed: gRPC has no more than a text of it.
+type handshake struct {
+	credentials.TransportCredentials
+
+	fault *atomic.Pointer[error] // holds nil after one that succeeded
+}
+
+// ClientHandshake implements [credentials.TransportCredentials].
+func (h *handshake) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	h.fault.Store(nil)
+	if err != nil {
+		h.fault.Store(&err)
+	}
+	return conn, info, err
+}
+
+// Clone implements [credentials.TransportCredentials].
+func (h *handshake) Clone() credentials.TransportCredentials {
+	return &handshake{TransportCredentials: h.TransportCredentials.Clone(), fault: h.fault}
+}
+
+// header adds to ctx what every call says.
+func (c *cluster) header(ctx context.Context) context.Context {
+	if c.settings.user == "" {
+		return ctx
+	}
+	text := base64.StdEncoding.EncodeToString([]byte(c.settings.user + ":" + c.settings.password))
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Basic "+text)
+}
+
+// pick returns the node that is asked: the leader, as far as is known.
+func (c *cluster) pick(ctx context.Context) (*node, error) {
+	c.mu.Lock()
+	address := c.leader
+	c.mu.Unlock()
+	var err error
+	switch {
+	case address != "":
+	case !c.settings.clustered():
+		address = c.settings.hosts[0]
+	default:
+		address, err = c.find(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.at(address, "")
+}
+
+// leave forgets that the node at an address leads.
+func (c *cluster) leave(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leader == address {
+		c.leader = ""
+	}
+	c.terms++
+}
+
+// term changes whenever another node may lead.
+func (c *cluster) term() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.terms
+}
+
+// redirect makes the node at an address the leader, since another named it, and reports whether that was news.
+func (c *cluster) redirect(from, to string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if to == from {
+		return false
+	}
+	known := c.leader == to
+	c.leader = to
+	c.terms++
+	return !known
+}
+
+// find asks the nodes who leads, or waits for those who ask.
+func (c *cluster) find(ctx context.Context) (string, error) {
+	s := c.join() //nolint:contextcheck // others wait for the same search
+	select {
+	case <-s.done:
+		return s.leader, s.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+func (c *cluster) join() *search {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.search != nil {
+		return c.search
+	}
+	s := &search{done: make(chan struct{})}
+	if c.life.Err() != nil {
+		s.err = eventstore.ErrClosed
+		close(s.done)
+		return s
+	}
+	c.search = s
+	c.running.Go(func() {
+		ctx, cancel := context.WithTimeout(c.life, c.settings.gossipTimeout)
+		defer cancel()
+		leader, members, err := c.vote(ctx)
+		c.mu.Lock()
+		if s.leader, s.err = leader, err; err == nil {
+			if c.leader != "" && c.leader != leader {
+				c.terms++
+			}
+			c.leader, c.members = leader, members
+		}
+		c.search = nil
+		c.mu.Unlock()
+		close(s.done)
+	})
+	return s
+}
+
+// answer is what a node tells of its cluster.
+type answer struct {
+	node    string
+	members []member
+	err     error
+}
+
+type member struct {
+	address string
+	leads   bool
+	votes   bool // it is none of those that only copy
+}
+
+func (a answer) leader() string {
+	for _, m := range a.members {
+		if m.leads {
+			return m.address
+		}
+	}
+	return ""
+}
+
+// vote asks all nodes side by side and returns the leader that most of them name. The first answer is not left to wait
+// for nodes that never give one; and it may be that of a leader which was replaced and does not know it yet.
+func (c *cluster) vote(ctx context.Context) (leader string, members []string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers, asked, err := c.gossip(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	votes := map[string]int{}
+	var faults []error
+	var late <-chan time.Time
+count:
+	for range asked {
+		select {
+		case a := <-answers:
+			named := a.leader()
+			switch {
+			case a.err != nil:
+				faults = append(faults, a.err)
+				continue
+			case named == "":
+				faults = append(faults, passing(a.node, "knows no leader"))
+				continue
+			}
+			if votes[named]++; leader == "" || votes[named] > votes[leader] {
+				leader, members = named, addresses(a.members)
+			}
+			if votes[leader] > asked/2 {
+				break count
+			}
+			if late == nil {
+				late = time.After(lateVotes)
+			}
+		case <-late:
+			break count
+		}
+	}
+	if leader == "" {
+		return "", nil, noLeader(faults)
+	}
+	return leader, members, nil
+}
+
+func addresses(members []member) []string {
+	all := make([]string, len(members))
+	for i, m := range members {
+		all[i] = m.address
+	}
+	return all
+}
+
+// noLeader is the error of a search in which nobody named a leader: one that no further search can mend, if there is any.
+func noLeader(faults []error) error {
+	var texts []string
+	for _, err := range faults {
+		var p *passingError
+		if !errors.As(err, &p) {
+			return err
+		}
+		texts = append(texts, p.text)
+	}
+	slices.Sort(texts)
+	return &passingError{text: "no leader: " + strings.Join(slices.Compact(texts), "; ")}
+}
+
+// gossip asks all nodes that are known. The channel gives as many answers as were asked for.
+func (c *cluster) gossip(ctx context.Context) (answers <-chan answer, asked int, err error) {
+	names, err := c.resolve(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	out := make(chan answer, len(names))
+	for address, name := range names {
+		c.running.Go(func() {
+			members, err := c.askMembers(ctx, address, name)
+			out <- answer{node: address, members: members, err: err}
+		})
+	}
+	return out, len(names), nil
+}
+
+// resolve returns the addresses of the nodes that are known, each with its name in the connection string.
+func (c *cluster) resolve(ctx context.Context) (map[string]string, error) {
+	names := map[string]string{}
+	var unresolved error
+	for _, host := range c.settings.hosts {
+		if !c.settings.discover {
+			names[host] = host
+			continue
+		}
+		name, port, _ := net.SplitHostPort(host) // it was joined
+		found, err := c.lookup(ctx, name)
+		if err != nil { // other names, and what the nodes told before, may do
+			unresolved = &passingError{text: fmt.Sprintf("the name %s cannot be resolved: %v", name, err)}
+			continue
+		}
+		for _, ip := range found[:min(len(found), maxMembers)] {
+			names[net.JoinHostPort(ip, port)] = host
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.members {
+		if _, ok := names[m]; !ok {
+			names[m] = m
+		}
+	}
+	for address, n := range maps.Clone(c.nodes) { // those that are gone from the cluster
+		if _, ok := names[address]; !ok && address != c.leader {
+			delete(c.nodes, address)
+			c.running.Go(func() { _ = n.conn.Close() })
+		}
+	}
+	if len(names) == 0 && unresolved == nil {
+		unresolved = passing(c.settings.hosts[0], "has no address")
+	}
+	if len(names) == 0 {
+		return nil, unresolved
+	}
+	return names, nil
+}
+
+// askMembers asks a node for the members of its cluster.
+func (c *cluster) askMembers(ctx context.Context, address, name string) ([]member, error) {
+	n, err := c.at(address, name)
+	if err != nil {
+		return nil, err
+	}
+	var trailer metadata.MD
+	told, err := gossip.NewGossipClient(n.conn).Read(c.header(ctx), &shared.Empty{}, grpc.Trailer(&trailer))
+	if err != nil {
+		return nil, n.translate(ctx, err, trailer)
+	}
+	var members []member
+	for _, m := range told.GetMembers()[:min(len(told.GetMembers()), maxMembers)] {
+		at, err := endpoint(m.GetHttpEndPoint().GetAddress(), strconv.FormatUint(uint64(m.GetHttpEndPoint().GetPort()), 10))
+		if err != nil {
+			if len(told.GetMembers()) > 1 {
+				continue
+			}
+			at = address // the only node, which does not know how it is reached
+		}
+		state := m.GetState()
+		members = append(members, member{
+			address: at, leads: state == gossip.MemberInfo_Leader && m.GetIsAlive(),
+			votes: state != gossip.MemberInfo_ReadOnlyReplica && state != gossip.MemberInfo_PreReadOnlyReplica &&
+				state != gossip.MemberInfo_ReadOnlyLeaderless,
+		})
+	}
+	return members, nil
+}
+
+// endpoint returns host:port of what a server says of a node.
+func endpoint(host, port string) (string, error) {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "", fmt.Errorf("no node is at %s", host)
+	}
+	return parseHost(net.JoinHostPort(host, port))
+}
+
+// voters returns the addresses of all nodes that must agree on what is written, the one that is asked last if it knows of
+// no others.
+func (c *cluster) voters(ctx context.Context) ([]string, error) {
+	n, err := c.pick(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.settings.gossipTimeout)
+	defer cancel()
+	members, err := c.askMembers(ctx, n.address, "")
+	var all []string
+	for _, m := range members {
+		if m.votes {
+			all = append(all, m.address)
+		}
+	}
+	if errors.Is(err, errNoSuchCall) || err == nil && len(all) == 0 {
+		return []string{n.address}, nil // it has no cluster
+	}
+	return all, err
+}

@@ -1,0 +1,124 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// fail records that the scan failed because of cause. It goes on for a while after ctx has ended: a scan that somebody
+// stopped is a fact too.
+func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
+	violations := reasons(cause, endedBy(ctx, cause))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.LastWords)
+	defer cancel()
+	if s.head.Scan == "" {
+		s.head = s.describe(Reading{})
+	}
+	s.head.DecidedAt = s.config.Now().UTC()
+	failed, at, err := s.recordFailure(ctx, violations, len(violations))
+	if err == nil {
+		s.outcome = Outcome{Failed: &failed, Position: at.Last, Attempts: s.attempt}
+		return s.outcome, cause
+	}
+	if errors.Is(err, eventstore.ErrIDReused) {
+		// The answer to an append was lost and the batch is there after all.
+		if err = s.recover(ctx); err == nil {
+			if s.outcome.Failed != nil {
+				return s.outcome, cause
+			}
+			return s.outcome, nil
+		}
+		s.unknown = UnknownScan
+	}
+	failed = domain.Fail(domain.State{}, s.head, violations, len(violations)) // numbered when it is recorded
+	failed.Number = 0
+	s.outcome = Outcome{Failed: &failed, Attempts: s.attempt, Unknown: s.unknown}
+	file, spoolErr := s.spool(failed)
+	s.outcome.Spooled = file
+	err = errors.Join(cause, fmt.Errorf("record the failure of scan %s: %w", s.request.Scan, err), spoolErr)
+	if s.unknown != UnknownNothing {
+		err = eventstore.OutcomeUnknown(err)
+	}
+	return s.outcome, err
+}
+
+// recordFailure appends the ScanFailed. Its id is that of the first event of the batch, so that a log that holds one
+// refuses the other with ErrIDReused.
+func (s *session) recordFailure(ctx context.Context, violations []domain.Violation, total int) (domain.ScanFailed, eventstore.Appended, error) {
+	var err error
+	for range s.config.Rounds {
+		var at loaded
+		if at, err = s.load(ctx, eventstore.RepositoryStream(s.request.Repository.ID)); err != nil {
+			break
+		}
+		failed := domain.Fail(at.state, s.head, violations, total)
+		var batch eventstore.Batch
+		if batch, err = s.batch(at, []domain.Event{failed}); err != nil {
+			break
+		}
+		var appended eventstore.Appended
+		if appended, err = s.append(ctx, batch, UnknownFailure); err == nil {
+			return failed, appended, nil
+		}
+		if !errors.Is(err, eventstore.ErrConflict) {
+			break
+		}
+	}
+	return domain.ScanFailed{}, eventstore.Appended{}, err
+}
+
+// recover finds the batch of this scan in the log and makes it the outcome.
+func (s *session) recover(ctx context.Context) error {
+	stream := eventstore.RepositoryStream(s.request.Repository.ID)
+	var events []domain.Event
+	var last eventstore.Record
+	for record, err := range s.log.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return fmt.Errorf("look for the scan: %w", err)
+		}
+		if record.Meta.Scan != s.request.Scan.String() {
+			continue
+		}
+		event, err := eventstore.Decode(record)
+		if err != nil {
+			return fmt.Errorf("decode position %d: %w", record.Position, err)
+		}
+		events, last = append(events, event), record
+	}
+	if len(events) == 0 {
+		return fmt.Errorf("%w: ids of the scan are those of another", eventstore.ErrIDReused)
+	}
+	s.complete(events, eventstore.Appended{Last: last.Position, LastRevision: last.Revision})
+	if failed, ok := events[0].(domain.ScanFailed); ok {
+		s.outcome.Failed = &failed
+	}
+	return nil
+}
+
+// reasons turns what stopped a scan into the violations that its ScanFailed lists. stopped says that cause is the end of
+// the scan's context.
+func reasons(cause error, stopped bool) []domain.Violation {
+	if refused, ok := errors.AsType[*domain.RefusedError](cause); ok {
+		return refused.Violations
+	}
+	code := domain.ViolationInternal
+	switch {
+	case stopped:
+		code = domain.ViolationCancelled
+	case errors.Is(cause, eventstore.ErrConflict), errors.Is(cause, domain.ErrStale):
+		code = domain.ViolationConflict
+	case errors.Is(cause, eventstore.ErrTooLarge):
+		code = domain.ViolationTooLarge
+	case errors.Is(cause, eventstore.ErrTransient):
+		code = domain.ViolationUnavailable
+	case errors.Is(cause, ErrSource):
+		code = domain.ViolationUnreadable
+	case errors.Is(cause, context.DeadlineExceeded), errors.Is(cause, context.Canceled): // not of this scan: of a call to the log
+		code = domain.ViolationUnavailable
+	}
+	return []domain.Violation{{Code: code, Text: cause.Error()}}
+}

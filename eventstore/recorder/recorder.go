@@ -1,0 +1,313 @@
+// Package recorder records scans and admin actions in a log: it loads the state of a stream, decides, appends the events as
+// one batch, and tries again where the log did not answer or another scan came first (I1, I4).
+//
+// A scan that fails leaves one event that says why (I2). Where the log cannot be reached, the failure is kept in the spool,
+// a directory, and recorded by the next [Recorder.Drain] that reaches the same log.
+package recorder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// Log is what a Recorder needs of a log.
+type Log interface {
+	eventstore.Appender
+	eventstore.StreamReader
+	eventstore.Snapshots
+}
+
+// Config is how patient a Recorder is. Start from [DefaultConfig].
+type Config struct {
+	// Now is the engine's clock. Required.
+	Now func() time.Time
+	// Tries is how often one batch is appended while the log does not answer, at least 1. Default 5.
+	Tries int
+	// Rounds is how often a scan is read and decided again because another one came between, at least 1. Default 10.
+	Rounds int
+	// FirstWait and LongestWait bound the waits between tries: each is about twice the one before, with jitter.
+	// Defaults 100 ms and 5 s.
+	FirstWait, LongestWait time.Duration
+	// LastWords is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
+	LastWords time.Duration
+	// Spool is the directory for failures that could not be recorded (I2). Empty: they are only returned.
+	Spool string
+	// Log names the log, so that a spooled failure is recorded in no other one. The zero value names none.
+	Log LogName
+	// Observe, when set, is told of each wait and each new round. It must not block.
+	Observe func(Retry)
+}
+
+// LogName says which log is meant.
+type LogName struct {
+	ID      uuid.UUID `json:"id,omitzero"`       // zero where the log could never be opened
+	Address string    `json:"address,omitempty"` // without credentials
+}
+
+// mayBe reports whether n and other may be names of one log: they have the same id or, where one has none, the same
+// address. A name that says nothing may be that of any log.
+func (n LogName) mayBe(other LogName) bool {
+	switch {
+	case n == LogName{}, other == LogName{}:
+		return true
+	case n.ID != uuid.Nil && other.ID != uuid.Nil:
+		return n.ID == other.ID
+	default:
+		return n.Address == other.Address
+	}
+}
+
+// Retry is one thing that went wrong and is about to be tried again.
+type Retry struct {
+	Attempt int           // appends so far
+	Round   int           // decisions so far
+	Wait    time.Duration // before the next try; 0 for a new round
+	Err     error
+}
+
+// DefaultConfig returns the defaults with that clock and spool directory.
+func DefaultConfig(now func() time.Time, spool string) Config {
+	return Config{
+		Now: now, Tries: 5, Rounds: 10, FirstWait: 100 * time.Millisecond, LongestWait: 5 * time.Second,
+		LastWords: 10 * time.Second, Spool: spool,
+	}
+}
+
+func (c Config) validate() error {
+	var faults []error
+	if c.Now == nil {
+		faults = append(faults, errors.New("field Now is required"))
+	}
+	if c.Tries < 1 || c.Rounds < 1 {
+		faults = append(faults, fmt.Errorf("fields Tries %d and Rounds %d must be at least 1", c.Tries, c.Rounds))
+	}
+	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.LastWords <= 0 {
+		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and LastWords %s must be positive and in order",
+			c.FirstWait, c.LongestWait, c.LastWords))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: recorder config: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+// Recorder records scans: it loads what the log knows of a repository, lets the caller read the revision against it,
+// decides, and appends the outcome as one batch (I1). Whatever happens, a scan leaves its whole batch or exactly one
+// ScanFailed (I2), never both: the first event of either has the same id, which a log holds once.
+//
+// A Recorder is safe for concurrent use.
+type Recorder struct {
+	log    Log
+	config Config
+}
+
+// New checks config and returns a Recorder that appends to log.
+func New(log Log, config Config) (*Recorder, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	return &Recorder{log: log, config: config}, nil
+}
+
+// Request says what is to be scanned, by whom and why.
+type Request struct {
+	Scan       uuid.UUID // UUIDv7: the identity of this scan, and of every event that it leaves
+	Repository domain.Repository
+	Actor      string
+	ActorFrom  domain.ActorSource // "" is taken as domain.ActorClaimed
+	Reason     string
+	Policy     domain.Policy
+	StartedAt  time.Time
+	// TraceParent and TraceState are the W3C trace context of the caller, or empty.
+	TraceParent, TraceState string
+}
+
+// Reading is one revision, read against a state.
+type Reading struct {
+	Source   domain.Source
+	Reader   string // see domain.Head
+	Settings *domain.Settings
+	Files    []domain.File
+	Ignored  []string // see domain.Scan
+	Findings []domain.Finding
+	Faults   []domain.Violation
+	Contents []eventstore.Blob
+}
+
+// ErrSource says that the repository or revision could not be read. The wrapped cause says what to mend.
+var ErrSource = errors.New("source could not be read")
+
+// ReadFunc reads the revision. Units that state holds need not be read again (domain.State.Holds). It is called once for
+// each round, and must neither change nor keep state. What it returns beside an error still goes into the ScanFailed.
+type ReadFunc func(ctx context.Context, state domain.State) (Reading, error)
+
+// Outcome says what a scan left in the log.
+type Outcome struct {
+	Completed *domain.ScanCompleted // set when the scan completed
+	Failed    *domain.ScanFailed    // set when it failed
+	Events    []domain.Event        // the batch of a completed scan
+	Position  eventstore.Position   // of the last event; 0 when nothing could be recorded
+	Attempts  int                   // appends that were tried
+	Spooled   string                // the file that keeps a failure until the log can be reached
+	Unknown   Unknown               // what the log may hold of the scan, beside a Failed that is not known to be recorded
+}
+
+// Unknown says what was sent to the log without an answer whether it was written. [Recorder.Drain] finds out: it records
+// the spooled failure, or drops it because the log has an outcome of the scan.
+type Unknown int
+
+const (
+	// UnknownNothing means that all that was sent was answered.
+	UnknownNothing Unknown = iota
+	// UnknownFailure means that the scan failed, and that the log may have its ScanFailed.
+	UnknownFailure
+	// UnknownScan means that the log may have the whole batch of the scan, which then completed, or its ScanFailed.
+	UnknownScan
+)
+
+// Head is what the scan says of itself; the zero Head when it neither completed nor failed.
+func (o *Outcome) Head() domain.Head {
+	switch {
+	case o.Completed != nil:
+		return o.Completed.Head
+	case o.Failed != nil:
+		return o.Failed.Head
+	}
+	return domain.Head{}
+}
+
+// Record reads, decides and appends one scan.
+//
+// With a nil error the scan completed and Outcome.Completed is set. Otherwise Outcome.Failed says what was recorded, or
+// spooled, and the error wraps the cause: a *domain.RefusedError when a rule or the policy refused the scan, the error of
+// read, ErrConflict, ErrTooLarge, the context's, or whatever kept the log from answering. Unless Outcome.Unknown is
+// UnknownNothing it is ErrOutcomeUnknown too.
+func (r *Recorder) Record(ctx context.Context, request Request, read ReadFunc) (Outcome, error) {
+	if err := request.validate(); err != nil {
+		return Outcome{}, err
+	}
+	s := &session{Recorder: r, request: request, read: read}
+	err := s.run(ctx)
+	if err == nil {
+		return s.outcome, nil
+	}
+	return s.fail(ctx, err)
+}
+
+func (q Request) validate() error {
+	var faults []error
+	if q.Scan.Version() != 7 {
+		faults = append(faults, fmt.Errorf("scan id %s is not a UUIDv7", q.Scan))
+	}
+	if _, err := uuid.Parse(string(q.Repository.ID)); err != nil {
+		faults = append(faults, fmt.Errorf("repository id %q: %w", q.Repository.ID, err))
+	}
+	if q.Repository.Name == "" || q.Actor == "" {
+		faults = append(faults, errors.New("repository name and actor are required"))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: scan request: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+// session is the recording of one scan.
+type session struct {
+	*Recorder
+	request Request
+	read    ReadFunc
+	head    domain.Head // as far as it is known
+	attempt int
+	unknown Unknown
+	outcome Outcome
+}
+
+// run goes round until the scan is recorded or nothing more is to be tried.
+func (s *session) run(ctx context.Context) error {
+	var err error
+	for round := 1; round <= s.config.Rounds; round++ {
+		if err = s.round(ctx); !errors.Is(err, eventstore.ErrConflict) && !errors.Is(err, domain.ErrStale) {
+			return err
+		}
+		s.observe(Retry{Attempt: s.attempt, Round: round, Err: err})
+	}
+	return fmt.Errorf("record scan %s: other scans of %q came between %d times: %w",
+		s.request.Scan, s.request.Repository.Name, s.config.Rounds, err)
+}
+
+// round loads, reads, decides and appends once.
+func (s *session) round(ctx context.Context) error {
+	loaded, err := s.load(ctx, eventstore.RepositoryStream(s.request.Repository.ID))
+	if err != nil {
+		return err
+	}
+	reading, err := s.read(ctx, loaded.state)
+	s.head = s.describe(reading)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	events, err := domain.Decide(loaded.state, domain.Scan{
+		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
+	})
+	if err != nil {
+		return fmt.Errorf("decide scan %s: %w", s.request.Scan, err)
+	}
+	batch, err := s.batch(loaded, events)
+	if err != nil {
+		return err
+	}
+	batch.Contents = reading.Contents
+	appended, err := s.append(ctx, batch, UnknownScan)
+	if err != nil {
+		return err
+	}
+	s.complete(events, appended)
+	s.remember(ctx, loaded, events, appended)
+	return nil
+}
+
+func (s *session) describe(reading Reading) domain.Head {
+	q := s.request
+	return domain.Head{
+		Scan: q.Scan.String(), Repository: q.Repository, Source: reading.Source, Actor: q.Actor,
+		ActorFrom: cmp.Or(q.ActorFrom, domain.ActorClaimed), Reason: q.Reason,
+		Policy: q.Policy, Settings: reading.Settings, Reader: reading.Reader, StartedAt: q.StartedAt.UTC(), DecidedAt: s.config.Now().UTC(),
+	}
+}
+
+func (s *session) complete(events []domain.Event, at eventstore.Appended) {
+	s.outcome = Outcome{Events: events, Position: at.Last, Attempts: s.attempt}
+	if done, ok := events[len(events)-1].(domain.ScanCompleted); ok {
+		s.outcome.Completed = &done
+	}
+}
+
+// batch encodes events as one append after what was loaded.
+func (s *session) batch(at loaded, events []domain.Event) (eventstore.Batch, error) {
+	b := eventstore.Batch{Stream: at.stream, Expected: at.expected, Events: make([]eventstore.NewEvent, len(events)), Meta: eventstore.Meta{
+		Actor: s.request.Actor, Reason: s.request.Reason, Scan: s.request.Scan.String(),
+		Correlation: s.request.Scan.String(), TraceParent: s.request.TraceParent, TraceState: s.request.TraceState,
+	}}
+	for i, e := range events {
+		typ, data, err := eventstore.Encode(e)
+		if err != nil {
+			return eventstore.Batch{}, fmt.Errorf("encode event %d of scan %s: %w", i, s.request.Scan, err)
+		}
+		b.Events[i] = eventstore.NewEvent{ID: eventstore.DeriveEventID(s.request.Scan, i), Type: typ, Data: data}
+	}
+	return b, nil
+}
+
+func (r *Recorder) observe(t Retry) {
+	if r.config.Observe != nil {
+		r.config.Observe(t)
+	}
+}

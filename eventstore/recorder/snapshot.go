@@ -1,0 +1,133 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// loaded is a repository's state as the log holds it, and where the log stands with it.
+type loaded struct {
+	stream   eventstore.StreamID
+	state    domain.State
+	expected eventstore.Expected
+	since    int // events folded that the snapshot does not hold
+}
+
+// load folds a repository's stream, from its snapshot where there is a sound one.
+func (r *Recorder) load(ctx context.Context, stream eventstore.StreamID) (loaded, error) {
+	var out loaded
+	none := 0
+	err := r.retry(ctx, &none, func() error {
+		var err error
+		out, err = r.fromSnapshot(ctx, stream)
+		if errors.Is(err, eventstore.ErrUnsound) || errors.Is(err, eventstore.ErrNotFound) {
+			out, err = r.fold(ctx, loaded{stream: stream, expected: eventstore.NoStream()})
+		}
+		return err
+	})
+	if err != nil {
+		return loaded{}, fmt.Errorf("load %s: %w", stream, err)
+	}
+	return out, nil
+}
+
+// fromSnapshot starts at the snapshot. It is believed only when its version is ours, its digest fits, and the log holds
+// the event that it ends with at the revision that it names.
+func (r *Recorder) fromSnapshot(ctx context.Context, stream eventstore.StreamID) (loaded, error) {
+	snapshot, err := r.log.LoadSnapshot(ctx, stream)
+	if err != nil {
+		return loaded{}, err
+	}
+	state, err := eventstore.DecodeState(snapshot)
+	if err != nil {
+		return loaded{}, err
+	}
+	for record, err := range r.log.ReadStream(ctx, stream, snapshot.Revision) {
+		if err != nil {
+			return loaded{}, err
+		}
+		if record.Revision != snapshot.Revision || record.ID != snapshot.EventID {
+			return loaded{}, eventstore.ErrUnsound
+		}
+		return r.fold(ctx, loaded{stream: stream, state: state, expected: eventstore.AtRevision(snapshot.Revision)})
+	}
+	return loaded{}, eventstore.ErrUnsound
+}
+
+// fold goes on from at to the end of the stream.
+func (r *Recorder) fold(ctx context.Context, at loaded) (loaded, error) {
+	for record, err := range r.log.ReadStream(ctx, at.stream, at.expected.Next()) {
+		if err != nil {
+			return loaded{}, err
+		}
+		if record.Revision != at.expected.Next() {
+			return loaded{}, fmt.Errorf("%w: %s holds revision %d where %d was expected",
+				eventstore.ErrCorrupt, at.stream, record.Revision, at.expected.Next())
+		}
+		event, err := eventstore.Decode(record)
+		if err != nil {
+			return loaded{}, fmt.Errorf("decode position %d: %w", record.Position, err)
+		}
+		at.state = domain.Evolve(at.state, event)
+		at.expected = eventstore.AtRevision(record.Revision)
+		at.since++
+	}
+	return at, nil
+}
+
+// remember saves a snapshot when enough has happened since the last one that folding it again would cost more than
+// reading a snapshot. A snapshot that cannot be saved costs time, not truth: the error is only observed.
+func (s *session) remember(ctx context.Context, at loaded, events []domain.Event, appended eventstore.Appended) {
+	if since := at.since + len(events); since < max(100, at.state.Artifacts()/4) {
+		return
+	}
+	data, err := eventstore.EncodeState(domain.Fold(at.state, events...))
+	if err == nil {
+		err = s.log.SaveSnapshot(ctx, eventstore.Snapshot{
+			Stream: at.stream, Revision: appended.LastRevision, EventID: eventstore.DeriveEventID(s.request.Scan, len(events)-1),
+			Version: domain.StateVersion, Data: data,
+		})
+	}
+	if err != nil {
+		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("save snapshot of %s: %w", at.stream, err)})
+	}
+}
+
+// VerifySnapshot compares the snapshot of a stream with a fold of all its events. It returns ErrNotFound when there is
+// none, and ErrCorrupt when it says something else than the events: it is then safe to go on, since the snapshot is a
+// cache, but somebody or something changed the file.
+func (r *Recorder) VerifySnapshot(ctx context.Context, stream eventstore.StreamID) error {
+	snapshot, err := r.log.LoadSnapshot(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("load snapshot of %s: %w", stream, err)
+	}
+	if snapshot.Version != domain.StateVersion {
+		return nil // of another binary; never read by this one
+	}
+	var state domain.State
+	for record, err := range r.log.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", stream, err)
+		}
+		if record.Revision > snapshot.Revision {
+			break
+		}
+		event, err := eventstore.Decode(record)
+		if err != nil {
+			return fmt.Errorf("decode position %d: %w", record.Position, err)
+		}
+		state = domain.Evolve(state, event)
+	}
+	want, err := eventstore.EncodeState(state)
+	if err != nil {
+		return err
+	}
+	if string(want) != string(snapshot.Data) {
+		return fmt.Errorf("%w: snapshot of %s at revision %d is not the fold of its events", eventstore.ErrCorrupt, stream, snapshot.Revision)
+	}
+	return nil
+}

@@ -1,0 +1,437 @@
+// Package transfer copies a log to one of another kind, event for event, and compares the two.
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+)
+
+// Errors of [Copy], beside those of the logs.
+var (
+	// ErrOtherHistory: the target holds other events than the source. Copy to an empty log.
+	ErrOtherHistory = errors.New("the log that is copied to holds other events")
+	// ErrStillWritten: a log was written to during the copy, or after it. See the text.
+	ErrStillWritten = errors.New("the log that is copied has gone on")
+)
+
+// Source is what Copy needs of the log that is copied.
+type Source interface {
+	eventstore.Reader
+	eventstore.ContentStore
+	ID() uuid.UUID
+	Features() eventstore.Features
+}
+
+// Target is what Copy needs of the log that is copied to.
+type Target interface {
+	Source
+	eventstore.Appender
+}
+
+// Request says who copies a log, and why. It is recorded in the copy.
+type Request struct {
+	Act           uuid.UUID // UUIDv7 of the act
+	Actor, Reason string    // the actor is required
+	At            time.Time // when it was ordered
+	// Checkpoints are positions of the source up to which readers have read. [Result.Checkpoints] tells where they go on.
+	Checkpoints []eventstore.Position
+	// Until is a position of the source behind which nothing is copied, nor read, such as that of the last event before what
+	// is damaged; 0 copies all. Batches are copied whole: the last is the last that ends at or before it.
+	Until eventstore.Position
+}
+
+// Step is what a copy is doing.
+type Step string
+
+// The steps of a copy, in order.
+const (
+	Comparing Step = "comparing" // what the target holds already
+	Appending Step = "copying"   // batches
+	Checking  Step = "checking"  // every event, against the source
+	Contents  Step = "contents"  // reading every content back
+)
+
+// Progress is told how a copy goes, from one goroutine: done of all events, or contents, of that step; all is 0 where
+// nobody knows. Nil watches nothing.
+type Progress func(step Step, done, all uint64)
+
+// Pair is the position of one event in both logs.
+type Pair struct {
+	From eventstore.Position `json:"from"`
+	To   eventstore.Position `json:"to"`
+}
+
+// Result is the outcome of a copy.
+type Result struct {
+	FromLog  uuid.UUID           `json:"from_log"`
+	ToLog    uuid.UUID           `json:"to_log"`
+	Events   uint64              `json:"events"`  // that both logs hold
+	Batches  uint64              `json:"batches"` // of these
+	Contents uint64              `json:"contents"`
+	First    Pair                `json:"first"` // of the first event; zeros when there is none
+	Last     Pair                `json:"last"`
+	Act      eventstore.Position `json:"act"`             // of the act, in the copy
+	Until    eventstore.Position `json:"until,omitempty"` // that of the order; what the source holds behind Last was left out
+	Written  uint64              `json:"written"`         // events that this run wrote, without the act
+	// Repeated reports that the copy was complete already and nothing was written now.
+	Repeated bool `json:"repeated"`
+	// Lost are the contents that events name and that the source does not hold either.
+	Lost []string `json:"lost"`
+	// Raised is how many batches have a later recorded time in the copy: times may fall in the source between streams
+	// (Features.OrderedTimes), and the copy gives such a batch the time of the one before it.
+	Raised uint64 `json:"raised"`
+	// Checkpoints are those of the order, each with the position in the copy of the last event that is not behind it.
+	Checkpoints []Pair `json:"checkpoints"`
+}
+
+// The act in the log. It is stored and never changes.
+const (
+	actCopied   = "log.copied"
+	argFromLog  = "from_log"
+	argFromHead = "from_head"
+	argToLog    = "to_log"
+	argUntil    = "until" // of copies with Request.Until
+)
+
+// Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
+// compares every event and reads every content back, and then records the act "log.copied" at the end of the copy, with
+// the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied. A recorded
+// time is raised where it falls ([Result.Raised]).
+//
+// With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the way on
+// after a log was damaged or tampered with. The act says so.
+//
+// It may stop anywhere: called again it compares what is there and goes on behind it, and a complete copy stays as it is.
+// An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that has gone on. Nobody else may write
+// to either log meanwhile. A batch that to refuses, as ErrTooLarge or ErrInvalid, is the end of it.
+//
+// Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
+func Copy(ctx context.Context, from Source, to Target, order Request, watch Progress) (Result, error) {
+	if order.Until > 0 {
+		from = cutSource{Source: from, until: order.Until}
+	}
+	c := &copier{from: from, to: to, watch: watch, held: map[string]bool{}, named: map[string]bool{}}
+	c.done = Result{FromLog: from.ID(), ToLog: to.ID(), Until: order.Until, Lost: []string{}, Checkpoints: []Pair{}}
+	for _, at := range order.Checkpoints {
+		c.done.Checkpoints = append(c.done.Checkpoints, Pair{From: at})
+	}
+	err := order.validate()
+	if err == nil && from.ID() == to.ID() {
+		err = fmt.Errorf("%w: both are the log %s", eventstore.ErrInvalid, from.ID())
+	}
+	if err == nil {
+		err = c.run(ctx, order)
+	}
+	if err != nil {
+		return c.done, fmt.Errorf("copy log: %w", err)
+	}
+	return c.done, nil
+}
+
+func (o Request) validate() error {
+	if o.Act.Version() != 7 || o.Actor == "" {
+		return fmt.Errorf("%w: the act needs a UUIDv7 and an actor", eventstore.ErrInvalid)
+	}
+	return nil
+}
+
+// copier is one run of Copy.
+type copier struct {
+	from  Source
+	to    Target
+	watch Progress
+	done  Result
+	held  map[string]bool // contents of the target
+	named map[string]bool // contents that events name
+}
+
+func (c *copier) say(step Step, done, all uint64) {
+	if c.watch != nil {
+		c.watch(step, done, all)
+	}
+}
+
+func (c *copier) run(ctx context.Context, order Request) error {
+	if err := c.findHeld(ctx); err != nil {
+		return err
+	}
+	at, err := c.compare(ctx, Comparing)
+	if err != nil {
+		return err
+	}
+	if at.extra != nil {
+		return c.complete(ctx, at)
+	}
+	if at.behind {
+		if err := c.appendAfter(ctx, at); err != nil {
+			return err
+		}
+		if at, err = c.compare(ctx, Checking); err != nil {
+			return err
+		}
+	}
+	if err := c.settled(ctx, at); err != nil {
+		return err
+	}
+	if order.Until > 0 && at.events == 0 {
+		return fmt.Errorf("%w: no whole batch ends at or before position %d", eventstore.ErrInvalid, order.Until)
+	}
+	loose, err := c.checkContents(ctx)
+	if err != nil {
+		return err
+	}
+	return c.act(ctx, at, order, loose)
+}
+
+// complete answers for a target that held more than the source from the beginning: a copy that was finished.
+func (c *copier) complete(ctx context.Context, at standing) error {
+	if !c.isAct(*at.extra, at.last.From) {
+		return fmt.Errorf("%w: it goes on at its position %d with event %s, behind all %d that it has of the log that is copied",
+			ErrOtherHistory, at.extra.Position, at.extra.ID, at.events)
+	}
+	loose, err := c.checkContents(ctx)
+	if err != nil {
+		return err
+	}
+	if len(loose) > 0 {
+		return fmt.Errorf("%w: the copy was completed at position %d and does not hold the content %s", eventstore.ErrCorrupt, at.extra.Position, loose[0].SHA256)
+	}
+	c.note(at)
+	c.done.Act, c.done.Repeated = at.extra.Position, true
+	return nil
+}
+
+// settled refuses what somebody else changed while it was copied.
+func (c *copier) settled(ctx context.Context, at standing) error {
+	head, err := c.from.Head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case at.extra != nil:
+		return fmt.Errorf("%w: somebody wrote event %s to it meanwhile", ErrOtherHistory, at.extra.ID)
+	case at.behind, c.done.Until == 0 && head != at.last.From:
+		return fmt.Errorf("%w, at position %d: record nothing into it any more and copy again, which goes on where it stopped", ErrStillWritten, head)
+	}
+	return nil
+}
+
+// note takes into the result where the logs stand.
+func (c *copier) note(at standing) {
+	c.done.Events, c.done.Batches, c.done.First, c.done.Last, c.done.Raised = at.events, at.batches, at.first, at.last, at.raised
+}
+
+// appendAfter writes the batches of the source that the target does not hold.
+func (c *copier) appendAfter(ctx context.Context, at standing) error {
+	head, err := c.from.Head(ctx)
+	if err != nil {
+		return err
+	}
+	var batch []eventstore.Record
+	done, latest := at.events, at.latest
+	whole := at.last.From
+	for r, err := range c.from.Read(ctx, at.last.From, eventstore.Filter{}) {
+		if err == nil {
+			err = follows(batch, r)
+		}
+		if err != nil {
+			return lastWhole(err, whole)
+		}
+		batch = append(batch, r)
+		done++
+		if !r.EndsBatch() {
+			continue
+		}
+		latest = c.timeIn(batch[0], latest)
+		if err := c.appendBatch(ctx, batch, latest); err != nil {
+			return err
+		}
+		batch, whole = nil, r.Position
+		c.say(Appending, done, c.total(head))
+	}
+	if len(batch) > 0 {
+		return lastWhole(broken(batch[len(batch)-1]), whole)
+	}
+	return nil
+}
+
+// lastWhole adds to the error of a damaged source how far it is whole.
+func lastWhole(err error, at eventstore.Position) error {
+	if !errors.Is(err, eventstore.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w; the last whole batch before it ends at position %d", err, at)
+}
+
+// cutSource is a source up to a position.
+type cutSource struct {
+	Source
+
+	until eventstore.Position
+}
+
+// Head says up to where the source is read. Where it ends is not asked: its end may be what is damaged.
+func (s cutSource) Head(context.Context) (eventstore.Position, error) { return s.until, nil }
+
+// Read yields the batches that end at or before the position, and reads nothing behind it.
+func (s cutSource) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		if after >= s.until {
+			return
+		}
+		var batch []eventstore.Record
+		for r, err := range s.Source.Read(ctx, after, filter) {
+			if err != nil {
+				yield(eventstore.Record{}, err)
+				return
+			}
+			if r.Position > s.until {
+				return
+			}
+			batch = append(batch, r)
+			if r.EndsBatch() {
+				if !yieldAll(batch, yield) {
+					return
+				}
+				batch = nil
+			}
+			if r.Position == s.until {
+				return
+			}
+		}
+	}
+}
+
+func yieldAll(records []eventstore.Record, yield func(eventstore.Record, error) bool) bool {
+	for _, r := range records {
+		if !yield(r, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// timeIn is when r is recorded in the copy, behind a batch that was recorded there at latest.
+func (c *copier) timeIn(r eventstore.Record, latest time.Time) time.Time {
+	if r.RecordedAt.Before(latest) && !c.from.Features().OrderedTimes {
+		return latest
+	}
+	return r.RecordedAt
+}
+
+// total is how many events there are up to head; 0 where positions do not tell.
+func (c *copier) total(head eventstore.Position) uint64 {
+	if !c.from.Features().DensePositions {
+		return 0
+	}
+	return uint64(head)
+}
+
+// follows refuses an event that does not go on with its batch, or begin one.
+func follows(batch []eventstore.Record, r eventstore.Record) error {
+	if r.Meta.Index != len(batch) {
+		return broken(r)
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	first := batch[0]
+	if r.Stream != first.Stream || r.Revision != first.Revision+eventstore.Revision(len(batch)) || !eventstore.SameBatch(first, r) {
+		return broken(r)
+	}
+	return nil
+}
+
+// broken is the error of a source whose batches are not whole.
+func broken(r eventstore.Record) error {
+	return fmt.Errorf("%w: the batch of the event at position %d is not whole: verify the log that is copied", eventstore.ErrCorrupt, r.Position)
+}
+
+// appendBatch writes one batch, as recorded at a time, with the contents that its events name.
+func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, recordedAt time.Time) error {
+	first := records[0]
+	b := eventstore.Batch{Stream: first.Stream, Expected: eventstore.NoStream(), Meta: first.Meta, RecordedAt: recordedAt}
+	if first.Revision > 0 {
+		b.Expected = eventstore.AtRevision(first.Revision - 1)
+	}
+	for _, r := range records {
+		b.Events = append(b.Events, eventstore.NewEvent{ID: r.ID, Type: r.Type, Data: r.Data})
+	}
+	var err error
+	if b.Contents, err = c.contentsOf(ctx, records); err != nil {
+		return err
+	}
+	if _, err := c.to.Append(ctx, b); err != nil {
+		return fmt.Errorf("batch at position %d: %w", first.Position, err)
+	}
+	for _, content := range b.Contents {
+		c.held[content.SHA256] = true
+	}
+	c.done.Written += uint64(len(records))
+	return nil
+}
+
+// act records the copy in its target.
+func (c *copier) act(ctx context.Context, at standing, order Request, loose []eventstore.Blob) error {
+	typ, data, err := eventstore.Encode(domain.AdminActed{
+		ID: order.Act.String(), Action: actCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
+		Arguments: c.arguments(at.last.From), Detail: at.detail(c.done.Until),
+	})
+	if err != nil {
+		return err
+	}
+	written, err := c.to.Append(ctx, eventstore.Batch{
+		Stream: eventstore.EngineStream, Expected: at.engine, Contents: loose,
+		Meta: eventstore.Meta{
+			Actor: order.Actor, Reason: order.Reason, Scan: order.Act.String(), Correlation: order.Act.String(), Attempt: 1,
+		},
+		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Act, 0), Type: typ, Data: data}},
+	})
+	if err != nil {
+		return fmt.Errorf("record the act: %w", err)
+	}
+	for _, blob := range loose {
+		if _, err := c.to.Content(ctx, blob.SHA256); err != nil {
+			return err
+		}
+	}
+	c.note(at)
+	c.done.Act = written.Last
+	return nil
+}
+
+// arguments are those of the act.
+func (c *copier) arguments(head eventstore.Position) map[string]string {
+	arguments := map[string]string{
+		argFromLog: c.from.ID().String(), argFromHead: strconv.FormatUint(uint64(head), 10), argToLog: c.to.ID().String(),
+	}
+	if c.done.Until > 0 {
+		arguments[argUntil] = strconv.FormatUint(uint64(c.done.Until), 10)
+	}
+	return arguments
+}
+
+// isAct reports whether r records that this copy was completed when the source ended at head.
+func (c *copier) isAct(r eventstore.Record, head eventstore.Position) bool {
+	act, ok := c.actIn(r)
+	return ok && act.Arguments[argFromHead] == c.arguments(head)[argFromHead]
+}
+
+// actIn returns the act of a copy between these two logs that r records.
+func (c *copier) actIn(r eventstore.Record) (domain.AdminActed, bool) {
+	event, err := eventstore.Decode(r)
+	if err != nil {
+		return domain.AdminActed{}, false // whatever it is
+	}
+	act, ok := event.(domain.AdminActed)
+	want := c.arguments(0)
+	return act, ok && act.Action == actCopied && act.Arguments[argFromLog] == want[argFromLog] && act.Arguments[argToLog] == want[argToLog]
+}

@@ -1,0 +1,26 @@
+package gxpledger
+
+import (
+	"context"
+	"iter"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+)
+
+// Follow yields every event after a position, 0 for all, and goes on as new ones are recorded, until ctx ends or the loop
+// breaks. The position must be one that the log gave, see [eventstore.Record]: store that of the last record whose
+// [eventstore.Record.EndsBatch] is true, in the transaction that handles the batch, and go on from there after a restart.
+//
+// [eventstore.Decode] returns the event of a record. Follow outlives lost connections and elections; it ends with an error
+// where the log ends it, or with that of ctx.
+func (l *Ledger) Follow(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		log, err := l.openLog(ctx, config.ToRead)
+		if err != nil {
+			yield(eventstore.Record{}, err)
+			return
+		}
+		log.Subscribe(ctx, after, eventstore.Filter{})(yield)
+	}
+}

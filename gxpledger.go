@@ -1,0 +1,303 @@
+// Package gxpledger records the compliance artifacts of git repositories in an append-only log, and answers what was true
+// at any point in time.
+//
+// A [Ledger] is a log of events and the tables that projections build from it. [Open] opens the one that a [Config] names:
+// by default SQLite files in one folder, or a log and tables on servers.
+//
+//	ledger, err := gxpledger.Open(ctx, gxpledger.Config{Home: "ledger"})
+//	defer ledger.Close()
+//
+// [Ledger.Scan] reads one revision of a repository and appends what it finds as one batch of events, all or nothing. A scan
+// that a rule refused leaves one event that says why.
+//
+//	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{Repository: "../product", Ref: "v1.4", Reason: "release"})
+//
+// [Ledger.View] shows what the scans recorded, now or at a point in time: requirements and what they trace to, histories,
+// gaps, differences, the audit trail.
+//
+//	view, err := ledger.View(ctx, gxpledger.AsOf("scan:17"))
+//	defer view.Close()
+//	gaps, err := view.Gaps(ctx, query.Scope{})
+//
+// [Ledger.Follow] yields the events of the log from a position on, and goes on live. [Ledger.Verify] checks the integrity of
+// the log.
+//
+// The events are those of package domain, records and positions those of package eventstore, and what views return those of
+// packages projections/query and domain/trace.
+package gxpledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/run"
+	"github.com/gxpledger/gxpledger/projections/tables"
+)
+
+// Config says where a ledger is and how to use it. The zero value is a ledger in the folder .gxpledger of the current
+// folder.
+type Config struct {
+	// Home is the folder of the SQLite files and of the spool. Defaults to .gxpledger.
+	Home string
+	// Log is the address of the log, postgres://USER@HOST/DATABASE or esdb://USER:PASSWORD@HOST. Defaults to a SQLite file
+	// in the home.
+	Log string
+	// Tables is the address of the tables, postgres://USER@HOST/DATABASE?schema=NAME. Defaults to a SQLite file in the home.
+	Tables string
+	// Lease is for how long a process that died keeps others from writing the tables, from 100 ms to 10 minutes. Defaults
+	// to 10 seconds.
+	Lease time.Duration
+	// Wait bounds the time that the log spends in all on waiting for an EventStoreDB that cannot answer, as during an
+	// election of its leader. Defaults to 30 seconds.
+	Wait time.Duration
+	// Patience is how long the tables may make no progress after a scan was recorded. Defaults to a minute.
+	Patience time.Duration
+	// Actor is who acts where a request names nobody. Defaults to the user of this process, user@host.
+	Actor string
+	// Now is the engine's clock. Defaults to the wall clock.
+	Now func() time.Time
+	// Behind is told, as soon as a method finds out, of projections whose tables are not up to date: with a
+	// *[projections.PausedError] of one that is needed and that an administrator paused, with a *[projections.EventError] of
+	// one that stopped at an event and is not needed. It must not block. Nil for nobody.
+	Behind func(error)
+	// Appending is told before each append to the log. It must not block. Nil for nobody.
+	Appending func()
+	// Observe is told of problems that cost time and lose nothing, such as a connection that was lost and made again. It
+	// must not block. Nil for nobody.
+	Observe func(error)
+	// Projected is told of each page of events that was written to the tables. It is called from several goroutines and must
+	// not block. Nil for nobody.
+	Projected func(run.Progress)
+	// Waiting is told how much of Wait is spent and why, and "" once the wait is over. It must not block. Nil for nobody.
+	Waiting func(spent, wait time.Duration, why string)
+	// Opening is called before a server of the log or the tables is asked for the first time, with its name for people, and
+	// what it returns once the server has answered. Nil for nobody.
+	Opening func(server string) (opened func())
+	// OpenedLog is used in place of the log at Log. Close does not close it.
+	OpenedLog eventstore.Log
+}
+
+// Ledger is a log and its tables. It is safe for concurrent use. Close it.
+//
+// The log is opened by the method that needs it first and stays open until Close. The tables are opened for each call and each
+// [View], and closed with it.
+type Ledger struct {
+	config   Config
+	settings config.Settings
+
+	use    chan struct{} // holds one value while somebody uses what is below
+	closed bool
+	append eventstore.Log // opened to append
+	read   eventstore.Log // opened to read
+}
+
+// ConfigError says which setting cannot be used, why, and what to do about it.
+type ConfigError = config.Error
+
+// Errors of a ledger, beside those of the packages eventstore and projections.
+var (
+	// ErrInvalid: a setting or request cannot be used. The text says which and what to change.
+	ErrInvalid = config.ErrInvalid
+	// ErrNoLog: there is no log yet. Record a scan first.
+	ErrNoLog = config.ErrNoLog
+	// ErrLogLost: there are tables, but not the log that they were made from. Restore the log from a backup.
+	ErrLogLost = config.ErrLogLost
+	// ErrClosed: the ledger was closed.
+	ErrClosed = eventstore.ErrClosed
+)
+
+// Open checks c and returns its ledger. It refuses a home that a repository may have brought along (I13): one that leads
+// through a symbolic link that git tracks and, where c names none, one that git tracks. It waits for no server.
+//
+// Errors: a *[ConfigError].
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	l := &Ledger{config: c, use: make(chan struct{}, 1), settings: config.Settings{
+		Home: c.Home, Log: config.Address(c.Log), Tables: config.Address(c.Tables), Lease: c.Lease,
+	}}
+	if l.config.Now == nil {
+		l.config.Now = time.Now // the one place where the wall clock enters a library
+	}
+	if l.config.Actor == "" {
+		l.config.Actor = DefaultActor()
+	}
+	if err := errors.Join(l.settings.Check(), l.settings.CheckHome(ctx)); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return l, nil
+}
+
+// acquire waits until nobody else opens or closes something. The caller receives from l.use when it is done.
+func (l *Ledger) acquire(ctx context.Context) error {
+	select {
+	case l.use <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if l.closed {
+		<-l.use
+		return ErrClosed
+	}
+	return nil
+}
+
+// Close closes the log. It waits for a call that opens it, for nothing else: close views first.
+func (l *Ledger) Close() error {
+	l.use <- struct{}{}
+	defer func() { <-l.use }()
+	var errs []error
+	for _, log := range []eventstore.Log{l.read, l.append} {
+		if log != nil {
+			errs = append(errs, log.Close())
+		}
+	}
+	l.closed, l.read, l.append = true, nil, nil
+	return errors.Join(errs...)
+}
+
+// Log returns the log, opened to be read. It waits for a server at most as long as [Config.Wait] and the limits of the log
+// say. Closing it does nothing: the ledger closes it. Errors: [ErrNoLog], [ErrLogLost].
+func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
+	log, err := l.openLog(ctx, config.ToRead)
+	if err != nil {
+		return nil, err
+	}
+	return lent{log}, nil
+}
+
+// lent is a log that whoever it was lent to does not close.
+type lent struct{ eventstore.Log }
+
+// Close does nothing.
+func (lent) Close() error { return nil }
+
+func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
+	if err := l.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-l.use }()
+	if l.config.OpenedLog != nil {
+		return l.config.OpenedLog, nil
+	}
+	handle := &l.append
+	if access != config.ToAppend && l.append == nil {
+		handle = &l.read
+	}
+	if *handle != nil {
+		return *handle, nil
+	}
+	log, err := l.openNewLog(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	*handle = log
+	return log, nil
+}
+
+// openNewLog opens the log once more. The caller closes it.
+func (l *Ledger) openNewLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
+	if !l.settings.Log.Local() {
+		defer l.opening("the server of the log at " + l.settings.LogName())()
+	}
+	return l.settings.OpenLog(ctx, access, l.options())
+}
+
+func (l *Ledger) options() config.Options {
+	return config.Options{Now: l.config.Now, Observe: l.config.Observe, Wait: l.config.Wait, Waiting: l.config.Waiting}
+}
+
+// openTables opens the tables. The caller closes them.
+func (l *Ledger) openTables(ctx context.Context) (config.TablesDB, error) {
+	if !l.settings.Tables.Local() {
+		defer l.opening("the server of the tables at " + l.settings.Tables.String())()
+	}
+	return l.settings.OpenTables(ctx, l.options())
+}
+
+// newRecorder returns a recorder on log that keeps in the spool what the log does not take.
+func (l *Ledger) newRecorder(log recorder.Log) (*recorder.Recorder, error) {
+	c := recorder.DefaultConfig(l.config.Now, l.settings.SpoolFolder())
+	c.Log.Address = l.settings.SpooledLogName()
+	c.Observe = func(r recorder.Retry) { l.observe(fmt.Errorf("attempt %d, waiting %s: %w", r.Attempt, r.Wait, r.Err)) }
+	if named, ok := log.(interface{ ID() uuid.UUID }); ok {
+		c.Log.ID = named.ID()
+	}
+	return recorder.New(appending{log, l.config.Appending}, c)
+}
+
+// appending is a log that tells of each append.
+type appending struct {
+	recorder.Log
+
+	tell func()
+}
+
+// Append implements [eventstore.Appender].
+func (a appending) Append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
+	if a.tell != nil {
+		a.tell()
+	}
+	return a.Log.Append(ctx, b)
+}
+
+// newRunner returns a runner of projections from log to db.
+func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []projections.Projection, observe func(run.Progress)) (*run.Runner, error) {
+	c := run.DefaultConfig(l.config.Now, eventstore.Decode, processName())
+	c.LeaseTTL = cmp.Or(l.config.Lease, c.LeaseTTL)
+	c.Observe = func(p run.Progress) {
+		for _, tell := range []func(run.Progress){l.config.Projected, observe} {
+			if tell != nil {
+				tell(p)
+			}
+		}
+	}
+	if set == nil {
+		set = tables.All()
+	}
+	return run.NewRunner(log, db, set, c)
+}
+
+func (l *Ledger) opening(server string) (opened func()) {
+	if l.config.Opening == nil {
+		return func() {}
+	}
+	return l.config.Opening(server)
+}
+
+func (l *Ledger) observe(err error) {
+	if l.config.Observe != nil {
+		l.config.Observe(err)
+	}
+}
+
+// processName names this process to others that wait for it.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+// DefaultActor is who runs this process, as the operating system knows: user@host.
+func DefaultActor() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}

@@ -1,0 +1,138 @@
+// Package config says where the log and the tables are, and opens, creates and upgrades them there.
+//
+// [Settings] name a home folder and the addresses of a log and of tables on servers. Each kind of log is one entry of
+// logDrivers, each kind of tables one of tablesDrivers: the schemes of its addresses, how an address is checked, how the
+// log or the tables are opened, and how their schema is created and upgraded. Nothing else knows the kinds.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
+)
+
+// DefaultHome is the home folder when nobody names one. It is in the current folder, which usually is that of a
+// repository: see [Settings.CheckHome].
+const DefaultHome = ".gxpledger"
+
+// Bounds of [Settings.Lease]: a process must be able to renew its lease three times.
+const (
+	shortestLease = 100 * time.Millisecond
+	longestLease  = 10 * time.Minute
+)
+
+// Settings say where the log and the tables are. The zero value is a log and tables in SQLite files in [DefaultHome].
+type Settings struct {
+	// Home is the folder of the SQLite files and of the spool. Defaults to [DefaultHome].
+	Home string
+	// Log is the address of the log. Defaults to a SQLite file in the home.
+	Log Address
+	// Tables is the address of the tables. Defaults to a SQLite file in the home.
+	Tables Address
+	// Lease is for how long a process that died keeps others from writing the tables, from 100 ms to 10 minutes. 0 stands
+	// for the default of package projections.
+	Lease time.Duration
+}
+
+// FromEnvironment reads settings from the variables GXPLEDGER_HOME, GXPLEDGER_LOG, GXPLEDGER_DB and GXPLEDGER_LEASE. A
+// variable that is missing leaves the default. An error names the variable that has to be changed; the other settings
+// are returned with it.
+func FromEnvironment(lookup func(name string) (string, bool)) (Settings, error) {
+	text := func(name string) string {
+		value, _ := lookup(name)
+		return value
+	}
+	s := Settings{Log: Address(text("GXPLEDGER_LOG")), Tables: Address(text("GXPLEDGER_DB"))}
+	invisible := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
+	if home := text("GXPLEDGER_HOME"); strings.TrimFunc(home, invisible) != "" {
+		s.Home = home
+	}
+	lease := text("GXPLEDGER_LEASE")
+	if lease == "" {
+		return s, nil
+	}
+	ttl, err := time.ParseDuration(lease)
+	if err != nil || checkLease(ttl) != nil {
+		return s, leaseError(fmt.Sprintf("GXPLEDGER_LEASE is %q", lease))
+	}
+	s.Lease = ttl
+	return s, nil
+}
+
+func checkLease(ttl time.Duration) error {
+	if ttl < shortestLease || ttl > longestLease {
+		return leaseError(fmt.Sprintf("the lease is %s", ttl))
+	}
+	return nil
+}
+
+func leaseError(problem string) error {
+	remedy := fmt.Sprintf("want a duration from %s to %s, such as 10s", shortestLease, longestLease)
+	return &Error{Setting: Lease, Problem: problem, Remedy: remedy, Err: ErrInvalid}
+}
+
+// Check reports settings that nothing can be opened with, without opening anything: an [*Error] that wraps [ErrInvalid].
+func (s Settings) Check() error {
+	var lease error
+	if s.Lease != 0 {
+		lease = checkLease(s.Lease)
+	}
+	_, log := pick(Log, s.Log, logDrivers())
+	_, tables := pick(Tables, s.Tables, tablesDrivers())
+	return errors.Join(log, tables, lease)
+}
+
+// HomeFolder returns the path of the home.
+func (s Settings) HomeFolder() string { return cmp.Or(s.Home, DefaultHome) }
+
+// The files of a home.
+const (
+	logFile    = "log.db"
+	tablesFile = "tables.db"
+	spoolDir   = "spool"
+)
+
+// LogFile returns the path of the log in the home, whether or not that is the one to use.
+func (s Settings) LogFile() string { return filepath.Join(s.HomeFolder(), logFile) }
+
+// TablesFile returns the path of the tables in the home, whether or not those are the ones to use.
+func (s Settings) TablesFile() string { return filepath.Join(s.HomeFolder(), tablesFile) }
+
+// SpoolFolder returns the path of the folder for failures of scans that the log could not take.
+func (s Settings) SpoolFolder() string { return filepath.Join(s.HomeFolder(), spoolDir) }
+
+// LogName names the log to people: a path, or an address without passwords.
+func (s Settings) LogName() string { return cmp.Or(s.Log.String(), s.LogFile()) }
+
+// SpooledLogName names the log in the spool: its address without passwords, or the name of its file in the home, which
+// may be moved together with the spool.
+func (s Settings) SpooledLogName() string { return cmp.Or(s.Log.String(), logFile) }
+
+// TablesName names the tables to people: the home, or a schema and an address without passwords.
+func (s Settings) TablesName() string {
+	if s.Tables.Local() {
+		return s.HomeFolder()
+	}
+	_, place := s.Tables.place()
+	return "schema " + cmp.Or(place.Schema, tablespostgres.DefaultSchema) + " at " + s.Tables.String()
+}
+
+// WithLog returns the settings with the log at an address, or with sqlite:FOLDER in the home FOLDER.
+func (s Settings) WithLog(address string) (Settings, error) {
+	folder, local := strings.CutPrefix(address, "sqlite:")
+	if !local {
+		s.Log = Address(address)
+		_, err := pick(Log, s.Log, logDrivers())
+		return s, err
+	}
+	if s.Home, s.Log = strings.TrimPrefix(folder, "//"), ""; s.Home == "" {
+		return s, &Error{Setting: Log, Err: ErrInvalid, Problem: "the address names no folder", Remedy: "want sqlite:FOLDER, the home of the log"}
+	}
+	return s, nil
+}

@@ -1,0 +1,130 @@
+package query
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// nearest is how many neighbours an error names.
+const nearest = 5
+
+// Repository is a repository of which a scan was recorded, completed or failed.
+type Repository struct {
+	ID             string    `json:"repository_id"`
+	Name           string    `json:"repository"` // as its last scan gave it
+	URL            string    `json:"url,omitempty"`
+	RegisteredAt   time.Time `json:"registered_at,omitzero"` // absent while no scan completed
+	RetiredAt      time.Time `json:"retired_at,omitzero"`
+	RetiredBy      string    `json:"retired_by,omitempty"`
+	RetiredReason  string    `json:"retired_reason,omitempty"`
+	LastScan       int64     `json:"last_scan,omitempty"` // the completed scan whose tree the tables show
+	LastScanAt     time.Time `json:"last_scan_at,omitzero"`
+	LastScanCommit string    `json:"last_scan_commit,omitempty"`
+}
+
+// Scope chooses repositories. The zero value chooses all.
+type Scope struct {
+	RepositoryID   string
+	WithoutRetired bool
+}
+
+// limit adds that a column names a repository within the scope.
+func (s Scope) limit(w *where, column string) {
+	is(w, column, s.RepositoryID)
+	if s.WithoutRetired {
+		w.and(column + " NOT IN (SELECT repository_id FROM repositories WHERE retired_at IS NOT NULL)")
+	}
+}
+
+func repositoryColumns() []column[Repository] {
+	return []column[Repository]{
+		{"repository_id", func(r *Repository) any { return &r.ID }},
+		{"name", func(r *Repository) any { return &r.Name }},
+		{"url", func(r *Repository) any { return optional(&r.URL) }},
+		{"registered_at", func(r *Repository) any { return instant(&r.RegisteredAt) }},
+		{"retired_at", func(r *Repository) any { return instant(&r.RetiredAt) }},
+		{"retired_by", func(r *Repository) any { return optional(&r.RetiredBy) }},
+		{"retired_reason", func(r *Repository) any { return optional(&r.RetiredReason) }},
+		{"last_scan_number", func(r *Repository) any { return optional(&r.LastScan) }},
+		{"last_scan_at", func(r *Repository) any { return instant(&r.LastScanAt) }},
+		{"last_commit_sha", func(r *Repository) any { return optional(&r.LastScanCommit) }},
+	}
+}
+
+// Repositories returns every repository that a scan was recorded for, by name. One whose scans all failed has no more
+// than its id, name and URL.
+func (r *Reader) Repositories(ctx context.Context) ([]Repository, error) {
+	all, err := load(ctx, r, repositoryColumns(), "FROM repositories ORDER BY name, repository_id")
+	if err != nil {
+		return nil, err
+	}
+	failed, err := load(ctx, r, []column[Repository]{
+		{"repository_id", func(r *Repository) any { return &r.ID }},
+		{"repository_name", func(r *Repository) any { return &r.Name }},
+		{"repository_url", func(r *Repository) any { return optional(&r.URL) }},
+	}, `FROM scans s WHERE NOT EXISTS (SELECT 1 FROM repositories r WHERE r.repository_id = s.repository_id)
+		AND s.number = (SELECT MAX(l.number) FROM scans l WHERE l.repository_id = s.repository_id)
+		ORDER BY repository_name, repository_id`)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, failed...), nil
+}
+
+// Find returns the repository with that name or id, or the only one when name is "".
+//
+// Errors: ErrEmpty when there is none at all, an *AmbiguousError when name is "" or shared and there are several, an
+// *UnknownError.
+func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
+	all, err := r.Repositories(ctx)
+	if err != nil {
+		return Repository{}, err
+	}
+	if len(all) == 0 {
+		return Repository{}, ErrEmpty
+	}
+	match := all
+	if name != "" {
+		match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.Name != name && o.ID != name })
+	}
+	switch len(match) {
+	case 0:
+		return Repository{}, &UnknownError{
+			What: "repository", Given: name, Near: near(name, repositoryNames(all)),
+		}
+	case 1:
+		return match[0], nil
+	default:
+		return Repository{}, &AmbiguousError{What: "repository", Given: name, Choices: repositoryNames(match)}
+	}
+}
+
+// repositoryNames names each repository, by its id too where a name is shared.
+func repositoryNames(all []Repository) []string {
+	seen := map[string]int{}
+	for _, o := range all {
+		seen[o.Name]++
+	}
+	names := make([]string, len(all))
+	for i, o := range all {
+		names[i] = o.Name
+		if seen[o.Name] > 1 {
+			names[i] = o.ID
+		}
+	}
+	return names
+}
+
+// names maps the id of each repository to its name.
+func (r *Reader) names(ctx context.Context) (map[string]string, error) {
+	all, err := r.Repositories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(all))
+	for _, o := range all {
+		names[o.ID] = o.Name
+	}
+	return names, nil
+}

@@ -1,0 +1,7 @@
+package sqlite
+
+// WithDriver makes Open use a driver of package database/sql.
+func WithDriver(o Options, name string) Options {
+	o.driver = name
+	return o
+}

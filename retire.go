@@ -1,0 +1,104 @@
+package gxpledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/projections/query"
+)
+
+// RetireRequest says which repository to retire, and why.
+type RetireRequest struct {
+	// Repository is its name or id.
+	Repository string
+	// Actor is who retires it, and Reason why. Actor defaults to that of the [Config]. Reason is required.
+	Actor, Reason string
+}
+
+// Retirement is what was recorded of a repository that was retired. The JSON names are stable.
+type Retirement struct {
+	RepositoryID string              `json:"repository_id"`
+	Repository   string              `json:"repository"`
+	Actor        string              `json:"actor"`
+	Reason       string              `json:"reason"`
+	RetiredAt    time.Time           `json:"retired_at"`
+	Position     eventstore.Position `json:"position"`
+}
+
+// NotRetirableError says why a repository cannot be retired: it is retired already, or no scan of it completed. Nothing was
+// recorded.
+type NotRetirableError struct {
+	Repository string // its name
+	Why        string // with the repository as its subject
+}
+
+// Error names the repository and says why.
+func (e *NotRetirableError) Error() string {
+	return fmt.Sprintf("repository %q %s: nothing was recorded", e.Repository, e.Why)
+}
+
+// Retire records that a repository is scanned no more: every further scan of it fails. All that was recorded of it stays.
+//
+// Errors: [ErrInvalid] without a reason, a *[NotRetirableError], those of [Ledger.View] where the repository is not known, and
+// [eventstore.ErrOutcomeUnknown]: call it again, nothing is recorded twice.
+func (l *Ledger) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {
+	switch {
+	case request.Reason == "":
+		return Retirement{}, fmt.Errorf("retire: %w: a reason is required", ErrInvalid)
+	case max(len(request.Actor), len(request.Reason)) > longestText:
+		return Retirement{}, fmt.Errorf("retire: %w: Actor and Reason have at most %d bytes", ErrInvalid, longestText)
+	}
+	view, err := l.View(ctx, ViewOptions{Projections: []string{Artifacts}})
+	if err != nil {
+		return Retirement{}, err
+	}
+	found, err := view.Find(ctx, request.Repository)
+	if err = errors.Join(err, view.Close()); err != nil {
+		return Retirement{}, err
+	}
+	if err := refuseRetiring(found); err != nil {
+		return Retirement{}, err
+	}
+	log, err := l.openLog(ctx, config.ToAppend)
+	if err != nil {
+		return Retirement{}, err
+	}
+	records, err := l.newRecorder(log)
+	if err != nil {
+		return Retirement{}, err
+	}
+	action, err := uuid.NewV7()
+	if err != nil {
+		return Retirement{}, fmt.Errorf("make an id: %w", err)
+	}
+	done := Retirement{
+		RepositoryID: found.ID, Repository: found.Name, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
+		RetiredAt: l.config.Now().UTC(),
+	}
+	done.Position, err = records.Retire(ctx, action, domain.RepositoryRetired{
+		Repository: domain.Repository{ID: domain.RepositoryID(found.ID), Name: found.Name, URL: found.URL},
+		Actor:      done.Actor, Reason: done.Reason, RetiredAt: done.RetiredAt,
+	})
+	if errors.Is(err, eventstore.ErrInvalid) { // another process was faster
+		err = &NotRetirableError{found.Name, fmt.Sprintf("cannot be retired (%v)", err)}
+	}
+	return done, err
+}
+
+func refuseRetiring(r query.Repository) error {
+	switch {
+	case !r.RetiredAt.IsZero():
+		return &NotRetirableError{r.Name, fmt.Sprintf("was retired at %s by %s already", r.RetiredAt.Format(time.RFC3339), r.RetiredBy)}
+	case r.RegisteredAt.IsZero():
+		return &NotRetirableError{r.Name, "has no completed scan, so there is nothing to retire"}
+	}
+	return nil
+}

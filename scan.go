@@ -1,0 +1,376 @@
+package gxpledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/rosie"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/internal/gitrepo"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
+)
+
+// ScanRequest says what to scan, and how. Only Repository is required.
+type ScanRequest struct {
+	// Repository is a folder in or below a repository, a bare repository, or a URL (https, ssh or HOST:PATH).
+	Repository string
+	// Ref is HEAD (the default), a branch, a tag, a full ref or a commit id of at least four digits.
+	Ref string
+	// Worktree reads the files below .gxp as they are on disk, instead of a commit. It excludes Ref.
+	Worktree bool
+	// AllowFileURL accepts file:// addresses.
+	AllowFileURL bool
+	// Name is the name of the repository, from which its id is derived for ever. Defaults to the URL of its origin or,
+	// without one, its absolute path.
+	Name string
+	// Policy says what a violation does. Its zero fields are those of [domain.DefaultPolicy].
+	Policy domain.Policy
+	// Keys verify the signatures of evidence. Without any, no signature can be verified.
+	Keys []rosie.Key
+	// Limits bound what is read. Zero fields are the defaults.
+	Limits rosie.Limits
+	// MaxFetch is how many bytes are fetched at most from a remote repository. Defaults to 2 GiB.
+	MaxFetch int64
+	// Actor is who scans, and Reason why. Actor defaults to that of the [Config].
+	Actor, Reason string
+	// Progress is told what the scan is doing. It must not block. Nil for nobody.
+	Progress func(ScanProgress)
+}
+
+// ScanStep is what a scan is doing.
+type ScanStep string
+
+// The steps of a scan, in order.
+const (
+	ScanOpening    ScanStep = "opening"    // the repository
+	ScanFetching   ScanStep = "fetching"   // Text is what the other side says
+	ScanListing    ScanStep = "listing"    // Done files
+	ScanReading    ScanStep = "reading"    // Done of Total files and packages
+	ScanRecording  ScanStep = "recording"  // in the log
+	ScanProjecting ScanStep = "projecting" // into the tables
+)
+
+// ScanProgress is how far a scan is.
+type ScanProgress struct {
+	Step        ScanStep
+	Done, Total int
+	Text        string // hostile until neutralised
+}
+
+// ScanResult is the outcome of a scan.
+type ScanResult struct {
+	recorder.Outcome
+
+	// Scan is the scan's id.
+	Scan uuid.UUID
+	// StartedAt is when it started, by the engine's clock, and Duration how long it took.
+	StartedAt time.Time
+	Duration  time.Duration
+	// RecordedAt is when the log recorded it; zero when that could not be read back.
+	RecordedAt time.Time
+	// Projected reports whether the tables show it. Where it was recorded and they do not, they will: NotProjected says why.
+	Projected    bool
+	NotProjected error
+	// Drained counts failures of earlier scans that were recorded now. NotDrained says why others still wait.
+	Drained    recorder.Drained
+	NotDrained error
+	// Older holds the paths that the scan before had read with an older reader.
+	Older map[string]bool
+	// DirtyUnknown says why it is unknown whether the work tree differs from the commit; "" when it is known.
+	DirtyUnknown string
+	// ClocksDiffer reports that the clocks of the log and of this process are more than a minute apart.
+	ClocksDiffer bool
+	// Cleanup is the error of freeing what the scan used. It changes nothing of what was recorded.
+	Cleanup error
+}
+
+// ErrSecret says that the name or address of a repository holds what looks like a password or token, and would be stored
+// for ever.
+var ErrSecret = errors.New("address holds a secret")
+
+// Scan reads one revision and records it as one batch of events, all or nothing.
+//
+// A scan that completed has no error, whatever happens to the tables afterwards: see [ScanResult.Projected]. An error leaves
+// one event that says why, as Failed of the result; where the log cannot be reached, the failure is kept in the spool, see
+// Spooled, and recorded by the next scan that reaches the log. Match errors with [errors.As] and [domain.RefusedError] (a rule
+// refused the scan), and with [errors.Is] and [recorder.ErrSource] (the repository could not be read),
+// [eventstore.ErrTransient], [eventstore.ErrOutcomeUnknown] (scan again: nothing is recorded twice), [ErrSecret], [ErrInvalid]
+// and [projections.ErrLogMismatch] (the tables are of another log; nothing was recorded).
+//
+// Scan waits for other scans of the repository, for the log as [Config.Wait] says, and then for the tables as
+// [Config.Patience] says. It can be called again with the same request at any time.
+func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, error) {
+	if err := request.check(); err != nil {
+		return ScanResult{}, fmt.Errorf("scan: %w", err)
+	}
+	if request.Progress == nil {
+		request.Progress = func(ScanProgress) {}
+	}
+	found, err := gitrepo.Locate(request.Repository, gitrepo.Options{
+		Ref: request.Ref, Worktree: request.Worktree, AllowFileURL: request.AllowFileURL, MaxFetch: request.MaxFetch,
+		Progress: func(text string) { request.Progress(ScanProgress{Step: ScanFetching, Text: text}) },
+	})
+	if err != nil {
+		return ScanResult{}, err
+	}
+	name := cmp.Or(request.Name, found.Name())
+	repository := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}
+	if len(rosie.FindSecrets([]byte(repository.Name+"\n"+repository.URL), 1)) > 0 {
+		return ScanResult{}, fmt.Errorf("scan: %w", ErrSecret)
+	}
+	if err := l.settings.CreateHome(); err != nil {
+		return ScanResult{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return ScanResult{}, fmt.Errorf("make a scan id: %w", err)
+	}
+	policy := domain.DefaultPolicy()
+	policy.Links = cmp.Or(request.Policy.Links, policy.Links)
+	policy.Duplicates = cmp.Or(request.Policy.Duplicates, policy.Duplicates)
+	policy.Unsigned = cmp.Or(request.Policy.Unsigned, policy.Unsigned)
+	policy.AllowSecrets = request.Policy.AllowSecrets
+	s := &scan{
+		ledger: l, asked: request, found: found,
+		request: recorder.Request{
+			Scan: id, Repository: repository, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
+			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: policy,
+		},
+	}
+	s.result.Scan, s.result.StartedAt = id, s.request.StartedAt
+	err = s.run(ctx)
+	if s.revision != nil {
+		s.result.Cleanup = s.revision.Close()
+	}
+	s.result.Duration = l.config.Now().Sub(s.request.StartedAt)
+	return s.result, err
+}
+
+// longestText bounds names, actors and reasons, in bytes: they are stored for ever.
+const longestText = 1000
+
+func (r ScanRequest) check() error {
+	p := r.Policy
+	switch {
+	case max(len(r.Name), len(r.Actor), len(r.Reason)) > longestText:
+		return fmt.Errorf("%w: Name, Actor and Reason have at most %d bytes", ErrInvalid, longestText)
+	case strings.ContainsAny(r.Name, "@?#%") && gitrepo.HidesAddress(r.Name):
+		return fmt.Errorf("%w: Name may hold a password", ErrSecret)
+	case r.Worktree && r.Ref != "":
+		return fmt.Errorf("%w: Worktree and Ref exclude each other", ErrInvalid)
+	case !slices.Contains([]domain.LinkPolicy{"", domain.LinksStrict, domain.LinksFlag}, p.Links),
+		!slices.Contains([]domain.DuplicatePolicy{"", domain.DuplicatesReject, domain.DuplicatesUpdate}, p.Duplicates),
+		!slices.Contains([]domain.UnsignedPolicy{"", domain.UnsignedUnverified, domain.UnsignedInvalid}, p.Unsigned):
+		return fmt.Errorf("%w: policy %+v", ErrInvalid, p)
+	}
+	return nil
+}
+
+// RepositoryID returns the id of the repository with a name. It is derived from the name, for ever.
+func RepositoryID(name string) domain.RepositoryID {
+	// Of gxpledger alone, and never changed: every stored id depends on it.
+	namespace := uuid.UUID{0x6b, 0x0e, 0x1d, 0x3c, 0x52, 0x2a, 0x4e, 0x8f, 0x9d, 0x41, 0x7c, 0x55, 0x0a, 0xf1, 0x9e, 0x27}
+	return domain.RepositoryID(uuid.NewSHA1(namespace, []byte(name)).String())
+}
+
+// scan is one scan.
+type scan struct {
+	ledger   *Ledger
+	asked    ScanRequest
+	found    *gitrepo.Repository
+	request  recorder.Request
+	contents eventstore.ContentStore // of the log; nil when it cannot be reached
+	revision *gitrepo.Revision       // opened by the first reading
+	result   ScanResult
+}
+
+func (s *scan) run(ctx context.Context) error {
+	log, unreachable := s.ledger.openLog(ctx, config.ToAppend)
+	if errors.Is(unreachable, ErrClosed) {
+		return unreachable
+	}
+	if unreachable != nil {
+		return s.withoutLog(ctx, unreachable)
+	}
+	s.contents = log
+	if err := s.ledger.checkTables(ctx, log); err != nil {
+		return err
+	}
+	records, err := s.ledger.newRecorder(log)
+	if err != nil {
+		return err
+	}
+	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
+	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
+	s.asked.Progress(ScanProgress{Step: ScanProjecting})
+	s.follow(ctx, log)
+	return err
+}
+
+// withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2). It tries once: that the log
+// could be opened a second later is for the next scan to see.
+func (s *scan) withoutLog(ctx context.Context, cause error) error {
+	c := recorder.DefaultConfig(s.ledger.config.Now, s.ledger.settings.SpoolFolder())
+	c.Log.Address, c.Tries, c.Rounds = s.ledger.settings.SpooledLogName(), 1, 1
+	records, err := recorder.New(unreachableLog{cause}, c)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	if s.result.Outcome, err = records.Record(ctx, s.request, s.read); err == nil || s.result.Spooled == "" {
+		return errors.Join(cause, err)
+	}
+	return cause
+}
+
+// checkTables refuses tables that were made from another log (I14). That a scan finds them out before it records anything
+// keeps a wrong address from beginning a second history. Whatever else is wrong with them keeps no scan from being recorded.
+func (l *Ledger) checkTables(ctx context.Context, log eventstore.Log) error {
+	if l.settings.FindTables() != nil {
+		return nil // there are none that could be of another log
+	}
+	ctx, _, stop := l.withPatience(ctx)
+	defer stop()
+	db, err := l.openTables(ctx)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = db.Close() }() // nothing was written
+	runner, err := l.newRunner(log, db, nil, nil)
+	if err != nil {
+		return err
+	}
+	if err := inspect.Check(ctx, runner.Pipeline); errors.Is(err, projections.ErrLogMismatch) {
+		return err
+	}
+	return nil
+}
+
+// ErrNoProgress says that the tables made no progress for as long as [Config.Patience].
+var ErrNoProgress = errors.New("the tables made no progress")
+
+// withPatience returns a context that ends when nothing moved for a while. stop frees it.
+func (l *Ledger) withPatience(ctx context.Context) (_ context.Context, moved, stop func()) {
+	patience := cmp.Or(l.config.Patience, time.Minute)
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w for %s", ErrNoProgress, patience)) })
+	return ctx, func() { timer.Reset(patience) }, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+// follow finds out when the log recorded the scan and lets the tables show it. What fails is no failure of the scan: the log
+// has it, and the next view brings the tables up to date. It ends also when a server does not answer, and goes on for a while
+// when ctx has ended: what was recorded should show.
+func (s *scan) follow(ctx context.Context, log eventstore.Log) {
+	if s.result.Position == 0 {
+		return
+	}
+	const grace = 30 * time.Second
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+	}
+	ctx, moved, stop := s.ledger.withPatience(ctx)
+	defer stop()
+	if record, err := log.At(ctx, s.result.Position); err == nil {
+		const tolerance = time.Minute
+		s.result.RecordedAt = record.RecordedAt.UTC()
+		decided := s.result.Head().DecidedAt
+		s.result.ClocksDiffer = s.result.RecordedAt.Before(decided.Add(-tolerance)) || // a log that answered late is none
+			s.result.RecordedAt.After(s.ledger.config.Now().Add(tolerance))
+	}
+	err := s.project(ctx, log, moved)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	s.result.Projected, s.result.NotProjected = err == nil, err
+}
+
+func (s *scan) project(ctx context.Context, log eventstore.Log, moved func()) (err error) {
+	db, err := s.ledger.openTables(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	runner, err := s.ledger.newRunner(log, db, nil, func(run.Progress) { moved() })
+	if err != nil {
+		return err
+	}
+	return s.ledger.catchUp(ctx, runner, s.result.Position, nil)
+}
+
+// read reads the revision against what the log knows. It opens the revision once: when another scan comes between, the
+// same commit is judged again.
+func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, error) {
+	reading := recorder.Reading{Reader: rosie.Stamp(s.asked.Keys), Settings: s.settings()}
+	if s.revision == nil {
+		s.asked.Progress(ScanProgress{Step: ScanOpening})
+		revision, err := s.found.Open(ctx)
+		if err != nil {
+			reading.Source = domain.Source{Ref: s.asked.Ref, Worktree: s.asked.Worktree}
+			return reading, err
+		}
+		s.revision, s.result.DirtyUnknown = revision, revision.Source().DirtyUnknown
+	}
+	reading.Source = s.revision.Source()
+	s.result.Older = map[string]bool{}
+	for path, unit := range state.Units {
+		if domain.NewerReader(unit.Stamp, reading.Reader) {
+			s.result.Older[path] = true
+		}
+	}
+	tree, err := rosie.Read(ctx, s.revision.Files(), rosie.Options{
+		Keys: s.asked.Keys, Limits: s.asked.Limits, Unsigned: s.request.Policy.Unsigned, AllowSecrets: s.request.Policy.AllowSecrets,
+		At: s.request.StartedAt, Known: state.Holds,
+		Stored: func(sha256 string) bool {
+			if s.contents == nil {
+				return false
+			}
+			_, err := s.contents.Content(ctx, sha256)
+			return err == nil
+		},
+		Progress: func(p rosie.Progress) {
+			if p.Total == 0 {
+				s.asked.Progress(ScanProgress{Step: ScanListing, Done: p.Listed})
+				return
+			}
+			s.asked.Progress(ScanProgress{Step: ScanReading, Done: p.Units, Total: p.Total})
+		},
+	})
+	if err != nil {
+		return reading, err
+	}
+	reading.Files, reading.Ignored, reading.Findings, reading.Faults = tree.Files, tree.Ignored, tree.Findings, tree.Faults
+	reading.Contents = make([]eventstore.Blob, len(tree.Contents))
+	for i, c := range tree.Contents {
+		reading.Contents[i] = eventstore.Blob(c)
+	}
+	s.asked.Progress(ScanProgress{Step: ScanRecording})
+	return reading, nil
+}
+
+// settings is by what the scan reads, beside its policy.
+func (s *scan) settings() *domain.Settings {
+	settings := &domain.Settings{Limits: s.asked.Limits.Set()}
+	for _, key := range s.asked.Keys {
+		if !slices.Contains(settings.Keys, key.Fingerprint()) {
+			settings.Keys = append(settings.Keys, key.Fingerprint())
+		}
+	}
+	slices.Sort(settings.Keys)
+	return settings
+}
