@@ -349,7 +349,8 @@ func TestStoppingDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
-// pings sends keep-alive pings over a connection without calls, pause apart, and returns what the server says to them.
+// pings sends keep-alive pings over a connection without calls, each a pause after the answer to the one before, and returns what the
+// server says to them.
 func pings(t *testing.T, address string, n int, pause time.Duration) string {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
@@ -368,10 +369,8 @@ func pings(t *testing.T, address string, n int, pause time.Duration) string {
 	if err := framer.WriteSettings(); err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
 	for i := range n {
-		<-tick.C
+		<-time.After(pause)
 		if err := framer.WritePing(false, [8]byte{byte(i)}); err != nil {
 			return "closed"
 		}

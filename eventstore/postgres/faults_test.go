@@ -195,7 +195,7 @@ func TestAppendsSurviveASilentConnection(t *testing.T) {
 	t.Parallel()
 	server := made(t)
 	proxy, where := throughProxy(t, server)
-	log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = 500 * time.Millisecond })
+	log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = 2 * time.Second })
 	last := mustAppend(t, log, start("s", 20))
 	batch := after("s", last, 20)
 	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"cut","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)); err != nil {
@@ -209,7 +209,7 @@ func TestAppendsSurviveASilentConnection(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, eventstore.ErrTransient) {
 			t.Errorf("error is %v, want one of the deadline or ErrTransient", err)
 		}
-		if took := time.Since(begun); took > min(deadline, time.Second)+time.Second {
+		if took := time.Since(begun); took > min(deadline, 2*time.Second)+slack {
 			t.Errorf("a call took %s", took)
 		}
 	}
@@ -282,7 +282,7 @@ func large(stream eventstore.StreamID, last eventstore.Appended) eventstore.Batc
 // not there.
 func TestAnAppendEndsWhenDataStopsMoving(t *testing.T) {
 	t.Parallel()
-	const limit = 300 * time.Millisecond
+	const limit = 2 * time.Second
 	toxics.Register("stop", &stopToxic{})
 	for direction, passed := range map[string]int{"upstream": 3 << 20, "downstream": 0} {
 		t.Run(direction, func(t *testing.T) {
@@ -323,7 +323,7 @@ func mustEndTransient(t *testing.T, log eventstore.Appender, batch eventstore.Ba
 	if !errors.Is(err, eventstore.ErrTransient) {
 		t.Errorf("error is %v, want ErrTransient", err)
 	}
-	if took := time.Since(begun); took > limit+10*time.Second { // some of it is the transfer, on a busy machine
+	if took := time.Since(begun); took > limit+slack { // some of it is the transfer
 		t.Errorf("the append took %s", took)
 	}
 }
