@@ -343,7 +343,7 @@ func ExampleLedger_Verify() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("sound: %t, events: %d, faults: %d, unknown: %d\n", result.Sound, result.Log.Events, len(result.Faults), len(result.Unknown))
+	fmt.Printf("sound: %t, events: %d, faults: %d, unknown: %d\n", result.Intact, result.Log.Events, len(result.Faults), len(result.Unknown))
 	// Output:
 	// sound: true, events: 5, faults: 0, unknown: 0
 }

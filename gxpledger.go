@@ -172,14 +172,14 @@ func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lent{log}, nil
+	return borrowedLog{log}, nil
 }
 
-// lent is a log that whoever it was lent to does not close.
-type lent struct{ eventstore.Log }
+// borrowedLog is a log that whoever it was borrowedLog to does not close.
+type borrowedLog struct{ eventstore.Log }
 
 // Close does nothing.
-func (lent) Close() error { return nil }
+func (borrowedLog) Close() error { return nil }
 
 func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
 	if err := l.acquire(ctx); err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Verification is the result of [Ledger.Verify]. The JSON names are stable.
 type Verification struct {
-	Sound  bool               `json:"sound"` // no faults, and everything was looked at
+	Intact bool               `json:"sound"` // no faults, and everything was looked at
 	Log    verify.Result      `json:"log"`
 	Tables []VerifiedTables   `json:"tables"`
 	Faults []eventstore.Fault `json:"faults"`
@@ -80,7 +80,7 @@ func (l *Ledger) Verify(ctx context.Context, options VerifyOptions) (Verificatio
 		v.options.Progress = func(VerifyStep, uint64, uint64, string) {}
 	}
 	err := v.run(ctx)
-	v.result.Sound = err == nil && len(v.result.Faults) == 0 && len(v.result.Unknown) == 0
+	v.result.Intact = err == nil && len(v.result.Faults) == 0 && len(v.result.Unknown) == 0
 	return v.result, err
 }
 

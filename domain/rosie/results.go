@@ -214,7 +214,7 @@ func (r *resultsReader) source(s resultsSource) roles {
 		if !s.envelope {
 			r.byName(s.value, root)
 		}
-		out := r.settle(r.objectOf(&counter{reader: r, at: root, envelope: s.envelope}, s.value))
+		out := r.reconcile(r.objectOf(&counter{reader: r, at: root, envelope: s.envelope}, s.value))
 		if !s.envelope && len(s.value.items) > 0 && !r.given && out.none() {
 			r.doubt(domain.ResultsUnrecognised, root, "has no counts and no tests that a published form of results has")
 		}
@@ -230,7 +230,7 @@ func (r *resultsReader) source(s resultsSource) roles {
 		if s.object {
 			r.doubt(domain.ResultsUnrecognised, root, "is a list: expected an object with counts")
 		}
-		return r.settle(r.list(s.value, root))
+		return r.reconcile(r.list(s.value, root))
 	case formText, formNumber, formBool:
 		r.wordOf(s.value, root)
 		r.doubt(domain.ResultsUnrecognised, root, "is no list and no object: expected counts or test cases")

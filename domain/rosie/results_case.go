@@ -19,7 +19,7 @@ func (r *resultsReader) list(v value, at *place) run {
 			out.listed = out.listed.plus(r.leaf(item, here, word{}))
 			continue
 		}
-		totals := r.settle(r.object(item, here))
+		totals := r.reconcile(r.object(item, here))
 		if totals.none() {
 			continue
 		}

@@ -16,7 +16,7 @@ import (
 // Examined is a log that can be examined.
 type Examined interface {
 	eventstore.Log
-	eventstore.Examiner
+	eventstore.IntegrityChecker
 }
 
 // CancelEveryCall cancels each method of log that takes a context at each call of the driver, and then uses log: it can still
@@ -133,7 +133,7 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 			return nil
 		},
 		"Examine": func(ctx context.Context) error {
-			return log.Examine(ctx, func(f eventstore.Fault) { c.t.Errorf("a fault was found: %+v", f) })
+			return log.CheckIntegrity(ctx, func(f eventstore.Fault) { c.t.Errorf("a fault was found: %+v", f) })
 		},
 	}
 }

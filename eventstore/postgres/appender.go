@@ -34,7 +34,7 @@ func (l *Log) appendAll(ctx context.Context) {
 		waiting = l.gather(waiting)
 		group, rest := split(waiting)
 		if len(group) > 0 {
-			l.settleGroup(ctx, group)
+			l.resolveGroup(ctx, group)
 		}
 		waiting = rest
 		select {
@@ -83,7 +83,7 @@ func split(waiting []*request) (group, rest []*request) {
 }
 
 // settleGroup answers every request of group.
-func (l *Log) settleGroup(ctx context.Context, group []*request) {
+func (l *Log) resolveGroup(ctx context.Context, group []*request) {
 	answers, err := l.commitGroup(ctx, group)
 	switch {
 	case err == nil:
@@ -98,7 +98,7 @@ func (l *Log) settleGroup(ctx context.Context, group []*request) {
 	default:
 		// The server refused something in it. Each batch is judged by itself.
 		for _, r := range group {
-			l.settleGroup(ctx, []*request{r})
+			l.resolveGroup(ctx, []*request{r})
 		}
 	}
 }
@@ -121,11 +121,11 @@ func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, erro
 	err := l.retry(ctx, func() error {
 		var err error
 		answers, err = l.commitOnce(ctx, group, moved)
-		if errors.Is(err, errHeld) && len(group) == 1 {
+		if errors.Is(err, errPartlyStored) && len(group) == 1 {
 			group[0].suspect = true
 			answers, err = l.commitOnce(ctx, group, moved)
 		}
-		if errors.Is(err, errHeld) && len(group) == 1 {
+		if errors.Is(err, errPartlyStored) && len(group) == 1 {
 			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
 		}
 		return err

@@ -144,7 +144,7 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("look for the ids: %w", err)
 	}
-	records, err := t.standing(ctx, r)
+	records, err := t.recordsInPlace(ctx, r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -158,8 +158,8 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 }
 
 // standing returns the records that stand where r wants to.
-func (t *transaction) standing(ctx context.Context, r *request) ([]eventstore.Record, error) {
-	w := newStreamWalk(r.batch.Stream, r.batch.Expected.Next(), t.head)
+func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
+	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
 	var records []eventstore.Record
 	for !w.done() && len(records) < len(r.batch.Events) {
 		page, err := t.log.page(ctx, t.conn, w)
@@ -171,8 +171,8 @@ func (t *transaction) standing(ctx context.Context, r *request) ([]eventstore.Re
 	return records[:min(len(records), len(r.batch.Events))], nil
 }
 
-// errHeld says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
-var errHeld = errors.New("log holds a part of it already")
+// errPartlyStored says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
+var errPartlyStored = errors.New("log holds a part of it already")
 
 // commit writes the batches and commits, in one round trip unless there is much to send.
 func (t *transaction) commit(ctx context.Context) error {
@@ -193,7 +193,7 @@ func (t *transaction) commit(ctx context.Context) error {
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.Code == "23505":
-		return fmt.Errorf("%w: %w", errHeld, err)
+		return fmt.Errorf("%w: %w", errPartlyStored, err)
 	case err != nil:
 		return fmt.Errorf("commit: %w", err)
 	case !committed:

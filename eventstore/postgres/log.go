@@ -36,7 +36,7 @@ type Log struct {
 	queue     chan *request           // to the appender
 	hint      chan struct{}           // to the notifier: there is something to tell; holds one
 	listen    chan struct{}           // to the listener: somebody subscribes; holds one
-	wake      *bell                   // rung when there may be something to read
+	wake      *broadcast              // rung when there may be something to read
 }
 
 var _ eventstore.Log = (*Log)(nil)
@@ -62,7 +62,7 @@ func Open(ctx context.Context, url string, options Options) (*Log, error) {
 		options: options, pool: pool, sql: newStatements(options.Schema), codec: codec,
 		sizes: sizes{batches: 512, firstPage: 128, largestPage: 2048, pageBytes: 8 << 20, hashes: 1000},
 		gate:  &gate{inside: map[uint64]context.CancelCauseFunc{}}, closing: make(chan struct{}), queue: make(chan *request),
-		hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: &bell{rung: make(chan struct{})},
+		hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: &broadcast{sent: make(chan struct{})},
 	}
 	if l.identity, err = l.identify(ctx); err != nil {
 		pool.Close()
@@ -111,7 +111,7 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 		if err := pg.CheckServer(ctx, conn.Conn()); err != nil {
 			return err
 		}
-		if err := (Place{Schema: l.options.Schema}).schemaAt("").Check(ctx, conn.Conn()); err != nil {
+		if err := (Namespace{Schema: l.options.Schema}).schemaAt("").Check(ctx, conn.Conn()); err != nil {
 			return err
 		}
 		var head, last int64

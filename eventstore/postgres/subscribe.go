@@ -47,7 +47,7 @@ func (s *subscription) drain(ctx context.Context, yield func(eventstore.Record, 
 	if err != nil {
 		return false, err
 	}
-	w := newWalk(eventstore.Position(s.at), s.filter, head) //nolint:gosec // not below 0
+	w := newCursor(eventstore.Position(s.at), s.filter, head) //nolint:gosec // not below 0
 	for !w.done() {
 		records, err := s.log.next(ctx, w)
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 // stopped is a fact too.
 func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
 	violations := reasons(cause, endedBy(ctx, cause))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.LastWords)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.FailureTimeout)
 	defer cancel()
 	if s.head.Scan == "" {
 		s.head = s.describe(Reading{})

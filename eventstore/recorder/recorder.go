@@ -36,8 +36,8 @@ type Config struct {
 	// FirstWait and LongestWait bound the waits between tries: each is about twice the one before, with jitter.
 	// Defaults 100 ms and 5 s.
 	FirstWait, LongestWait time.Duration
-	// LastWords is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
-	LastWords time.Duration
+	// FailureTimeout is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
+	FailureTimeout time.Duration
 	// Spool is the directory for failures that could not be recorded (I2). Empty: they are only returned.
 	Spool string
 	// Log names the log, so that a spooled failure is recorded in no other one. The zero value names none.
@@ -77,7 +77,7 @@ type Retry struct {
 func DefaultConfig(now func() time.Time, spool string) Config {
 	return Config{
 		Now: now, Tries: 5, Rounds: 10, FirstWait: 100 * time.Millisecond, LongestWait: 5 * time.Second,
-		LastWords: 10 * time.Second, Spool: spool,
+		FailureTimeout: 10 * time.Second, Spool: spool,
 	}
 }
 
@@ -89,9 +89,9 @@ func (c Config) validate() error {
 	if c.Tries < 1 || c.Rounds < 1 {
 		faults = append(faults, fmt.Errorf("fields Tries %d and Rounds %d must be at least 1", c.Tries, c.Rounds))
 	}
-	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.LastWords <= 0 {
+	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.FailureTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and LastWords %s must be positive and in order",
-			c.FirstWait, c.LongestWait, c.LastWords))
+			c.FirstWait, c.LongestWait, c.FailureTimeout))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: recorder config: %w", eventstore.ErrInvalid, errors.Join(faults...))

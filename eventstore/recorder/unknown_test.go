@@ -239,11 +239,11 @@ func TestAnActThatWasNotAnsweredIsUnknown(t *testing.T) {
 				return eventstore.Appended{}, f.err
 			}
 			act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
-			if _, err := d.recorder.Act(t.Context(), act); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
+			if _, err := d.recorder.RecordAction(t.Context(), act); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
 				t.Errorf("error is %v, want one that says unknown: %t", err, f.open)
 			}
 			d.log.onAppend = nil
-			if at, err := d.recorder.Act(t.Context(), act); at != 1 || err != nil {
+			if at, err := d.recorder.RecordAction(t.Context(), act); at != 1 || err != nil {
 				t.Errorf("again: %d, %v", at, err)
 			}
 		})

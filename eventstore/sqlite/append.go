@@ -104,7 +104,7 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 		return eventstore.Appended{}, err
 	}
 	if expected := int64(ready.Expected.Next()); expected != stream.next { //nolint:gosec // Validate bounds it
-		return w.settle(ctx, ready, stream)
+		return w.resolveAppend(ctx, ready, stream)
 	}
 	appended, err := w.write(ctx, ready, stream, now)
 	if isConstraint(err) { // an id is held, or a defect: find out which
@@ -116,7 +116,7 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 }
 
 // settle answers a batch whose stream is not where it expects it.
-func (w *writer) settle(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
+func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
 	held, err := w.held(ctx, ready, stream)
 	if err != nil {
 		return eventstore.Appended{}, err
@@ -137,9 +137,9 @@ func (w *writer) settle(ctx context.Context, ready readyBatch, stream streamEnd)
 func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) ([]eventstore.Record, error) {
 	expected := int64(ready.Expected.Next()) //nolint:gosec // Validate bounds it
 	size := int64(len(ready.Events))
-	way := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
+	scan := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
 	var records []eventstore.Record
-	for r, err := range way.walk(ctx, w.conn, defaultSizes().pageChunks) {
+	for r, err := range scan.records(ctx, w.conn, defaultSizes().pageChunks) {
 		if err != nil {
 			return nil, err
 		}

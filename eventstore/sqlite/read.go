@@ -95,9 +95,9 @@ func fail(err error) iter.Seq2[eventstore.Record, error] {
 }
 
 // read yields what of a way passes filter, with errors in the terms of package eventstore.
-func (l *Log) read(ctx context.Context, w way, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+func (l *Log) read(ctx context.Context, w rangeScan, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
-		for r, err := range w.walk(ctx, l.readers, l.sizes.pageChunks) {
+		for r, err := range w.records(ctx, l.readers, l.sizes.pageChunks) {
 			if err == nil {
 				err = l.usable(ctx)
 			}

@@ -160,14 +160,14 @@ func TestAChangedRowIsCorrupt(t *testing.T) {
 			path, db := tampered(t)
 			exec(t, db, change)
 			log := open(t, path)
-			for way, seq := range map[string]iter.Seq2[eventstore.Record, error]{
+			for scan, seq := range map[string]iter.Seq2[eventstore.Record, error]{
 				"Read":          log.Read(t.Context(), 0, eventstore.Filter{}),
 				"ReadBackwards": log.ReadBackwards(t.Context(), 0, eventstore.Filter{}),
 				"Read filtered": log.Read(t.Context(), 0, eventstore.Filter{StreamPrefix: "s-4"}),
 			} {
 				err := firstFault(seq)
 				if !errors.Is(err, eventstore.ErrCorrupt) || !place.MatchString(err.Error()) {
-					t.Errorf("%s: error is %v, want ErrCorrupt of positions 201 to 300", way, err)
+					t.Errorf("%s: error is %v, want ErrCorrupt of positions 201 to 300", scan, err)
 				}
 			}
 			if err := firstFault(log.Read(t.Context(), 400, eventstore.Filter{})); err != nil && !strings.Contains(name, "elsewhere") {

@@ -39,7 +39,7 @@ type Target interface {
 
 // Request says who copies a log, and why. It is recorded in the copy.
 type Request struct {
-	Act           uuid.UUID // UUIDv7 of the act
+	Action        uuid.UUID // UUIDv7 of the act
 	Actor, Reason string    // the actor is required
 	At            time.Time // when it was ordered
 	// Checkpoints are positions of the source up to which readers have read. [Result.Checkpoints] tells where they go on.
@@ -79,7 +79,7 @@ type Result struct {
 	Contents uint64              `json:"contents"`
 	First    Pair                `json:"first"` // of the first event; zeros when there is none
 	Last     Pair                `json:"last"`
-	Act      eventstore.Position `json:"act"`             // of the act, in the copy
+	Action   eventstore.Position `json:"act"`             // of the act, in the copy
 	Until    eventstore.Position `json:"until,omitempty"` // that of the order; what the source holds behind Last was left out
 	Written  uint64              `json:"written"`         // events that this run wrote, without the act
 	// Repeated reports that the copy was complete already and nothing was written now.
@@ -95,11 +95,11 @@ type Result struct {
 
 // The act in the log. It is stored and never changes.
 const (
-	actCopied   = "log.copied"
-	argFromLog  = "from_log"
-	argFromHead = "from_head"
-	argToLog    = "to_log"
-	argUntil    = "until" // of copies with Request.Until
+	actionCopied = "log.copied"
+	argFromLog   = "from_log"
+	argFromHead  = "from_head"
+	argToLog     = "to_log"
+	argUntil     = "until" // of copies with Request.Until
 )
 
 // Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
@@ -138,7 +138,7 @@ func Copy(ctx context.Context, from Source, to Target, order Request, watch Prog
 }
 
 func (o Request) validate() error {
-	if o.Act.Version() != 7 || o.Actor == "" {
+	if o.Action.Version() != 7 || o.Actor == "" {
 		return fmt.Errorf("%w: the act needs a UUIDv7 and an actor", eventstore.ErrInvalid)
 	}
 	return nil
@@ -179,7 +179,7 @@ func (c *copier) run(ctx context.Context, order Request) error {
 			return err
 		}
 	}
-	if err := c.settled(ctx, at); err != nil {
+	if err := c.checkUnchanged(ctx, at); err != nil {
 		return err
 	}
 	if order.Until > 0 && at.events == 0 {
@@ -189,12 +189,12 @@ func (c *copier) run(ctx context.Context, order Request) error {
 	if err != nil {
 		return err
 	}
-	return c.act(ctx, at, order, loose)
+	return c.recordAction(ctx, at, order, loose)
 }
 
 // complete answers for a target that held more than the source from the beginning: a copy that was finished.
-func (c *copier) complete(ctx context.Context, at standing) error {
-	if !c.isAct(*at.extra, at.last.From) {
+func (c *copier) complete(ctx context.Context, at overlap) error {
+	if !c.isAction(*at.extra, at.last.From) {
 		return fmt.Errorf("%w: it goes on at its position %d with event %s, behind all %d that it has of the log that is copied",
 			ErrOtherHistory, at.extra.Position, at.extra.ID, at.events)
 	}
@@ -206,12 +206,12 @@ func (c *copier) complete(ctx context.Context, at standing) error {
 		return fmt.Errorf("%w: the copy was completed at position %d and does not hold the content %s", eventstore.ErrCorrupt, at.extra.Position, loose[0].SHA256)
 	}
 	c.note(at)
-	c.done.Act, c.done.Repeated = at.extra.Position, true
+	c.done.Action, c.done.Repeated = at.extra.Position, true
 	return nil
 }
 
 // settled refuses what somebody else changed while it was copied.
-func (c *copier) settled(ctx context.Context, at standing) error {
+func (c *copier) checkUnchanged(ctx context.Context, at overlap) error {
 	head, err := c.from.Head(ctx)
 	switch {
 	case err != nil:
@@ -225,12 +225,12 @@ func (c *copier) settled(ctx context.Context, at standing) error {
 }
 
 // note takes into the result where the logs stand.
-func (c *copier) note(at standing) {
+func (c *copier) note(at overlap) {
 	c.done.Events, c.done.Batches, c.done.First, c.done.Last, c.done.Raised = at.events, at.batches, at.first, at.last, at.raised
 }
 
 // appendAfter writes the batches of the source that the target does not hold.
-func (c *copier) appendAfter(ctx context.Context, at standing) error {
+func (c *copier) appendAfter(ctx context.Context, at overlap) error {
 	head, err := c.from.Head(ctx)
 	if err != nil {
 		return err
@@ -380,9 +380,9 @@ func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, r
 }
 
 // act records the copy in its target.
-func (c *copier) act(ctx context.Context, at standing, order Request, loose []eventstore.Blob) error {
+func (c *copier) recordAction(ctx context.Context, at overlap, order Request, loose []eventstore.Blob) error {
 	typ, data, err := eventstore.Encode(domain.AdminActed{
-		ID: order.Act.String(), Action: actCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
+		ID: order.Action.String(), Action: actionCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
 		Arguments: c.arguments(at.last.From), Detail: at.detail(c.done.Until),
 	})
 	if err != nil {
@@ -391,9 +391,9 @@ func (c *copier) act(ctx context.Context, at standing, order Request, loose []ev
 	written, err := c.to.Append(ctx, eventstore.Batch{
 		Stream: eventstore.EngineStream, Expected: at.engine, Contents: loose,
 		Meta: eventstore.Meta{
-			Actor: order.Actor, Reason: order.Reason, Scan: order.Act.String(), Correlation: order.Act.String(), Attempt: 1,
+			Actor: order.Actor, Reason: order.Reason, Scan: order.Action.String(), Correlation: order.Action.String(), Attempt: 1,
 		},
-		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Act, 0), Type: typ, Data: data}},
+		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Action, 0), Type: typ, Data: data}},
 	})
 	if err != nil {
 		return fmt.Errorf("record the act: %w", err)
@@ -404,7 +404,7 @@ func (c *copier) act(ctx context.Context, at standing, order Request, loose []ev
 		}
 	}
 	c.note(at)
-	c.done.Act = written.Last
+	c.done.Action = written.Last
 	return nil
 }
 
@@ -420,18 +420,18 @@ func (c *copier) arguments(head eventstore.Position) map[string]string {
 }
 
 // isAct reports whether r records that this copy was completed when the source ended at head.
-func (c *copier) isAct(r eventstore.Record, head eventstore.Position) bool {
-	act, ok := c.actIn(r)
-	return ok && act.Arguments[argFromHead] == c.arguments(head)[argFromHead]
+func (c *copier) isAction(r eventstore.Record, head eventstore.Position) bool {
+	action, ok := c.actionIn(r)
+	return ok && action.Arguments[argFromHead] == c.arguments(head)[argFromHead]
 }
 
 // actIn returns the act of a copy between these two logs that r records.
-func (c *copier) actIn(r eventstore.Record) (domain.AdminActed, bool) {
+func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	event, err := eventstore.Decode(r)
 	if err != nil {
 		return domain.AdminActed{}, false // whatever it is
 	}
-	act, ok := event.(domain.AdminActed)
+	action, ok := event.(domain.AdminActed)
 	want := c.arguments(0)
-	return act, ok && act.Action == actCopied && act.Arguments[argFromLog] == want[argFromLog] && act.Arguments[argToLog] == want[argToLog]
+	return action, ok && action.Action == actionCopied && action.Arguments[argFromLog] == want[argFromLog] && action.Arguments[argToLog] == want[argToLog]
 }

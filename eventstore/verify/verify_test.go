@@ -167,7 +167,7 @@ func sound(t *testing.T) *fixture {
 		t.Fatal("a broken link passed")
 	}
 	act := domain.AdminActed{ID: "019c0000-0000-7000-8000-000000000099", Action: "rebuild", Actor: "tester", Reason: "r", Outcome: "succeeded", At: clock()}
-	if _, err := d.recorder.Act(t.Context(), act); err != nil {
+	if _, err := d.recorder.RecordAction(t.Context(), act); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.record(stored(domaintest.Requirement("REQ-001", "b"), domaintest.Requirement("REQ-002", "a"))); err != nil {
@@ -429,7 +429,7 @@ func TestACopyOfASoundLogHasNoFaults(t *testing.T) {
 	t.Parallel()
 	to := memory.New(clock)
 	if _, err := transfer.Copy(t.Context(), sound(t).log, to, transfer.Request{
-		Act: uuid.Must(uuid.NewV7()), Actor: "tester", Reason: "a larger server",
+		Action: uuid.Must(uuid.NewV7()), Actor: "tester", Reason: "a larger server",
 	}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -78,13 +78,13 @@ func logDrivers() []logDriver {
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
-					return logpostgres.Status(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Status(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 				plan: func(ctx context.Context, s Settings) (string, error) {
-					return logpostgres.Plan(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Plan(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 				up: func(ctx context.Context, s Settings, _ Options) error {
-					return logpostgres.Up(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Up(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 			},
 		},

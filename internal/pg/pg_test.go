@@ -82,7 +82,7 @@ func TestEveryParameterIsPinnedWhateverGivesAnotherValue(t *testing.T) {
 	if list := pg.Parameters(); len(list) != len(pgtest.Hostile()) {
 		t.Errorf("%d parameters are pinned, and %d are tried", len(list), len(pgtest.Hostile()))
 	}
-	for way, give := range pgtest.Ways() {
+	for way, give := range pgtest.SettingOverrides() {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			admin, plain := pgtest.Start(t), pgtest.Start(t)

@@ -14,7 +14,7 @@ import (
 // Database is a database as an adapter opens it.
 type Database interface {
 	projections.Database
-	projections.Examiner
+	projections.SchemaChecker
 	// Query returns a handle for queries over the views and the catalogue.
 	Query() *sql.DB
 	Close() error
@@ -39,14 +39,14 @@ type Adapter struct {
 	Attacks []string
 	// Objects counts everything that belongs to build 2.
 	Objects string
-	// Broken are what may stand wrongly around the rows of build 1 of a shelf, in groups that can be so together.
+	// Broken are what may stand wrongly around the rows of build 1 of a inventory, in groups that can be so together.
 	Broken [][]Breakage
 	// Histories bounds how many histories of administration are drawn, where each step takes long; 0 for as many as rapid
 	// wants.
 	Histories int
 }
 
-// Breakage is something that was changed around rows: [projections.Examiner] finds it, and a rebuild mends it.
+// Breakage is something that was changed around rows: [projections.SchemaChecker] finds it, and a rebuild mends it.
 type Breakage struct {
 	Edit []string // done by Admin
 	Want string   // a part of what is found

@@ -109,8 +109,8 @@ func (c *Counted) ReadStream(ctx context.Context, stream eventstore.StreamID, fr
 		c.mu.Lock()
 		acts := slices.Clone(c.acts)
 		c.mu.Unlock()
-		for i, act := range acts {
-			typ, data, err := eventstore.Encode(act)
+		for i, action := range acts {
+			typ, data, err := eventstore.Encode(action)
 			if !yield(eventstore.Record{Type: typ, Data: data, Revision: eventstore.Revision(i)}, err) {
 				return
 			}
@@ -140,13 +140,13 @@ func DecodeCounted(r eventstore.Record) (domain.Event, error) {
 	box := (n - 1) / CountedBatch
 	switch r.Meta.Index {
 	case 0:
-		return Act("box", box, "label", fmt.Sprint(box)), nil
+		return Action("box", box, "label", fmt.Sprint(box)), nil
 	case 1:
-		return Act("put", box, "slot", "left", "name", fmt.Sprint(n)), nil
+		return Action("put", box, "slot", "left", "name", fmt.Sprint(n)), nil
 	case 2:
-		return Act("label", box, "label", "number "+fmt.Sprint(box)), nil
+		return Action("label", box, "label", "number "+fmt.Sprint(box)), nil
 	default:
-		return Act("drop", box-box%7-1), nil
+		return Action("drop", box-box%7-1), nil
 	}
 }
 

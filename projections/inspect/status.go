@@ -32,7 +32,7 @@ type Status struct {
 	Active  *projections.Build  // what readers see; nil when there is none
 	Next    *projections.Build  // the build that is to replace it, while there is one
 	Retired int                 // how many builds there are that readers saw before
-	Hold    *projections.Hold   // nil unless the projection is paused
+	Pause   *projections.Pause  // nil unless the projection is paused
 	Head    eventstore.Position // of the log
 	Lag     uint64              // positions between the active build and the head
 	LagTime time.Duration       // how long the oldest event that the active build lacks has been waiting; 0 when there is none
@@ -86,7 +86,7 @@ func status(ctx context.Context, pipeline projections.Pipeline, p projections.Pr
 			s.Retired++
 		}
 	}
-	if s.Hold, err = pipeline.Database.Held(ctx, p.Name); err != nil {
+	if s.Pause, err = pipeline.Database.Paused(ctx, p.Name); err != nil {
 		return s, err
 	}
 	if s.Next != nil {
@@ -136,7 +136,7 @@ func (s Status) state(now time.Time, stallAfter time.Duration) State {
 		return StateFaulted
 	case s.Active == nil:
 		return StateAbsent
-	case s.Hold != nil:
+	case s.Pause != nil:
 		return StatePaused
 	case s.Lag == 0:
 		return StateLive

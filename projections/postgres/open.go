@@ -74,8 +74,8 @@ func OpenUnwritable(ctx context.Context, url string, options Options) (*DB, erro
 // OpenReadOnly opens the tables for queries over the views, with the schema as search_path. It works while other processes
 // write and rebuild, and never changes anything. A statement sees one state of all tables, a transaction the same one
 // throughout: swaps wait for its end. The caller closes it.
-func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error) {
-	options := Options{Place: place}.withDefaults()
+func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB, error) {
+	options := Options{Namespace: namespace}.withDefaults()
 	config, err := parse(url, options.MaxConns)
 	if err != nil {
 		return nil, fmt.Errorf("open tables: %w", err)

@@ -86,7 +86,7 @@ func (b *told) write(t *rapid.T, ops []projections.Op) error {
 }
 
 func begun(t *rapid.T, db projections.Database) *told {
-	lease, err := projections.CreateBuild(t.Context(), db, crowd(), projections.Claim{Holder: "test", TTL: time.Minute})
+	lease, err := projections.CreateBuild(t.Context(), db, crowd(), projections.LeaseRequest{Holder: "test", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		at := func(what string) query.Place {
+		at := func(what string) query.ResolvedPoint {
 			p, err := query.ParsePoint(fmt.Sprint("pos:", rapid.Uint64Range(first, head()).Draw(rt, what)))
 			if err != nil {
 				rt.Fatal(err)
@@ -58,7 +58,7 @@ func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 type tree struct{ artifacts, broken map[string]string }
 
 // past folds the stream of a repository up to a place into its tree.
-func (w *world) past(t *rapid.T, name string, at query.Place) tree {
+func (w *world) past(t *rapid.T, name string, at query.ResolvedPoint) tree {
 	then := tree{map[string]string{}, map[string]string{}}
 	for r, err := range w.log.ReadStream(context.Background(), eventstore.RepositoryStream(repositoryID(name)), 0) {
 		if err != nil {

@@ -112,7 +112,7 @@ func TestDiffTakesEveryFormOfAPoint(t *testing.T) {
 			t.Errorf("%s to %s: says %v, %v", c.from, c.to, d.FromPoint, d.ToPoint)
 		}
 	}
-	d, err := w.reader().Diff(t.Context(), w.repository("other"), query.Place{Position: 4}, query.Place{Position: 11})
+	d, err := w.reader().Diff(t.Context(), w.repository("other"), query.ResolvedPoint{Position: 4}, query.ResolvedPoint{Position: 11})
 	if err != nil || d.From != nil || told(d.Differences) != "new .gxp/requirements/REQ-1.md" {
 		t.Errorf("since before the first scan: %v, %s, %v", d.From, told(d.Differences), err)
 	}

@@ -16,7 +16,7 @@ import (
 type work struct {
 	*target
 	replace *projections.Checkpoint // the active build that may be replaced although it is ahead
-	act     *domain.AdminActed
+	action  *domain.AdminActed
 	started time.Time
 	report  Report
 }
@@ -56,10 +56,10 @@ func (r *Runner) activate(ctx context.Context, w *work) error {
 
 func (w *work) activation() projections.Activation {
 	a := projections.Activation{Replace: w.replace, Digests: w.report.Digests, At: w.report.Checkpoint.Position}
-	if w.act != nil {
-		done := *w.act
+	if w.action != nil {
+		done := *w.action
 		done.Outcome, done.Detail = OutcomeSucceeded, w.detail()
-		a.Act = &done
+		a.Action = &done
 	}
 	return a
 }

@@ -36,7 +36,7 @@ func TestAProjectionGetsEveryVersionThatDecodesToItsEvents(t *testing.T) {
 		expected = eventstore.AtRevision(appended.LastRevision)
 	}
 	var targets []string
-	p := shelf()
+	p := inventory()
 	p.Handles = []domain.Event{domain.AdminActed{}}
 	p.Apply = func(page []projections.Event, _ *projections.Rows) error {
 		for _, e := range page {

@@ -64,7 +64,7 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	if p.err == nil {
 		p.err = r.commit(ctx, t, p.decoded.page, p.ops)
 	}
-	if p.err == nil || !poisoned(p.err) {
+	if p.err == nil || !isEventFault(p.err) {
 		t.err = p.err
 		return
 	}
@@ -77,7 +77,7 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 }
 
 // poisoned reports whether the events are at fault, not the circumstances.
-func poisoned(err error) bool {
+func isEventFault(err error) bool {
 	for _, circumstance := range []error{
 		context.Canceled, context.DeadlineExceeded, projections.ErrLeaseLost, projections.ErrSuperseded, projections.ErrCancelled, projections.ErrPaused, projections.ErrMoved, projections.ErrTransient,
 		errDatabase,
@@ -100,7 +100,7 @@ func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
 		if err == nil {
 			err = r.commit(ctx, t, batch, ops)
 		}
-		if err == nil || !poisoned(err) {
+		if err == nil || !isEventFault(err) {
 			return err
 		}
 		record := batch.records[d.culprit(how, err)]
@@ -158,7 +158,7 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 		t.events += uint64(len(pg.records))
 		r.observe(t)
 		return nil
-	case poisoned(err) && !errors.Is(err, projections.ErrRefused):
+	case isEventFault(err) && !errors.Is(err, projections.ErrRefused):
 		return fmt.Errorf("%w: %w", errDatabase, err)
 	default:
 		return err

@@ -53,7 +53,7 @@ func (a *artifacts) apply(page []projections.Event, rows *projections.Rows) erro
 			err = p.err
 		}
 		if err != nil {
-			return poison("artifacts", e, err)
+			return eventFault("artifacts", e, err)
 		}
 	}
 	return nil

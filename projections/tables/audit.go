@@ -23,7 +23,7 @@ func Audit() projections.Projection {
 			for i := range page {
 				row.event = &page[i]
 				if err := row.describe(&s); err != nil {
-					return poison("audit", row.event, err)
+					return eventFault("audit", row.event, err)
 				}
 				t.insert(rows, &row)
 			}
@@ -36,7 +36,7 @@ func Audit() projections.Projection {
 func (r *auditRow) describe(s *sentence) error {
 	s.buf = s.buf[:0]
 	var err error
-	if r.act, err = describe(r.event.Event, s); err != nil {
+	if r.auditedAction, err = describe(r.event.Event, s); err != nil {
 		return err
 	}
 	r.summary = s.String()
@@ -47,8 +47,8 @@ func (r *auditRow) describe(s *sentence) error {
 	return r.inRepository(r.event)
 }
 
-// act is what an event did, and to what.
-type act struct {
+// auditedAction is what an event did, and to what.
+type auditedAction struct {
 	action, resource, resourceID, gxpID, outcome string
 }
 
@@ -68,7 +68,7 @@ const (
 )
 
 // describe says what e did, and writes it into s as one sentence.
-func describe(e domain.Event, s *sentence) (act, error) {
+func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	switch e := e.(type) {
 	case domain.RepositoryRegistered:
 		s.text("Registered repository ").quote(e.Repository.Name)
@@ -76,37 +76,37 @@ func describe(e domain.Event, s *sentence) (act, error) {
 			s.text(", read from ").quote(e.Repository.URL)
 		}
 		s.text(".")
-		return act{"REPOSITORY_REGISTERED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
+		return auditedAction{"REPOSITORY_REGISTERED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.RepositoryRetired:
 		s.text("Retired repository ").quote(e.Repository.Name).text(": it is scanned no more and its history stays.")
-		return act{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
+		return auditedAction{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.ArtifactParsed:
 		action := sayParsed(&e, s)
-		return act{action, string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{action, string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.ArtifactRejected:
 		sayRejected(&e, s)
-		return act{"ARTIFACT_REJECTED", resourceFile, e.Path, "", outcomeRejected}, nil
+		return auditedAction{"ARTIFACT_REJECTED", resourceFile, e.Path, "", outcomeRejected}, nil
 	case domain.ArtifactRemoved:
 		sayRemoved(&e, s)
-		return act{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.ArtifactRelinked:
 		s.text("Links of ").artifact(e.Kind, e.GxPID, "").at(e.Key).text(", which did not change itself, lead elsewhere than before: ").
 			number(len(e.Changed)).text(" of ").count(len(e.Links), "link").text(".")
-		return act{"ARTIFACT_RELINKED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{"ARTIFACT_RELINKED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.RejectionCleared:
 		s.text("File ").quote(e.Path).text(" is no longer rejected: it is gone or can be read.")
-		return act{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil
+		return auditedAction{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil
 	case domain.ScanCompleted:
 		sayCompleted(&e, s)
-		return act{"SCAN_COMPLETED", resourceScan, e.Scan, "", outcomeSucceeded}, nil
+		return auditedAction{"SCAN_COMPLETED", resourceScan, e.Scan, "", outcomeSucceeded}, nil
 	case domain.ScanFailed:
 		sayFailed(&e, s)
-		return act{"SCAN_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
+		return auditedAction{"SCAN_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
 	case domain.AdminActed:
 		sayActed(&e, s)
-		return act{"ADMIN_" + capitals(e.Action), resourceEngine, actedOn(&e), "", e.Outcome}, nil
+		return auditedAction{"ADMIN_" + capitals(e.Action), resourceEngine, actedOn(&e), "", e.Outcome}, nil
 	}
-	return act{}, errUnhandled(e)
+	return auditedAction{}, errUnhandled(e)
 }
 
 // actedOn is the target of an act, or the engine itself.
@@ -135,7 +135,7 @@ func capitals(name string) string {
 // auditRow is what the row of an event is made of.
 type auditRow struct {
 	*origin
-	act
+	auditedAction
 
 	event   *projections.Event
 	summary string

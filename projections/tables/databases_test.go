@@ -60,11 +60,11 @@ func TestPostgreSQLShowsWhatSQLiteShows(t *testing.T) {
 	url := pgtest.Start(t)
 	var schemas atomic.Int64
 	fresh := func() (projections.Database, func()) {
-		place := postgres.Place{Schema: fmt.Sprintf("story_%d", schemas.Add(1))}
+		place := postgres.Namespace{Schema: fmt.Sprintf("story_%d", schemas.Add(1))}
 		if err := postgres.Up(t.Context(), url, place); err != nil {
 			t.Fatal(err)
 		}
-		db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now, Place: place})
+		db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now, Namespace: place})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func describeSQLite(t *testing.T) []string {
 func describePostgres(t *testing.T) []string {
 	t.Helper()
 	url := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	made, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})

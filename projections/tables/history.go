@@ -46,7 +46,7 @@ func (h *history) apply(page []projections.Event, rows *projections.Rows) error 
 			err = p.err
 		}
 		if err != nil {
-			return poison("history", e, err)
+			return eventFault("history", e, err)
 		}
 	}
 	return nil

@@ -113,7 +113,7 @@ func (o *origin) inRepository(e *projections.Event) error {
 }
 
 // poison names the event that a projection cannot apply.
-func poison(projection string, e *projections.Event, err error) error {
+func eventFault(projection string, e *projections.Event, err error) error {
 	return fmt.Errorf("%s: position %d: %w", projection, e.Position, err)
 }
 

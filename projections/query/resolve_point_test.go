@@ -109,7 +109,7 @@ func TestAPointOfSeveralRepositoriesIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w := twoScans(t)
 	w.scanOf("other", domaintest.Flag(), domaintest.Requirement("REQ-1", "a"))
-	find := func(text, repository string) (query.Place, error) {
+	find := func(text, repository string) (query.ResolvedPoint, error) {
 		return w.finder().Find(t.Context(), point(t, text), repository)
 	}
 	var several *query.AmbiguousError

@@ -15,11 +15,11 @@ import (
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
-var _ eventstore.Examiner = (*Log)(nil)
+var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// Examine implements [eventstore.Examiner]: the file is sound, its tables, indexes and triggers are the ones that the
+// Examine implements [eventstore.SchemaChecker]: the file is sound, its tables, indexes and triggers are the ones that the
 // migrations make, and the table of ids holds exactly the ids of the events.
-func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error {
+func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-var _ projections.Examiner = (*DB)(nil)
+var _ projections.SchemaChecker = (*DB)(nil)
 
-// Examine implements [projections.Examiner]: the views show the tables of the build and all of them, and the tables have
+// Examine implements [projections.SchemaChecker]: the views show the tables of the build and all of them, and the tables have
 // their columns, keys, indexes, references, rules and guards, and no others. It makes the same once more as temporary tables,
 // which it takes back, and compares what the server says of both: so the server need not be second-guessed.
-func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
+func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	var found []string
 	err := db.write(ctx, func(tx pgx.Tx) (err error) {
 		if found, err = db.examine(ctx, tx, ref, p); err == nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-var _ eventstore.Examiner = (*Log)(nil)
+var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// Examine implements [eventstore.Examiner]: the schema is what the migrations made, triggers and indexes included; whoever
+// Examine implements [eventstore.SchemaChecker]: the schema is what the migrations made, triggers and indexes included; whoever
 // may append may do nothing else to the log, and nobody else may write to it; and the counter row is where the events end.
 //
 // Whose rights are examined: every role that was given a right, all their members, and the user that is connected, but for
 // a superuser, who looks after the server and may do anything. Let the user that records run it.
-func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error {
+func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	var found []eventstore.Fault
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		found = nil

@@ -17,7 +17,7 @@ import (
 func TestGuestsAreNeverProjected(t *testing.T) {
 	t.Parallel()
 	var seen []eventstore.StreamID
-	p := shelf()
+	p := inventory()
 	p.Handles = []domain.Event{domain.ScanCompleted{}}
 	p.Apply = func(page []projections.Event, _ *projections.Rows) error {
 		for _, e := range page {

@@ -21,7 +21,7 @@ import (
 type examined struct {
 	url    string // as a superuser
 	as     string // as the user that records
-	place  postgres.Place
+	place  postgres.Namespace
 	writer string // that user
 }
 
@@ -29,7 +29,7 @@ type examined struct {
 func newExamined(t *testing.T, url string, n int) examined {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", strings.TrimPrefix(mustParse(t, url).Path, "/gxpledger_test_"), n)
-	e := examined{url: url, writer: "user_" + name, place: postgres.Place{
+	e := examined{url: url, writer: "user_" + name, place: postgres.Namespace{
 		Schema: fmt.Sprint("log_", n), Owner: "owner_" + name, Writer: "writer_" + name,
 	}}
 	if err := postgres.Up(within(t), url, e.place); err != nil {
@@ -75,7 +75,7 @@ func (e examined) examine(t *testing.T, as string) string {
 	t.Helper()
 	log := open(t, as, e.inSchema, func(o *postgres.Options) { o.Inspect = true })
 	var found strings.Builder
-	err := log.Examine(within(t), func(f eventstore.Fault) { fmt.Fprintf(&found, "%s %s: %s\n", f.Code, f.Where, f.Text) })
+	err := log.CheckIntegrity(within(t), func(f eventstore.Fault) { fmt.Fprintf(&found, "%s %s: %s\n", f.Code, f.Where, f.Text) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestExamineOfALogWithoutRoles(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
 	as, name := ordinary(t, url)
-	if err := postgres.Up(within(t), as, postgres.Place{Owner: "nobody_" + name, Writer: "nothing_" + name}); err != nil {
+	if err := postgres.Up(within(t), as, postgres.Namespace{Owner: "nobody_" + name, Writer: "nothing_" + name}); err != nil {
 		t.Fatal(err)
 	}
 	text := examined{}.examine(t, as)

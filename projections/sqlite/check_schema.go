@@ -10,11 +10,11 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-var _ projections.Examiner = (*DB)(nil)
+var _ projections.SchemaChecker = (*DB)(nil)
 
-// Examine implements [projections.Examiner]: the views show the tables of the build and all of them, the tables have
+// Examine implements [projections.SchemaChecker]: the views show the tables of the build and all of them, the tables have
 // their keys, indexes and triggers and no others, and their pages fit together.
-func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
+func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	found, err := db.examine(ctx, ref, p)
 	if err != nil {
 		return nil, fmt.Errorf("examine %s build %d: %w", ref.Projection, ref.Number, translate(err))

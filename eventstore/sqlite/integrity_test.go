@@ -40,7 +40,7 @@ func examine(t *testing.T, path string) []string {
 	}
 	defer func() { _ = log.Close() }()
 	var found []string
-	err = log.Examine(t.Context(), func(f eventstore.Fault) { found = append(found, fmt.Sprintf("%s %s: %s", f.Code, f.Where, f.Text)) })
+	err = log.CheckIntegrity(t.Context(), func(f eventstore.Fault) { found = append(found, fmt.Sprintf("%s %s: %s", f.Code, f.Where, f.Text)) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Place is where in a log a point in time is. It ends a batch, since a batch appears in one instant (I1).
-type Place struct {
+// Namespace is where in a log a point in time is. It ends a batch, since a batch appears in one instant (I1).
+type ResolvedPoint struct {
 	Given      string              `json:"given,omitempty"`      // the point as it was given; absent for now
 	Position   eventstore.Position `json:"position"`             // of the last event that was recorded by then
 	RecordedAt time.Time           `json:"recorded_at,omitzero"` // when that event was; absent where nothing was
 	Head       eventstore.Position `json:"head"`                 // where the log ended when it was asked
 }
 
-// PlaceLog is what finding points in time needs of a log.
-type PlaceLog interface {
+// FinderLog is what finding points in time needs of a log.
+type FinderLog interface {
 	eventstore.Reader
 	Features() eventstore.Features
 }
@@ -30,7 +30,7 @@ type PlaceLog interface {
 type Finder struct {
 	// Log may have positions that are not dense. Its times must not fall: where several machines record with clocks that
 	// disagree, a time is found as exactly as they agree.
-	Log PlaceLog
+	Log FinderLog
 	// Scans returns a reader of the present tables, which are up to date with the log. It is asked for scans and commits
 	// alone, so that times and positions are found without any tables.
 	Scans func(context.Context) (*Reader, error)
@@ -49,22 +49,22 @@ var ErrFuture = errors.New("in the future")
 //
 // Errors: ErrEmpty, ErrFuture, a *PointError when p says too little, an *AmbiguousError, an *UnknownError which says what
 // there is.
-func (f Finder) Find(ctx context.Context, p Point, repository string) (Place, error) {
+func (f Finder) Find(ctx context.Context, p Point, repository string) (ResolvedPoint, error) {
 	head, err := f.Log.Head(ctx)
 	if err != nil {
-		return Place{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("find %s: %w", p, err)
 	}
 	if head == 0 {
-		return Place{}, ErrEmpty
+		return ResolvedPoint{}, ErrEmpty
 	}
 	last, err := f.find(ctx, p, repository, head)
 	if err != nil {
-		return Place{}, err
+		return ResolvedPoint{}, err
 	}
 	if last, err = f.endOfBatch(ctx, last); err != nil {
-		return Place{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("find %s: %w", p, err)
 	}
-	return Place{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
+	return ResolvedPoint{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
 }
 
 // find returns the last record that p shows, or one of its batch.

@@ -17,29 +17,29 @@ const (
 )
 
 // keepAct has the database remember how far the act of w is.
-func (r *Runner) keepAct(ctx context.Context, w *work, outcome, detail string) error {
-	if w.act == nil {
+func (r *Runner) saveOutcome(ctx context.Context, w *work, outcome, detail string) error {
+	if w.action == nil {
 		return nil
 	}
-	w.act.Outcome, w.act.Detail = outcome, detail
-	return projections.KeepAct(ctx, r.Database, projections.KeptAct{Act: *w.act, Ref: w.lease.Ref})
+	w.action.Outcome, w.action.Detail = outcome, detail
+	return projections.SaveOutboxEntry(ctx, r.Database, projections.OutboxEntry{Action: *w.action, Ref: w.lease.Ref})
 }
 
 // Interrupt ends every act that is under way on a build whose holder is gone, as cancelled where the build was, else as
 // interrupted, and fences that holder off, so that an act never ends twice. An act whose holder lives is the holder's to end. It returns how many it ended. Whoever moves kept acts to the log calls it first.
 func (r *Runner) Interrupt(ctx context.Context) (int, error) {
-	kept, err := r.Database.KeptActs(ctx)
+	entry, err := r.Database.Outbox(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("interrupt acts: %w", err)
 	}
 	ended := 0
-	for _, k := range kept {
-		if k.Act.Outcome != "" || k.Number == 0 {
+	for _, k := range entry {
+		if k.Action.Outcome != "" || k.Number == 0 {
 			continue
 		}
 		done, err := r.interrupt(ctx, k)
 		if err != nil {
-			return ended, fmt.Errorf("interrupt act %s: %w", k.Act.ID, err)
+			return ended, fmt.Errorf("interrupt act %s: %w", k.Action.ID, err)
 		}
 		if done {
 			ended++
@@ -48,33 +48,33 @@ func (r *Runner) Interrupt(ctx context.Context) (int, error) {
 	return ended, nil
 }
 
-func (r *Runner) interrupt(ctx context.Context, kept projections.KeptAct) (bool, error) {
-	outcome, detail := OutcomeInterrupted, fmt.Sprintf("build %d is gone", kept.Number)
-	b, err := projections.Acquire(ctx, r.Database, kept.Ref, r.claim())
+func (r *Runner) interrupt(ctx context.Context, entry projections.OutboxEntry) (bool, error) {
+	outcome, detail := OutcomeInterrupted, fmt.Sprintf("build %d is gone", entry.Number)
+	b, err := projections.Acquire(ctx, r.Database, entry.Ref, r.leaseRequest())
 	switch {
 	case errors.Is(err, projections.ErrLeaseHeld):
 		return false, nil // it is at work
 	case err == nil:
-		detail = fmt.Sprintf("build %d was left at position %d, and can be gone on with", kept.Number, b.Checkpoint.Position)
+		detail = fmt.Sprintf("build %d was left at position %d, and can be gone on with", entry.Number, b.Checkpoint.Position)
 		defer func() { _ = projections.Release(ctx, r.Database, b.Lease) }() // a lease that cannot be released runs out
 	case errors.Is(err, projections.ErrCancelled): // its holder died before it noticed
 		outcome, detail = OutcomeCancelled, err.Error()
 	case !lost(err) && !errors.Is(err, projections.ErrPaused):
 		return false, err
 	}
-	if open, err := r.underWay(ctx, kept.Act.ID); err != nil || !open {
+	if open, err := r.underWay(ctx, entry.Action.ID); err != nil || !open {
 		return false, err // it ended before its holder was fenced off
 	}
-	kept.Act.Outcome, kept.Act.Detail = outcome, detail
-	return true, projections.KeepAct(ctx, r.Database, kept)
+	entry.Action.Outcome, entry.Action.Detail = outcome, detail
+	return true, projections.SaveOutboxEntry(ctx, r.Database, entry)
 }
 
 // underWay reports whether an act is kept without an outcome.
-func (r *Runner) underWay(ctx context.Context, act string) (bool, error) {
-	all, err := r.Database.KeptActs(ctx)
+func (r *Runner) underWay(ctx context.Context, action string) (bool, error) {
+	all, err := r.Database.Outbox(ctx)
 	for _, k := range all {
-		if k.Act.ID == act {
-			return k.Act.Outcome == "", err
+		if k.Action.ID == action {
+			return k.Action.Outcome == "", err
 		}
 	}
 	return false, err
