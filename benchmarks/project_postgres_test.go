@@ -82,7 +82,7 @@ func postgresQuery(db *sql.DB) query {
 	}
 }
 
-// emptied makes the table anew, without indexes, and has the server write out what others left to be written.
+// emptied makes the table again, without indexes, and has the server write out what others left to be written.
 func emptied(b *testing.B, pool *pgxpool.Pool, more ...string) {
 	b.Helper()
 	statements := append([]string{

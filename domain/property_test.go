@@ -206,8 +206,8 @@ func checkCompleted(t *rapid.T, state domain.State, events []domain.Event) {
 	}
 }
 
-// TestPropertyStrictPassesExactlyWhatFlagFindsSound: the policy decides about recording, not about what is seen.
-func TestPropertyStrictPassesExactlyWhatFlagFindsSound(t *testing.T) {
+// TestPropertyStrictPassesExactlyWhatFlagFindsResolved: the policy decides about recording, not about what is seen.
+func TestPropertyStrictPassesExactlyWhatFlagFindsResolved(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		files := drawTree(t)

@@ -92,7 +92,7 @@ type Scan struct {
 	Head
 	// Files is every file or package that is an artifact or should have been, in any order, each path once.
 	Files []File
-	// Findings are those that belong to no artifact: skipped entries, missing directories. They are recorded anew in
+	// Findings are those that belong to no artifact: skipped entries, missing directories. They are recorded again in
 	// every scan, since they say what that scan did not read.
 	Findings []Finding
 	// Ignored is the path of every file below .gxp/ that belongs to no artifact and to no rejected file, sorted (I18).

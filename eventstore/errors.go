@@ -9,7 +9,7 @@ var (
 	// ErrIDReused: nothing was written, an event of the batch has an id that the log holds with other content or at
 	// another place. Do not retry: the caller derives ids wrongly, or somebody forges them.
 	ErrIDReused = errors.New("event id was used for another event")
-	// ErrInvalid: nothing was written, the batch or argument breaks the contract. Do not retry; mend the caller.
+	// ErrInvalid: nothing was written, the batch or argument breaks the contract. Do not retry; fix the caller.
 	ErrInvalid = errors.New("invalid argument")
 	// ErrTooLarge: nothing was written, the batch is above a limit of the log, which the text names with the setting
 	// that raises it.

@@ -2,10 +2,10 @@ package eventstore
 
 import "context"
 
-// SchemaChecker is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
+// IntegrityChecker is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
 // indexes that do not agree with the events. Verify asks the logs that are one.
 type IntegrityChecker interface {
-	// Examine reports every such fault. The error is that of a log that could not be examined at all. Appending may go
+	// CheckIntegrity reports every such fault. The error is that of a log that could not be checked at all. Appending may go
 	// on meanwhile.
 	CheckIntegrity(ctx context.Context, report func(Fault)) error
 }

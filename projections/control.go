@@ -15,12 +15,12 @@ import (
 // This file is how builds are changed: by processes that write them, and by administrators, across all processes that use a
 // database. The rules are those of [builds.State], whose method of the same name each function calls.
 //
-// An act of an administrator is put into the outbox in the transaction that does it, and stays there until the log has it and
+// An admin action is put into the outbox in the transaction that does it, and stays there until the log has it and
 // [Database.RemoveOutboxEntry] is called: what was done is never done without a trace, wherever a process dies.
 
-// OutboxEntry is an act of an administrator in the outbox: the log may not have it yet.
+// OutboxEntry is an admin action in the outbox: the log may not have it yet.
 type OutboxEntry struct {
-	// Act has an empty Outcome while it is under way. It is identified by its ID; keeping it again replaces it.
+	// Act has an empty Outcome while it is running. It is identified by its ID; keeping it again replaces it.
 	Action domain.AdminActed
 	// Ref is the build that it works on; Number is 0 when it works on none.
 	Ref
@@ -84,7 +84,7 @@ type Activation struct {
 	// Digests are stored with the build, and the position that they were taken at.
 	Digests []Digest
 	At      eventstore.Position
-	// Act is the act of the administrator who asked for it. Nil for an activation that nobody asked for: that one is
+	// Act is the admin action of the administrator who asked for it. Nil for an activation that nobody asked for: that one is
 	// refused while the projection is paused.
 	Action *domain.AdminActed
 }
@@ -168,7 +168,7 @@ func ResumeProjection(ctx context.Context, db Database, projection string, actio
 	})
 }
 
-// SaveOutboxEntry puts an act into the outbox that changes no build, or says how far one is.
+// SaveOutboxEntry puts an admin action into the outbox that changes no build, or says how far one is.
 func SaveOutboxEntry(ctx context.Context, db Database, entry OutboxEntry) error {
 	return change(ctx, db, entry.Projection, "keep act "+entry.Action.ID, func(s builds.State) (Decision, error) {
 		return Decision{State: s, Outbox: &entry, Repeatable: true}, nil

@@ -135,9 +135,9 @@ type Database interface { //nolint:interfacebloat // what a database does, and n
 	Inspect(ctx context.Context, ref Ref, look func(Snapshot) error) error
 	// Digests returns what was stored when the build was activated, in the order of its tables.
 	Digests(ctx context.Context, ref Ref) ([]Digest, error)
-	// Outbox returns the outbox: the acts that the log may not have yet, in the order in which they were first kept.
+	// Outbox returns the outbox: the admin actions that the log may not have yet, in the order in which they were first kept.
 	Outbox(ctx context.Context) ([]OutboxEntry, error)
-	// RemoveOutboxEntry removes an act from the outbox that the log has. An act that is not there is no error.
+	// RemoveOutboxEntry removes an admin action from the outbox that the log has. An admin action that is not there is no error.
 	RemoveOutboxEntry(ctx context.Context, id string) error
 }
 
@@ -154,7 +154,7 @@ type Snapshot interface {
 // SchemaChecker is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
 // guards. A verification asks the databases that are one, since readers see rows through these.
 type SchemaChecker interface {
-	// Examine returns a sentence for each of them that is not as it was made for the active build ref of p. It is
+	// CheckSchema returns a sentence for each of them that is not as it was made for the active build ref of p. It is
 	// ErrReadOnly where looking takes the right to write.
 	CheckSchema(ctx context.Context, ref Ref, p Projection) ([]string, error)
 }

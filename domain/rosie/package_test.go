@@ -31,7 +31,7 @@ func verdicts(a domain.Artifact) []string {
 	return all
 }
 
-func TestSoundPackage(t *testing.T) {
+func TestValidPackage(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t)
 	all := s.pack(t, spec)

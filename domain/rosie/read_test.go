@@ -284,7 +284,7 @@ func TestBlobOfAPackage(t *testing.T) {
 }
 
 // The same bytes are kept once, whoever has them.
-func TestContentsAreKeptOnce(t *testing.T) {
+func TestContentsAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	text := "---\ngxp_id: REQ-001\n---\n"
 	tree := read(t, files{reqPath: text, ".gxp/requirements/copy.md": text, ".gxp/README.md": "ignored"}.fs(), rosie.Options{})

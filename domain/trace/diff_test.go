@@ -107,7 +107,7 @@ func TestDiffTellsSwappedNamesAsMovesAndNothingWhenTheyAreBack(t *testing.T) {
 	want(t, told(p.diff(4, 1)), "relinked .gxp/user_stories/US-1.md", "changed a")
 }
 
-func TestAStoryThatMovedAwayAndBackWithItsRequirementIsToldByItsLinkAlone(t *testing.T) {
+func TestAStoryThatMovedAwayAndBackWithItsRequirementIsALinkChangeAlone(t *testing.T) {
 	t.Parallel()
 	at := func(kind domain.Kind, path, id string, links ...domain.Link) domain.File {
 		return domaintest.File(kind, path, id, id, links...)

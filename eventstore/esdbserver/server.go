@@ -19,7 +19,7 @@ import (
 type Server struct {
 	log     eventstore.Log
 	options Options
-	streams atomic.Int64 // calls under way
+	streams atomic.Int64 // calls running
 	pending budget
 }
 

@@ -109,7 +109,7 @@ func final(err error) bool {
 }
 
 // commitGroup writes group as one transaction, again while the server does not answer. Trying again is safe, also when
-// the outcome is unknown: the lock of the counter row waits for the transaction that may still be under way, and then
+// the outcome is unknown: the lock of the counter row waits for the transaction that may still be running, and then
 // its batches are found, or they are not there.
 //
 // It may take as long as bytes move to or from the server. Connecting, waiting for the lock, waiting for the server and

@@ -15,7 +15,7 @@ import (
 
 // What a server says when somebody else is in the way, or it goes down, is worth another try with the same batch; what
 // says that something is wrong is not.
-func TestAnswersOfTheServerAreToldApart(t *testing.T) {
+func TestServerErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]error{
 		"40001": eventstore.ErrTransient, // serialization failure

@@ -11,7 +11,7 @@ import (
 
 // A snapshot is a cache: whatever stands in its row, it neither blocks a scan nor ends a verification. The columns hold
 // bytes and integers of 64 bits; what other nonsense they take, the Recorder compares with the log.
-func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
+func TestARowWithoutASnapshotIsRefused(t *testing.T) {
 	t.Parallel()
 	address := made(t)
 	log := open(t, address)

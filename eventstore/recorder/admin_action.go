@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Act records an act of an administrator in the stream "engine". act.ID must be a UUIDv7; recording the same act again
+// Act records an admin action in the stream "engine". act.ID must be a UUIDv7; recording the same act again
 // finds it and writes nothing. ErrOutcomeUnknown: the log may have it.
 func (r *Recorder) RecordAction(ctx context.Context, action domain.AdminActed) (eventstore.Position, error) {
 	id, err := uuid.Parse(action.ID)
@@ -61,7 +61,7 @@ func (r *Recorder) Retire(ctx context.Context, action uuid.UUID, retired domain.
 
 // single is a batch of one event.
 type single struct {
-	id     uuid.UUID // of the act
+	id     uuid.UUID // of the admin action
 	stream eventstore.StreamID
 	event  domain.Event
 	meta   eventstore.Meta

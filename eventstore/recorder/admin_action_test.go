@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-func TestActIsRecordedOnce(t *testing.T) {
+func TestAnAdminActionIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}

@@ -142,7 +142,7 @@ type Reading struct {
 	Contents []eventstore.Blob
 }
 
-// ErrSource says that the repository or revision could not be read. The wrapped cause says what to mend.
+// ErrSource says that the repository or revision could not be read. The wrapped cause says what to fix.
 var ErrSource = errors.New("source could not be read")
 
 // ReadFunc reads the revision. Units that state holds need not be read again (domain.State.Holds). It is called once for

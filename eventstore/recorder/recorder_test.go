@@ -172,7 +172,7 @@ func TestRecorderLeavesOneFactOfAFailure(t *testing.T) {
 	}
 }
 
-func TestRecorderTellsOfACancelledScan(t *testing.T) {
+func TestRecorderRecordsACancelledScan(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -90,7 +90,7 @@ func TestASnapshotIsNeverTrustedBlindly(t *testing.T) {
 	}
 }
 
-func TestVerifySnapshotFindsAnHonestLookingLie(t *testing.T) {
+func TestVerifySnapshotFindsAPlausibleForgery(t *testing.T) {
 	t.Parallel()
 	d, _ := grown(t)
 	if err := d.recorder.VerifySnapshot(t.Context(), stream); err != nil {

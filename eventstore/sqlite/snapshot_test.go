@@ -12,7 +12,7 @@ import (
 )
 
 // A snapshot is a cache: whatever stands in its row, it neither blocks a scan nor ends a verification.
-func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
+func TestARowWithoutASnapshotIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log.db")
 	log := open(t, path)

@@ -14,7 +14,7 @@ import (
 type overlap struct {
 	events, batches uint64
 	first, last     Pair
-	engine          eventstore.Expected // where the stream of acts ends
+	engine          eventstore.Expected // where the stream of admin actions ends
 	latest          time.Time           // of recording, in the target
 	raised          uint64              // batches that are recorded later in the target than in the source
 	behind          bool                // the source goes on

@@ -39,7 +39,7 @@ type Target interface {
 
 // Request says who copies a log, and why. It is recorded in the copy.
 type Request struct {
-	Action        uuid.UUID // UUIDv7 of the act
+	Action        uuid.UUID // UUIDv7 of the admin action
 	Actor, Reason string    // the actor is required
 	At            time.Time // when it was ordered
 	// Checkpoints are positions of the source up to which readers have read. [Result.Checkpoints] tells where they go on.
@@ -79,9 +79,9 @@ type Result struct {
 	Contents uint64              `json:"contents"`
 	First    Pair                `json:"first"` // of the first event; zeros when there is none
 	Last     Pair                `json:"last"`
-	Action   eventstore.Position `json:"act"`             // of the act, in the copy
+	Action   eventstore.Position `json:"act"`             // of the admin action, in the copy
 	Until    eventstore.Position `json:"until,omitempty"` // that of the order; what the source holds behind Last was left out
-	Written  uint64              `json:"written"`         // events that this run wrote, without the act
+	Written  uint64              `json:"written"`         // events that this run wrote, without the admin action
 	// Repeated reports that the copy was complete already and nothing was written now.
 	Repeated bool `json:"repeated"`
 	// Lost are the contents that events name and that the source does not hold either.
@@ -93,7 +93,7 @@ type Result struct {
 	Checkpoints []Pair `json:"checkpoints"`
 }
 
-// The act in the log. It is stored and never changes.
+// The admin action in the log. It is stored and never changes.
 const (
 	actionCopied = "log.copied"
 	argFromLog   = "from_log"
@@ -103,12 +103,12 @@ const (
 )
 
 // Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
-// compares every event and reads every content back, and then records the act "log.copied" at the end of the copy, with
+// compares every event and reads every content back, and then records the admin action "log.copied" at the end of the copy, with
 // the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied. A recorded
 // time is raised where it falls ([Result.Raised]).
 //
 // With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the way on
-// after a log was damaged or tampered with. The act says so.
+// after a log was damaged or tampered with. The admin action says so.
 //
 // It may stop anywhere: called again it compares what is there and goes on behind it, and a complete copy stays as it is.
 // An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that has gone on. Nobody else may write
@@ -408,7 +408,7 @@ func (c *copier) recordAction(ctx context.Context, at overlap, order Request, lo
 	return nil
 }
 
-// arguments are those of the act.
+// arguments are those of the admin action.
 func (c *copier) arguments(head eventstore.Position) map[string]string {
 	arguments := map[string]string{
 		argFromLog: c.from.ID().String(), argFromHead: strconv.FormatUint(uint64(head), 10), argToLog: c.to.ID().String(),
@@ -425,7 +425,7 @@ func (c *copier) isAction(r eventstore.Record, head eventstore.Position) bool {
 	return ok && action.Arguments[argFromHead] == c.arguments(head)[argFromHead]
 }
 
-// actIn returns the act of a copy between these two logs that r records.
+// actIn returns the admin action of a copy between these two logs that r records.
 func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	event, err := eventstore.Decode(r)
 	if err != nil {

@@ -72,7 +72,7 @@ func TestAnyHistoryCanBeCopied(t *testing.T) {
 func TestACopyThatStopsAnywhereGoesOn(t *testing.T) {
 	t.Parallel()
 	const batches = 6
-	for stop := range batches + 1 { // the last append is that of the act
+	for stop := range batches + 1 { // the last append is that of the admin action
 		for name, fault := range map[string]eventstoretest.Fault{
 			"before": eventstoretest.FailBefore(errLost), "after": eventstoretest.LoseAnswer(nil),
 		} {
@@ -150,7 +150,7 @@ func TestContentsTravelWithTheEventsThatNameThem(t *testing.T) {
 	}
 }
 
-func TestAContentThatTheSourceHasLostIsTold(t *testing.T) {
+func TestAContentThatTheSourceLostIsReported(t *testing.T) {
 	t.Parallel()
 	from, to := newMemory(t), newMemory(t)
 	mustAppend(t, from, naming(t, "repository-a", eventstore.NoStream(), "a", "b", "c"))
@@ -259,7 +259,7 @@ func TestAFinishedCopyIsLeftAlone(t *testing.T) {
 	}
 }
 
-// The copy of a copy holds the acts of both, and a log may come back to where it was.
+// The copy of a copy holds the admin actions of both, and a log may come back to where it was.
 func TestACopyCanBeCopiedOnAndBack(t *testing.T) {
 	t.Parallel()
 	from, to, next := newMemory(t), newMemory(t), newMemory(t)
@@ -410,7 +410,7 @@ func TestACopyUntilAPositionHoldsTheWholeBatchesBeforeIt(t *testing.T) {
 }
 
 // The error of a damaged log names the position to copy it until.
-func TestADamagedLogSaysUntilWhereItIsWhole(t *testing.T) {
+func TestADamagedLogReportsItsLastIntactPosition(t *testing.T) {
 	t.Parallel()
 	from := newMemory(t)
 	writeHistory(t, from, rand.New(rand.NewPCG(1, 1)), 8)
@@ -446,7 +446,7 @@ func TestACopyNeedsAnActorAndTwoLogs(t *testing.T) {
 	}
 }
 
-func TestACopyTellsHowFarItIs(t *testing.T) {
+func TestACopyReportsProgress(t *testing.T) {
 	t.Parallel()
 	from, to := newMemory(t), newMemory(t)
 	mustAppend(t, from, naming(t, "repository-a", eventstore.NoStream(), "a", "b", "c"))

@@ -46,7 +46,7 @@ type Watch struct {
 
 // Run reads the whole log up to its head and reports every fault: positions and revisions without gap, whole batches,
 // derived ids, times that never fall, events that decode and follow from those before them, contents that are there and
-// have their hash, snapshots that equal the fold, and what an [SchemaChecker] finds. Appending may go on meanwhile.
+// have their hash, snapshots that equal the fold, and what an [eventstore.IntegrityChecker] finds. Appending may go on meanwhile.
 //
 // The error is that of a log that could not be read at all; faults are none. Memory grows with the artifacts of the
 // repositories and the number of contents, not with the events.
@@ -64,8 +64,8 @@ func Run(ctx context.Context, log Log, watch Watch) (Result, error) {
 	if err := v.checkContents(ctx); err != nil {
 		return v.done, fmt.Errorf("verify contents: %w", err)
 	}
-	if examiner, ok := log.(eventstore.IntegrityChecker); ok {
-		if err := examiner.CheckIntegrity(ctx, v.found); err != nil {
+	if checker, ok := log.(eventstore.IntegrityChecker); ok {
+		if err := checker.CheckIntegrity(ctx, v.found); err != nil {
 			return v.done, fmt.Errorf("verify guards: %w", err)
 		}
 	}
@@ -100,7 +100,7 @@ func (v *verifier) report(f eventstore.Fault) {
 	v.watch.Fault(f)
 }
 
-// found takes what an [SchemaChecker] reports, which may be no fault.
+// found takes what an [eventstore.IntegrityChecker] reports, which may be no fault.
 func (v *verifier) found(f eventstore.Fault) {
 	if f.Code == eventstore.WarningForeign {
 		v.warn(f)
@@ -119,7 +119,7 @@ func (v *verifier) warn(f eventstore.Fault) {
 	}
 }
 
-// restore is the remedy of what cannot be mended in place: the log is append-only.
+// restore is the remedy of what cannot be fixed in place: the log is append-only.
 const restore = "stop writing to this log, keep the file as it is for an inquiry, and restore the last backup that verifies"
 
 // events reads the log from its beginning to its head. Where the log says that it is corrupt, reading goes on behind.

@@ -143,7 +143,7 @@ func check(t *testing.T, log verify.Log) (faults []string, v verify.Result) {
 	return faults, v
 }
 
-// sound is a log of two scans that completed, one that failed, an act, and a snapshot: positions 1 to 4 (registration,
+// sound is a log of two scans that completed, one that failed, an admin action, and a snapshot: positions 1 to 4 (registration,
 // REQ-001, REQ-002, scan), 5 (failed scan), 6 (act) and 7 to 8 (REQ-001 changed, scan).
 func sound(t *testing.T) *fixture {
 	t.Helper()
@@ -176,7 +176,7 @@ func sound(t *testing.T) *fixture {
 	return d
 }
 
-func TestASoundLogHasNoFault(t *testing.T) {
+func TestAnIntactLogHasNoFault(t *testing.T) {
 	t.Parallel()
 	faults, v := check(t, sound(t).log)
 	if len(faults) != 0 {
@@ -425,7 +425,7 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 	}
 }
 
-func TestACopyOfASoundLogHasNoFaults(t *testing.T) {
+func TestACopyOfAnIntactLogHasNoFaults(t *testing.T) {
 	t.Parallel()
 	to := memory.New(clock)
 	if _, err := transfer.Copy(t.Context(), sound(t).log, to, transfer.Request{

@@ -99,7 +99,7 @@ func TestARevisionIsFetchedAndForgotten(t *testing.T) {
 	}
 }
 
-func TestATipIsFetchedWithoutItsPast(t *testing.T) {
+func TestATipIsFetchedWithoutItsHistory(t *testing.T) {
 	t.Parallel()
 	dir, first := sample(t)
 	write(t, dir, ".gxp/x", "x")
@@ -256,7 +256,7 @@ func TestAFetchHasLimits(t *testing.T) {
 	assertProblem(t, err, gitrepo.ErrTooLarge, "clone it with git")
 }
 
-func TestARemoteThatLiesIsAnError(t *testing.T) {
+func TestAnInconsistentRemoteIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"nonsense":     "<html>hello</html>",

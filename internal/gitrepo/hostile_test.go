@@ -191,7 +191,7 @@ func replace(tb testing.TB, path string, data []byte) {
 	}
 }
 
-func TestAHugeBlobIsSizedAndStreamedButNeverHeld(t *testing.T) { //nolint:paralleltest // counts what is allocated
+func TestAHugeBlobIsStreamedAndNeverInMemory(t *testing.T) { //nolint:paralleltest // counts what is allocated
 	const size = 300 << 20
 	dir := newRepo(t)
 	file, err := os.Create(filepath.Join(dir, "huge.bin"))

@@ -33,7 +33,7 @@ func TestALeaseThatEndsTooLateIsCorrected(t *testing.T) {
 	}
 }
 
-func TestAClaimNeedsAHolderAndATime(t *testing.T) {
+func TestALeaseNeedsAHolderAndATTL(t *testing.T) {
 	t.Parallel()
 	for _, c := range []builds.LeaseRequest{{}, {Holder: "x"}, {TTL: time.Minute}, {Holder: "x", TTL: time.Nanosecond}} {
 		if _, _, err := (builds.State{Projection: "p"}).Create(1, c); !errors.Is(err, builds.ErrInvalid) {

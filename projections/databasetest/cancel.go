@@ -182,9 +182,9 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 		"Inspect":              func(ctx context.Context) error { return onlyErr(c.read(ctx, db)) },
 		"Builds":               func(ctx context.Context) error { return onlyErr(db.Builds(ctx, "lasting")) },
 		"Digests":              func(ctx context.Context) error { return onlyErr(db.Digests(ctx, c.live.Ref)) },
-		"Examine":              func(ctx context.Context) error { return onlyErr(db.CheckSchema(ctx, c.live.Ref, oneTable("lasting"))) },
-		"Held":                 func(ctx context.Context) error { return onlyErr(db.Paused(ctx, "lasting")) },
-		"KeepAct": func(ctx context.Context) error {
+		"CheckSchema":          func(ctx context.Context) error { return onlyErr(db.CheckSchema(ctx, c.live.Ref, oneTable("lasting"))) },
+		"Paused":               func(ctx context.Context) error { return onlyErr(db.Paused(ctx, "lasting")) },
+		"SaveOutboxEntry": func(ctx context.Context) error {
 			return projections.SaveOutboxEntry(ctx, db, projections.OutboxEntry{Action: doneAction("keep")})
 		},
 		"Outbox":            func(ctx context.Context) error { return onlyErr(db.Outbox(ctx)) },
@@ -225,9 +225,9 @@ func (c *cancelling) check(method string, call int, other Database) {
 	if err := projections.SaveOutboxEntry(ctx, other, projections.OutboxEntry{Action: doneAction("keep")}); err != nil {
 		fatal("another handle cannot write", err)
 	}
-	if hold, err := c.db.Paused(ctx, "passing"); err != nil {
+	if pause, err := c.db.Paused(ctx, "passing"); err != nil {
 		fatal("the handle cannot read", err)
-	} else if hold != nil {
+	} else if pause != nil {
 		if err := projections.ResumeProjection(ctx, c.db, "passing", doneAction("resume")); err != nil {
 			fatal("the handle cannot resume", err)
 		}

@@ -295,7 +295,7 @@ func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 }
 
 // Readers see rows through views and indexes, and trust guards: rows alone prove nothing.
-func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
+func (a Adapter) testVerifyFindsBrokenViewsKeysAndGuards(t *testing.T) { // I6, I10
 	for _, group := range append([][]Breakage{nil}, a.Broken...) {
 		log := NewCounted(6 * CountedBatch)
 		path := a.New(t)
@@ -325,7 +325,7 @@ func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { 
 	}
 }
 
-func (a Adapter) testDigestsAreKeptWithTheBuild(t *testing.T) {
+func (a Adapter) testDigestsAreStoredWithTheBuild(t *testing.T) {
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, NewCounted(6*CountedBatch), db, Inventory(), Counting)
 	report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})

@@ -14,11 +14,11 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
-// ErrBadEvent is what the inventory says of an act named poison.
+// ErrBadEvent is what the inventory says of an admin action named poison.
 var ErrBadEvent = errors.New("poison")
 
 // Inventory is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
-// that is never changed. The events are acts: the action says what to do.
+// that is never changed. The events are admin actions: the action says what to do.
 func Inventory() projections.Projection {
 	return projections.Projection{
 		Name: "inventory", Version: 1, Handles: []domain.Event{domain.AdminActed{}}, Apply: applyInventory,
@@ -105,7 +105,7 @@ func applyAction(e projections.Event, action domain.AdminActed, rows *projection
 	return nil
 }
 
-// Act returns an act on a box. Pairs are names and values of its arguments.
+// Act returns an admin action on a box. Pairs are names and values of its arguments.
 func Action(action string, box int, pairs ...string) domain.Event {
 	arguments := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -161,9 +161,9 @@ func (a Adapter) testLeasesUnderAnyClocks(t *testing.T) { // I8
 	}
 }
 
-// Nobody ends the act of a holder that lives, also when its build was cancelled; one that died before it noticed is ended
+// Nobody ends the admin action of a holder that lives, also when its build was cancelled; one that died before it noticed is ended
 // as cancelled.
-func (a Adapter) testTheActOfACancelledBuildIsCancelled(t *testing.T) { // I8
+func (a Adapter) testTheActionOfACancelledBuildIsCancelled(t *testing.T) { // I8
 	var c clock
 	path := a.New(t)
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)

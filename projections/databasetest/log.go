@@ -17,14 +17,14 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Counted is a log of which every process can make the same n events: batches of a few acts, whose number says what they
+// Counted is a log of which every process can make the same n events: batches of a few admin actions, whose number says what they
 // are. What is behind head is not there yet.
 type Counted struct {
 	id   uuid.UUID
 	mu   sync.Mutex
 	head eventstore.Position
 	more chan struct{}
-	// acts are what administrators did. They stand beside the events that are counted.
+	// admin actions are what administrators did. They stand beside the events that are counted.
 	acts []domain.AdminActed
 }
 
@@ -100,7 +100,7 @@ func (c *Counted) At(ctx context.Context, at eventstore.Position) (eventstore.Re
 // countedStream is the stream of the events that are counted.
 const countedStream = eventstore.RepositoryPrefix + "counted"
 
-// ReadStream yields the events that are counted, or the acts.
+// ReadStream yields the events that are counted, or the admin actions.
 func (c *Counted) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
 	if stream == countedStream {
 		return c.Read(ctx, eventstore.Position(from), eventstore.Filter{})
@@ -134,7 +134,7 @@ func (c *Counted) Record(p eventstore.Position) eventstore.Record {
 // DecodeCounted is the decoder of Counted: each batch makes a box, fills it, and drops one of those before.
 func DecodeCounted(r eventstore.Record) (domain.Event, error) {
 	if r.Position == 0 {
-		return eventstore.Decode(r) // an act
+		return eventstore.Decode(r) // an admin action
 	}
 	n := int(r.Position)
 	box := (n - 1) / CountedBatch

@@ -49,7 +49,7 @@ func outbox(t *testing.T, db projections.Database) []projections.OutboxEntry {
 	return all
 }
 
-func (a Adapter) testARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
+func (a Adapter) testAnInterruptedRebuildIsResumed(t *testing.T) { // I7
 	log := NewCounted(40 * CountedBatch)
 	db := a.open(t, a.New(t))
 	catchUp(t, projectionstest.Runner(t, log, db, Inventory(), Counting))
@@ -81,7 +81,7 @@ func (a Adapter) testARebuildThatWasStoppedIsGoneOnWith(t *testing.T) { // I7
 	whole(t, db, log)
 }
 
-func (a Adapter) testAFreshRebuildBeginsAnew(t *testing.T) {
+func (a Adapter) testAFreshRebuildStartsOver(t *testing.T) {
 	log := NewCounted(20 * CountedBatch)
 	db := a.open(t, a.New(t))
 	ctx, stopping := stopAfter(t, 3)
@@ -99,7 +99,7 @@ func (a Adapter) testAFreshRebuildBeginsAnew(t *testing.T) {
 }
 
 // Work that another version, another log or an administrator disowned is not gone on with.
-func (a Adapter) testWhatCannotBeGoneOnWithIsClearedAway(t *testing.T) {
+func (a Adapter) testABuildThatCannotBeResumedIsDropped(t *testing.T) {
 	next := Inventory()
 	next.Version = 2
 	for name, again := range map[string]func(*testing.T, *Counted, projections.Database) *run.Runner{

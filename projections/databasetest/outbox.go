@@ -12,8 +12,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// An act whose process died ends as interrupted, once, and the process cannot end it in another way.
-func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
+// An admin action whose process died ends as interrupted, once, and the process cannot end it in another way.
+func (a Adapter) testAnActionOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	var c clock
 	path := a.New(t)
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
@@ -52,7 +52,7 @@ func (a Adapter) testAnActOfADeadProcessIsInterrupted(t *testing.T) { // I8
 	}
 }
 
-func (a Adapter) testPruningKeepsTheActWithItsBuilds(t *testing.T) {
+func (a Adapter) testPruningRecordsTheActionWithItsBuilds(t *testing.T) {
 	log := NewCounted(CountedBatch)
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)

@@ -42,7 +42,7 @@ func (a Adapter) testSmallLogs(t *testing.T) {
 	}
 }
 
-func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
+func (a Adapter) testAFaultStopsItsProjectionAlone(t *testing.T) {
 	for name, test := range map[string]struct {
 		event domain.Event
 		want  string
@@ -114,7 +114,7 @@ func Counts() projections.Projection {
 	}
 }
 
-// lenient is the inventory with its mistake mended: it makes nothing of what it cannot do.
+// lenient is the inventory with its mistake fixed: it makes nothing of what it cannot do.
 func lenient() projections.Projection {
 	p := Inventory()
 	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
@@ -192,7 +192,7 @@ func (a Adapter) testTransientErrorsAreTriedAgain(t *testing.T) {
 	}
 }
 
-func (a Adapter) testCatchUpStopsWhereItWasToldTo(t *testing.T) {
+func (a Adapter) testCatchUpStopsAtTheGivenPosition(t *testing.T) {
 	log := NewCounted(8 * CountedBatch)
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)

@@ -29,7 +29,7 @@ func skippable(version int) projections.Projection {
 	return p
 }
 
-func (a Adapter) testASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
+func (a Adapter) testASkippedEventIsSkippedByRebuildsAndViewsToo(t *testing.T) { // I6
 	for name, poison := range map[string]domain.Event{
 		"an error":      Action("poison", 2),
 		"a panic":       Action("panic", 2),
@@ -84,7 +84,7 @@ func (a Adapter) testASkippedEventIsPassedOverInEveryWay(t *testing.T) { // I6
 	}
 }
 
-// An act for another projection, or of another kind, skips nothing.
+// An admin action for another projection, or of another kind, skips nothing.
 func (a Adapter) testOnlyItsOwnSkipCounts(t *testing.T) {
 	log := projectionstest.NewLog(t, Batch(Action("box", 1)))
 	db := a.open(t, a.New(t))

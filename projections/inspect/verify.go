@@ -116,8 +116,8 @@ func verify(ctx context.Context, r *run.Runner, name string, scratch projections
 		}
 		return scratch.Inspect(ctx, refs[0], func(replayed projections.Snapshot) error { return v.compare(ctx, p, stored, replayed) })
 	})
-	if examiner, ok := r.Database.(projections.SchemaChecker); err == nil && ok {
-		v.Broken, err = examiner.CheckSchema(ctx, active.Ref, p)
+	if checker, ok := r.Database.(projections.SchemaChecker); err == nil && ok {
+		v.Broken, err = checker.CheckSchema(ctx, active.Ref, p)
 		if errors.Is(err, projections.ErrReadOnly) {
 			v.Unknown, err = err, nil
 		}

@@ -28,7 +28,7 @@ const (
 // errBusy: somebody reads the views.
 var errBusy = errors.New("views are being read")
 
-// swap is an exchange of views under way.
+// swap is an exchange of views running.
 type swap struct {
 	grasp time.Duration // how long to ask for the views
 	order []string      // in which they were asked for last
@@ -156,7 +156,7 @@ func dependent(err error) error {
 type column struct{ name, kind, doc string }
 
 // extends reports whether a view with the columns old can be replaced by one with the columns next: as it is, or with more
-// behind. Otherwise it must be dropped and made anew.
+// behind. Otherwise it must be dropped and made again.
 func extends(next, old []column) bool {
 	return len(next) >= len(old) && slices.EqualFunc(next[:len(old)], old, func(a, b column) bool { return a.name == b.name && a.kind == b.kind })
 }

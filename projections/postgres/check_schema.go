@@ -14,19 +14,19 @@ import (
 
 var _ projections.SchemaChecker = (*DB)(nil)
 
-// Examine implements [projections.SchemaChecker]: the views show the tables of the build and all of them, and the tables have
+// CheckSchema implements [projections.SchemaChecker]: the views show the tables of the build and all of them, and the tables have
 // their columns, keys, indexes, references, rules and guards, and no others. It makes the same once more as temporary tables,
 // which it takes back, and compares what the server says of both: so the server need not be second-guessed.
 func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	var found []string
 	err := db.write(ctx, func(tx pgx.Tx) (err error) {
-		if found, err = db.examine(ctx, tx, ref, p); err == nil {
+		if found, err = db.checkSchema(ctx, tx, ref, p); err == nil {
 			err = errTakenBack
 		}
 		return err
 	})
 	if err != nil && !errors.Is(err, errTakenBack) {
-		return nil, fmt.Errorf("examine %s build %d: %w", ref.Projection, ref.Number, err)
+		return nil, fmt.Errorf("cannot check %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	return found, nil
 }
@@ -34,7 +34,7 @@ func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projection
 // errTakenBack ends a transaction whose changes nobody wants.
 var errTakenBack = errors.New("taken back")
 
-func (db *DB) examine(ctx context.Context, tx pgx.Tx, ref projections.Ref, p projections.Projection) ([]string, error) {
+func (db *DB) checkSchema(ctx context.Context, tx pgx.Tx, ref projections.Ref, p projections.Projection) ([]string, error) {
 	if _, err := tx.Exec(ctx, lockProjection, db.options.Schema+"."+ref.Projection, 0); err != nil { // no views are exchanged meanwhile
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (db *DB) examine(ctx context.Context, tx pgx.Tx, ref projections.Ref, p pro
 	}
 	var found []string
 	for _, t := range p.Tables {
-		faults, err := db.examineTable(ctx, tx, t, ref.Number)
+		faults, err := db.checkTable(ctx, tx, t, ref.Number)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (f feature) String() string {
 	return f.kind + " " + f.name + ": " + strings.Join(strings.Fields(f.form), " ")
 }
 
-func (db *DB) examineTable(ctx context.Context, tx pgx.Tx, t projections.Table, build int) ([]string, error) {
+func (db *DB) checkTable(ctx context.Context, tx pgx.Tx, t projections.Table, build int) ([]string, error) {
 	wanted, err := db.features(ctx, tx, temporary, t, build)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrSchemaExists says that something is where tables were to be kept. Name another schema, or let it be replaced when it
-// holds kept tables.
+// holds exported tables.
 var ErrSchemaExists = errors.New("schema exists already")
 
 // unfinished ends the name of the schema in which tables are until they are whole.
@@ -34,7 +34,7 @@ type Export struct {
 }
 
 // CreateExport begins tables for the schema that options name. A schema of that name is ErrSchemaExists, unless replace is set
-// and it holds kept tables. Close what it returns, whether it was kept or not.
+// and it holds exported tables. Close what it returns, whether it was kept or not.
 func CreateExport(ctx context.Context, url string, options Options, replace bool) (_ *Export, err error) { //revive:disable-line:flag-parameter // what the user said
 	options = options.withDefaults()
 	k := &Export{namespace: options.Namespace, replace: replace, url: url}
@@ -111,7 +111,7 @@ func (k *Export) drop(ctx context.Context) error {
 	return err
 }
 
-// about is the table that says what kept tables are.
+// about is the table that says what exported tables are.
 const about = `
 CREATE TABLE @.about (
     log_id      uuid        NOT NULL,

@@ -115,7 +115,7 @@ func begin(t *testing.T, db *postgres.DB) string {
 }
 
 // Who may do neither is told what is missing.
-func TestAStrangerIsToldWhatIsMissing(t *testing.T) {
+func TestAUserWithoutRightsIsToldWhichAreMissing(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	nobody := user(t, where)

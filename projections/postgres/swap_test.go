@@ -79,8 +79,8 @@ func TestASwapWaitsForALongReaderAndOthersPass(t *testing.T) {
 }
 
 // A transaction of somebody who does not lock the views first, and whose snapshot is older than a swap, is told to begin
-// anew: it must not see the new tables, of which its snapshot holds some rows, or none.
-func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
+// again: it must not see the new tables, of which its snapshot holds some rows, or none.
+func TestASnapshotFromBeforeAnActivationMustBeRetried(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	log := shown(t, where)
@@ -160,7 +160,7 @@ func TestANewVersionChangesTheFormOfItsViews(t *testing.T) {
 }
 
 // Finishing that was refused or cancelled in the middle is gone on with, and leaves nothing out.
-func TestFinishingIsGoneOnWith(t *testing.T) {
+func TestFinishingIsResumed(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	db := open(t, where)

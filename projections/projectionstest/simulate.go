@@ -34,7 +34,7 @@ type ClosingDatabase interface {
 // SimulateOperation draws a history of scans, catching up, rebuilds, pauses, cancels, pruning and new versions, in which
 // processes are stopped and killed in the middle, and checks after each step, against a fold in memory of nothing but the
 // log, that readers see whole tables that never go back (I5, I6, I7), that a paused projection stays as it is, and, at the
-// end, that no handwork is left to do and that every act has its outcome.
+// end, that no handwork is left to do and that every admin action has its outcome.
 func SimulateOperation(tb testing.TB, t *rapid.T, s Simulation) {
 	tb.Helper()
 	m := &simulation{tb: tb, t: t, Simulation: s, log: NewLog(tb), version: 1, now: Epoch()}
@@ -146,7 +146,7 @@ func (m *simulation) asked() {
 	}
 }
 
-// outcome checks that an act of a process that lives has the outcome that the caller saw.
+// outcome checks that an admin action of a process that lives has the outcome that the caller saw.
 func (m *simulation) outcome(id string, err error) {
 	if errors.Is(err, errKilled) {
 		return

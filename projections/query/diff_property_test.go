@@ -15,9 +15,9 @@ import (
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
-// TestPropertyADiffIsWhatDiffersBetweenTwoPasts compares a diff, which reads the tables of the history, with what the log
+// TestPropertyADiffIsTheDifferenceBetweenTwoPositions compares a diff, which reads the tables of the history, with what the log
 // folds to up to both ends.
-func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
+func TestPropertyADiffIsTheDifferenceBetweenTwoPositions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	head := func() uint64 {

@@ -171,7 +171,7 @@ func TestHistoryTellsAReadByANewerReaderFromOneWithOtherKeys(t *testing.T) {
 		"scan 1 new #1 v1", "scan 2 reread #1 v2 read by a newer reader", "scan 3 reread #1 v3 re-verified")
 }
 
-func TestHistoryOfAnUnknownIDNamesNeighboursOfThePast(t *testing.T) {
+func TestHistoryOfAnUnknownIDNamesFormerNeighbours(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).scan(domaintest.Requirement("REQ-001", "a")).scan()
 	_, err := w.reader().History(t.Context(), "", "REQ-010")

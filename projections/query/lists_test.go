@@ -111,7 +111,7 @@ func TestArtifactsAreFilteredByNormalisedValues(t *testing.T) {
 	}
 }
 
-func TestAnArtifactComesWithItsLinksBothWays(t *testing.T) {
+func TestAnArtifactHasItsLinksInBothDirections(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).scan(
 		domaintest.Requirement("REQ-1", "a"), domaintest.UserStory("US-1", "REQ-1"), domaintest.Spec("SPEC-1", "US-1"),

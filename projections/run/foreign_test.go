@@ -13,8 +13,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// TestGuestsAreNeverProjected: what services append to streams of their own may have any type and say anything.
-func TestGuestsAreNeverProjected(t *testing.T) {
+// TestForeignStreamsAreNeverProjected: what services append to streams of their own may have any type and say anything.
+func TestForeignStreamsAreNeverProjected(t *testing.T) {
 	t.Parallel()
 	var seen []eventstore.StreamID
 	p := inventory()

@@ -8,7 +8,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// The outcomes of an act.
+// The outcomes of an admin action.
 const (
 	OutcomeSucceeded   = "succeeded"
 	OutcomeFailed      = "failed"
@@ -16,7 +16,7 @@ const (
 	OutcomeInterrupted = "interrupted" // its process died or was stopped
 )
 
-// keepAct has the database remember how far the act of w is.
+// keepAct has the database remember how far the admin action of w is.
 func (r *Runner) saveOutcome(ctx context.Context, w *work, outcome, detail string) error {
 	if w.action == nil {
 		return nil
@@ -25,8 +25,8 @@ func (r *Runner) saveOutcome(ctx context.Context, w *work, outcome, detail strin
 	return projections.SaveOutboxEntry(ctx, r.Database, projections.OutboxEntry{Action: *w.action, Ref: w.lease.Ref})
 }
 
-// Interrupt ends every act that is under way on a build whose holder is gone, as cancelled where the build was, else as
-// interrupted, and fences that holder off, so that an act never ends twice. An act whose holder lives is the holder's to end. It returns how many it ended. Whoever moves kept acts to the log calls it first.
+// Interrupt ends every admin action that is running on a build whose holder is gone, as cancelled where the build was, else as
+// interrupted, and fences that holder off, so that an admin action never ends twice. An admin action whose holder lives is the holder's to end. It returns how many it ended. Whoever moves outbox entries to the log calls it first.
 func (r *Runner) Interrupt(ctx context.Context) (int, error) {
 	entry, err := r.Database.Outbox(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *Runner) interrupt(ctx context.Context, entry projections.OutboxEntry) (
 	return true, projections.SaveOutboxEntry(ctx, r.Database, entry)
 }
 
-// underWay reports whether an act is kept without an outcome.
+// underWay reports whether an admin action is kept without an outcome.
 func (r *Runner) underWay(ctx context.Context, action string) (bool, error) {
 	all, err := r.Database.Outbox(ctx)
 	for _, k := range all {

@@ -17,9 +17,9 @@ type RebuildOptions struct {
 	// is now. Without it a rebuild refuses that with a *MismatchError: what the old tables show might be all that is
 	// left of lost events.
 	AdoptLog bool
-	// Fresh begins anew where a rebuild that was stopped could be gone on with.
+	// Fresh begins again where a rebuild that was stopped could be gone on with.
 	Fresh bool
-	// Act, when set, is the act of the administrator who asked for it, without an outcome. It is kept from the beginning,
+	// Act, when set, is the admin action of the administrator who asked for it, without an outcome. It is kept from the beginning,
 	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
 	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *LeaseHeldError.
 	Action *domain.AdminActed
@@ -54,7 +54,7 @@ func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOption
 	return report, nil
 }
 
-// keepFailed keeps an act that came to nothing before it had a build. One that another process kept from beginning is the
+// keepFailed keeps an admin action that came to nothing before it had a build. One that another process kept from beginning is the
 // caller's, who may try again.
 func (r *Runner) saveFailure(ctx context.Context, name string, action *domain.AdminActed, cause error) error {
 	if action == nil || action.Outcome != "" || errors.Is(cause, projections.ErrLeaseHeld) {
@@ -116,7 +116,7 @@ func (r *Runner) replaceable(ctx context.Context, name string, options RebuildOp
 }
 
 // abandon ends the work on a build that readers will not see, also when ctx has ended. One that was only stopped
-// is left for the next rebuild to go on with; another is dropped, and one that cannot be is a ruin that the next rebuild
+// is left for the next rebuild to go on with; another is dropped, and one that cannot be is an orphaned build that the next rebuild
 // drops.
 func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
 	stopped := ctx.Err() != nil

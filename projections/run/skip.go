@@ -14,12 +14,12 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// ActionSkip is the action of the act that lets a projection pass over the event at which it stopped. It is stored and never
+// ActionSkip is the action of the admin action that lets a projection pass over the event at which it stopped. It is stored and never
 // changes. A skip is in the log and nowhere else, so that live tables, a rebuild, an as-of view and a verification pass
 // over the same events (I6): also an as-of view of a time before the skip, which could not be made without it.
 const ActionSkip = "projection.skip"
 
-// The arguments of an act of skipping.
+// The arguments of an admin action of skipping.
 const (
 	skipEvent   = "event"    // id of the event, which survives the copy of a log
 	skipAt      = "position" // where it was; for people

@@ -89,7 +89,7 @@ func isEventFault(err error) bool {
 	return true
 }
 
-// errDatabase marks what the database said that no retry and no other event would mend.
+// errDatabase marks what the database said that no retry and no other event would fix.
 var errDatabase = errors.New("database failed")
 
 func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {

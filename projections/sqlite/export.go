@@ -15,7 +15,7 @@ func OpenExport(ctx context.Context, path string, options Options) (*DB, error) 
 	return open(ctx, path, options, scratch())
 }
 
-// about is the table that says what kept tables are. Comments are part of what SQLite keeps of it.
+// about is the table that says what exported tables are. Comments are part of what SQLite keeps of it.
 const about = `
 CREATE TABLE about (                -- one row: what this file is
     log_id      TEXT    NOT NULL,   -- UUID of the log that the tables were replayed from
@@ -51,7 +51,7 @@ func (db *DB) WriteOrigin(ctx context.Context, o projections.Origin) error {
 	return nil
 }
 
-// IsExport reports whether the database at path has the table about: whether it holds kept tables. It changes nothing.
+// IsExport reports whether the database at path has the table about: whether it holds exported tables. It changes nothing.
 func IsExport(ctx context.Context, path string) (isExport bool, err error) {
 	db, err := OpenReadOnly(ctx, path)
 	if err != nil {

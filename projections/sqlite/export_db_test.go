@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
-func TestKeptTablesAreOneFileThatSaysWhatItIs(t *testing.T) {
+func TestAnExportIsOneFileThatDescribesItself(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "kept.db")
@@ -45,7 +45,7 @@ func TestKeptTablesAreOneFileThatSaysWhatItIs(t *testing.T) {
 	}
 }
 
-func TestOtherFilesAreNotKeptTables(t *testing.T) {
+func TestOtherFilesAreNotExports(t *testing.T) {
 	t.Parallel()
 	if kept, err := sqlite.IsExport(t.Context(), open(t).Path()); err != nil || kept {
 		t.Errorf("live tables: %v, %v", kept, err)

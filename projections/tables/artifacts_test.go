@@ -124,7 +124,7 @@ func TestEveryArtifactThatIsRelinkedLosesItsParent(t *testing.T) {
 		thenRows("scans", "number | relinked", "1 | 0", "2 | 2")
 }
 
-func TestTheParentIsTheFirstSoundLinkAndParentIDComesFirst(t *testing.T) {
+func TestTheParentIsTheFirstResolvedLinkAndParentIDComesFirst(t *testing.T) {
 	t.Parallel()
 	link := func(edge domain.Edge, target string) domain.Link { return domain.Link{Edge: edge, Target: target} }
 	reqs := Tree(Requirement("REQ-001", ""), Requirement("REQ-002", ""), Requirement("REQ-003", ""))

@@ -109,7 +109,7 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	return auditedAction{}, errUnhandled(e)
 }
 
-// actedOn is the target of an act, or the engine itself.
+// actedOn is the target of an admin action, or the engine itself.
 func actedOn(e *domain.AdminActed) string {
 	if e.Target == "" {
 		return resourceEngine
@@ -117,7 +117,7 @@ func actedOn(e *domain.AdminActed) string {
 	return e.Target
 }
 
-// capitals makes an action of the name of an act: "projection.rebuild" gives PROJECTION_REBUILD.
+// capitals makes an action of the name of an admin action: "projection.rebuild" gives PROJECTION_REBUILD.
 func capitals(name string) string {
 	out := []byte(name)
 	for i, c := range out {

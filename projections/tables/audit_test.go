@@ -134,7 +134,7 @@ func acted(act domain.AdminActed) step {
 	}
 }
 
-func TestActsOfAnAdministratorAreInTheAuditTrail(t *testing.T) {
+func TestAdminActionsAreInTheAuditTrail(t *testing.T) {
 	t.Parallel()
 	rebuild := domain.AdminActed{
 		Action: "projection.rebuild", Target: "artifacts", Arguments: map[string]string{"from": "1", "all": "no"},

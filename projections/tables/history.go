@@ -10,7 +10,7 @@ import (
 )
 
 // History is the projection "history": every version of every artifact, and every change of a link that no version
-// shows. A version ends when its artifact changes, is read anew, is removed or moves.
+// shows. A version ends when its artifact changes, is read again, is removed or moves.
 func History() projections.Projection {
 	h := &history{versions: versionsTable(), linkChanges: linkChangesTable()}
 	h.end = h.versions.change("ended_scan_id", "ended_at", "ended_position", "end_reason", "moved_to")

@@ -322,7 +322,7 @@ func resolve(child domain.Kind, l domain.Link, at map[string]string) (state, kin
 	return "missing", "", ""
 }
 
-// parentColumn returns the column of a child that a sound link to kind fills, and whether that edge comes first.
+// parentColumn returns the column of a child that a resolved link to kind fills, and whether that edge comes first.
 func parentColumn(child domain.Kind, edge domain.Edge, kind string) (string, bool) {
 	switch fmt.Sprint(child, " to ", kind) {
 	case "requirement to requirement", "user_story to requirement":
