@@ -63,7 +63,7 @@ type Config struct {
 	Wait time.Duration
 	// Patience is how long the tables may make no progress after a scan was recorded. Defaults to a minute.
 	Patience time.Duration
-	// Actor is who admin actions where a request names nobody. Defaults to the user of this process, user@host.
+	// Actor is the actor of requests that name nobody. Defaults to the user of this process, user@host.
 	Actor string
 	// Now is the engine's clock. Defaults to the wall clock.
 	Now func() time.Time

@@ -20,7 +20,7 @@ import (
 
 // OutboxEntry is an admin action in the outbox: the log may not have it yet.
 type OutboxEntry struct {
-	// Act has an empty Outcome while it is running. It is identified by its ID; keeping it again replaces it.
+	// Action has an empty Outcome while it is running. It is identified by its ID; keeping it again replaces it.
 	Action domain.AdminActed
 	// Ref is the build that it works on; Number is 0 when it works on none.
 	Ref
@@ -84,7 +84,7 @@ type Activation struct {
 	// Digests are stored with the build, and the position that they were taken at.
 	Digests []Digest
 	At      eventstore.Position
-	// Act is the admin action of the administrator who asked for it. Nil for an activation that nobody asked for: that one is
+	// Action is the admin action that asked for it. Nil for an activation that nobody asked for: that one is
 	// refused while the projection is paused.
 	Action *domain.AdminActed
 }
@@ -151,7 +151,7 @@ func CancelBuild(ctx context.Context, db Database, projection, by string, action
 	return ref, err
 }
 
-// Pause keeps the active build of projection as it is, from its next page on, whoever writes it. New builds are filled all
+// PauseProjection keeps the active build of projection as it is, from its next page on, whoever writes it. New builds are filled all
 // the same, and take its place only where an administrator asks for it; then they are kept in their turn.
 func PauseProjection(ctx context.Context, db Database, projection string, pause Pause, action domain.AdminActed) error {
 	return change(ctx, db, projection, "pause "+projection, func(s builds.State) (Decision, error) {
@@ -159,7 +159,7 @@ func PauseProjection(ctx context.Context, db Database, projection string, pause 
 	})
 }
 
-// Resume ends the pause.
+// ResumeProjection ends the pause.
 func ResumeProjection(ctx context.Context, db Database, projection string, action domain.AdminActed) error {
 	return change(ctx, db, projection, "resume "+projection, func(s builds.State) (d Decision, err error) {
 		d.Outbox = &OutboxEntry{Ref: Ref{Projection: projection}, Action: action}

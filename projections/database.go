@@ -36,7 +36,7 @@ type (
 	LeaseRequest = builds.LeaseRequest
 	// Lease is the right to write one build (I8).
 	Lease = builds.Lease
-	// Hold is a pause.
+	// Pause is a pause.
 	Pause = builds.Pause
 	// LeaseHeldError says who writes a build.
 	LeaseHeldError = builds.LeaseHeldError
@@ -112,7 +112,7 @@ type Decision struct {
 type Database interface { //nolint:interfacebloat // what a database does, and no more
 	// Builds returns the builds of projection in the order of their numbers, none when it has none.
 	Builds(ctx context.Context, projection string) ([]Build, error)
-	// Held returns the hold of projection, nil when it is not paused.
+	// Paused returns the hold of projection, nil when it is not paused.
 	Paused(ctx context.Context, projection string) (*Pause, error)
 	// ChangeBuilds asks decide what becomes of the builds of projection, and stores that, in one transaction and while nobody
 	// else changes or writes them: it makes the tables of a new build, removes those of one that is gone, and points the

@@ -16,7 +16,7 @@ const (
 )
 
 // oddName says why what has this name, or slash-separated path, is not read; "" when nothing speaks against it. It is not
-// read when the name leads elsewhere, cannot be stored as text, or admin actions where it is shown. A likeness to another name, or
+// read when the name leads elsewhere, cannot be stored as text, or has an effect on what shows it. A likeness to another name, or
 // a system that cannot hold it, is no reason: see [nameRemark].
 func oddName(name string) string {
 	if !utf8.ValidString(name) {

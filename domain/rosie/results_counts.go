@@ -173,7 +173,7 @@ func (r *resultsReader) note(n countName, count int, at *place) {
 	}
 }
 
-// settle brings what an object states together with the tests that it lists. Where they differ, the worse one counts.
+// reconcile brings what an object states together with the tests that it lists. Where they differ, the worse one counts.
 func (r *resultsReader) reconcile(v run) roles {
 	s, l := v.stated, v.listed
 	if l.of() == 0 || !v.whole && (s.passed == nil || s.failed == nil) {

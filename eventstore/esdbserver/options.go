@@ -40,13 +40,13 @@ type Options struct {
 	MaxAppendSize int
 	// MaxEventSize is the same for one event: 16 MiB less 64 KiB, since clients receive messages of up to 17 MiB.
 	MaxEventSize int
-	// MaxPendingBytes bounds what all appends running hold together: 256 MiB. An append beyond it is refused as
+	// MaxPendingBytes bounds what all running appends hold together: 256 MiB. An append beyond it is refused as
 	// UNAVAILABLE.
 	MaxPendingBytes int64
-	// StreamsPerConnection is how many calls, subscriptions included, one connection may have running: 256. A client
+	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.
 	StreamsPerConnection int
-	// Streams is how many calls there may be running in all: 4096. One beyond it is refused as UNAVAILABLE.
+	// Streams is how many calls may run at once in all: 4096. One beyond it is refused as UNAVAILABLE.
 	Streams int
 
 	// Advertise is the "host:port" that Gossip tells clients to connect to. By default the address that the client

@@ -296,7 +296,7 @@ func TestCallsOfOneConnectionAreBounded(t *testing.T) {
 	}
 }
 
-// What appends running hold together is bounded, and given back.
+// What running appends hold together is bounded, and given back.
 func TestPendingBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	o := options()

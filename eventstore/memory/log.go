@@ -28,7 +28,7 @@ type Log struct {
 	ids       map[eventstore.EventID]eventstore.Position
 	contents  map[string][]byte // by SHA-256
 	snapshots map[eventstore.StreamID]eventstore.Snapshot
-	changed   chan struct{} // closed and made again by each append
+	changed   chan struct{} // closed and replaced by each append
 }
 
 var _ eventstore.Log = (*Log)(nil)

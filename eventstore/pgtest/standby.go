@@ -59,7 +59,7 @@ func (c *Cluster) standby() (*Cluster, error) {
 	return s, nil
 }
 
-// bring runs a statement, unless it is empty, has the server read its settings again, and waits until a query says true.
+// administerUntil runs a statement, unless it is empty, has the server read its settings again, and waits until a query says true.
 func (c *Cluster) administerUntil(statement, until string) error {
 	if statement != "" {
 		if err := administer(c.URL("postgres"), statement); err != nil {

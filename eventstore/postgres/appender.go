@@ -82,7 +82,7 @@ func split(waiting []*request) (group, rest []*request) {
 	return group, rest
 }
 
-// settleGroup answers every request of group.
+// resolveGroup answers every request of group.
 func (l *Log) resolveGroup(ctx context.Context, group []*request) {
 	answers, err := l.commitGroup(ctx, group)
 	switch {

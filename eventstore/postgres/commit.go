@@ -157,7 +157,7 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	}}, nil
 }
 
-// standing returns the records that stand where r wants to.
+// recordsInPlace returns the records that stand where r wants to.
 func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
 	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
 	var records []eventstore.Record

@@ -16,7 +16,7 @@ import (
 // notifyEvery is the least time between two hints to other processes. One hint tells of everything before it.
 const notifyEvery = 5 * time.Millisecond
 
-// bell wakes all who wait for it.
+// broadcast wakes all who wait for it.
 type broadcast struct {
 	mu   sync.Mutex // guards rung
 	sent chan struct{}

@@ -22,7 +22,7 @@ type sizes struct {
 	hashes                 int // listed in one query
 }
 
-// walk is a read running: along all events or those of one stream, forwards or backwards. It counts in keys: positions
+// pageCursor is a running read: along all events or those of one stream, forwards or backwards. It counts in keys: positions
 // along all events, revisions along a stream.
 type pageCursor struct {
 	single  bool                // along one stream

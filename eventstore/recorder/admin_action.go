@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Act records an admin action in the stream "engine". act.ID must be a UUIDv7; recording the same act again
+// RecordAction records an admin action in the stream "engine". act.ID must be a UUIDv7; recording the same act again
 // finds it and writes nothing. ErrOutcomeUnknown: the log may have it.
 func (r *Recorder) RecordAction(ctx context.Context, action domain.AdminActed) (eventstore.Position, error) {
 	id, err := uuid.Parse(action.ID)

@@ -115,7 +115,7 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 	return appended, err
 }
 
-// settle answers a batch whose stream is not where it expects it.
+// resolveAppend answers a batch whose stream is not where it expects it.
 func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
 	held, err := w.held(ctx, ready, stream)
 	if err != nil {

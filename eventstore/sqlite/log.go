@@ -38,7 +38,7 @@ type Log struct {
 	closeErr error         // of the first Close
 
 	mu      sync.Mutex    // guards changed
-	changed chan struct{} // closed and made again by each append of this handle
+	changed chan struct{} // closed and replaced by each append of this handle
 }
 
 var _ eventstore.Log = (*Log)(nil)

@@ -23,7 +23,7 @@ func defaultSizes() sizes {
 	return sizes{chunkEvents: 64, pageChunks: 8, hashes: 1000}
 }
 
-// way leads over the records of the log or of one stream, one number at a time, from one to another number, both
+// rangeScan leads over the records of the log or of one stream, one number at a time, from one to another number, both
 // included. A number that is not there is corruption.
 type rangeScan struct {
 	query    string // with the number to go on from as ?1, and a stream as ?2
@@ -83,7 +83,7 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// walk yields the records of w in order, from up to most chunks at a time. It holds no query while the loop body runs.
+// records yields the records of w in order, from up to most chunks at a time. It holds no query while the loop body runs.
 func (w rangeScan) records(ctx context.Context, db querier, most int) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		at := w.from

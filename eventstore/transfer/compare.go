@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// standing is how far two logs are the same.
+// overlap is how far two logs are the same.
 type overlap struct {
 	events, batches uint64
 	first, last     Pair

@@ -210,7 +210,7 @@ func (c *copier) complete(ctx context.Context, at overlap) error {
 	return nil
 }
 
-// settled refuses what somebody else changed while it was copied.
+// checkUnchanged refuses what somebody else changed while it was copied.
 func (c *copier) checkUnchanged(ctx context.Context, at overlap) error {
 	head, err := c.from.Head(ctx)
 	switch {
@@ -379,7 +379,7 @@ func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, r
 	return nil
 }
 
-// act records the copy in its target.
+// recordAction records the copy in its target.
 func (c *copier) recordAction(ctx context.Context, at overlap, order Request, loose []eventstore.Blob) error {
 	typ, data, err := eventstore.Encode(domain.AdminActed{
 		ID: order.Action.String(), Action: actionCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
@@ -419,13 +419,13 @@ func (c *copier) arguments(head eventstore.Position) map[string]string {
 	return arguments
 }
 
-// isAct reports whether r records that this copy was completed when the source ended at head.
+// isAction reports whether r records that this copy was completed when the source ended at head.
 func (c *copier) isAction(r eventstore.Record, head eventstore.Position) bool {
 	action, ok := c.actionIn(r)
 	return ok && action.Arguments[argFromHead] == c.arguments(head)[argFromHead]
 }
 
-// actIn returns the admin action of a copy between these two logs that r records.
+// actionIn returns the admin action of a copy between these two logs that r records.
 func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	event, err := eventstore.Decode(r)
 	if err != nil {

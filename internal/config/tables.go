@@ -140,7 +140,7 @@ func OpenScratchTables(ctx context.Context, now func() time.Time) (TablesDB, err
 // schemaParameter is the parameter of the address of tables that names their schema. It is ours, not the server's.
 const schemaParameter = "schema"
 
-// place returns the address of the server, and where the tables are in its database. What is not ours stays as it is
+// namespace returns the address of the server, and where the tables are in its database. What is not ours stays as it is
 // written: a server reads an address with stricter rules than a browser.
 func (a Address) namespace() (string, tablespostgres.Namespace) {
 	var namespace tablespostgres.Namespace

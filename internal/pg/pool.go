@@ -17,7 +17,7 @@ type Session struct {
 	Parameters []Parameter // Name, Value and Why
 	// Mode is how statements are run; 0 for the mode that [Parse] sets.
 	Mode pgx.QueryExecMode
-	// Role is the role that the connection admin actions as, where the user is a member of it; "" for none.
+	// Role is the role that the connection takes, where the user is a member of it; "" for none.
 	Role string
 }
 

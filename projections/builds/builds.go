@@ -77,7 +77,7 @@ type Build struct {
 // Unfinished reports whether a build is on its way to readers.
 func (b Build) Unfinished() bool { return b.State == Filling || b.State == Ready }
 
-// Hold is a pause: it keeps the active build of a projection as it is.
+// Pause is a pause: it keeps the active build of a projection as it is.
 type Pause struct {
 	By     string // who asked for it
 	Reason string

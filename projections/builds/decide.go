@@ -101,7 +101,7 @@ func (s State) Renew(lease Lease) (State, Lease, error) {
 	return s.with(b), b.Lease, nil
 }
 
-// Release ends a lease for good: the build gets a token that nobody holds, so that no renewal running revives the lease,
+// Release ends a lease for good: the build gets a token that nobody holds, so that no running renewal revives the lease,
 // and an end that is past by every clock. A lease that was lost changes nothing.
 func (s State) Release(lease Lease) State {
 	i := s.index(lease.Ref)

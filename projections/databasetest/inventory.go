@@ -105,7 +105,7 @@ func applyAction(e projections.Event, action domain.AdminActed, rows *projection
 	return nil
 }
 
-// Act returns an admin action on a box. Pairs are names and values of its arguments.
+// Action returns an admin action on a box. Pairs are names and values of its arguments.
 func Action(action string, box int, pairs ...string) domain.Event {
 	arguments := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {

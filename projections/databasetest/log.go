@@ -24,7 +24,7 @@ type Counted struct {
 	mu   sync.Mutex
 	head eventstore.Position
 	more chan struct{}
-	// admin actions are what administrators did. They stand beside the events that are counted.
+	// actions are those of administrators, beside the events that are counted.
 	acts []domain.AdminActed
 }
 

@@ -28,7 +28,7 @@ const (
 // errBusy: somebody reads the views.
 var errBusy = errors.New("views are being read")
 
-// swap is an exchange of views running.
+// swap is a running exchange of views.
 type swap struct {
 	grasp time.Duration // how long to ask for the views
 	order []string      // in which they were asked for last

@@ -220,7 +220,7 @@ func (w *writer) flush(ctx context.Context) (err error) {
 // be the cause.
 var errReference = errors.New("a row refers to one that is not there")
 
-// settle has the server check what it puts off to the end, so that the commit itself can hardly fail, and flushes.
+// flushAndCheck has the server check what it puts off to the end, so that the commit itself can hardly fail, and flushes.
 func (w *writer) flushAndCheck(ctx context.Context) error {
 	w.batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
 	w.checks = append(w.checks, check{want: -1, mark: errReference})

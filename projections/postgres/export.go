@@ -68,7 +68,7 @@ func CreateExport(ctx context.Context, url string, options Options, replace bool
 	return k, err
 }
 
-// claim takes the place for this connection, and clears away what somebody left unfinished.
+// lockSchema takes the place for this connection, and clears away what somebody left unfinished.
 func (k *Export) lockSchema(ctx context.Context) error {
 	var free bool
 	err := k.lock.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('gxpledger keeps ' || $1, 0))", k.namespace.Schema).Scan(&free)
@@ -85,7 +85,7 @@ func (k *Export) lockSchema(ctx context.Context) error {
 	return k.drop(ctx)
 }
 
-// free returns ErrSchemaExists unless the place is free, or may be made so.
+// checkSchemaFree returns ErrSchemaExists unless the place is free, or may be made so.
 func (k *Export) checkSchemaFree(ctx context.Context, conn queryer) error {
 	var exists, isExport bool
 	err := conn.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(pg_catalog.to_regclass(pg_catalog.format('%I.about', nspname)) IS NOT NULL), false)

@@ -108,7 +108,7 @@ func (db *DB) SaveFault(ctx context.Context, lease projections.Lease, fault proj
 	return nil
 }
 
-// Held implements [projections.Database].
+// Paused implements [projections.Database].
 func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause, error) {
 	var pause *projections.Pause
 	err := db.look(ctx, func(conn *pgx.Conn) (err error) {
@@ -125,7 +125,7 @@ func (db *DB) loadPause(ctx context.Context, q queries, projection string) (*pro
 	return scanPause(q.QueryRow(ctx, db.sql.loadPause, projection))
 }
 
-// scanHold reads a hold, nil when there is none.
+// scanPause reads a hold, nil when there is none.
 func scanPause(row pgx.Row) (*projections.Pause, error) {
 	var pause projections.Pause
 	err := row.Scan(&pause.By, &pause.Reason, &pause.At)

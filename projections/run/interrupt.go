@@ -16,7 +16,7 @@ const (
 	OutcomeInterrupted = "interrupted" // its process died or was stopped
 )
 
-// keepAct has the database remember how far the admin action of w is.
+// saveOutcome has the database remember how far the admin action of w is.
 func (r *Runner) saveOutcome(ctx context.Context, w *work, outcome, detail string) error {
 	if w.action == nil {
 		return nil

@@ -17,9 +17,9 @@ type RebuildOptions struct {
 	// is now. Without it a rebuild refuses that with a *MismatchError: what the old tables show might be all that is
 	// left of lost events.
 	AdoptLog bool
-	// Fresh begins again where a rebuild that was stopped could be gone on with.
+	// Fresh starts over where a rebuild that was stopped could be resumed.
 	Fresh bool
-	// Act, when set, is the admin action of the administrator who asked for it, without an outcome. It is kept from the beginning,
+	// Action, when set, is the admin action that asked for it, without an outcome. It is kept from the beginning,
 	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
 	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *LeaseHeldError.
 	Action *domain.AdminActed
@@ -54,7 +54,7 @@ func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOption
 	return report, nil
 }
 
-// keepFailed keeps an admin action that came to nothing before it had a build. One that another process kept from beginning is the
+// saveFailure keeps an admin action that came to nothing before it had a build. One that another process kept from beginning is the
 // caller's, who may try again.
 func (r *Runner) saveFailure(ctx context.Context, name string, action *domain.AdminActed, cause error) error {
 	if action == nil || action.Outcome != "" || errors.Is(cause, projections.ErrLeaseHeld) {

@@ -76,7 +76,7 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	}
 }
 
-// poisoned reports whether the events are at fault, not the circumstances.
+// isEventFault reports whether the events are at fault, not the circumstances.
 func isEventFault(err error) bool {
 	for _, circumstance := range []error{
 		context.Canceled, context.DeadlineExceeded, projections.ErrLeaseLost, projections.ErrSuperseded, projections.ErrCancelled, projections.ErrPaused, projections.ErrMoved, projections.ErrTransient,

@@ -113,7 +113,7 @@ WHERE projection = ? AND build = ? AND token = ?`,
 	return nil
 }
 
-// Held implements [projections.Database].
+// Paused implements [projections.Database].
 func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause, error) {
 	pause, err := loadPause(ctx, db.read, projection)
 	if err != nil {

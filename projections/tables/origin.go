@@ -112,7 +112,7 @@ func (o *origin) inRepository(e *projections.Event) error {
 	return nil
 }
 
-// poison names the event that a projection cannot apply.
+// eventFault names the event that a projection cannot apply.
 func eventFault(projection string, e *projections.Event, err error) error {
 	return fmt.Errorf("%s: position %d: %w", projection, e.Position, err)
 }
