@@ -117,7 +117,7 @@ var (
 	ErrClosed = eventstore.ErrClosed
 )
 
-// Open checks c and returns its ledger. It refuses a home that a repository may have brought along (I13): one that leads
+// Open checks c and returns its ledger. It refuses a home that may be part of a repository (I13): one that leads
 // through a symbolic link that git tracks and, where c names none, one that git tracks. It waits for no server.
 //
 // Errors: a *[ConfigError].

@@ -125,10 +125,10 @@ func (p *Postgres) Plan(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return "BEGIN;\n" + p.lock() + body + "COMMIT;\n", nil
 }
 
-// Up brings the schema to the version of the set: it applies what is missing in one transaction, under an advisory lock,
+// Up upgrades the schema to the version of the set: it applies what is missing in one transaction, under an advisory lock,
 // so that several processes may call it at once. A schema that lacks nothing is only read.
 //
-// Errors: *[NewerError], *[ChangedError], *[ForeignError], or what the database said. On any error nothing was changed.
+// Errors: *[NewerError], *[ChangedError], *[ForeignError], or those of the database. On any error nothing was changed.
 func (p *Postgres) Up(ctx context.Context, conn *pgx.Conn) error {
 	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := conn.PgConn().Exec(ctx, p.lock()).ReadAll(); err != nil {

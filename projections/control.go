@@ -114,8 +114,8 @@ func DropBuild(ctx context.Context, db Database, lease Lease) error {
 	})
 }
 
-// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and keeps act with their
-// numbers as the argument "builds". Where there is nothing to remove, it keeps nothing.
+// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and puts action into the outbox with
+// their numbers as the argument "builds". Where there is nothing to remove, it records nothing.
 func PruneBuilds(ctx context.Context, db Database, projection string, keep int, action domain.AdminActed) (pruned []Ref, err error) {
 	err = change(ctx, db, projection, "prune builds of "+projection, func(s builds.State) (d Decision, err error) {
 		d.State, pruned = s.Prune(keep)
@@ -127,7 +127,7 @@ func PruneBuilds(ctx context.Context, db Database, projection string, keep int, 
 	return pruned, err
 }
 
-// WithPrunedBuilds returns act with the numbers of the builds that were removed.
+// WithPrunedBuilds returns action with the numbers of the builds that were removed.
 func WithPrunedBuilds(action domain.AdminActed, pruned []Ref) domain.AdminActed {
 	numbers := make([]string, len(pruned))
 	for i, ref := range pruned {
@@ -170,7 +170,7 @@ func ResumeProjection(ctx context.Context, db Database, projection string, actio
 
 // SaveOutboxEntry puts an admin action into the outbox that changes no build, or says how far one is.
 func SaveOutboxEntry(ctx context.Context, db Database, entry OutboxEntry) error {
-	return change(ctx, db, entry.Projection, "keep act "+entry.Action.ID, func(s builds.State) (Decision, error) {
+	return change(ctx, db, entry.Projection, "store admin action "+entry.Action.ID, func(s builds.State) (Decision, error) {
 		return Decision{State: s, Outbox: &entry, Repeatable: true}, nil
 	})
 }

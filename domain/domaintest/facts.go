@@ -35,7 +35,7 @@ func MovedAway(from, to string) Fact { return Fact("removed " + from + " to " + 
 // Rejected is a file that could not be parsed.
 func Rejected(path string) Fact { return Fact("rejected " + path) }
 
-// Cleared is a file that was rejected before and is gone or sound.
+// Cleared is a file that was rejected before and now is gone or can be parsed.
 func Cleared(path string) Fact { return Fact("cleared " + path) }
 
 // Relinked is an artifact of which a link leads elsewhere while it did not change itself.

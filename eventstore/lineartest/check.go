@@ -47,7 +47,7 @@ const (
 )
 
 // Check makes a history on logs, which are handles on one empty log, and fails unless it is linearizable. Callers take
-// the handles in turn. Some appends are cancelled on their way.
+// the handles in turn. Some appends are cancelled while they run.
 func Check(t *testing.T, logs ...eventstore.Log) {
 	t.Helper()
 	history := record(t, logs)

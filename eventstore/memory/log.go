@@ -106,7 +106,7 @@ func (l *Log) held(b eventstore.Batch) []eventstore.Record {
 func (l *Log) refuse(b eventstore.Batch) error {
 	for _, e := range b.Events {
 		if at, ok := l.ids[e.ID]; ok {
-			return fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, e.ID, at)
+			return fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, e.ID, at)
 		}
 	}
 	if size := len(l.streams[b.Stream]); uint64(b.Expected.Next()) != uint64(size) {

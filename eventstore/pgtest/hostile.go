@@ -24,7 +24,7 @@ func Hostile() map[string]string {
 	}
 }
 
-// Trap makes what some hostile values name in the database at address: an access method, and a schema with operators that lie.
+// Trap makes what some hostile values name in the database at address: an access method, and a schema with operators with wrong results.
 func Trap(tb testing.TB, address string) {
 	tb.Helper()
 	for _, s := range []string{

@@ -149,7 +149,7 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 		return answer{}, err
 	}
 	if !r.batch.Repeats(records) {
-		return answer{err: fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
+		return answer{err: fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
 	}
 	last := records[len(records)-1]
 	return answer{appended: eventstore.Appended{
@@ -157,14 +157,14 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	}}, nil
 }
 
-// recordsInPlace returns the records that stand where r wants to.
+// recordsInPlace returns the records that are where r wants to be.
 func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
 	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
 	var records []eventstore.Record
 	for !w.done() && len(records) < len(r.batch.Events) {
 		page, err := t.log.page(ctx, t.conn, w)
 		if err != nil {
-			return nil, fmt.Errorf("read what stands there: %w", err)
+			return nil, fmt.Errorf("cannot read the records in its place: %w", err)
 		}
 		records = append(records, page...)
 	}

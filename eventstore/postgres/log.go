@@ -120,7 +120,7 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 			return fmt.Errorf("%w: the row with its id, or the counter row, is gone", eventstore.ErrCorrupt)
 		}
 		if err == nil && head != last {
-			out.fault = fmt.Errorf("%w: the counter row stands at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
+			out.fault = fmt.Errorf("%w: the counter row is at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
 		}
 		return err
 	})
@@ -144,7 +144,7 @@ func (l *Log) Features() eventstore.Features {
 // closeGrace is how long Close waits for the appends that are on their way to the server.
 const closeGrace = 5 * time.Second
 
-// Close implements [eventstore.Log]. Appends that are on their way to the server are answered first, for up to five
+// Close implements [eventstore.Log]. Appends that were sent to the server are answered first, for up to five
 // seconds; others end with ErrClosed, and nothing was written of them.
 func (l *Log) Close() error {
 	if !l.gate.close() {

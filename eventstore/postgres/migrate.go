@@ -8,12 +8,12 @@ import (
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
-// Up makes the log at url, or brings it to the form that this binary knows, in one transaction under an advisory lock.
+// Up makes the log at url, or upgrades it to the form that this binary knows, in one transaction under an advisory lock.
 // Several processes may call it at once. The user needs the rights that the text of [Plan] shows: to create a schema
 // and, where the roles are missing, roles.
 //
-// Errors: *[migrations.NewerError], *[migrations.ChangedError], *[migrations.ForeignError], ErrTransient, or what the
-// server said. On any error nothing was changed.
+// Errors: *[migrations.NewerError], *[migrations.ChangedError], *[migrations.ForeignError], ErrTransient, or an error of the
+// server. On any error nothing was changed.
 func Up(ctx context.Context, url string, namespace Namespace) error {
 	return namespace.schemaAt(url).Up(ctx)
 }

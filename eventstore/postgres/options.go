@@ -43,7 +43,7 @@ type Options struct {
 	// Inspect opens a log whose counter row contradicts its events, too, for eventstore.Verify to name that and all else.
 	// Append is ErrCorrupt then.
 	Inspect bool
-	// Observe is told of trouble that costs time but loses nothing: a hint that could not be sent, a lost connection
+	// Observe is told of errors that cost time and lose nothing: a hint that could not be sent, a lost connection
 	// that a subscription survives. It must not block. Nil for nobody.
 	Observe func(error)
 

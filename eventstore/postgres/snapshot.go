@@ -22,7 +22,7 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 		err = eventstore.ErrNotFound
 	}
 	if err == nil && (revision < 0 || int64(int(version)) != version) {
-		err = fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+		err = fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrSnapshotInvalid)
 	}
 	if err != nil {
 		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, err)

@@ -24,7 +24,7 @@ func (r *Recorder) load(ctx context.Context, stream eventstore.StreamID) (loaded
 	err := r.retry(ctx, &none, func() error {
 		var err error
 		out, err = r.fromSnapshot(ctx, stream)
-		if errors.Is(err, eventstore.ErrUnsound) || errors.Is(err, eventstore.ErrNotFound) {
+		if errors.Is(err, eventstore.ErrSnapshotInvalid) || errors.Is(err, eventstore.ErrNotFound) {
 			out, err = r.fold(ctx, loaded{stream: stream, expected: eventstore.NoStream()})
 		}
 		return err
@@ -51,11 +51,11 @@ func (r *Recorder) fromSnapshot(ctx context.Context, stream eventstore.StreamID)
 			return loaded{}, err
 		}
 		if record.Revision != snapshot.Revision || record.ID != snapshot.EventID {
-			return loaded{}, eventstore.ErrUnsound
+			return loaded{}, eventstore.ErrSnapshotInvalid
 		}
 		return r.fold(ctx, loaded{stream: stream, state: state, expected: eventstore.AtRevision(snapshot.Revision)})
 	}
-	return loaded{}, eventstore.ErrUnsound
+	return loaded{}, eventstore.ErrSnapshotInvalid
 }
 
 // fold goes on from at to the end of the stream.

@@ -133,7 +133,7 @@ func TestARecordThatNoDecoderKnowsStopsTheScan(t *testing.T) {
 type unsoundLog struct{ eventstore.Log }
 
 func (unsoundLog) LoadSnapshot(context.Context, eventstore.StreamID) (eventstore.Snapshot, error) {
-	return eventstore.Snapshot{}, fmt.Errorf("load: %w", eventstore.ErrUnsound)
+	return eventstore.Snapshot{}, fmt.Errorf("load: %w", eventstore.ErrSnapshotInvalid)
 }
 
 func TestWhatIsNoSnapshotBlocksNothing(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// CheckIntegrity implements [eventstore.IntegrityChecker]: the file is sound, its tables, indexes and triggers are the ones that the
+// CheckIntegrity implements [eventstore.IntegrityChecker]: the file is intact, its tables, indexes and triggers are the ones that the
 // migrations make, and the table of ids holds exactly the ids of the events.
 func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	if err := l.usable(ctx); err != nil {

@@ -30,14 +30,14 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 	return s, nil
 }
 
-// snapshot makes a snapshot of what a row holds. A row that holds none is [eventstore.ErrUnsound].
+// snapshot makes a snapshot of what a row holds. A row that holds none is [eventstore.ErrSnapshotInvalid].
 func snapshot(stream eventstore.StreamID, revision, id, version, data any) (eventstore.Snapshot, error) {
 	r, revisionOK := revision.(int64)
 	i, idOK := id.([]byte)
 	v, versionOK := version.(int64)
 	d, dataOK := data.([]byte)
 	if !revisionOK || r < 0 || !idOK || len(i) != 16 || !versionOK || int64(int(v)) != v || !dataOK {
-		return eventstore.Snapshot{}, fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+		return eventstore.Snapshot{}, fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrSnapshotInvalid)
 	}
 	return eventstore.Snapshot{Stream: stream, Revision: eventstore.Revision(r), EventID: eventstore.EventID(i), Version: int(v), Data: d}, nil
 }

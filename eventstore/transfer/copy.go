@@ -20,7 +20,7 @@ var (
 	// ErrOtherHistory: the target holds other events than the source. Copy to an empty log.
 	ErrOtherHistory = errors.New("the log that is copied to holds other events")
 	// ErrStillWritten: a log was written to during the copy, or after it. See the text.
-	ErrStillWritten = errors.New("the log that is copied has gone on")
+	ErrStillWritten = errors.New("the source log was written to during the copy")
 )
 
 // Source is what Copy needs of the log that is copied.
@@ -79,7 +79,7 @@ type Result struct {
 	Contents uint64              `json:"contents"`
 	First    Pair                `json:"first"` // of the first event; zeros when there is none
 	Last     Pair                `json:"last"`
-	Action   eventstore.Position `json:"act"`             // of the admin action, in the copy
+	Action   eventstore.Position `json:"action"`          // of the admin action, in the copy
 	Until    eventstore.Position `json:"until,omitempty"` // that of the order; what the source holds behind Last was left out
 	Written  uint64              `json:"written"`         // events that this run wrote, without the admin action
 	// Repeated reports that the copy was complete already and nothing was written now.
@@ -102,16 +102,16 @@ const (
 	argUntil     = "until" // of copies with Request.Until
 )
 
-// Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
+// Copy appends every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
 // compares every event and reads every content back, and then records the admin action "log.copied" at the end of the copy, with
 // the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied. A recorded
 // time is raised where it falls ([Result.Raised]).
 //
-// With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the way on
+// With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the remedy
 // after a log was damaged or tampered with. The admin action says so.
 //
-// It may stop anywhere: called again it compares what is there and goes on behind it, and a complete copy stays as it is.
-// An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that has gone on. Nobody else may write
+// It may stop anywhere: called again it compares what is there and continues after it, and a complete copy stays as it is.
+// An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that was written to. Nobody else may write
 // to either log meanwhile. A batch that to refuses, as ErrTooLarge or ErrInvalid, is the end of it.
 //
 // Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
@@ -139,7 +139,7 @@ func Copy(ctx context.Context, from Source, to Target, order Request, watch Prog
 
 func (o Request) validate() error {
 	if o.Action.Version() != 7 || o.Actor == "" {
-		return fmt.Errorf("%w: the act needs a UUIDv7 and an actor", eventstore.ErrInvalid)
+		return fmt.Errorf("%w: the admin action needs a UUIDv7 and an actor", eventstore.ErrInvalid)
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func (c *copier) checkUnchanged(ctx context.Context, at overlap) error {
 	case at.extra != nil:
 		return fmt.Errorf("%w: somebody wrote event %s to it meanwhile", ErrOtherHistory, at.extra.ID)
 	case at.behind, c.done.Until == 0 && head != at.last.From:
-		return fmt.Errorf("%w, at position %d: record nothing into it any more and copy again, which goes on where it stopped", ErrStillWritten, head)
+		return fmt.Errorf("%w, at position %d: record nothing into it any more and copy again, which resumes where it stopped", ErrStillWritten, head)
 	}
 	return nil
 }
@@ -396,7 +396,7 @@ func (c *copier) recordAction(ctx context.Context, at overlap, order Request, lo
 		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Action, 0), Type: typ, Data: data}},
 	})
 	if err != nil {
-		return fmt.Errorf("record the act: %w", err)
+		return fmt.Errorf("cannot record the copy: %w", err)
 	}
 	for _, blob := range loose {
 		if _, err := c.to.Content(ctx, blob.SHA256); err != nil {

@@ -43,7 +43,7 @@ func (v *verifier) stream(ctx context.Context, name eventstore.StreamID) (*strea
 	case err == nil:
 		v.done.Snapshots++
 		s.snapshot = &snapshot
-	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, eventstore.ErrUnsound):
+	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, eventstore.ErrSnapshotInvalid):
 		v.reportSnapshot(s, err.Error())
 	case !errors.Is(err, eventstore.ErrNotFound):
 		return nil, err

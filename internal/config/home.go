@@ -33,7 +33,7 @@ func (s Settings) CreateHome() error {
 	return nil
 }
 
-// CheckHome refuses a home that a repository may have brought along (I13): one that leads through a symbolic link of a
+// CheckHome refuses a home that may be part of a repository (I13): one that leads through a symbolic link of a
 // repository and, where nobody named it, one that a repository tracks or that other users may have written. A home that
 // does not exist yet is checked too: git may create it at any time. Its errors are an [*Error].
 func (s Settings) CheckHome(ctx context.Context) error {

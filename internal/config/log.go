@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Now is the engine's clock. Required.
 	Now func() time.Time
-	// Observe is told of trouble that costs time but loses nothing. It must not block. Nil for nobody.
+	// Observe is told of errors that cost time and lose nothing. It must not block. Nil for nobody.
 	Observe func(error)
 	// Wait bounds the time that a log spends in all on waiting for a server that cannot answer. Defaults to [DefaultWait].
 	// Only an EventStoreDB uses it.

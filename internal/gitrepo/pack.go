@@ -124,7 +124,7 @@ func (p *pack) size(offset int64) (int64, error) {
 	var chain []packEntry
 	for at := offset; ; {
 		if len(chain) > longestChain {
-			return 0, fmt.Errorf("chain of more than %d deltas", longestChain)
+			return 0, fmt.Errorf("delta chain of more than %d objects", longestChain)
 		}
 		if size, ok := p.sizes[at]; ok {
 			return p.resolve(chain, size)

@@ -36,7 +36,7 @@ func (s Session) Configure(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles
 		WHERE rolname = $1 AND pg_catalog.pg_has_role(oid, 'MEMBER')`, s.Role)
 	if err != nil {
-		return fmt.Errorf("cannot act as the role %s: %w", s.Role, err)
+		return fmt.Errorf("cannot take the role %s: %w", s.Role, err)
 	}
 	return nil
 }

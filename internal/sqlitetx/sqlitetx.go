@@ -1,6 +1,6 @@
 // Package sqlitetx runs transactions on one connection to SQLite, whatever happens to the context meanwhile.
 //
-// The driver may answer that a statement was cancelled although it was carried out. A BEGIN of which that is said leaves a
+// The driver may answer that a statement was cancelled although it was carried out. A BEGIN with that answer leaves a
 // transaction open, which nobody ends: later writes on the connection fail, other processes find the database locked, and
 // later reads see what was there when it began. And a statement that is cancelled inside a transaction may end it, so that
 // those after it are each committed by itself.

@@ -74,7 +74,7 @@ type Build struct {
 	CancelledBy string // who cancelled the build while it was written; "" for nobody
 }
 
-// Unfinished reports whether a build is on its way to readers.
+// Unfinished reports whether a build is being made for readers.
 func (b Build) Unfinished() bool { return b.State == Filling || b.State == Ready }
 
 // Pause is a pause: it keeps the active build of a projection as it is.

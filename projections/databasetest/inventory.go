@@ -14,8 +14,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
-// ErrBadEvent is what the inventory says of an admin action named poison.
-var ErrBadEvent = errors.New("poison")
+// ErrBadEvent is what the inventory says of an action named fail.
+var ErrBadEvent = errors.New("action cannot be folded")
 
 // Inventory is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
 // that is never changed. The events are admin actions: the action says what to do.
@@ -59,7 +59,7 @@ func applyInventory(page []projections.Event, rows *projections.Rows) error {
 	for _, e := range page {
 		action, ok := e.Event.(domain.AdminActed)
 		if !ok {
-			return fmt.Errorf("not an act: %T", e.Event)
+			return fmt.Errorf("not an admin action: %T", e.Event)
 		}
 		if err := applyAction(e, action, rows); err != nil {
 			return err
@@ -97,7 +97,7 @@ func applyAction(e projections.Event, action domain.AdminActed, rows *projection
 	case "drop":
 		rows.Delete("items", box)
 		rows.Delete("boxes", box)
-	case "poison":
+	case "fail":
 		return ErrBadEvent
 	case "panic":
 		panic("no such thing")
@@ -177,7 +177,7 @@ func edition(version int) projections.Projection {
 		for _, e := range page {
 			a, ok := e.Event.(domain.AdminActed)
 			if !ok {
-				return fmt.Errorf("not an act: %T", e.Event)
+				return fmt.Errorf("not an admin action: %T", e.Event)
 			}
 			if err := applyAction(e, a, rows); err != nil {
 				return err

@@ -39,7 +39,7 @@ func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 }
 
 func (a Adapter) testRunEndsWhenNoProjectionIsLeft(t *testing.T) {
-	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("poison", 2)))
+	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("fail", 2)))
 	err := projectionstest.Runner(t, log, a.open(t, a.New(t)), Inventory()).Run(t.Context())
 	if !errors.Is(err, ErrBadEvent) {
 		t.Errorf("run ended with %v, want the poison", err)

@@ -47,7 +47,7 @@ func (a Adapter) testAFaultStopsItsProjectionAlone(t *testing.T) {
 		event domain.Event
 		want  string
 	}{
-		"an error":         {Action("poison", 2), "poison"},
+		"an error":         {Action("fail", 2), "cannot be folded"},
 		"a panic":          {Action("panic", 2), "panic: no such thing"},
 		"a missing row":    {Action("label", 2, "label", "x"), "no row with the key"},
 		"a missing parent": {Action("put", 2, "slot", "left", "name", "pen"), "foreign key"},
@@ -132,7 +132,7 @@ func lenient() projections.Projection {
 }
 
 func (a Adapter) testARefusedFirstBuildIsShownAsFarAsItIs(t *testing.T) {
-	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("poison", 2)), Batch(Action("box", 3)))
+	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("fail", 2)), Batch(Action("box", 3)))
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, Inventory())
 	err := runner.CatchUp(t.Context(), 0)

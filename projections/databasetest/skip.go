@@ -31,7 +31,7 @@ func skippable(version int) projections.Projection {
 
 func (a Adapter) testASkippedEventIsSkippedByRebuildsAndViewsToo(t *testing.T) { // I6
 	for name, poison := range map[string]domain.Event{
-		"an error":      Action("poison", 2),
+		"an error":      Action("fail", 2),
 		"a panic":       Action("panic", 2),
 		"a missing row": Action("label", 9, "label", "x"),
 	} {
@@ -90,7 +90,7 @@ func (a Adapter) testOnlyItsOwnSkipCounts(t *testing.T) {
 	db := a.open(t, a.New(t))
 	runner := projectionstest.Runner(t, log, db, skippable(1))
 	catchUp(t, runner)
-	log.Add(t, Batch(Action("poison", 3)))
+	log.Add(t, Batch(Action("fail", 3)))
 	if err := runner.CatchUp(t.Context(), 0); err == nil {
 		t.Fatal("the event was folded")
 	}

@@ -146,7 +146,7 @@ func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.
 // dependent says what to do when somebody made something of a view that must change its form.
 func dependent(err error) error {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == pg.CodeDependentObjects {
-		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way (%s): drop that, and make it anew afterwards: %w",
+		return fmt.Errorf("a view changes its columns, and another object depends on it (%s): drop that object, and create it again afterwards: %w",
 			strings.ReplaceAll(answer.Detail, "\n", "; "), err)
 	}
 	return err

@@ -94,7 +94,7 @@ func (k *Export) checkSchemaFree(ctx context.Context, conn queryer) error {
 	case err != nil:
 		return err
 	case exists && !isExport:
-		return fmt.Errorf("%w, and holds no kept tables: %q", ErrSchemaExists, k.namespace.Schema)
+		return fmt.Errorf("%w, and is no export: %q", ErrSchemaExists, k.namespace.Schema)
 	case exists && !k.replace:
 		return fmt.Errorf("%w: %q", ErrSchemaExists, k.namespace.Schema)
 	}
@@ -182,7 +182,7 @@ func (k *Export) Publish(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("put kept tables in their place: %w", translate(ctx, err))
+		return fmt.Errorf("cannot put the exported tables in their schema: %w", translate(ctx, err))
 	}
 	k.done = true
 	return nil

@@ -155,7 +155,7 @@ func (db *DB) Outbox(ctx context.Context) ([]projections.OutboxEntry, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read kept acts: %w", err)
+		return nil, fmt.Errorf("cannot read the outbox: %w", err)
 	}
 	return found, nil
 }
@@ -167,7 +167,7 @@ func (db *DB) RemoveOutboxEntry(ctx context.Context, id string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget act %s: %w", id, err)
+		return fmt.Errorf("cannot remove admin action %s from the outbox: %w", id, err)
 	}
 	return nil
 }

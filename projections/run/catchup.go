@@ -10,13 +10,13 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// CatchUp brings every projection to position to or beyond, and returns when the tables show it; 0 means the head of the
+// CatchUp moves every projection to position to or beyond, and returns when the tables show it; 0 means the head of the
 // log at the time of the call. A build that another process writes is waited for. A projection without a build of its
 // version gets one, beside the older one that readers keep until then.
 //
 // Errors, joined: a *[projections.ProjectionError] for each projection that did not get there, which never keeps the others from it,
 // around an *[projections.EventError] that names the event (also for [eventstore.ErrUnknownType]), a *[projections.PausedError], a
-// *[projections.MismatchError], a *[projections.VersionError] or what the database said; or what the log said.
+// *[projections.MismatchError], a *[projections.VersionError] or an error of the database; or an error of the log.
 func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	head, err := r.Log.Head(ctx)
 	if err != nil {

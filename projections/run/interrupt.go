@@ -30,7 +30,7 @@ func (r *Runner) saveOutcome(ctx context.Context, w *work, outcome, detail strin
 func (r *Runner) Interrupt(ctx context.Context) (int, error) {
 	entry, err := r.Database.Outbox(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("interrupt acts: %w", err)
+		return 0, fmt.Errorf("cannot interrupt admin actions: %w", err)
 	}
 	ended := 0
 	for _, k := range entry {
@@ -39,7 +39,7 @@ func (r *Runner) Interrupt(ctx context.Context) (int, error) {
 		}
 		done, err := r.interrupt(ctx, k)
 		if err != nil {
-			return ended, fmt.Errorf("interrupt act %s: %w", k.Action.ID, err)
+			return ended, fmt.Errorf("cannot interrupt admin action %s: %w", k.Action.ID, err)
 		}
 		if done {
 			ended++

@@ -32,7 +32,7 @@ type Report struct {
 	From            eventstore.Position // from which it went on, when it took up what was left unfinished; 0 for a whole one
 	Events          uint64              // folded or skipped
 	Duration        time.Duration
-	// Checkpoint is where the digests were taken, before the build was put in front of readers.
+	// Checkpoint is where the digests were taken, before the build was activated.
 	Checkpoint projections.Checkpoint
 	Digests    []projections.Digest
 	// Compared reports whether the tables before, of the same version and at the same position, were compared with the
@@ -42,9 +42,9 @@ type Report struct {
 	Unreadable string
 }
 
-// Rebuild fills a new build of the projection beside the active one, which goes on living and serving readers, lets it
+// Rebuild fills a new build of the projection beside the active one, which stays live and serves readers, lets it
 // catch up, and swaps it in, in one instant (I7). If it fails, is cancelled or killed, the old build stays active and
-// nothing has to be cleaned up by hand. A rebuild whose ctx ended, or whose process died, is gone on with by the next
+// nothing has to be cleaned up by hand. A rebuild whose ctx ended, or whose process died, is resumed by the next
 // one. Errors: those of CatchUp, a *[projections.LeaseHeldError] when it is being rebuilt already, and [projections.ErrCancelled].
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)

@@ -28,7 +28,7 @@ const (
 	skipError   = "error"    // why the projection stopped; for people
 )
 
-// SkipAction completes act, which has an id, an actor and a reason: it lets a version of a projection pass over the event of
+// SkipAction completes action, which has an id, an actor and a reason: it lets a version of a projection pass over the event of
 // its fault. Without a fault it is ErrInvalid.
 func SkipAction(action domain.AdminActed, projection string, version int, fault *projections.Fault) (domain.AdminActed, error) {
 	if fault == nil {

@@ -140,7 +140,7 @@ func loadPause(ctx context.Context, q queries, projection string) (*projections.
 func (db *DB) Outbox(ctx context.Context) ([]projections.OutboxEntry, error) {
 	rows, err := db.read.QueryContext(ctx, "SELECT projection, build, act FROM kept_acts ORDER BY number")
 	if err != nil {
-		return nil, fmt.Errorf("read kept acts: %w", translate(err))
+		return nil, fmt.Errorf("cannot read the outbox: %w", translate(err))
 	}
 	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
 	var found []projections.OutboxEntry
@@ -148,10 +148,10 @@ func (db *DB) Outbox(ctx context.Context) ([]projections.OutboxEntry, error) {
 		var kept projections.OutboxEntry
 		var action string
 		if err := rows.Scan(&kept.Projection, &kept.Number, &action); err != nil {
-			return nil, fmt.Errorf("read kept acts: %w", err)
+			return nil, fmt.Errorf("cannot read the outbox: %w", err)
 		}
 		if err := json.Unmarshal([]byte(action), &kept.Action); err != nil {
-			return nil, fmt.Errorf("read kept acts: %w", err)
+			return nil, fmt.Errorf("cannot read the outbox: %w", err)
 		}
 		found = append(found, kept)
 	}
@@ -165,7 +165,7 @@ func (db *DB) RemoveOutboxEntry(ctx context.Context, id string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget act %s: %w", id, err)
+		return fmt.Errorf("cannot remove admin action %s from the outbox: %w", id, err)
 	}
 	return nil
 }

@@ -207,7 +207,7 @@ func TestASerializableDefaultDoesNotKeepAStandbyFromAnswering(t *testing.T) {
 func checkUnknown(t *testing.T, d *desk) {
 	t.Helper()
 	var document struct {
-		Sound  bool `json:"sound"`
+		Sound  bool `json:"intact"`
 		Tables []struct {
 			Projection string `json:"projection"`
 		} `json:"tables"`
