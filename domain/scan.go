@@ -77,7 +77,7 @@ type Head struct {
 	Actor      string     `json:"actor"` // who ran it, as ActorFrom says
 	// ActorFrom says where Actor comes from; "" when the scan did not record it (version 1).
 	ActorFrom ActorSource `json:"actor_from,omitempty"`
-	Reason    string      `json:"reason,omitempty"` // why, in the words of the actor
+	Reason    string      `json:"reason,omitempty"` // why, as the actor gave it
 	Policy    Policy      `json:"policy"`
 	// Settings is nil when the scan did not record them (version 1), or failed before they were known.
 	Settings  *Settings `json:"settings,omitempty"`

@@ -53,8 +53,8 @@ func TestDiffTellsLinksThatLeadElsewhere(t *testing.T) {
 	d := p.diff(1, 2)
 	want(t, told(d), "relinked .gxp/user_stories/US-1.md", "new r/b.md")
 	want(t, changes(d.Artifacts[0].Changes), `link parent_id changed `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2} -> `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":3}`)
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2} -> `+
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":3}`)
 }
 
 func TestDiffTellsThatAPayloadIsUnchanged(t *testing.T) {

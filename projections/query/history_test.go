@@ -127,9 +127,9 @@ func TestHistoryTellsWhereLinksLeadSince(t *testing.T) {
 		"scan 1 new #1 v1", "scan 2 relinked -", "scan 3 relinked -")
 	want(t, changes(h.Artifacts[0].Entries[1].Changes), `link parent_id changed `+
 		`{"edge":"parent_id","target":"REQ-1","state":"missing"} -> `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2}`)
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2}`)
 	want(t, changes(h.Artifacts[0].Entries[2].Changes), `link parent_id changed `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2} -> `+
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2} -> `+
 		`{"edge":"parent_id","target":"REQ-1","state":"missing"}`)
 }
 

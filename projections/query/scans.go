@@ -70,7 +70,7 @@ type Totals struct {
 	Unchanged      int64 `json:"unchanged"`
 	Removed        int64 `json:"removed"`
 	Rejected       int64 `json:"rejected"`
-	LinksResolved  int64 `json:"links_sound"`
+	LinksResolved  int64 `json:"links_resolved"`
 	LinksMissing   int64 `json:"links_missing"`
 	LinksWrongKind int64 `json:"links_wrong_kind"`
 	Relinked       int64 `json:"relinked"`
@@ -151,7 +151,7 @@ func totalColumns() []column[Scan] {
 		{"s.unchanged", func(s *Scan) any { return optional(&s.totals.Unchanged) }},
 		{"s.removed", func(s *Scan) any { return optional(&s.totals.Removed) }},
 		{"s.rejected", func(s *Scan) any { return optional(&s.totals.Rejected) }},
-		{"s.links_sound", func(s *Scan) any { return optional(&s.totals.LinksResolved) }},
+		{"s.links_resolved", func(s *Scan) any { return optional(&s.totals.LinksResolved) }},
 		{"s.links_missing", func(s *Scan) any { return optional(&s.totals.LinksMissing) }},
 		{"s.links_wrong_kind", func(s *Scan) any { return optional(&s.totals.LinksWrongKind) }},
 		{"s.relinked", func(s *Scan) any { return optional(&s.totals.Relinked) }},

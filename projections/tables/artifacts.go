@@ -17,7 +17,7 @@ import (
 func Artifacts() projections.Projection {
 	a := newArtifacts()
 	return projections.Projection{
-		Name: "artifacts", Version: version(3), Tables: a.definitions(),
+		Name: "artifacts", Version: version(4), Tables: a.definitions(),
 		Handles: repositoryEvents(), Apply: a.apply,
 	}
 }

@@ -156,10 +156,10 @@ func auditTable() table[auditRow] {
 		{text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."), func(r *auditRow) any { return r.actions.of(r.action) }},
 		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
 		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
-		{null(text("repository_id", "UUID of the repository; NULL for acts on the engine.")), func(r *auditRow) any { return r.repository }},
+		{null(text("repository_id", "UUID of the repository; NULL for admin actions on the engine.")), func(r *auditRow) any { return r.repository }},
 		{null(text("gxp_id", "gxp_id of the artifact at that time.")), func(r *auditRow) any { return opt(r.gxpID) }},
 		{text("outcome", "succeeded, failed, cancelled, interrupted or rejected."), func(r *auditRow) any { return r.outcomes.of(r.outcome) }},
-		{null(text("reason", "Why, as the actor said.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
+		{null(text("reason", "Why, as the actor gave it.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
 		{text("summary", "The event as one plain sentence, safe to print: text from a repository is quoted, cut and escaped."), func(r *auditRow) any { return r.summary }},
 		{
 			text("payload_sha256", "SHA-256 of the event's data, byte for byte as recorded."),
@@ -170,7 +170,7 @@ func auditTable() table[auditRow] {
 				return string(digits[:])
 			},
 		},
-		{null(text("scan_id", "UUID of the scan, or of the act, that the event belongs to.")), func(r *auditRow) any { return r.scan }},
+		{null(text("scan_id", "UUID of the scan, or of the admin action, that the event belongs to.")), func(r *auditRow) any { return r.scan }},
 		{text("event_id", "UUID of the event."), func(r *auditRow) any { return r.event.ID.String() }},
 		{text("stream", "Stream of the event."), func(r *auditRow) any { return r.streams.of(string(r.event.Stream)) }},
 		{

@@ -311,7 +311,7 @@ func (x *expectation) artifact(repository string, a domain.Artifact, at map[stri
 func resolve(child domain.Kind, l domain.Link, at map[string]string) (state, kind, key string) {
 	for _, k := range domain.Targets(child, l.Edge) {
 		if key := at[string(k)+" "+l.Target]; key != "" {
-			return "sound", string(k), key
+			return "resolved", string(k), key
 		}
 	}
 	for _, k := range domain.Kinds() {
