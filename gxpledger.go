@@ -132,7 +132,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		l.config.Actor = DefaultActor()
 	}
 	if err := errors.Join(l.settings.Check(), l.settings.CheckHome(ctx)); err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
+		return nil, fmt.Errorf("cannot open ledger: %w", err)
 	}
 	return l, nil
 }

@@ -77,7 +77,7 @@ var outOfNames = []out{
 // storedNames are exported names that keep a word that is out, each with the reason.
 var storedNames = map[string]string{
 	"domain.AdminActed":       "the event admin.acted.v1 of the log has this name",
-	"domain.LinkTotals.Sound": "links.sound is stored in scan.completed",
+	"domain.LinkCounts.Sound": "links.sound is stored in scan.completed",
 }
 
 func (o out) pattern() *regexp.Regexp { return regexp.MustCompile(`(?i)\b(?:` + o.words + `)\b`) }

@@ -13,7 +13,7 @@ import (
 func EncodeState(state domain.State) ([]byte, error) {
 	body, err := json.Marshal(state)
 	if err != nil {
-		return nil, fmt.Errorf("encode state: %w", err)
+		return nil, fmt.Errorf("cannot encode state: %w", err)
 	}
 	sum := sha256.Sum256(body)
 	return append(sum[:], body...), nil

@@ -48,7 +48,7 @@ func (s Set) Up(ctx context.Context, db *sql.DB, now func() time.Time) error {
 		return sqlitetx.On(conn).Write(ctx, func(context.Context) error { return s.apply(ctx, conn, now()) })
 	})
 	if err != nil {
-		return fmt.Errorf("migrate %s: %w", s.name, err)
+		return fmt.Errorf("cannot migrate %s: %w", s.name, err)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (s Set) Missing(ctx context.Context, db *sql.DB) (missing []Migration, err 
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("check migrations of %s: %w", s.name, err)
+		return nil, fmt.Errorf("cannot check migrations of %s: %w", s.name, err)
 	}
 	return missing, nil
 }

@@ -29,7 +29,7 @@ type OutboxEntry struct {
 // CreateBuild makes an empty build of p, the next in number, and leases it to claim.
 func CreateBuild(ctx context.Context, db Database, p Projection, request LeaseRequest) (lease Lease, err error) {
 	if err := p.Validate(); err != nil {
-		return Lease{}, fmt.Errorf("create build of %s: %w", p.Name, err)
+		return Lease{}, fmt.Errorf("cannot create build of %s: %w", p.Name, err)
 	}
 	err = change(ctx, db, p.Name, "create build of "+p.Name, func(s builds.State) (d Decision, err error) {
 		d.Tables = p.Tables
@@ -47,7 +47,7 @@ func Acquire(ctx context.Context, db Database, ref Ref, request LeaseRequest) (B
 		return d, err
 	})
 	if err != nil {
-		return Build{}, fmt.Errorf("lease %s build %d: %w", ref.Projection, ref.Number, err)
+		return Build{}, fmt.Errorf("cannot lease %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	var b Build
 	for _, b = range found {
@@ -143,7 +143,7 @@ func WithPrunedBuilds(action domain.AdminActed, pruned []Ref) domain.AdminActed 
 
 // CancelBuild ends the unfinished build of projection and returns which it was.
 func CancelBuild(ctx context.Context, db Database, projection, by string, action domain.AdminActed) (ref Ref, err error) {
-	err = change(ctx, db, projection, "cancel what is being built of "+projection, func(s builds.State) (d Decision, err error) {
+	err = change(ctx, db, projection, "cancel the rebuild of "+projection, func(s builds.State) (d Decision, err error) {
 		d.State, ref, err = s.Cancel(by)
 		d.Outbox = &OutboxEntry{Ref: ref, Action: action}
 		return d, err
@@ -175,10 +175,10 @@ func SaveOutboxEntry(ctx context.Context, db Database, entry OutboxEntry) error 
 	})
 }
 
-// change changes builds, and says of an error what could not be done.
+// change changes builds, and names the operation in an error.
 func change(ctx context.Context, db Database, projection, what string, decide func(builds.State) (Decision, error)) error {
 	if _, err := db.ChangeBuilds(ctx, projection, decide); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("cannot %s: %w", what, err)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 	}
 	head, err := p.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("read head: %w", err)
+		return fmt.Errorf("cannot read head: %w", err)
 	}
 	mismatch := &MismatchError{Ref: ref, Checkpoint: at, Log: p.Log.ID(), Head: head}
 	zero := Checkpoint{}.Log // of a log that was opened before it showed its id; the event at the checkpoint decides
@@ -77,7 +77,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 	}
 	ends, err := p.endsBefore(ctx, at.Position, head)
 	if err != nil {
-		return fmt.Errorf("find out whether the log ends before position %d: %w", at.Position, err)
+		return fmt.Errorf("cannot check whether the log ends before position %d: %w", at.Position, err)
 	}
 	if ends {
 		return mismatch
@@ -87,7 +87,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 		return mismatch
 	}
 	if err != nil {
-		return fmt.Errorf("read position %d: %w", at.Position, err)
+		return fmt.Errorf("cannot read position %d: %w", at.Position, err)
 	}
 	if found.ID != at.Event || found.Position != at.Position {
 		mismatch.Found, mismatch.FoundAt = found.ID, found.Position

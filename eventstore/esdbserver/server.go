@@ -32,7 +32,7 @@ func New(log eventstore.Log, options Options) (*Server, error) {
 		return nil, errors.New("serve log: no log")
 	}
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("serve log: %w", err)
+		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
 	s.pending.max = s.options.MaxPendingBytes
@@ -54,13 +54,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case err := <-served:
 		close(stopping)
 		server.Stop()
-		return fmt.Errorf("serve clients: %w", err)
+		return fmt.Errorf("cannot serve clients: %w", err)
 	case <-ctx.Done():
 	}
 	close(stopping)
 	s.stop(server)
 	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not begun yet
-		return fmt.Errorf("serve clients: %w", err)
+		return fmt.Errorf("cannot serve clients: %w", err)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (s *Server) allow(address net.Addr) error {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("serve %s: %w", address, ErrClearText)
+	return fmt.Errorf("cannot serve %s: %w", address, ErrClearText)
 }
 
 // What a connection may cost before it has said anything worth it.

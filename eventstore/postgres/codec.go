@@ -21,7 +21,7 @@ type storedMeta struct {
 func encodeMeta(meta eventstore.Meta) (string, error) {
 	text, err := json.Marshal(storedMeta{Meta: meta})
 	if err != nil {
-		return "", fmt.Errorf("encode metadata: %w", err)
+		return "", fmt.Errorf("cannot encode metadata: %w", err)
 	}
 	return string(text), nil
 }

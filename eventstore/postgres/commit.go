@@ -91,7 +91,7 @@ func (t *transaction) begin(ctx context.Context, group []*request) error {
 		return err
 	})
 	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("lock the counter row: %w", err)
+		return fmt.Errorf("cannot lock the counter row: %w", err)
 	}
 	t.now = t.log.options.Now()
 	return nil
@@ -142,7 +142,7 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 		return answer{}, nil
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("look for the ids: %w", err)
+		return answer{}, fmt.Errorf("cannot find the event ids: %w", err)
 	}
 	records, err := t.recordsInPlace(ctx, r)
 	if err != nil {
@@ -195,7 +195,7 @@ func (t *transaction) commit(ctx context.Context) error {
 	case errors.As(err, &refused) && refused.Code == "23505":
 		return fmt.Errorf("%w: %w", errPartlyStored, err)
 	case err != nil:
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("cannot commit: %w", err)
 	case !committed:
 		return fmt.Errorf("%w: the server rolled back", eventstore.ErrTransient)
 	}

@@ -24,7 +24,7 @@ func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *pageCursor) ([]e
 		batch.Queue(l.sql.countEvents, p.los, p.his).QueryRow(func(row pgx.Row) error { return row.Scan(&p.stored) })
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("cannot read events: %w", err)
 	}
 	if w.filter.Types != nil && p.stored != p.wanted {
 		return nil, fmt.Errorf("%w: of %d events between the positions %d and %d, %d are there",

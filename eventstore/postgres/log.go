@@ -48,15 +48,15 @@ var _ eventstore.Log = (*Log)(nil)
 func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	codec, err := contents.NewCodec()
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	pool, err := connect(ctx, url, options)
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", translate(ctx, err))
+		return nil, fmt.Errorf("cannot open log: %w", translate(ctx, err))
 	}
 	l := &Log{
 		options: options, pool: pool, sql: newStatements(options.Schema), codec: codec,
@@ -66,7 +66,7 @@ func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	}
 	if l.identity, err = l.identify(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	l.start(context.WithoutCancel(ctx))
 	return l, nil

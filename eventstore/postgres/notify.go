@@ -69,7 +69,7 @@ func (l *Log) notifyAll(ctx context.Context) {
 			return err
 		})
 		if err != nil {
-			l.observe(ctx, fmt.Errorf("notify: %w", err))
+			l.observe(ctx, fmt.Errorf("cannot notify: %w", err))
 		}
 		if pg.Pause(ctx, notifyEvery) != nil {
 			return
@@ -92,7 +92,7 @@ func (l *Log) listenAll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.observe(ctx, fmt.Errorf("listen: %w", err))
+		l.observe(ctx, fmt.Errorf("cannot listen: %w", err))
 		if pg.Pause(ctx, wait) != nil {
 			return
 		}

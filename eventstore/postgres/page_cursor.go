@@ -115,11 +115,11 @@ func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *pageCursor) error
 	}
 	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("look for batches: %w", err)
+		return fmt.Errorf("cannot find batches: %w", err)
 	}
 	batches, err := pgx.CollectRows(rows, scanBatch)
 	if err != nil {
-		return fmt.Errorf("look for batches: %w", err)
+		return fmt.Errorf("cannot find batches: %w", err)
 	}
 	before := w.next
 	for _, b := range batches {

@@ -14,7 +14,7 @@ import (
 func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 	head, err := l.head(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read head: %w", err)
+		return 0, fmt.Errorf("cannot read head: %w", err)
 	}
 	return eventstore.Position(head), nil //nolint:gosec // the table allows none below 0
 }
@@ -36,7 +36,7 @@ func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record
 	for r, err := range l.records(ctx, upTo) {
 		return r, err
 	}
-	return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, eventstore.ErrNotFound)
+	return eventstore.Record{}, fmt.Errorf("cannot read position %d: %w", at, eventstore.ErrNotFound)
 }
 
 // Read implements [eventstore.Reader].
@@ -64,18 +64,18 @@ func (l *Log) records(ctx context.Context, begin func(head int64) *pageCursor) i
 	head, err := l.head(ctx) // now, not when the loop begins
 	return func(yield func(eventstore.Record, error) bool) {
 		if err != nil {
-			yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+			yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 			return
 		}
 		for w := begin(head); !w.done(); {
 			records, err := l.next(ctx, w)
 			if err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+				yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 				return
 			}
 			for _, r := range records {
 				if err := l.usable(ctx); err != nil {
-					yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+					yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 					return
 				}
 				if !yield(r, nil) {

@@ -40,11 +40,11 @@ func (r *request) answer(appended eventstore.Appended, err error) {
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
 	appended, err := l.append(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, err)
 	}
 	return appended, nil
 }
@@ -113,7 +113,7 @@ func (l *Log) prepare(ctx context.Context, batch eventstore.Batch) (*request, er
 func (l *Log) prepareContents(ctx context.Context, r *request, blobs []eventstore.Blob) error {
 	held, err := l.held(ctx, blobs)
 	if err != nil {
-		return fmt.Errorf("look for contents: %w", err)
+		return fmt.Errorf("cannot find contents: %w", err)
 	}
 	for _, b := range blobs {
 		if held[b.SHA256] {

@@ -26,7 +26,7 @@ func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter e
 				return
 			}
 			if err = s.rest(ctx, rung, err); err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("subscribe: %w", err))
+				yield(eventstore.Record{}, fmt.Errorf("cannot subscribe: %w", err))
 				return
 			}
 		}

@@ -56,7 +56,7 @@ func (r *Recorder) Retire(ctx context.Context, id uuid.UUID, retired domain.Repo
 			break
 		}
 	}
-	return 0, fmt.Errorf("retire %q: %w", retired.Repository.Name, err)
+	return 0, fmt.Errorf("cannot retire %q: %w", retired.Repository.Name, err)
 }
 
 // single is a batch of one event.

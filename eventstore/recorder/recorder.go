@@ -239,7 +239,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.observe(Retry{Attempt: s.attempt, Round: round, Err: err})
 	}
-	return fmt.Errorf("record scan %s: other scans of %q came between %d times: %w",
+	return fmt.Errorf("cannot record scan %s: other scans of %q came between %d times: %w",
 		s.request.Scan, s.request.Repository.Name, s.config.Rounds, err)
 }
 
@@ -258,7 +258,7 @@ func (s *session) round(ctx context.Context) error {
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 	})
 	if err != nil {
-		return fmt.Errorf("decide scan %s: %w", s.request.Scan, err)
+		return fmt.Errorf("cannot decide scan %s: %w", s.request.Scan, err)
 	}
 	batch, err := s.batch(loaded, events)
 	if err != nil {
@@ -299,7 +299,7 @@ func (s *session) batch(at loaded, events []domain.Event) (eventstore.Batch, err
 	for i, e := range events {
 		typ, data, err := eventstore.Encode(e)
 		if err != nil {
-			return eventstore.Batch{}, fmt.Errorf("encode event %d of scan %s: %w", i, s.request.Scan, err)
+			return eventstore.Batch{}, fmt.Errorf("cannot encode event %d of scan %s: %w", i, s.request.Scan, err)
 		}
 		b.Events[i] = eventstore.NewEvent{ID: eventstore.DeriveEventID(s.request.Scan, i), Type: typ, Data: data}
 	}

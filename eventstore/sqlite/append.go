@@ -15,11 +15,11 @@ import (
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
 	appended, err := l.append(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, l.fault(err))
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
 	}
 	return appended, nil
 }

@@ -72,7 +72,7 @@ func checkFile(ctx context.Context, tx queryer, report func(eventstore.Fault)) e
 func checkSchema(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	want, err := pristine(ctx)
 	if err != nil {
-		return fmt.Errorf("make a log to compare with: %w", err)
+		return fmt.Errorf("cannot create a log to compare with: %w", err)
 	}
 	held, err := schema(ctx, tx)
 	if err != nil {

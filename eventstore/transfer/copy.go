@@ -132,7 +132,7 @@ func Copy(ctx context.Context, from Source, to Target, order Request, watch Prog
 		err = c.run(ctx, order)
 	}
 	if err != nil {
-		return c.done, fmt.Errorf("copy log: %w", err)
+		return c.done, fmt.Errorf("cannot copy log: %w", err)
 	}
 	return c.done, nil
 }

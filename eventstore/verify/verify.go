@@ -56,17 +56,17 @@ func Run(ctx context.Context, log Log, watch Watch) (Result, error) {
 		streams: map[eventstore.StreamID]*streamCheck{}, contents: map[string]eventstore.Position{},
 	}
 	if err := v.events(ctx); err != nil {
-		return v.done, fmt.Errorf("verify events: %w", err)
+		return v.done, fmt.Errorf("cannot verify events: %w", err)
 	}
 	if err := v.endStreams(ctx); err != nil {
-		return v.done, fmt.Errorf("verify snapshots: %w", err)
+		return v.done, fmt.Errorf("cannot verify snapshots: %w", err)
 	}
 	if err := v.checkContents(ctx); err != nil {
-		return v.done, fmt.Errorf("verify contents: %w", err)
+		return v.done, fmt.Errorf("cannot verify contents: %w", err)
 	}
 	if checker, ok := log.(eventstore.IntegrityChecker); ok {
 		if err := checker.CheckIntegrity(ctx, v.found); err != nil {
-			return v.done, fmt.Errorf("verify guards: %w", err)
+			return v.done, fmt.Errorf("cannot verify guards: %w", err)
 		}
 	}
 	return v.done, nil

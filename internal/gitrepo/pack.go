@@ -84,7 +84,7 @@ func readIndex(dir billy.Filesystem, path string) (index *idxfile.MemoryIndex, e
 		index, err = firstVersion(io.NewSectionReader(file, fanout, info.Size()-fanout), claimed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("decode pack index %s: %w", path, err)
+		return nil, fmt.Errorf("cannot decode pack index %s: %w", path, err)
 	}
 	return index, nil
 }

@@ -116,7 +116,7 @@ func status(ctx context.Context, pipeline projections.Pipeline, p projections.Pr
 func waiting(ctx context.Context, pipeline projections.Pipeline, at eventstore.Position) (time.Duration, error) {
 	for record, err := range pipeline.Log.Read(ctx, at, eventstore.Filter{}) {
 		if err != nil {
-			return 0, fmt.Errorf("read after position %d: %w", at, err)
+			return 0, fmt.Errorf("cannot read after position %d: %w", at, err)
 		}
 		return max(0, pipeline.Now().Sub(record.RecordedAt)), nil
 	}

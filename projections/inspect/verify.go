@@ -72,7 +72,7 @@ func text(value any) string {
 func Verify(ctx context.Context, r *run.Runner, name string, scratch projections.Database) (Verification, error) {
 	v, err := verify(ctx, r, name, scratch)
 	if err != nil {
-		return v, fmt.Errorf("verify %s: %w", name, err)
+		return v, fmt.Errorf("cannot verify %s: %w", name, err)
 	}
 	return v, nil
 }

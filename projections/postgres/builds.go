@@ -234,10 +234,10 @@ func (db *DB) drop(ctx context.Context, tx pgx.Tx, ref projections.Ref) error {
 		ddl = append(ddl, "DROP TABLE IF EXISTS "+db.sql.in(t.physical))
 	}
 	if err := run(ctx, tx, ddl); err != nil {
-		return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+		return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	if _, err := tx.Exec(ctx, db.sql.drop, ref.Projection, ref.Number); err != nil {
-		return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+		return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	db.forgetPlan(ref)
 	return nil

@@ -46,7 +46,7 @@ func (db *DB) checkSchema(ctx context.Context, tx pgx.Tx, ref projections.Ref, p
 		return nil, nil // it was replaced, and the views show another
 	}
 	if err := run(ctx, tx, db.twins(ref, p)); err != nil {
-		return nil, fmt.Errorf("make temporary tables to compare with: %w", err)
+		return nil, fmt.Errorf("cannot create temporary tables to compare with: %w", err)
 	}
 	var found []string
 	for _, t := range p.Tables {

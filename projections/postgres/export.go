@@ -40,7 +40,7 @@ func CreateExport(ctx context.Context, url string, options Options, replace bool
 	k := &Export{namespace: options.Namespace, replace: replace, url: url}
 	defer func() { //nolint:contextcheck // Close works when ctx has ended
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make tables to keep: %w", translate(ctx, err)), k.Close())
+			err = errors.Join(fmt.Errorf("cannot create the export: %w", translate(ctx, err)), k.Close())
 		}
 	}()
 	config, err := parse(url, options.MaxConns)
@@ -153,7 +153,7 @@ func (k *Export) WriteOrigin(ctx context.Context, o projections.Origin) error {
 		return k.letRead(ctx, tx, fill)
 	})
 	if err != nil {
-		return fmt.Errorf("write what the tables are: %w", translate(ctx, err))
+		return fmt.Errorf("cannot write the table about: %w", translate(ctx, err))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projec
 	err := db.finishBuild(ctx, lease, p)
 	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins again
 	if err != nil {
-		return fmt.Errorf("finish %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot finish %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }

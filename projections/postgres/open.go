@@ -78,7 +78,7 @@ func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB
 	options := Options{Namespace: namespace}.withDefaults()
 	config, err := parse(url, options.MaxConns)
 	if err != nil {
-		return nil, fmt.Errorf("open tables: %w", err)
+		return nil, fmt.Errorf("cannot open tables: %w", err)
 	}
 	session := readingSession(options.Schema)
 	config.ConnConfig.DefaultQueryExecMode = session.Mode
@@ -90,7 +90,7 @@ func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB
 		err = options.schemaAt("").Empty(options.Schema)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables: %w", translate(ctx, err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables: %w", translate(ctx, err)), db.Close())
 	}
 	return db, nil
 }
@@ -98,7 +98,7 @@ func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB
 func open(ctx context.Context, url string, options Options, check func(*DB) error) (*DB, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("open tables: %w", err)
+		return nil, fmt.Errorf("cannot open tables: %w", err)
 	}
 	db := &DB{options: options, sql: newStatements(options.Schema), plans: map[projections.Ref]*plan{}}
 	var err error
@@ -108,7 +108,7 @@ func open(ctx context.Context, url string, options Options, check func(*DB) erro
 		err = check(db)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables: %w", translate(ctx, err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables: %w", translate(ctx, err)), db.Close())
 	}
 	return db, nil
 }

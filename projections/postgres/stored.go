@@ -103,7 +103,7 @@ func (db *DB) SaveFault(ctx context.Context, lease projections.Lease, fault proj
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("record fault of %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot record fault of %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look whether %s is paused: %w", projection, err)
+		return nil, fmt.Errorf("cannot read the pause of %s: %w", projection, err)
 	}
 	return pause, nil
 }

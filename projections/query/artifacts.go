@@ -155,7 +155,7 @@ func (r *Reader) Artifacts(ctx context.Context, group trace.ArtifactGroup, filte
 	artifacts, err := load(ctx, r, columns, from+w.String()+" ORDER BY r.name, a.repository_id, "+
 		"a.gxp_id IS NULL, a.gxp_id, a.path, a.ordinal", w.args...)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", group, err)
+		return nil, fmt.Errorf("cannot list %s: %w", group, err)
 	}
 	artifacts = containing(artifacts, filter.Text, func(a Artifact) []string {
 		return append([]string{a.GxPID, a.Path, a.Title}, scalars(a.Fields)...)

@@ -52,7 +52,7 @@ var ErrFuture = errors.New("in the future")
 func (f Finder) Find(ctx context.Context, p Point, repository string) (ResolvedPoint, error) {
 	head, err := f.Log.Head(ctx)
 	if err != nil {
-		return ResolvedPoint{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("cannot find %s: %w", p, err)
 	}
 	if head == 0 {
 		return ResolvedPoint{}, ErrEmpty
@@ -62,7 +62,7 @@ func (f Finder) Find(ctx context.Context, p Point, repository string) (ResolvedP
 		return ResolvedPoint{}, err
 	}
 	if last, err = f.endOfBatch(ctx, last); err != nil {
-		return ResolvedPoint{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("cannot find %s: %w", p, err)
 	}
 	return ResolvedPoint{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
 }
@@ -96,7 +96,7 @@ func (f Finder) byPosition(ctx context.Context, p Point, at, head eventstore.Pos
 	record, found, err := f.lastBy(ctx, at)
 	switch {
 	case err != nil:
-		return record, fmt.Errorf("find %s: %w", p, err)
+		return record, fmt.Errorf("cannot find %s: %w", p, err)
 	case !found:
 		return record, f.outside(ctx, p, "event at or before", head)
 	}
@@ -135,7 +135,7 @@ func (f Finder) byTime(ctx context.Context, p Point, head eventstore.Position) (
 	})
 	switch now := f.Now(); {
 	case err != nil:
-		return last, fmt.Errorf("find %s: %w", p, err)
+		return last, fmt.Errorf("cannot find %s: %w", p, err)
 	case !found:
 		return last, f.outside(ctx, p, "event recorded at or before", head)
 	case p.from.After(now) && p.from.After(last.RecordedAt): // a machine with another clock may have recorded the last

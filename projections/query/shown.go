@@ -121,7 +121,7 @@ func (r *Reader) statesAt(ctx context.Context, repository string, upTo int64) (m
 		{"t.dirty", func(s *ShownScan) any { return &s.Dirty }},
 	}, "FROM scans t JOIN "+done+" ON d.repository_id = t.repository_id AND d.number = t.number", w.args...)
 	if err != nil {
-		return nil, fmt.Errorf("find last completed scans: %w", err)
+		return nil, fmt.Errorf("cannot find last completed scans: %w", err)
 	}
 	at := make(map[string]ShownScan, len(trees))
 	for _, t := range trees {
@@ -140,7 +140,7 @@ func (r *Reader) statesAt(ctx context.Context, repository string, upTo int64) (m
 		{"SUM(CASE WHEN s.code IN (" + notCarriedOut() + ") THEN 0 ELSE 1 END)", func(s *since) any { return &s.Refused }},
 	}, "FROM scans s LEFT JOIN "+done+" ON d.repository_id = s.repository_id"+w.String()+" GROUP BY s.repository_id", slices.Concat(w.args, w.args)...)
 	if err != nil {
-		return nil, fmt.Errorf("find later scans: %w", err)
+		return nil, fmt.Errorf("cannot find later scans: %w", err)
 	}
 	for _, l := range later {
 		state := at[l.repository]

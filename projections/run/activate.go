@@ -151,7 +151,7 @@ func (r *Runner) digest(ctx context.Context, ref projections.Ref, p projections.
 func (r *Runner) catchUpToHead(ctx context.Context, t *target) error {
 	head, err := r.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("read head: %w", err)
+		return fmt.Errorf("cannot read head: %w", err)
 	}
 	if err := r.catchUpTo(ctx, []*target{t}, head); err != nil {
 		return err

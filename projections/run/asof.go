@@ -44,7 +44,7 @@ func (r *Runner) asOf(ctx context.Context, at eventstore.Position, into projecti
 	for i, t := range replay.targets {
 		shown = max(shown, t.checkpoint.Position)
 		if err := projections.ActivateBuild(ctx, into, t.lease, projections.Activation{}); err != nil {
-			return 0, fmt.Errorf("show build %d: %w", refs[i].Number, err)
+			return 0, fmt.Errorf("cannot show build %d: %w", refs[i].Number, err)
 		}
 		replay.runner.release(ctx, t)
 		if t.err != nil {

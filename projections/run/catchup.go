@@ -20,10 +20,10 @@ import (
 func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	head, err := r.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("catch up: read head: %w", err)
+		return fmt.Errorf("cannot catch up: cannot read head: %w", err)
 	}
 	if to > head {
-		return fmt.Errorf("catch up: %w: position %d is above the head of the log, %d", projections.ErrInvalid, to, head)
+		return fmt.Errorf("cannot catch up: %w: position %d is above the head of the log, %d", projections.ErrInvalid, to, head)
 	}
 	if to == 0 {
 		to = head
@@ -36,7 +36,7 @@ func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 		}
 		if todo = again; len(todo) > 0 {
 			if err := pause(ctx, r.config.Poll); err != nil {
-				return errors.Join(append(errs, fmt.Errorf("catch up: %w", err))...)
+				return errors.Join(append(errs, fmt.Errorf("cannot catch up: %w", err))...)
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func (r *Runner) advance(ctx context.Context, set []projections.Projection, to e
 		case err != nil && lost(err):
 			again = append(again, p)
 		case err != nil:
-			errs = append(errs, &projections.ProjectionError{Projection: p.Name, Err: fmt.Errorf("open projection %s: %w", p.Name, err)})
+			errs = append(errs, &projections.ProjectionError{Projection: p.Name, Err: fmt.Errorf("cannot open projection %s: %w", p.Name, err)})
 		case t != nil:
 			targets = append(targets, t)
 		}

@@ -129,7 +129,7 @@ func (c *cutter) full(ctx context.Context, s source, at eventstore.Position) (bo
 	}
 	head, err := s.head(ctx)
 	if err != nil {
-		return false, fmt.Errorf("read head: %w", err)
+		return false, fmt.Errorf("cannot read head: %w", err)
 	}
 	c.head = head
 	return at >= head, nil

@@ -51,7 +51,7 @@ func (p *preparer) decodePage(pg page, wanted handled) decoded {
 			p.learn(r.Type, d.types[i])
 			continue
 		case !errors.Is(err, eventstore.ErrUnknownType):
-			err = fmt.Errorf("decode: %w", err)
+			err = fmt.Errorf("cannot decode: %w", err)
 		}
 		if d.errs == nil {
 			d.errs = map[int]error{}

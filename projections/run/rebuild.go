@@ -49,7 +49,7 @@ type Report struct {
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)
 	if err != nil {
-		return report, fmt.Errorf("rebuild %s: %w", name, errors.Join(err, r.saveFailure(ctx, name, options.Action, err)))
+		return report, fmt.Errorf("cannot rebuild %s: %w", name, errors.Join(err, r.saveFailure(ctx, name, options.Action, err)))
 	}
 	return report, nil
 }

@@ -50,14 +50,14 @@ func (r *Runner) readSkips(ctx context.Context, p projections.Projection) (skips
 	found := skips{}
 	for record, err := range r.Log.ReadStream(ctx, eventstore.EngineStream, 0) {
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: %w", err)
+			return nil, fmt.Errorf("cannot read the skipped events: %w", err)
 		}
 		event, err := r.config.Decode(record)
 		if errors.Is(err, eventstore.ErrUnknownType) {
 			continue // of a newer binary: it lets nothing pass here, and every projection stops at it
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: position %d: %w", record.Position, err)
+			return nil, fmt.Errorf("cannot read the skipped events: position %d: %w", record.Position, err)
 		}
 		action, ok := event.(domain.AdminActed)
 		if !ok || action.Action != ActionSkip || action.Target != p.Name || action.Arguments[skipVersion] != strconv.Itoa(p.Version) {
@@ -65,7 +65,7 @@ func (r *Runner) readSkips(ctx context.Context, p projections.Projection) (skips
 		}
 		id, err := uuid.Parse(action.Arguments[skipEvent])
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: position %d: %w: event %w", record.Position, eventstore.ErrCorrupt, err)
+			return nil, fmt.Errorf("cannot read the skipped events: position %d: %w: event %w", record.Position, eventstore.ErrCorrupt, err)
 		}
 		found[id] = true
 	}

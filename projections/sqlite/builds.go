@@ -251,7 +251,7 @@ func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error
 	}
 	for _, name := range names {
 		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+quote(name)); err != nil {
-			return fmt.Errorf("drop %s: %w", name, err)
+			return fmt.Errorf("cannot drop %s: %w", name, err)
 		}
 	}
 	for _, query := range []string{
@@ -261,7 +261,7 @@ func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error
 		"DELETE FROM projection_builds WHERE projection = ? AND build = ?",
 	} {
 		if _, err := tx.ExecContext(ctx, query, ref.Projection, ref.Number); err != nil {
-			return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+			return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 		}
 	}
 	db.forgetPlan(ref)

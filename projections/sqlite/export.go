@@ -46,7 +46,7 @@ func (db *DB) WriteOrigin(ctx context.Context, o projections.Origin) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("write what the tables are: %w", err)
+		return fmt.Errorf("cannot write the table about: %w", err)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func IsExport(ctx context.Context, path string) (isExport bool, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'about'").Scan(&isExport); err != nil {
-		return false, fmt.Errorf("look into %s: %w", path, translate(err))
+		return false, fmt.Errorf("cannot inspect %s: %w", path, translate(err))
 	}
 	return isExport, nil
 }

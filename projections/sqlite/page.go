@@ -120,7 +120,7 @@ func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 	}
 	if err != nil {
 		db.forgetPlan(page.Lease.Ref)
-		return fmt.Errorf("write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
+		return fmt.Errorf("cannot write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
 	}
 	return nil
 }

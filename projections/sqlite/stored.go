@@ -108,7 +108,7 @@ WHERE projection = ? AND build = ? AND token = ?`,
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("record fault of %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot record fault of %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ WHERE projection = ? AND build = ? AND token = ?`,
 func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause, error) {
 	pause, err := loadPause(ctx, db.read, projection)
 	if err != nil {
-		return nil, fmt.Errorf("look whether %s is paused: %w", projection, translate(err))
+		return nil, fmt.Errorf("cannot read the pause of %s: %w", projection, translate(err))
 	}
 	return pause, nil
 }

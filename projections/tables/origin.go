@@ -52,7 +52,7 @@ func (o *origin) json(v any) any {
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		o.fail(fmt.Errorf("encode %T: %w", v, err))
+		o.fail(fmt.Errorf("cannot encode %T: %w", v, err))
 		return nil
 	}
 	return withoutNUL(data)
