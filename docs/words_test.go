@@ -49,7 +49,7 @@ var outOfText = []out{
 	{words: `mend(s|ed|ing)?`, instead: "fix, repair"},
 	{words: `anew|begun`, instead: "again, start over, started"},
 	{words: `chains?`, instead: "traceability", legitimate: `\b(certificate|delta|hash) chains?\b|\bchains? of (deltas|certificates|symbolic links)\b`},
-	{words: `stands? (at|behind|before|between|below|beside|there|on)`, instead: "is at, is in"},
+	{words: `stands? (at|behind|before|between|below|beside|in|there|on|where)`, instead: "is at, is in"},
 	{words: `(under|gives?|on its|on their) way|way on`, instead: "running, continue"},
 	{words: `last words`, instead: "the time to record a failure"},
 	{words: `came (of|to)|what comes? of`, instead: "the outcome, ended as"},

@@ -40,10 +40,10 @@ func ParseKey(data []byte) (Key, error) {
 	}
 	public, ok := parsed.(*ecdsa.PublicKey)
 	if !ok {
-		return Key{}, fmt.Errorf("parse evidence key: this is %s: expected an ECDSA key on P-256, as ES256 needs", keyKind(parsed))
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is %s: expected an ECDSA key on P-256, as ES256 needs", keyKind(parsed))
 	}
 	if public.Curve != elliptic.P256() {
-		return Key{}, fmt.Errorf("parse evidence key: this is a key on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is a key on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
 	}
 	canonical, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {

@@ -337,7 +337,7 @@ func parse(src source, opts *Options) ([]domain.Artifact, error) {
 	case domain.FormFrontMatter:
 		artifact, err = parseDocument(src, &opts.Limits)
 	default:
-		err = fmt.Errorf("read %s: %s is not a kind of file", src.path, src.kind)
+		err = fmt.Errorf("cannot read %s: %s is not a kind of file", src.path, src.kind)
 	}
 	if err != nil {
 		return nil, err

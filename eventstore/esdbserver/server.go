@@ -29,7 +29,7 @@ var ErrClearText = errors.New("refuse to serve clear text on an address that is 
 // New returns a server of log. It does not own log: close log after Serve returned.
 func New(log eventstore.Log, options Options) (*Server, error) {
 	if log == nil {
-		return nil, errors.New("serve log: no log")
+		return nil, errors.New("cannot serve log: no log is given")
 	}
 	if err := options.validate(); err != nil {
 		return nil, fmt.Errorf("cannot serve log: %w", err)

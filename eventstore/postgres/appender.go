@@ -126,7 +126,7 @@ func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, erro
 			answers, err = l.commitOnce(ctx, group, moved)
 		}
 		if errors.Is(err, errPartlyStored) && len(group) == 1 {
-			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
+			err = fmt.Errorf("%w: there are rows where none should be: %w", eventstore.ErrCorrupt, err)
 		}
 		return err
 	})

@@ -90,7 +90,7 @@ func (c Config) validate() error {
 		faults = append(faults, fmt.Errorf("fields Tries %d and Rounds %d must be at least 1", c.Tries, c.Rounds))
 	}
 	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.FailureTimeout <= 0 {
-		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and LastWords %s must be positive and in order",
+		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and FailureTimeout %s must be positive and in order",
 			c.FirstWait, c.LongestWait, c.FailureTimeout))
 	}
 	if len(faults) > 0 {

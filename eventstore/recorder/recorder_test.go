@@ -249,7 +249,7 @@ func TestNewRecorderNamesEveryFaultOfItsConfig(t *testing.T) {
 	if !errors.Is(err, eventstore.ErrInvalid) {
 		t.Fatalf("got %v, want ErrInvalid", err)
 	}
-	for _, field := range []string{"Now", "Tries", "Rounds", "FirstWait", "LongestWait", "LastWords"} {
+	for _, field := range []string{"Now", "Tries", "Rounds", "FirstWait", "LongestWait", "FailureTimeout"} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("error %q does not name %s", err, field)
 		}

@@ -157,7 +157,7 @@ func (w *writer) refuseReused(ctx context.Context, ready readyBatch) error {
 			return err
 		}
 		if found {
-			return fmt.Errorf("%w: %s stands in the batch from position %d", eventstore.ErrIDReused, e.ID, batch)
+			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch)
 		}
 	}
 	return nil

@@ -219,7 +219,7 @@ func (s State) Resume() (State, error) {
 // check refuses a claim that would give a lease without a holder or an end.
 func (c LeaseRequest) check() error {
 	if c.Holder == "" || c.TTL < time.Microsecond {
-		return fmt.Errorf("%w: a claim needs a holder and a time to live", ErrInvalid)
+		return fmt.Errorf("%w: a lease needs a holder and a time to live", ErrInvalid)
 	}
 	return nil
 }

@@ -56,13 +56,13 @@ func Statuses(ctx context.Context, pipeline projections.Pipeline, options Status
 	}
 	head, err := pipeline.Log.Head(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("status: read head: %w", err)
+		return nil, fmt.Errorf("cannot read the status: cannot read head: %w", err)
 	}
 	all := make([]Status, 0, len(pipeline.Projections))
 	for _, p := range pipeline.Projections {
 		s, err := status(ctx, pipeline, p, head)
 		if err != nil {
-			return nil, fmt.Errorf("status of %s: %w", p.Name, err)
+			return nil, fmt.Errorf("cannot read the status of %s: %w", p.Name, err)
 		}
 		s.State = s.state(pipeline.Now(), options.StallAfter)
 		all = append(all, s)
