@@ -193,7 +193,7 @@ func TestAClosedLedgerRefusesWithALogThatItWasHanded(t *testing.T) {
 	}
 }
 
-func TestAppendsAreTold(t *testing.T) {
+func TestAppendsAreReported(t *testing.T) {
 	t.Parallel()
 	var appends atomic.Int32
 	ledger, request := newProduct(t, func(c *gxpledger.Config) { c.Appending = func() { appends.Add(1) } })

@@ -272,7 +272,7 @@ func (l *Ledger) withPatience(ctx context.Context) (_ context.Context, moved, st
 }
 
 // follow finds out when the log recorded the scan and lets the tables show it. What fails is no failure of the scan: the log
-// has it, and the next view brings the tables up to date. It ends also when a server does not answer, and goes on for a while
+// has it, and the next view updates the tables. It ends also when a server does not answer, and continues for a while
 // when ctx has ended: what was recorded should show.
 func (s *scan) follow(ctx context.Context, log eventstore.Log) {
 	if s.result.Position == 0 {

@@ -122,7 +122,7 @@ func (v *verification) run(ctx context.Context) (err error) {
 	return v.tables(ctx, log)
 }
 
-// tables compares the tables with the log. Tables that cannot be opened or brought up to date are a fault.
+// tables compares the tables with the log. Tables that cannot be opened or updated are a fault.
 func (v *verification) tables(ctx context.Context, log eventstore.Log) (err error) {
 	db, err := v.ledger.openTables(ctx)
 	if errors.Is(err, projections.ErrDamaged) {

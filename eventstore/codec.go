@@ -48,7 +48,7 @@ func KnownTypes() []string {
 }
 
 // codec says how the data of one stored name is read: the newest version by decode, an older one by turning its JSON
-// into that of the version next, and going on there.
+// into that of the version next, and then that one.
 type codec struct {
 	decode func(data []byte) (domain.Event, error)
 	next   string

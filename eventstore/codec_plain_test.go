@@ -15,7 +15,7 @@ import (
 
 // The fast way of decoding is taken for what Encode writes, whatever fields an artifact has: a field that is added to the
 // event and not to the fast way is slow, and shows here.
-func TestWhatIsEncodedIsDecodedTheFastWay(t *testing.T) {
+func TestEncodedEventsTakeTheFastDecoder(t *testing.T) {
 	t.Parallel()
 	full := sampleParsed()
 	small := domain.ArtifactParsed{Artifact: domain.Artifact{Key: domain.Key{Path: "a"}}, Number: 1, Version: 1}

@@ -135,7 +135,7 @@ func TestDecodePassesOverFieldsOfNewerBinaries(t *testing.T) {
 	}
 }
 
-// Two old forms lead to the present one: v-1 said "file", v0 said "name", v1 says "path". No such versions exist.
+// Two old forms lead to the present one: v-1 has "file", v0 has "name", v1 has "path". No such versions exist.
 func TestDecodeUpcastsThroughAllVersions(t *testing.T) {
 	t.Parallel()
 	next := map[string]string{"cleared.old": "cleared.older", "cleared.older": eventstore.TypeRejectionCleared}

@@ -105,7 +105,7 @@ func (p Pipeline) endsBefore(ctx context.Context, at, head eventstore.Position) 
 	return log.EndsBefore(ctx, at)
 }
 
-// seen returns the event that stands where a checkpoint was. A log that was swapped or restored may never have given the
+// seen returns the event that is where a checkpoint was. A log that was swapped or restored may never have given the
 // checkpoint's position, and so it is asked for the place in the stream (I19).
 func (p Pipeline) seen(ctx context.Context, at Checkpoint) (eventstore.Record, error) {
 	if at.Stream == "" {

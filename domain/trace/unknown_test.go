@@ -60,7 +60,7 @@ func TestArtifactsOfOtherKindsAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestEvidenceThatWasReadAgainOrSignedAgainIsToldApart(t *testing.T) {
+func TestEvidenceReadAgainAndEvidenceSignedAgainDiffer(t *testing.T) {
 	t.Parallel()
 	version := func(digest, stamp string, members ...domain.Member) *trace.Version {
 		return &trace.Version{

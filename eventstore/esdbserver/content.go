@@ -27,7 +27,7 @@ const (
 )
 
 // maxContentPart is the size of the parts that a content is read in which was not appended over the protocol. Part of
-// the protocol: a reader may go on from any part.
+// the protocol: a reader may continue from any part.
 const maxContentPart = 4 << 20
 
 // contentHash returns the hash that the name of a content's stream says.

@@ -65,7 +65,7 @@ func TestAStreamIsReadInBothDirections(t *testing.T) {
 	}
 }
 
-func TestTheLogIsReadBothWays(t *testing.T) {
+func TestTheLogIsReadInBothDirections(t *testing.T) {
 	t.Parallel()
 	for name, client := range overLogs(t, options()) {
 		t.Run(name, func(t *testing.T) {

@@ -59,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	close(stopping)
 	s.stop(server)
-	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not begun yet
+	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not started yet
 		return fmt.Errorf("cannot serve clients: %w", err)
 	}
 	return nil
@@ -83,7 +83,7 @@ func (s *Server) allow(address net.Addr) error {
 	return fmt.Errorf("cannot serve %s: %w", address, ErrClearText)
 }
 
-// What a connection may cost before it has said anything worth it.
+// What a connection may cost before it has sent anything useful.
 const (
 	handshakeTimeout = 10 * time.Second
 	pingAfter        = time.Minute // of silence: a subscriber that vanished would never be noticed

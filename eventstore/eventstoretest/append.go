@@ -266,7 +266,7 @@ func testCancelledAppend(t *testing.T, log eventstore.Log) {
 	}
 }
 
-// A context that ends somewhere in an append leaves an unknown outcome; calling again settles it, once.
+// A context that ends somewhere in an append leaves an unknown outcome; calling again resolves it, once.
 func testCancelledAnywhere(t *testing.T, log eventstore.Log) {
 	last := mustAppend(t, log, start("s", 1))
 	written := 1

@@ -30,7 +30,7 @@ func (l *liar) Append(ctx context.Context, batch eventstore.Batch) (eventstore.A
 	return eventstore.Appended{LastRevision: next + eventstore.Revision(len(batch.Events)) - 1}, nil
 }
 
-// The check must be able to fail: a log that lies is found out, in a test of a child process.
+// The check must be able to fail: an inconsistent log is detected, in a test of a child process.
 func TestAnInconsistentLogIsDetected(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("LINEARTEST_LIAR") != "" {

@@ -91,7 +91,7 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	return answer(l.write(batch, at), eventstore.Appended{}), nil
 }
 
-// held returns the records that stand where b wants to. l.mu must be held.
+// held returns the records that are where b wants to be. l.mu must be held.
 func (l *Log) held(b eventstore.Batch) []eventstore.Record {
 	stream := l.streams[b.Stream]
 	from := min(uint64(b.Expected.Next()), uint64(len(stream)))

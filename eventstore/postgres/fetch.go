@@ -121,7 +121,7 @@ func (p *page) add(r eventstore.Record, position int64, checksum []byte) error {
 	}
 	b := p.spans[p.current].batchRow
 	index := position - b.first
-	at := place{
+	at := eventPlace{
 		stream: b.stream, revision: uint64(b.revision + index), //nolint:gosec // the table allows none below 0
 		index: int(index), size: int(b.size), meta: b.text,
 	}

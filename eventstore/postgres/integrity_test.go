@@ -19,25 +19,25 @@ import (
 
 // checkedLog is a log of two batches whose schema and roles no other test has: roles belong to the whole server.
 type checkedLog struct {
-	url    string // as a superuser
-	as     string // as the user that records
-	place  postgres.Namespace
-	writer string // that user
+	url       string // as a superuser
+	as        string // as the user that records
+	namespace postgres.Namespace
+	writer    string // that user
 }
 
 // newCheckedLog makes a log in a schema of its own of the database at url.
 func newCheckedLog(t *testing.T, url string, n int) checkedLog {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", strings.TrimPrefix(mustParse(t, url).Path, "/gxpledger_test_"), n)
-	e := checkedLog{url: url, writer: "user_" + name, place: postgres.Namespace{
+	e := checkedLog{url: url, writer: "user_" + name, namespace: postgres.Namespace{
 		Schema: fmt.Sprint("log_", n), Owner: "owner_" + name, Writer: "writer_" + name,
 	}}
-	if err := postgres.Up(within(t), url, e.place); err != nil {
+	if err := postgres.Up(within(t), url, e.namespace); err != nil {
 		t.Fatal(err)
 	}
 	admin := connect(t, url)
-	exec(t, admin, "CREATE USER "+e.writer+" PASSWORD 'secret' IN ROLE "+e.place.Writer)
-	t.Cleanup(func() { drop(t, url, e.writer, e.place.Owner, e.place.Writer) })
+	exec(t, admin, "CREATE USER "+e.writer+" PASSWORD 'secret' IN ROLE "+e.namespace.Writer)
+	t.Cleanup(func() { drop(t, url, e.writer, e.namespace.Owner, e.namespace.Writer) })
 	u := mustParse(t, url)
 	u.User = neturl.UserPassword(e.writer, "secret")
 	e.as = u.String()
@@ -46,11 +46,11 @@ func newCheckedLog(t *testing.T, url string, n int) checkedLog {
 	return e
 }
 
-func (e checkedLog) inSchema(o *postgres.Options) { o.Schema = e.place.Schema }
+func (e checkedLog) inSchema(o *postgres.Options) { o.Schema = e.namespace.Schema }
 
 // fill puts the names of e into a text: %log is the schema, %owner, %writer and %user the roles.
 func (e checkedLog) fill(text string) string {
-	return strings.NewReplacer("%log", e.place.Schema, "%owner", e.place.Owner, "%writer", e.place.Writer, "%user", e.writer).Replace(text)
+	return strings.NewReplacer("%log", e.namespace.Schema, "%owner", e.namespace.Owner, "%writer", e.namespace.Writer, "%user", e.writer).Replace(text)
 }
 
 // drop drops roles and all that is theirs.

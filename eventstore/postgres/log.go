@@ -141,7 +141,7 @@ func (l *Log) Features() eventstore.Features {
 	}
 }
 
-// closeGrace is how long Close waits for the appends that are on their way to the server.
+// closeGrace is how long Close waits for the appends that were sent to the server.
 const closeGrace = 5 * time.Second
 
 // Close implements [eventstore.Log]. Appends that were sent to the server are answered first, for up to five
@@ -161,7 +161,7 @@ func (l *Log) Close() error {
 	return l.codec.Close()
 }
 
-// observe tells the observer of trouble that needs nobody's action. Trouble at the end of the log is none.
+// observe tells the observer of errors that need nobody's action. Errors while the log closes are none.
 func (l *Log) observe(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
 		l.options.Observe(err)

@@ -86,11 +86,11 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 	t.Parallel()
 	where := pgtest.Start(t)
 	user, name := ordinary(t, where)
-	place := postgres.Namespace{Owner: "nobody_" + name, Writer: "none_" + name}
-	if err := postgres.Up(within(t), user, place); err != nil {
+	namespace := postgres.Namespace{Owner: "nobody_" + name, Writer: "none_" + name}
+	if err := postgres.Up(within(t), user, namespace); err != nil {
 		t.Fatal(err)
 	}
-	status, err := postgres.Status(within(t), user, place)
+	status, err := postgres.Status(within(t), user, namespace)
 	if err != nil || status.Owner != name || status.Writer.Ready || len(status.Missing) != 0 {
 		t.Errorf("status is %+v, %v", status, err)
 	}

@@ -22,7 +22,7 @@ type broadcast struct {
 	sent chan struct{}
 }
 
-// next returns what is closed when the bell rings the next time.
+// next returns a channel that the next send closes.
 func (b *broadcast) next() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,7 +99,7 @@ func (l *Log) listenAll(ctx context.Context) {
 	}
 }
 
-// hear rings the bell for each hint until the connection is lost. It reports whether it got to listening.
+// hear wakes the readers for each hint until the connection is lost. It reports whether it got to listening.
 func (l *Log) hear(ctx context.Context) (bool, error) {
 	conn, err := pg.Connect(ctx, l.pool.Config().ConnConfig)
 	if err != nil {

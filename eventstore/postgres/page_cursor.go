@@ -145,7 +145,7 @@ func scanBatch(row pgx.CollectableRow) (*batchRow, error) {
 	return b, nil
 }
 
-// add takes b, which must go on where w is, and notes the part of it that is wanted.
+// add takes b, which must continue where w is, and notes the part of it that is wanted.
 func (w *pageCursor) add(b *batchRow) error {
 	low := b.first
 	if w.single {

@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
-// request is one batch on its way through the appender. It shares nothing with the batch of the caller, who may have
+// request is one batch in the appender. It shares nothing with the batch of the caller, who may have
 // gone.
 type request struct {
 	batch    eventstore.Batch  // without contents
@@ -94,7 +94,7 @@ func (l *Log) prepare(ctx context.Context, batch eventstore.Batch) (*request, er
 	if r.meta, err = encodeMeta(batch.Meta); err != nil {
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	at := place{stream: batch.Stream, size: len(batch.Events), meta: r.meta}
+	at := eventPlace{stream: batch.Stream, size: len(batch.Events), meta: r.meta}
 	for i, e := range batch.Events {
 		e.Data = bytes.Clone(e.Data)
 		at.index, at.revision = i, uint64(batch.Expected.Next())+uint64(i)

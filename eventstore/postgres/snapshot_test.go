@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// A snapshot is a cache: whatever stands in its row, it neither blocks a scan nor ends a verification. The columns hold
+// A snapshot is a cache: whatever is in its row, it neither blocks a scan nor ends a verification. The columns hold
 // bytes and integers of 64 bits; what other nonsense they take, the Recorder compares with the log.
 func TestARowWithoutASnapshotIsRefused(t *testing.T) {
 	t.Parallel()

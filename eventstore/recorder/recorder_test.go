@@ -71,8 +71,8 @@ func TestRecorderSurvivesALostConnection(t *testing.T) {
 				t.Fatalf("outcome %+v, %v; want a completed scan after 3 attempts", out, err)
 			}
 			d.wantTypes("repository.registered", "artifact.parsed", "scan.completed")
-			if !slices.Equal(d.log.attempts, []int{1, 2, 3}) || len(d.trouble) != 2 || d.trouble[0].Wait <= 0 {
-				t.Errorf("attempts %v, trouble %v; want three attempts with waits between", d.log.attempts, d.trouble)
+			if !slices.Equal(d.log.attempts, []int{1, 2, 3}) || len(d.failures) != 2 || d.failures[0].Wait <= 0 {
+				t.Errorf("attempts %v, trouble %v; want three attempts with waits between", d.log.attempts, d.failures)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ type loaded struct {
 	since    int // events folded that the snapshot does not hold
 }
 
-// load folds a repository's stream, from its snapshot where there is a sound one.
+// load folds a repository's stream, from its snapshot where there is a valid one.
 func (r *Recorder) load(ctx context.Context, stream eventstore.StreamID) (loaded, error) {
 	var out loaded
 	none := 0
@@ -58,7 +58,7 @@ func (r *Recorder) fromSnapshot(ctx context.Context, stream eventstore.StreamID)
 	return loaded{}, eventstore.ErrSnapshotInvalid
 }
 
-// fold goes on from at to the end of the stream.
+// fold continues from at to the end of the stream.
 func (r *Recorder) fold(ctx context.Context, at loaded) (loaded, error) {
 	for record, err := range r.log.ReadStream(ctx, at.stream, at.expected.Next()) {
 		if err != nil {

@@ -238,12 +238,12 @@ func TestAnAdminActionWithoutAnAnswerIsUnknown(t *testing.T) {
 				}
 				return eventstore.Appended{}, f.err
 			}
-			act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
-			if _, err := d.recorder.RecordAction(t.Context(), act); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
+			action := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
+			if _, err := d.recorder.RecordAction(t.Context(), action); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
 				t.Errorf("error is %v, want one that says unknown: %t", err, f.open)
 			}
 			d.log.onAppend = nil
-			if at, err := d.recorder.RecordAction(t.Context(), act); at != 1 || err != nil {
+			if at, err := d.recorder.RecordAction(t.Context(), action); at != 1 || err != nil {
 				t.Errorf("again: %d, %v", at, err)
 			}
 		})

@@ -133,7 +133,7 @@ func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream str
 	return eventstore.Appended{}, fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
 }
 
-// held returns the records that stand where ready wants to.
+// held returns the records that are where ready wants to be.
 func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) ([]eventstore.Record, error) {
 	expected := int64(ready.Expected.Next()) //nolint:gosec // Validate bounds it
 	size := int64(len(ready.Events))
@@ -179,14 +179,14 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 		}
 	}
 	first, size := end.last+1, len(ready.Events)
-	at := place{
+	at := chunkInfo{
 		last: end.last, lastRevision: stream.next - 1, batchFirst: first, batchSize: size,
 		recordedAt: recordedAt.UnixMicro(), stream: string(ready.Stream), meta: ready.meta,
 	}
 	for _, c := range ready.chunks {
 		at.last += int64(c.size)
 		at.lastRevision += int64(c.size)
-		c.place = at
+		c.chunkInfo = at
 		if err := w.addChunk(ctx, c, stream.id); err != nil {
 			return eventstore.Appended{}, err
 		}

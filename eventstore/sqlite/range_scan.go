@@ -26,7 +26,7 @@ func defaultSizes() sizes {
 // rangeScan leads over the records of the log or of one stream, one number at a time, from one to another number, both
 // included. A number that is not there is corruption.
 type rangeScan struct {
-	query    string // with the number to go on from as ?1, and a stream as ?2
+	query    string // with the first number as ?1, and a stream as ?2
 	stream   string
 	from, to int64 // positions or revisions; from beyond to leads nowhere
 	step     int64 // 1 or -1

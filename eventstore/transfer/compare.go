@@ -18,7 +18,7 @@ type overlap struct {
 	latest          time.Time           // of recording, in the target
 	raised          uint64              // batches that are recorded later in the target than in the source
 	behind          bool                // the source goes on
-	extra           *eventstore.Record  // what the target goes on with, where the source does not
+	extra           *eventstore.Record  // what the target has next, where the source does not
 }
 
 // match notes an event that both logs hold.
@@ -52,7 +52,7 @@ func (s *overlap) detail(until eventstore.Position) string {
 }
 
 // compare reads both logs side by side until one of them ends. An event that is not the same in both is
-// ErrOtherHistory, or ErrStillWritten where a finished copy stands and the source has gone on.
+// ErrOtherHistory, or ErrStillWritten where there is a finished copy and the source was written to since.
 func (c *copier) compare(ctx context.Context, step Step) (overlap, error) {
 	at := overlap{engine: eventstore.NoStream()}
 	head, err := c.from.Head(ctx)

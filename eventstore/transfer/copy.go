@@ -335,7 +335,7 @@ func (c *copier) total(head eventstore.Position) uint64 {
 	return uint64(head)
 }
 
-// follows refuses an event that does not go on with its batch, or begin one.
+// follows refuses an event that does not continue its batch, or begin one.
 func follows(batch []eventstore.Record, r eventstore.Record) error {
 	if r.Meta.Index != len(batch) {
 		return broken(r)

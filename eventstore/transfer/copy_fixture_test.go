@@ -66,7 +66,7 @@ func contentsOf(t *testing.T, log eventstore.ContentStore) map[string]string {
 	return all
 }
 
-// wantCopy checks that to is from and one act, which says from where it came.
+// wantCopy checks that to is from and one admin action, which says from where it came.
 func wantCopy(t *testing.T, from, to eventstore.Log, copied transfer.Result) {
 	t.Helper()
 	want, got := recordsOf(t, from), recordsOf(t, to)

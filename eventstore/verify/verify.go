@@ -122,7 +122,7 @@ func (v *verifier) warn(f eventstore.Fault) {
 // restore is the remedy of what cannot be fixed in place: the log is append-only.
 const restore = "stop writing to this log, keep the file as it is for an inquiry, and restore the last backup that verifies"
 
-// events reads the log from its beginning to its head. Where the log says that it is corrupt, reading goes on behind.
+// events reads the log from its beginning to its head. Where the log says that it is corrupt, reading continues behind.
 func (v *verifier) events(ctx context.Context) error {
 	head, err := v.log.Head(ctx)
 	if errors.Is(err, eventstore.ErrCorrupt) {
@@ -163,7 +163,7 @@ func (v *verifier) read(ctx context.Context, after eventstore.Position) (eventst
 	return after, nil
 }
 
-// skip finds the next position that can be read again behind one that cannot, and reports what lies between. It returns
+// skip finds the next position that can be read again behind one that cannot, and reports what is between. It returns
 // the position after which to go on, the head when nothing more can be read.
 func (v *verifier) skip(ctx context.Context, after eventstore.Position, cause error) (eventstore.Position, error) {
 	readableAt := v.done.Head

@@ -129,11 +129,11 @@ func refuseShippedLink(ctx context.Context, link string) error {
 
 // refuseShippedLinks refuses symbolic links that a repository tracks, on the way to a home and below it.
 func refuseShippedLinks(ctx context.Context, home string) error {
-	place, err := resolveHome(ctx, home)
+	namespace, err := resolveHome(ctx, home)
 	if err != nil {
 		return err
 	}
-	err = walkHome(place, func(path string, info fs.FileInfo) error {
+	err = walkHome(namespace, func(path string, info fs.FileInfo) error {
 		if info.Mode().Type() == fs.ModeSymlink {
 			return refuseShippedLink(ctx, path)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
-// longestChain bounds how many deltas lie between an object and its base. git itself makes chains of at most 4095.
+// longestChain bounds how many deltas are between an object and its base. git itself makes delta chains of at most 4095.
 const longestChain = 4096
 
 // pack is one pack file with its index. It is not safe for concurrent use.

@@ -104,7 +104,7 @@ func since(conn *pgx.Conn) time.Time {
 	return at
 }
 
-// onReplica reports whether the server of conn has said that it is a replica. It says so by itself, from PostgreSQL 14 on.
+// onReplica reports whether the server of conn has reported that it is a replica. It does so by itself, from PostgreSQL 14 on.
 func onReplica(conn *pgx.Conn) bool { return conn.PgConn().ParameterStatus("in_hot_standby") == "on" }
 
 // replicaError is an error of a server that is a replica.

@@ -66,7 +66,7 @@ func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) er
 	return err
 }
 
-// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have begun.
+// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have started.
 // Where there is no transaction to end, ROLLBACK fails and changes nothing.
 func (t Transaction) run(ctx context.Context, begin string, work func(uncancelled context.Context) error) (err error) {
 	uncancelled := context.WithoutCancel(ctx)

@@ -21,20 +21,20 @@ func (a Adapter) testBuilds(t *testing.T) {
 	if err := projections.DropBuild(t.Context(), db, b.lease); !errors.Is(err, projections.ErrBuildActive) {
 		t.Errorf("dropping what readers see answers %v", err)
 	}
-	ruin := begin(t, db)
-	must(t, ruin.write(func(r *projections.Rows) { r.Insert("books", "b", 2, nil, nil, nil, nil) }))
+	orphan := begin(t, db)
+	must(t, orphan.write(func(r *projections.Rows) { r.Insert("books", "b", 2, nil, nil, nil, nil) }))
 	if _, err := projections.CreateBuild(t.Context(), db, library(), claim()); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Errorf("a second build beside one at work answers %v", err)
 	}
-	must(t, projections.Release(t.Context(), db, ruin.lease)) // as if its process had died long ago
+	must(t, projections.Release(t.Context(), db, orphan.lease)) // as if its process had died long ago
 	next := begin(t, db)
-	if next.lease.Number != 3 || next.lease.Token <= ruin.lease.Token {
+	if next.lease.Number != 3 || next.lease.Token <= orphan.lease.Token {
 		t.Errorf("lease is %+v, want build 3: numbers are not given twice", next.lease)
 	}
 	if n := count(t, a.admin(t, address), a.Objects); n != 0 {
 		t.Errorf("%d objects of the ruin are left", n)
 	}
-	if err := ruin.write(func(*projections.Rows) {}); !errors.Is(err, projections.ErrLeaseLost) {
+	if err := orphan.write(func(*projections.Rows) {}); !errors.Is(err, projections.ErrLeaseLost) {
 		t.Errorf("writing a ruin that was dropped answers %v, want ErrLeaseLost", err)
 	}
 	must(t, db.FinishBuild(t.Context(), next.lease, library()))

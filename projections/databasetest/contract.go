@@ -161,7 +161,7 @@ func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
 			before := projectionstest.Dump(t.Context(), t, db, Inventory())
 			runner := projectionstest.Runner(t, test.log, db, Inventory(), Counting)
 			scratch := projectionstest.Open(t)
-			const patience = 10 * time.Second // reached only by a runner that goes on with such a log, as Run does for ever
+			const patience = 10 * time.Second // reached only by a runner that continues with such a log, as Run does for ever
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			for what, try := range map[string]func() error{

@@ -58,7 +58,7 @@ func (s *Spy) WritePage(ctx context.Context, page projections.Page) error {
 	return nil
 }
 
-// eventually waits for a condition that another goroutine or process brings about.
+// eventually waits for a condition that another goroutine or process fulfils.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

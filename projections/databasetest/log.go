@@ -25,7 +25,7 @@ type Counted struct {
 	head eventstore.Position
 	more chan struct{}
 	// actions are those of administrators, beside the events that are counted.
-	acts []domain.AdminActed
+	actions []domain.AdminActed
 }
 
 // CountedBatch is how many events a batch of [Counted] has.
@@ -107,9 +107,9 @@ func (c *Counted) ReadStream(ctx context.Context, stream eventstore.StreamID, fr
 	}
 	return func(yield func(eventstore.Record, error) bool) {
 		c.mu.Lock()
-		acts := slices.Clone(c.acts)
+		actions := slices.Clone(c.actions)
 		c.mu.Unlock()
-		for i, action := range acts {
+		for i, action := range actions {
 			typ, data, err := eventstore.Encode(action)
 			if !yield(eventstore.Record{Type: typ, Data: data, Revision: eventstore.Revision(i)}, err) {
 				return

@@ -98,7 +98,7 @@ func (a Adapter) testAFreshRebuildStartsOver(t *testing.T) {
 	whole(t, db, log)
 }
 
-// Work that another version, another log or an administrator disowned is not gone on with.
+// Work that another version, another log or an administrator disowned is not resumed.
 func (a Adapter) testABuildThatCannotBeResumedIsDropped(t *testing.T) {
 	next := Inventory()
 	next.Version = 2
@@ -185,18 +185,18 @@ func (a Adapter) testAPausedProjectionStaysAsItIs(t *testing.T) {
 	runner, err := run.NewRunner(log, db, []projections.Projection{Inventory(), Counts()}, config(t))
 	must(t, err)
 	catchUp(t, runner)
-	hold := projections.Pause{By: "ada", Reason: "upgrade", At: projectionstest.Epoch()}
-	must(t, projections.PauseProjection(t.Context(), db, "inventory", hold, asked("p", "pause")))
+	pause := projections.Pause{By: "ada", Reason: "upgrade", At: projectionstest.Epoch()}
+	must(t, projections.PauseProjection(t.Context(), db, "inventory", pause, asked("p", "pause")))
 	last := log.Add(t, Batch(Action("box", 2)))
 
 	err = runner.CatchUp(t.Context(), 0)
 	var paused *projections.PausedError
-	if !errors.As(err, &paused) || paused.Pause != hold || paused.Projection != "inventory" {
+	if !errors.As(err, &paused) || paused.Pause != pause || paused.Projection != "inventory" {
 		t.Fatalf("error is %v, want that ada holds the inventory", err)
 	}
 	all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 	must(t, err)
-	if s := all[0]; s.State != inspect.StatePaused || s.Pause == nil || *s.Pause != hold || s.Active.Checkpoint.Position != 1 {
+	if s := all[0]; s.State != inspect.StatePaused || s.Pause == nil || *s.Pause != pause || s.Active.Checkpoint.Position != 1 {
 		t.Errorf("inventory is %+v, want paused at position 1", s)
 	}
 	if s := all[1]; s.State != inspect.StateLive || s.Active.Checkpoint.Position != last {

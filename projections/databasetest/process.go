@@ -87,7 +87,7 @@ func (a Adapter) testAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5,
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	db := a.open(t, path)
-	// The live tables must stand before a child fills them, or every life would begin with a new build.
+	// The live tables must exist before a child fills them, or every life would begin with a new build.
 	runner := projectionstest.Runner(t, NewCounted(0), db, Inventory(), Counting, taking)
 	catchUp(t, runner)
 	for life := range 8 {
@@ -126,7 +126,7 @@ func whole(t *testing.T, db projections.Database, log *Counted) {
 }
 
 // read polls the views as fast as it can until its input ends, and fails at the first sight of empty, partial or
-// backward-going tables. It writes a line once it has begun.
+// backward-going tables. It writes a line once it has started.
 func (a Adapter) read(ctx context.Context, path string, out io.Writer, in io.Reader) error {
 	db, err := a.OpenReader(ctx, path)
 	if err != nil {

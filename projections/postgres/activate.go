@@ -105,12 +105,12 @@ func (db *DB) grasp(ctx context.Context, tx pgx.Tx, s *swap, views []string) err
 	if len(views) == 0 {
 		return nil
 	}
-	begun := db.options.Now()
+	started := db.options.Now()
 	if len(s.order) == 0 {
 		s.order = views
 	}
 	for {
-		left := s.grasp - db.options.Now().Sub(begun)
+		left := s.grasp - db.options.Now().Sub(started)
 		if left < time.Millisecond {
 			return errBusy
 		}

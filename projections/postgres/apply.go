@@ -178,7 +178,7 @@ func (w *writer) queue(ctx context.Context, t *tablePlan, s statement) error {
 	return nil
 }
 
-// sizeOf is about how many bytes a row takes on its way.
+// sizeOf is about how many bytes a row takes when it is sent.
 func sizeOf(row []any) int {
 	n := 12 * len(row)
 	for _, value := range row {

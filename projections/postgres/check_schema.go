@@ -125,7 +125,7 @@ func (db *DB) features(ctx context.Context, tx pgx.Tx, schema string, t projecti
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (feature, error) {
 		var f feature
 		err := row.Scan(&f.kind, &f.name, &f.form)
-		// Whatever is in one of the two schemas stands in both under one name.
+		// Whatever is in one of the two schemas is in both under one name.
 		f.form = strings.NewReplacer(temporary+".", "", pgx.Identifier{db.options.Schema}.Sanitize()+".", "", db.options.Schema+".", "").Replace(f.form)
 		return f, err
 	})

@@ -35,7 +35,7 @@ type Export struct {
 
 // CreateExport begins tables for the schema that options name. A schema of that name is ErrSchemaExists, unless replace is set
 // and it holds exported tables. Close what it returns, whether it was kept or not.
-func CreateExport(ctx context.Context, url string, options Options, replace bool) (_ *Export, err error) { //revive:disable-line:flag-parameter // what the user said
+func CreateExport(ctx context.Context, url string, options Options, replace bool) (_ *Export, err error) { //revive:disable-line:flag-parameter // what the user chose
 	options = options.withDefaults()
 	k := &Export{namespace: options.Namespace, replace: replace, url: url}
 	defer func() { //nolint:contextcheck // Close works when ctx has ended

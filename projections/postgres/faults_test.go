@@ -105,7 +105,7 @@ func grow(ctx context.Context, log *databasetest.Counted) {
 	}
 }
 
-// rebuildUntil rebuilds until ctx ends, whatever comes between, and tells of each that came to its end, where somebody
+// rebuildUntil rebuilds until ctx ends, whatever comes between, and tells of each that ended, where somebody
 // listens.
 func rebuildUntil(ctx context.Context, t *testing.T, runner *run.Runner, rebuilt chan<- int) {
 	t.Helper()
@@ -170,7 +170,7 @@ func excused(err error) bool {
 		strings.Contains(text, "bad connection") || strings.Contains(text, "reset by peer") || strings.Contains(text, "broken pipe")
 }
 
-// checkWhole fails the test unless the tables are what the log says, and no ruin was left.
+// checkWhole fails the test unless the tables are what the log says, and no orphaned build was left.
 func checkWhole(t *testing.T, runner *run.Runner, db *postgres.DB) {
 	t.Helper()
 	v, err := inspect.Verify(soon(t), runner, "inventory", projectionstest.Open(t))

@@ -144,7 +144,7 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 			{Name: "enable_seqscan", Value: "off", Why: "plans of how to check references, made while the tables were empty, are kept"},
 			{Name: "jit", Value: "off", Why: "a table without an index looks so dear that code is compiled for ten rows"},
 		},
-		Role: options.Writer, // what is made belongs to it, and every other member can go on with it
+		Role: options.Writer, // what is made belongs to it, and every other member can use it
 	}, options.Now)
 }
 

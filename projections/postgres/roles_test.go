@@ -14,7 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Two users with nothing but the writer role make, steer, verify and drop each other's builds, and can do nothing to the
+// Two users with nothing but the writer role make, pause, verify and drop each other's builds, and can do nothing to the
 // account of them that would hide something.
 func TestTheWriterRoleIsEnoughAndNoMore(t *testing.T) {
 	t.Parallel()
@@ -79,10 +79,10 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 	_, err = projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting).Rebuild(soon(t), "inventory", run.RebuildOptions{})
 	must(t, err)
 	look()
-	begun := begin(t, open(t, where)) // a build that is not shown
+	started := begin(t, open(t, where)) // a build that is not shown
 	conn := connect(t, reader)
 	for _, attack := range []string{
-		"TABLE gxp.boxes__b1", "TABLE gxp.boxes__b2", "TABLE gxp." + begun, "TABLE gxp.projection_builds",
+		"TABLE gxp.boxes__b1", "TABLE gxp.boxes__b2", "TABLE gxp." + started, "TABLE gxp.projection_builds",
 		"TABLE gxp.kept_acts", "TABLE gxp.projection_counters", "TABLE gxp.schema_migrations",
 		"INSERT INTO gxp.boxes (number, open, since) VALUES (99, true, now())", "DELETE FROM gxp.boxes", "UPDATE gxp.boxes SET label = 'x'",
 		"DELETE FROM gxp.boxes__b2", "TRUNCATE gxp.boxes__b2", "DROP VIEW gxp.boxes", "CREATE TABLE gxp.mine (x int)",

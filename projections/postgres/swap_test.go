@@ -159,7 +159,7 @@ func TestANewVersionChangesTheFormOfItsViews(t *testing.T) {
 	}
 }
 
-// Finishing that was refused or cancelled in the middle is gone on with, and leaves nothing out.
+// Finishing that was refused or cancelled in the middle is resumed, and leaves nothing out.
 func TestFinishingIsResumed(t *testing.T) {
 	t.Parallel()
 	where := made(t)

@@ -248,7 +248,7 @@ func (m *simulation) check() {
 	}
 }
 
-// end brings everything to rest, without handwork.
+// end finishes everything, without handwork.
 func (m *simulation) end() {
 	ctx := m.tb.Context()
 	if m.paused {

@@ -232,18 +232,18 @@ func (r *Reader) addLinks(ctx context.Context, group trace.ArtifactGroup, filter
 	if err != nil {
 		return err
 	}
-	type place struct {
+	type key struct {
 		repository string
 		number     int64
 	}
-	of := map[place][]trace.Link{}
+	of := map[key][]trace.Link{}
 	for _, l := range declared {
-		at := place{l.RepositoryID, l.Number}
+		at := key{l.RepositoryID, l.Number}
 		of[at] = append(of[at], l)
 	}
 	for i := range artifacts {
 		a := &artifacts[i]
-		if a.Links = of[place{a.RepositoryID, a.Number}]; a.Links == nil {
+		if a.Links = of[key{a.RepositoryID, a.Number}]; a.Links == nil {
 			a.Links = []trace.Link{}
 		}
 	}

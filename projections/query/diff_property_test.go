@@ -39,11 +39,11 @@ func TestPropertyADiffIsTheDifferenceBetweenTwoPositions(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			place, err := w.finder().Find(context.Background(), p, "")
+			point, err := w.finder().Find(context.Background(), p, "")
 			if err != nil {
 				rt.Fatal(err)
 			}
-			return place
+			return point
 		}
 		from, to := at("from"), at("to")
 		d, err := w.reader().Diff(context.Background(), repository, from, to)
@@ -54,7 +54,7 @@ func TestPropertyADiffIsTheDifferenceBetweenTwoPositions(t *testing.T) {
 	})
 }
 
-// tree is what a repository held: by place and kind, what lies there, as "digest stamp"; and the links that are broken.
+// tree is what a repository held: by place and kind, what is there, as "digest stamp"; and the links that are broken.
 type tree struct{ artifacts, broken map[string]string }
 
 // past folds the stream of a repository up to a place into its tree.

@@ -43,7 +43,7 @@ func (w *world) onPostgres() *query.Reader {
 // asked is every query, by name.
 func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error) {
 	demo := w.repository("demo")
-	place := func(n int) query.ResolvedPoint {
+	point := func(n int) query.ResolvedPoint {
 		p, err := query.ParsePoint(fmt.Sprint("scan:", n))
 		if err != nil {
 			w.t.Fatal(err)
@@ -59,7 +59,7 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 		"repositories": func(ctx context.Context, r *query.Reader) (any, error) { return r.Repositories(ctx) },
 		"scans":        func(ctx context.Context, r *query.Reader) (any, error) { return r.Scans(ctx, query.ScanFilter{}) },
 		"last scan": func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Scans(ctx, query.ScanFilter{RepositoryID: demo.ID, UpTo: int64(place(2).Position), Last: true})
+			return r.Scans(ctx, query.ScanFilter{RepositoryID: demo.ID, UpTo: int64(point(2).Position), Last: true})
 		},
 		"scans of a commit": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Scans(ctx, query.ScanFilter{Commit: domaintest.Hash("commit 2")[:8], Outcome: "completed"})
@@ -127,7 +127,7 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 	}
 	for _, ends := range [][2]int{{1, 2}, {2, 1}, {1, 4}, {3, 4}} {
 		all[fmt.Sprint("diff ", ends)] = func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Diff(ctx, demo, place(ends[0]), place(ends[1]))
+			return r.Diff(ctx, demo, point(ends[0]), point(ends[1]))
 		}
 	}
 	all["steps"] = func(ctx context.Context, r *query.Reader) (any, error) {

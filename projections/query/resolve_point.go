@@ -44,7 +44,7 @@ type Finder struct {
 // ErrFuture says that a point in time has not come yet. What will be true then is not recorded.
 var ErrFuture = errors.New("in the future")
 
-// Find returns the place of p, which must not be now. repository is the name or id of the repository whose scans p
+// Find resolves p, which must not be now. repository is the name or id of the repository whose scans p
 // counts, or "" for the only one, or for whichever one the commit is of.
 //
 // Errors: ErrEmpty, ErrFuture, a *PointError when p says too little, an *AmbiguousError, an *UnknownError which says what

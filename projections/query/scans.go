@@ -235,16 +235,16 @@ func (r *Reader) addViolations(ctx context.Context, scans []Scan, w *where) erro
 	if err != nil {
 		return err
 	}
-	type place struct {
+	type key struct {
 		repository string
 		number     int64
 	}
-	at := make(map[place]*Scan, len(scans))
+	at := make(map[key]*Scan, len(scans))
 	for i := range scans {
-		at[place{scans[i].RepositoryID, scans[i].Number}] = &scans[i]
+		at[key{scans[i].RepositoryID, scans[i].Number}] = &scans[i]
 	}
 	for _, v := range violations {
-		if s := at[place{v.repository, v.number}]; s != nil {
+		if s := at[key{v.repository, v.number}]; s != nil {
 			s.Violations = append(s.Violations, v)
 		}
 	}

@@ -156,7 +156,7 @@ func notCarriedOut() string {
 		domain.ViolationCancelled + "', '" + domain.ViolationTooLarge + "', '" + domain.ViolationInternal + "'"
 }
 
-// Present is the place that tables show which are up to date: where the last scan was recorded. Admin actions may
+// Present is the point that tables show which are up to date: where the last scan was recorded. Admin actions may
 // have been recorded behind it. It is the zero place when no scan was.
 func (r *Reader) Present(ctx context.Context) (ResolvedPoint, error) {
 	last, err := r.Scans(ctx, ScanFilter{Last: true})

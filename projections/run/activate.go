@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// work is a build on its way to readers.
+// work is a build that is being made for readers.
 type work struct {
 	*target
 	replace *projections.Checkpoint // the active build that may be replaced although it is ahead
@@ -64,7 +64,7 @@ func (w *work) activation() projections.Activation {
 	return a
 }
 
-// detail says what came of the work, for the audit trail.
+// detail describes the outcome of the work, for the audit trail.
 func (w *work) detail() string {
 	text := fmt.Sprintf("build %d up to position %d", w.lease.Number, w.checkpoint.Position)
 	if w.report.Before != nil {

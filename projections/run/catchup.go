@@ -43,7 +43,7 @@ func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	return errors.Join(errs...)
 }
 
-// advance leases what it can of set and brings it to position to in one pass over the log. It returns which projections
+// advance leases what it can of set and moves it to position to in one pass over the log. It returns which projections
 // another process has its hands on, to be looked at again.
 func (r *Runner) advance(ctx context.Context, set []projections.Projection, to eventstore.Position) (again []projections.Projection, err error) {
 	var targets []*target

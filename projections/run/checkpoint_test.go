@@ -41,7 +41,7 @@ func story(t *testing.T, boxes ...int) eventstore.Log {
 	t.Helper()
 	log := projectionstest.NewLog(t)
 	for _, box := range boxes {
-		log.Add(t, batch(act("box", box, "label", "a"), act("label", box, "label", "b")))
+		log.Add(t, batch(action("box", box, "label", "a"), action("label", box, "label", "b")))
 	}
 	return log
 }
@@ -51,7 +51,7 @@ func rewritten(t *testing.T) eventstore.Log {
 	t.Helper()
 	log := projectionstest.NewLog(t)
 	for box := range 5 {
-		log.Add(t, batch(act("box", box, "label", "a")))
+		log.Add(t, batch(action("box", box, "label", "a")))
 	}
 	return log
 }

@@ -62,15 +62,15 @@ func (r *Runner) interrupt(ctx context.Context, entry projections.OutboxEntry) (
 	case !lost(err) && !errors.Is(err, projections.ErrPaused):
 		return false, err
 	}
-	if open, err := r.underWay(ctx, entry.Action.ID); err != nil || !open {
+	if open, err := r.isRunning(ctx, entry.Action.ID); err != nil || !open {
 		return false, err // it ended before its holder was fenced off
 	}
 	entry.Action.Outcome, entry.Action.Detail = outcome, detail
 	return true, projections.SaveOutboxEntry(ctx, r.Database, entry)
 }
 
-// underWay reports whether an admin action is kept without an outcome.
-func (r *Runner) underWay(ctx context.Context, action string) (bool, error) {
+// isRunning reports whether an admin action is kept without an outcome.
+func (r *Runner) isRunning(ctx context.Context, action string) (bool, error) {
 	all, err := r.Database.Outbox(ctx)
 	for _, k := range all {
 		if k.Action.ID == action {

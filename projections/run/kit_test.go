@@ -19,7 +19,7 @@ const countedBatch = databasetest.CountedBatch
 
 func inventory() projections.Projection { return databasetest.Inventory() }
 
-func act(action string, box int, pairs ...string) domain.Event {
+func action(action string, box int, pairs ...string) domain.Event {
 	return databasetest.Action(action, box, pairs...)
 }
 
@@ -60,7 +60,7 @@ type renamed struct {
 func (r *renamed) Read(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		for record, err := range r.Counted.Read(ctx, after, f) {
-			_, data, encoded := eventstore.Encode(act("none", 1))
+			_, data, encoded := eventstore.Encode(action("none", 1))
 			record.Data, err = data, errors.Join(err, encoded)
 			if record.Position == 3 {
 				record.Type = r.typ

@@ -16,7 +16,7 @@ type page struct {
 
 func (p page) last() eventstore.Record { return p.records[len(p.records)-1] }
 
-// after returns the batches of p that lie after position at.
+// after returns the batches of p that are after position at.
 func (p page) after(at eventstore.Position) page {
 	for i := range p.ends {
 		start := 0

@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// job is one page on its way: read, made ready by a worker, written in order.
+// job is one page in progress: read, made ready by a worker, written in order.
 type job struct {
 	ready chan struct{} // closed when pages holds one for each target
 	pages []prepared

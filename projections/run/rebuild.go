@@ -54,7 +54,7 @@ func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOption
 	return report, nil
 }
 
-// saveFailure keeps an admin action that came to nothing before it had a build. One that another process kept from beginning is the
+// saveFailure keeps an admin action that failed before it had a build. One that another process kept from beginning is the
 // caller's, who may try again.
 func (r *Runner) saveFailure(ctx context.Context, name string, action *domain.AdminActed, cause error) error {
 	if action == nil || action.Outcome != "" || errors.Is(cause, projections.ErrLeaseHeld) {
@@ -116,7 +116,7 @@ func (r *Runner) replaceable(ctx context.Context, name string, options RebuildOp
 }
 
 // abandon ends the work on a build that readers will not see, also when ctx has ended. One that was only stopped
-// is left for the next rebuild to go on with; another is dropped, and one that cannot be is an orphaned build that the next rebuild
+// is left for the next rebuild to resume; another is dropped, and one that cannot be is an orphaned build that the next rebuild
 // drops.
 func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
 	stopped := ctx.Err() != nil

@@ -49,10 +49,10 @@ func TestABatchAboveTheLimitIsOnePage(t *testing.T) {
 			t.Parallel()
 			var events []domain.Event
 			for i := range 50 {
-				events = append(events, act("box", i))
+				events = append(events, action("box", i))
 			}
 			db := &databasetest.Spy{Database: projectionstest.Open(t)}
-			catchUp(t, projectionstest.Runner(t, projectionstest.NewLog(t, batch(events...), batch(act("box", 99))), db, inventory(), limit))
+			catchUp(t, projectionstest.Runner(t, projectionstest.NewLog(t, batch(events...), batch(action("box", 99))), db, inventory(), limit))
 			if len(db.Pages) != 2 || db.Pages[0].To.Position != 50 {
 				t.Errorf("%d pages, the first to %d; want 2, the first to 50", len(db.Pages), db.Pages[0].To.Position)
 			}

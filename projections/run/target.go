@@ -56,7 +56,7 @@ func prepare(d decoded, t *target, from start) prepared {
 // errPartly marks a page of which a target has seen the beginning already: it is applied batch by batch.
 var errPartly = errors.New("page was partly seen")
 
-// write brings t over a page. Whatever stops it is left in t.err.
+// write applies a page to t. Whatever stops it is left in t.err.
 func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	if t.err != nil || p.decoded.page.last().Position <= t.checkpoint.Position {
 		return
@@ -89,7 +89,7 @@ func isEventFault(err error) bool {
 	return true
 }
 
-// errDatabase marks what the database said that no retry and no other event would fix.
+// errDatabase marks a database error that no retry and no other event would fix.
 var errDatabase = errors.New("database failed")
 
 func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
@@ -171,7 +171,7 @@ func (r *Runner) observe(t *target) {
 	}
 }
 
-// arrived reports whether t's build stands at the checkpoint to, written under our lease.
+// arrived reports whether t's build is at the checkpoint to, written under our lease.
 func (r *Runner) arrived(ctx context.Context, t *target, to projections.Checkpoint) bool {
 	found, err := r.Database.Builds(ctx, t.lease.Projection)
 	return err == nil && slices.ContainsFunc(found, func(b projections.Build) bool {

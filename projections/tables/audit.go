@@ -60,7 +60,7 @@ const (
 	resourceEngine     = "engine"
 )
 
-// Outcomes, beside those that an administrator's act states.
+// Outcomes, beside those that an admin action states.
 const (
 	outcomeSucceeded = "succeeded"
 	outcomeFailed    = "failed"

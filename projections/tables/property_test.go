@@ -124,7 +124,7 @@ func drawStory(t *rapid.T) *history {
 	return h
 }
 
-// history is a story with what it came to, by the trees that were scanned and not by the events.
+// history is a story with its outcome, by the trees that were scanned and not by the events.
 type history struct {
 	*story
 	trees map[domain.RepositoryID][]domain.File // of the last completed scan
