@@ -262,7 +262,7 @@ func ExampleLedger_Follow() {
 	fmt.Println("go on from", stored)
 	// Output:
 	// scan 1 of pump completed at position 5
-	// go on from 5
+	// continue from 5
 }
 
 // Keep a table of one's own, in a database of one's own: its rows and the position up to which they were made are written in
@@ -343,9 +343,9 @@ func ExampleLedger_Verify() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("sound: %t, events: %d, faults: %d, unknown: %d\n", result.Sound, result.Log.Events, len(result.Faults), len(result.Unknown))
+	fmt.Printf("intact: %t, events: %d, faults: %d, unknown: %d\n", result.Intact, result.Log.Events, len(result.Faults), len(result.Unknown))
 	// Output:
-	// sound: true, events: 5, faults: 0, unknown: 0
+	// intact: true, events: 5, faults: 0, unknown: 0
 }
 
 // Retire a repository: it is scanned no more, and its history stays.

@@ -8,9 +8,9 @@ import (
 	"github.com/gxpledger/gxpledger/internal/config"
 )
 
-// Follow yields every event after a position, 0 for all, and goes on as new ones are recorded, until ctx ends or the loop
+// Follow yields every event after a position, 0 for all, and new ones as they are recorded, until ctx ends or the loop
 // breaks. The position must be one that the log gave, see [eventstore.Record]: store that of the last record whose
-// [eventstore.Record.EndsBatch] is true, in the transaction that handles the batch, and go on from there after a restart.
+// [eventstore.Record.EndsBatch] is true, in the transaction that handles the batch, and continue from there after a restart.
 //
 // [eventstore.Decode] returns the event of a record. Follow outlives lost connections and elections; it ends with an error
 // where the log ends it, or with that of ctx.

@@ -63,7 +63,7 @@ type Config struct {
 	Wait time.Duration
 	// Patience is how long the tables may make no progress after a scan was recorded. Defaults to a minute.
 	Patience time.Duration
-	// Actor is who acts where a request names nobody. Defaults to the user of this process, user@host.
+	// Actor is the actor of requests that name nobody. Defaults to the user of this process, user@host.
 	Actor string
 	// Now is the engine's clock. Defaults to the wall clock.
 	Now func() time.Time
@@ -117,7 +117,7 @@ var (
 	ErrClosed = eventstore.ErrClosed
 )
 
-// Open checks c and returns its ledger. It refuses a home that a repository may have brought along (I13): one that leads
+// Open checks c and returns its ledger. It refuses a home that may be part of a repository (I13): one that leads
 // through a symbolic link that git tracks and, where c names none, one that git tracks. It waits for no server.
 //
 // Errors: a *[ConfigError].
@@ -132,7 +132,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		l.config.Actor = DefaultActor()
 	}
 	if err := errors.Join(l.settings.Check(), l.settings.CheckHome(ctx)); err != nil {
-		return nil, fmt.Errorf("open ledger: %w", err)
+		return nil, fmt.Errorf("cannot open ledger: %w", err)
 	}
 	return l, nil
 }
@@ -172,14 +172,14 @@ func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lent{log}, nil
+	return borrowedLog{log}, nil
 }
 
-// lent is a log that whoever it was lent to does not close.
-type lent struct{ eventstore.Log }
+// borrowedLog is a log that whoever it was borrowedLog to does not close.
+type borrowedLog struct{ eventstore.Log }
 
 // Close does nothing.
-func (lent) Close() error { return nil }
+func (borrowedLog) Close() error { return nil }
 
 func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
 	if err := l.acquire(ctx); err != nil {

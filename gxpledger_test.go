@@ -53,7 +53,7 @@ func TestALedgerIsUsedByManyAtOnce(t *testing.T) {
 		"PostgreSQL": func(t *testing.T) func(*gxpledger.Config) {
 			t.Helper()
 			url := pgtest.Start(t)
-			if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+			if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 				t.Fatal(err)
 			}
 			return func(c *gxpledger.Config) { c.Tables = url }
@@ -142,11 +142,11 @@ func TestAClosedLedgerRefuses(t *testing.T) {
 	if _, err := ledger.Scan(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	lent, err := ledger.Log(t.Context())
+	borrowed, err := ledger.Log(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lent.Close(); err != nil {
+	if err := borrowed.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ledger.View(t.Context(), gxpledger.ViewOptions{Projections: []string{"artifact"}}); !errors.Is(err, gxpledger.ErrInvalid) {
@@ -193,7 +193,7 @@ func TestAClosedLedgerRefusesWithALogThatItWasHanded(t *testing.T) {
 	}
 }
 
-func TestAppendsAreTold(t *testing.T) {
+func TestAppendsAreReported(t *testing.T) {
 	t.Parallel()
 	var appends atomic.Int32
 	ledger, request := newProduct(t, func(c *gxpledger.Config) { c.Appending = func() { appends.Add(1) } })
@@ -212,7 +212,7 @@ func TestAppendsAreTold(t *testing.T) {
 func TestAServerIsNotWaitedForOnceItIsOpen(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
-	if err := errors.Join(logpostgres.Up(t.Context(), url, logpostgres.Place{}), postgres.Up(t.Context(), url, postgres.Place{})); err != nil {
+	if err := errors.Join(logpostgres.Up(t.Context(), url, logpostgres.Namespace{}), postgres.Up(t.Context(), url, postgres.Namespace{})); err != nil {
 		t.Fatal(err)
 	}
 	var waiting, opened atomic.Int32

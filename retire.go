@@ -52,9 +52,9 @@ func (e *NotRetirableError) Error() string {
 func (l *Ledger) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {
 	switch {
 	case request.Reason == "":
-		return Retirement{}, fmt.Errorf("retire: %w: a reason is required", ErrInvalid)
+		return Retirement{}, fmt.Errorf("cannot retire: %w: a reason is required", ErrInvalid)
 	case max(len(request.Actor), len(request.Reason)) > longestText:
-		return Retirement{}, fmt.Errorf("retire: %w: Actor and Reason have at most %d bytes", ErrInvalid, longestText)
+		return Retirement{}, fmt.Errorf("cannot retire: %w: Actor and Reason have at most %d bytes", ErrInvalid, longestText)
 	}
 	view, err := l.View(ctx, ViewOptions{Projections: []string{Artifacts}})
 	if err != nil {
@@ -77,7 +77,7 @@ func (l *Ledger) Retire(ctx context.Context, request RetireRequest) (_ Retiremen
 	}
 	action, err := uuid.NewV7()
 	if err != nil {
-		return Retirement{}, fmt.Errorf("make an id: %w", err)
+		return Retirement{}, fmt.Errorf("cannot create an id: %w", err)
 	}
 	done := Retirement{
 		RepositoryID: found.ID, Repository: found.Name, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,

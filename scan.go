@@ -113,7 +113,7 @@ var ErrSecret = errors.New("address holds a secret")
 // [Config.Patience] says. It can be called again with the same request at any time.
 func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, error) {
 	if err := request.check(); err != nil {
-		return ScanResult{}, fmt.Errorf("scan: %w", err)
+		return ScanResult{}, fmt.Errorf("cannot scan: %w", err)
 	}
 	if request.Progress == nil {
 		request.Progress = func(ScanProgress) {}
@@ -128,14 +128,14 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	name := cmp.Or(request.Name, found.Name())
 	repository := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}
 	if len(rosie.FindSecrets([]byte(repository.Name+"\n"+repository.URL), 1)) > 0 {
-		return ScanResult{}, fmt.Errorf("scan: %w", ErrSecret)
+		return ScanResult{}, fmt.Errorf("cannot scan: %w", ErrSecret)
 	}
 	if err := l.settings.CreateHome(); err != nil {
 		return ScanResult{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return ScanResult{}, fmt.Errorf("make a scan id: %w", err)
+		return ScanResult{}, fmt.Errorf("cannot create a scan id: %w", err)
 	}
 	policy := domain.DefaultPolicy()
 	policy.Links = cmp.Or(request.Policy.Links, policy.Links)
@@ -272,7 +272,7 @@ func (l *Ledger) withPatience(ctx context.Context) (_ context.Context, moved, st
 }
 
 // follow finds out when the log recorded the scan and lets the tables show it. What fails is no failure of the scan: the log
-// has it, and the next view brings the tables up to date. It ends also when a server does not answer, and goes on for a while
+// has it, and the next view updates the tables. It ends also when a server does not answer, and continues for a while
 // when ctx has ended: what was recorded should show.
 func (s *scan) follow(ctx context.Context, log eventstore.Log) {
 	if s.result.Position == 0 {

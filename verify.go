@@ -17,11 +17,11 @@ import (
 
 // Verification is the result of [Ledger.Verify]. The JSON names are stable.
 type Verification struct {
-	Sound  bool               `json:"sound"` // no faults, and everything was looked at
+	Intact bool               `json:"intact"` // no faults, and everything was looked at
 	Log    verify.Result      `json:"log"`
 	Tables []VerifiedTables   `json:"tables"`
 	Faults []eventstore.Fault `json:"faults"`
-	// Unknown are what could not be looked at: neither faults nor sound (I15).
+	// Unknown are what could not be looked at: neither faulty nor intact (I15).
 	Unknown []eventstore.Fault `json:"unknown"`
 	// Warnings are no faults: steps of a clock, and streams of other applications beside the log.
 	Warnings []eventstore.Fault `json:"warnings"`
@@ -67,7 +67,7 @@ type VerifyOptions struct {
 }
 
 // Verify reads the whole log and checks it, see [verify.Run], then replays it for each projection and compares every row of
-// every table. Nothing is changed, but that tables that lag behind the log are brought up to date first. Appending may go on
+// every table. Nothing is changed, but that tables that lag behind the log are updated first. Appending may go on
 // meanwhile.
 //
 // The error is that of a log that could not be reached. A log that contradicts itself, and tables that cannot be compared, are
@@ -80,7 +80,7 @@ func (l *Ledger) Verify(ctx context.Context, options VerifyOptions) (Verificatio
 		v.options.Progress = func(VerifyStep, uint64, uint64, string) {}
 	}
 	err := v.run(ctx)
-	v.result.Sound = err == nil && len(v.result.Faults) == 0 && len(v.result.Unknown) == 0
+	v.result.Intact = err == nil && len(v.result.Faults) == 0 && len(v.result.Unknown) == 0
 	return v.result, err
 }
 
@@ -122,7 +122,7 @@ func (v *verification) run(ctx context.Context) (err error) {
 	return v.tables(ctx, log)
 }
 
-// tables compares the tables with the log. Tables that cannot be opened or brought up to date are a fault.
+// tables compares the tables with the log. Tables that cannot be opened or updated are a fault.
 func (v *verification) tables(ctx context.Context, log eventstore.Log) (err error) {
 	db, err := v.ledger.openTables(ctx)
 	if errors.Is(err, projections.ErrDamaged) {

@@ -101,30 +101,30 @@ func (v *View) openPresent(ctx context.Context) (err error) {
 
 // openPast builds tables as they were at a point in time.
 func (v *View) openPast(ctx context.Context, point query.Point) error {
-	place, err := v.ledger.Locate(ctx, point, v.options.Repository)
+	resolved, err := v.ledger.Locate(ctx, point, v.options.Repository)
 	if err != nil {
 		return err
 	}
 	if v.tables, err = config.OpenScratchTables(ctx, v.ledger.config.Now); err != nil {
 		return err
 	}
-	if err := v.ledger.replay(ctx, place, v.tables, v.options); err != nil {
+	if err := v.ledger.replay(ctx, resolved, v.tables, v.options); err != nil {
 		return err
 	}
 	if err := v.begin(ctx, query.SQLite); err != nil {
 		return err
 	}
-	v.Shown, err = v.Reader.Shown(ctx, place, v.options.Repository)
+	v.Shown, err = v.Reader.Shown(ctx, resolved, v.options.Repository)
 	return err
 }
 
-// Replay builds tables in an empty database, as they were at a place of the log, by the code that builds the present ones.
+// Replay builds tables in an empty database, as they were at a position of the log, by the code that builds the present ones.
 // progress is told how far it is, from several goroutines; nil for nobody.
-func (l *Ledger) Replay(ctx context.Context, place query.Place, into projections.Database, progress func(at, of eventstore.Position)) error {
-	return l.replay(ctx, place, into, ViewOptions{Progress: progress})
+func (l *Ledger) Replay(ctx context.Context, point query.ResolvedPoint, into projections.Database, progress func(at, of eventstore.Position)) error {
+	return l.replay(ctx, point, into, ViewOptions{Progress: progress})
 }
 
-func (l *Ledger) replay(ctx context.Context, place query.Place, into projections.Database, options ViewOptions) error {
+func (l *Ledger) replay(ctx context.Context, point query.ResolvedPoint, into projections.Database, options ViewOptions) error {
 	log, err := l.openLog(ctx, config.ToRead)
 	if err != nil {
 		return err
@@ -134,13 +134,13 @@ func (l *Ledger) replay(ctx context.Context, place query.Place, into projections
 	})
 	runner, err := l.newRunner(log, into, needed, func(p run.Progress) {
 		if options.Progress != nil {
-			options.Progress(p.Position, place.Position)
+			options.Progress(p.Position, point.Position)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	_, err = runner.AsOf(ctx, place.Position, into)
+	_, err = runner.AsOf(ctx, point.Position, into)
 	return err
 }
 
@@ -198,7 +198,7 @@ func (v *View) reach(ctx context.Context, at eventstore.Position) error {
 	if err := v.begin(ctx, v.ledger.settings.Dialect()); err != nil {
 		return err
 	}
-	place, err := v.Present(ctx)
+	point, err := v.Present(ctx)
 	if err != nil {
 		return err
 	}
@@ -206,13 +206,13 @@ func (v *View) reach(ctx context.Context, at eventstore.Position) error {
 	if err != nil {
 		return err
 	}
-	place.Head = max(head, place.Position)
-	v.Shown, err = v.Reader.Shown(ctx, place, v.options.Repository)
+	point.Head = max(head, point.Position)
+	v.Shown, err = v.Reader.Shown(ctx, point, v.options.Repository)
 	return err
 }
 
 // Locate finds a point in time in the record that a view of the present shows. Errors: those of [Ledger.View].
-func (v *View) Locate(ctx context.Context, point query.Point, repository string) (query.Place, error) {
+func (v *View) Locate(ctx context.Context, point query.Point, repository string) (query.ResolvedPoint, error) {
 	present := func(context.Context) (*query.Reader, error) { return v.Reader, nil }
 	finder := query.Finder{Log: v.log, Now: v.ledger.config.Now, Scans: present, Known: present}
 	return finder.Find(ctx, point, repository)
@@ -220,10 +220,10 @@ func (v *View) Locate(ctx context.Context, point query.Point, repository string)
 
 // Locate finds a point in time in the log. Numbers and commits of scans are looked up in the tables, which it catches up for
 // that. Errors: those of [Ledger.View].
-func (l *Ledger) Locate(ctx context.Context, point query.Point, repository string) (_ query.Place, err error) {
+func (l *Ledger) Locate(ctx context.Context, point query.Point, repository string) (_ query.ResolvedPoint, err error) {
 	finder, free, err := l.finder(ctx)
 	if err != nil {
-		return query.Place{}, err
+		return query.ResolvedPoint{}, err
 	}
 	defer func() { err = errors.Join(err, free()) }()
 	return finder.Find(ctx, point, repository)

@@ -23,7 +23,7 @@ func postgresContenders(b *testing.B, producers int) []*contender {
 func postgresLog(b *testing.B) *contender {
 	b.Helper()
 	url := pgtest.Start(b)
-	if err := postgres.Up(b.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(b.Context(), url, postgres.Namespace{}); err != nil {
 		b.Fatal(err)
 	}
 	log, err := postgres.Open(b.Context(), url, postgres.Options{Now: time.Now})

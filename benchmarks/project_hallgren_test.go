@@ -66,7 +66,7 @@ func hallgrenProjector(b *testing.B, story *story) *projector {
 	if err := saveStory(story, store); err != nil {
 		b.Fatal(err)
 	}
-	settle(b, pool.Config().ConnString())
+	analyzeAndFlush(b, pool.Config().ConnString())
 	return &projector{name: "hallgren", turn: func(b *testing.B) turn {
 		b.Helper()
 		emptied(b, pool, postgresIndexes()...)

@@ -20,7 +20,7 @@ import (
 func postgresProjectors(b *testing.B, story *story) []*projector {
 	b.Helper()
 	url := pgtest.Start(b)
-	if err := logs.Up(b.Context(), url, logs.Place{}); err != nil {
+	if err := logs.Up(b.Context(), url, logs.Namespace{}); err != nil {
 		b.Fatal(err)
 	}
 	log, err := logs.Open(b.Context(), url, logs.Options{Now: time.Now})
@@ -31,7 +31,7 @@ func postgresProjectors(b *testing.B, story *story) []*projector {
 	if err := story.record(b.Context(), log); err != nil {
 		b.Fatal(err)
 	}
-	settle(b, url)
+	analyzeAndFlush(b, url)
 	projectors := append(ledgerProjectors(story, log, postgresTables), postgresLimit(b, story))
 	if *long {
 		return projectors // and nothing is stored for the others
@@ -39,9 +39,9 @@ func postgresProjectors(b *testing.B, story *story) []*projector {
 	return append(projectors, postgresUpserts(b, story, log), watermillProjector(b, story), hallgrenProjector(b, story))
 }
 
-// settle has the server do now what it would otherwise do during some round: gather statistics, and write out what it keeps
+// analyzeAndFlush has the server do now what it would otherwise do during some round: gather statistics, and write out what it keeps
 // in memory.
-func settle(b *testing.B, url string) {
+func analyzeAndFlush(b *testing.B, url string) {
 	b.Helper()
 	conn, err := pgx.Connect(b.Context(), url)
 	if err != nil {
@@ -59,7 +59,7 @@ func settle(b *testing.B, url string) {
 func postgresTables(b *testing.B) (projections.Database, query) {
 	b.Helper()
 	url := pgtest.Start(b)
-	if err := tables.Up(b.Context(), url, tables.Place{}); err != nil {
+	if err := tables.Up(b.Context(), url, tables.Namespace{}); err != nil {
 		b.Fatal(err)
 	}
 	db, err := tables.Open(b.Context(), url, tables.Options{Now: time.Now})
@@ -67,7 +67,7 @@ func postgresTables(b *testing.B) (projections.Database, query) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { closing(b, db.Close) })
-	settle(b, url)
+	analyzeAndFlush(b, url)
 	return db, postgresQuery(db.Query())
 }
 
@@ -82,7 +82,7 @@ func postgresQuery(db *sql.DB) query {
 	}
 }
 
-// emptied makes the table anew, without indexes, and has the server write out what others left to be written.
+// emptied makes the table again, without indexes, and has the server write out what others left to be written.
 func emptied(b *testing.B, pool *pgxpool.Pool, more ...string) {
 	b.Helper()
 	statements := append([]string{

@@ -32,7 +32,7 @@ func watermillProjector(b *testing.B, story *story) *projector {
 	b.Helper()
 	pool := server(b, 2)
 	publishStory(b, story, pool)
-	settle(b, pool.Config().ConnString())
+	analyzeAndFlush(b, pool.Config().ConnString())
 	group := 0
 	return &projector{name: "watermill-sql", turn: func(b *testing.B) turn {
 		b.Helper()

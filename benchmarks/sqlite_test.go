@@ -28,7 +28,7 @@ func sqliteLog(b *testing.B) *contender {
 	return ledger(b, log)
 }
 
-// ledger is a log of gxpledger, whatever it stands on.
+// ledger is a log of gxpledger, whatever database it is in.
 func ledger(b *testing.B, log eventstore.Log) *contender {
 	b.Helper()
 	b.Cleanup(func() {

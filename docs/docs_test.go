@@ -1,5 +1,5 @@
 // Package docs_test holds the documents to what they say: symbols and tests that they name exist, links lead somewhere,
-// commands are tasks, and the project's own .gxp/ is sound.
+// commands are tasks, and the project's own .gxp/ is valid.
 package docs_test
 
 import (

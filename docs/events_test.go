@@ -38,7 +38,7 @@ func TestGoldenEventCatalogue(t *testing.T) {
 
 const eventsHead = `# Events
 
-Generated from the declarations in ` + "`domain`" + ` and the golden files in ` + "`eventstore/testdata/events`" + `; do not edit. To bring it up to date:
+Generated from the declarations in ` + "`domain`" + ` and the golden files in ` + "`eventstore/testdata/events`" + `; do not edit. To update it:
 ` + "`UPDATE_GOLDEN=1 go test ./docs`" + `.
 
 A stored name carries a version and never changes its meaning (I11). A new meaning is a new version, and an upcaster leads from the

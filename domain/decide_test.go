@@ -308,7 +308,7 @@ func TestFaultsOfTheReaderFailTheScan(t *testing.T) {
 	Given().When(scan).ThenRefused(t, Because(domain.ViolationNoContext, ".gxp/system_context.md"))
 }
 
-// Whoever mends one fault should not find the next only then.
+// Whoever fixes one fault should not find the next only then.
 func TestARefusalListsFaultsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	first := File(domain.KindRequirement, ".gxp/requirements/a.md", "REQ-001", "a")
@@ -326,7 +326,7 @@ func TestARetiredRepositoryIsScannedNoMore(t *testing.T) {
 		When(Scan(Flag())).ThenRefused(t, Because(domain.ViolationRetired, ""))
 }
 
-func TestAReaderThatBreaksItsContractIsTold(t *testing.T) {
+func TestAReaderThatBreaksItsContractIsAnError(t *testing.T) {
 	t.Parallel()
 	req := Requirement("REQ-001", "")
 	noZero := RiskLog("RISK-001", "low")

@@ -161,9 +161,9 @@ type Ignored struct {
 // MaxIgnored is how many ignored files a scan lists; it counts them all.
 const MaxIgnored = 1000
 
-// AdminActed records an act of an administrator, in the stream "engine".
+// AdminActed records an admin action, in the stream "engine".
 type AdminActed struct {
-	ID        string            `json:"id"` // UUIDv7 of the act
+	ID        string            `json:"id"` // UUIDv7 of the admin action
 	Action    string            `json:"action"`
 	Target    string            `json:"target,omitempty"`
 	Arguments map[string]string `json:"arguments,omitempty"`

@@ -2,7 +2,7 @@ package domain
 
 import "time"
 
-// Verdict is what a check of evidence came to, as seen at the time of the scan with the keys given to that scan.
+// Verdict is the result of a check of evidence, at the time of the scan with the keys given to that scan.
 type Verdict string
 
 // The verdicts. The values are stored: append only.

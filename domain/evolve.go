@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Evolve folds one event into s and returns the result. It takes s over: the caller goes on with what is returned and
+// Evolve folds one event into s and returns the result. It takes s over: the caller uses what is returned and
 // uses s no more. It is total: an event of another stream, such as AdminActed, changes nothing.
 func Evolve(s State, e Event) State {
 	if s.Units == nil {

@@ -108,7 +108,7 @@ type EdgeInfo struct {
 }
 
 // Parent is a pair of columns that name the parent of an artifact: what it declares, and what that leads to. The parent is
-// the first sound link of Edge to an artifact of Kind, or else the first sound link of any edge to one.
+// the first resolved link of Edge to an artifact of Kind, or else the first resolved link of any edge to one.
 type Parent struct {
 	Edge Edge
 	Kind Kind

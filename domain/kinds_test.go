@@ -61,9 +61,9 @@ func TestTheTableOfKindsIsComplete(t *testing.T) {
 	}
 }
 
-// TestGroupsHoldEveryKindOnce: the groups are a partition of the kinds, one for each table, and the kinds of a group have the
+// TestEveryKindIsInOneGroup: the groups are a partition of the kinds, one for each table, and the kinds of a group have the
 // same parents.
-func TestGroupsHoldEveryKindOnce(t *testing.T) {
+func TestEveryKindIsInOneGroup(t *testing.T) {
 	t.Parallel()
 	var all []domain.Kind
 	for _, g := range domain.Groups() {

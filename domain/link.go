@@ -17,7 +17,7 @@ const (
 	EdgeTracedRequirement Edge = "traced_requirement"
 )
 
-// Broken says why a link leads nowhere. The zero value is a sound link.
+// Broken says why a link leads nowhere. The zero value is a resolved link.
 type Broken string
 
 // The reasons. The values are stored: append only.

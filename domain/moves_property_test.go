@@ -94,7 +94,7 @@ func drawLikely(t *rapid.T, stamp string) []domain.File {
 	return rapid.Permutation(files).Draw(t, "order")
 }
 
-// side is what a decision tells of one artifact that left its path or came to one.
+// side is what a decision tells of one artifact that left its path or arrived at one.
 type side struct {
 	key, other domain.Key
 	kind       domain.Kind

@@ -206,8 +206,8 @@ func checkCompleted(t *rapid.T, state domain.State, events []domain.Event) {
 	}
 }
 
-// TestPropertyStrictPassesExactlyWhatFlagFindsSound: the policy decides about recording, not about what is seen.
-func TestPropertyStrictPassesExactlyWhatFlagFindsSound(t *testing.T) {
+// TestPropertyStrictPassesExactlyWhatFlagFindsResolved: the policy decides about recording, not about what is seen.
+func TestPropertyStrictPassesExactlyWhatFlagFindsResolved(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		files := drawTree(t)
@@ -220,11 +220,11 @@ func TestPropertyStrictPassesExactlyWhatFlagFindsSound(t *testing.T) {
 			t.Fatalf("last event is %T", flagged[len(flagged)-1])
 		}
 		strict, err := domain.Decide(domain.State{}, Scan(domain.DefaultPolicy(), files...))
-		sound := done.Links.Missing+done.Links.WrongKind == 0 && len(done.Findings) == 0
-		if sound != (err == nil) {
+		resolved := done.Links.Missing+done.Links.WrongKind == 0 && len(done.Findings) == 0
+		if resolved != (err == nil) {
 			t.Fatalf("links %+v, findings %v, but strict says %v", done.Links, done.Findings, err)
 		}
-		if sound && !reflect.DeepEqual(strict[:len(strict)-1], flagged[:len(flagged)-1]) {
+		if resolved && !reflect.DeepEqual(strict[:len(strict)-1], flagged[:len(flagged)-1]) {
 			t.Fatal("strict and flag recorded different facts of a sound tree")
 		}
 	})

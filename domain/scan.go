@@ -77,7 +77,7 @@ type Head struct {
 	Actor      string     `json:"actor"` // who ran it, as ActorFrom says
 	// ActorFrom says where Actor comes from; "" when the scan did not record it (version 1).
 	ActorFrom ActorSource `json:"actor_from,omitempty"`
-	Reason    string      `json:"reason,omitempty"` // why, as the actor said
+	Reason    string      `json:"reason,omitempty"` // why, as the actor gave it
 	Policy    Policy      `json:"policy"`
 	// Settings is nil when the scan did not record them (version 1), or failed before they were known.
 	Settings  *Settings `json:"settings,omitempty"`
@@ -92,7 +92,7 @@ type Scan struct {
 	Head
 	// Files is every file or package that is an artifact or should have been, in any order, each path once.
 	Files []File
-	// Findings are those that belong to no artifact: skipped entries, missing directories. They are recorded anew in
+	// Findings are those that belong to no artifact: skipped entries, missing directories. They are recorded again in
 	// every scan, since they say what that scan did not read.
 	Findings []Finding
 	// Ignored is the path of every file below .gxp/ that belongs to no artifact and to no rejected file, sorted (I18).

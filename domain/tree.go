@@ -136,7 +136,7 @@ func (t *tree) leaveArtifacts(path string, unit *Unit) {
 	}
 }
 
-// compare says of each artifact that was read whether it is new, moved, changed, read anew or as it was, and sorts what the
+// compare says of each artifact that was read whether it is new, moved, changed, read again or as it was, and sorts what the
 // tree holds and what is gone.
 func (t *tree) compare() {
 	slices.SortFunc(t.nodes, func(a, b *node) int { return a.Compare(b.Key) })

@@ -158,7 +158,7 @@ func checkName(name string) error {
 
 // TimeAfter returns the time of recording that b gets in a log whose last event was recorded at last and whose clock shows
 // now, in UTC and to the microsecond. A clock that was set back must not turn the order round: it is held at last. A time
-// that b brings along and that is before last is ErrInvalid.
+// that b gives and that is before last is ErrInvalid.
 func (b Batch) TimeAfter(last, now time.Time) (time.Time, error) {
 	at := b.RecordedAt.UTC().Truncate(time.Microsecond)
 	switch {

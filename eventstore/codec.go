@@ -48,7 +48,7 @@ func KnownTypes() []string {
 }
 
 // codec says how the data of one stored name is read: the newest version by decode, an older one by turning its JSON
-// into that of the version next, and going on there.
+// into that of the version next, and then that one.
 type codec struct {
 	decode func(data []byte) (domain.Event, error)
 	next   string
@@ -125,17 +125,17 @@ func TypeOf(e domain.Event) string {
 func Encode(e domain.Event) (typ string, data []byte, err error) {
 	typ = TypeOf(e)
 	if typ == "" {
-		return "", nil, fmt.Errorf("encode event: %w: %T is not a stored event", ErrInvalid, e)
+		return "", nil, fmt.Errorf("cannot encode event: %w: %T is not a stored event", ErrInvalid, e)
 	}
 	data, err = marshal(canonical(e))
 	if err != nil {
-		return "", nil, fmt.Errorf("encode %s: %w: %w", typ, ErrInvalid, err)
+		return "", nil, fmt.Errorf("cannot encode %s: %w: %w", typ, ErrInvalid, err)
 	}
 	if len(data) > MaxEventBytes {
-		return "", nil, fmt.Errorf("encode %s: %w: %d bytes, the limit is %d", typ, ErrTooLarge, len(data), MaxEventBytes)
+		return "", nil, fmt.Errorf("cannot encode %s: %w: %d bytes, the limit is %d", typ, ErrTooLarge, len(data), MaxEventBytes)
 	}
 	if err := checkText(e, data); err != nil {
-		return "", nil, fmt.Errorf("encode %s: %w: %w", typ, ErrInvalid, err)
+		return "", nil, fmt.Errorf("cannot encode %s: %w: %w", typ, ErrInvalid, err)
 	}
 	return typ, data, nil
 }
@@ -150,7 +150,7 @@ func Decode(r Record) (domain.Event, error) { return decode(r, stored) }
 func decode(r Record, table func(string) (codec, bool)) (domain.Event, error) {
 	event, err := decodeData(r.Type, r.Data, table)
 	if err != nil {
-		return nil, fmt.Errorf("decode position %d (%s of stream %s): %w", r.Position, r.Type, r.Stream, err)
+		return nil, fmt.Errorf("cannot decode position %d (%s of stream %s): %w", r.Position, r.Type, r.Stream, err)
 	}
 	return canonical(event), nil
 }

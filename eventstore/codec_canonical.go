@@ -81,7 +81,7 @@ func inOwnZone(p *domain.Person) *domain.Person {
 
 // checkText refuses an event whose text is not UTF-8. encoding/json writes such text with the escape \ufffd in place of
 // what it could not read, and keeps the bytes of a json.RawMessage as they are. The slow look at the event itself is
-// only for data that may have been mended so.
+// only for data that may have been fixed so.
 func checkText(e domain.Event, data []byte) error {
 	if !utf8.Valid(data) {
 		return errNotUTF8

@@ -173,7 +173,7 @@ func (p *plain) want(text string) {
 	}
 }
 
-// optional reads a text that stands behind name, if that is next.
+// optional reads the text after name, if that is next.
 func (p *plain) optional(name string, into *string) {
 	if p.skip(name) {
 		*into = p.text()
@@ -222,7 +222,7 @@ func (p *plain) literal() (escaped bool) {
 	return escaped
 }
 
-// escape passes over what stands behind a backslash.
+// escape skips what follows a backslash.
 func (p *plain) escape() {
 	rest := p.data[p.at:]
 	switch {
@@ -284,7 +284,7 @@ func (p *plain) nested(depth int) {
 	}
 }
 
-// each passes over what stands between begin and end, with a comma between one and the next.
+// each skips what is between begin and end, with a comma between one and the next.
 func (p *plain) each(begin, end string, one func()) {
 	p.want(begin)
 	if p.skip(end) {

@@ -15,7 +15,7 @@ import (
 
 // The fast way of decoding is taken for what Encode writes, whatever fields an artifact has: a field that is added to the
 // event and not to the fast way is slow, and shows here.
-func TestWhatIsEncodedIsDecodedTheFastWay(t *testing.T) {
+func TestEncodedEventsTakeTheFastDecoder(t *testing.T) {
 	t.Parallel()
 	full := sampleParsed()
 	small := domain.ArtifactParsed{Artifact: domain.Artifact{Key: domain.Key{Path: "a"}}, Number: 1, Version: 1}
@@ -38,7 +38,7 @@ func TestWhatIsEncodedIsDecodedTheFastWay(t *testing.T) {
 }
 
 // What the fast way takes, encoding/json takes too, and makes the same event of it.
-func TestPropertyBothWaysOfDecodingAgree(t *testing.T) {
+func TestPropertyBothDecodersAgree(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		v := reflect.New(reflect.TypeFor[domain.ArtifactParsed]()).Elem()
@@ -53,7 +53,7 @@ func TestPropertyBothWaysOfDecodingAgree(t *testing.T) {
 				data = edit(t, data)
 			}
 		}
-		checkBothWays(t, data)
+		checkBothDecoders(t, data)
 	})
 }
 
@@ -71,7 +71,7 @@ type failing interface {
 	Fatalf(format string, args ...any)
 }
 
-func checkBothWays(t failing, data []byte) {
+func checkBothDecoders(t failing, data []byte) {
 	if !utf8.Valid(data) {
 		return // refused before
 	}
@@ -85,7 +85,7 @@ func checkBothWays(t failing, data []byte) {
 	}
 }
 
-func FuzzBothWaysOfDecodingAgree(f *testing.F) {
+func FuzzBothDecodersAgree(f *testing.F) {
 	_, data, err := eventstore.Encode(sampleParsed())
 	if err != nil {
 		f.Fatal(err)
@@ -109,7 +109,7 @@ func FuzzBothWaysOfDecodingAgree(f *testing.F) {
 	} {
 		f.Add([]byte(strings.Replace(string(data), pair[0], pair[1], 1)))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { checkBothWays(t, data) })
+	f.Fuzz(func(t *testing.T, data []byte) { checkBothDecoders(t, data) })
 }
 
 // BenchmarkDecode decodes requirements of about 1 KB.

@@ -135,8 +135,8 @@ func TestDecodePassesOverFieldsOfNewerBinaries(t *testing.T) {
 	}
 }
 
-// Two old forms lead to the present one: v-1 said "file", v0 said "name", v1 says "path". No such versions exist.
-func TestDecodeUpcastsThroughTheChainOfVersions(t *testing.T) {
+// Two old forms lead to the present one: v-1 has "file", v0 has "name", v1 has "path". No such versions exist.
+func TestDecodeUpcastsThroughAllVersions(t *testing.T) {
 	t.Parallel()
 	next := map[string]string{"cleared.old": "cleared.older", "cleared.older": eventstore.TypeRejectionCleared}
 	rename := func(data []byte) ([]byte, error) {
@@ -151,7 +151,7 @@ func TestDecodeUpcastsThroughTheChainOfVersions(t *testing.T) {
 	}
 }
 
-func TestDecodeReportsAnUpcastThatFailsAndAChainWithoutEnd(t *testing.T) {
+func TestDecodeReportsUpcastsThatFailOrNeverEnd(t *testing.T) {
 	t.Parallel()
 	broken := func([]byte) ([]byte, error) { return nil, errors.New("no name") }
 	record := eventstore.Record{Type: "old", Data: []byte(`{}`)}

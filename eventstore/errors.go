@@ -9,7 +9,7 @@ var (
 	// ErrIDReused: nothing was written, an event of the batch has an id that the log holds with other content or at
 	// another place. Do not retry: the caller derives ids wrongly, or somebody forges them.
 	ErrIDReused = errors.New("event id was used for another event")
-	// ErrInvalid: nothing was written, the batch or argument breaks the contract. Do not retry; mend the caller.
+	// ErrInvalid: nothing was written, the batch or argument breaks the contract. Do not retry; fix the caller.
 	ErrInvalid = errors.New("invalid argument")
 	// ErrTooLarge: nothing was written, the batch is above a limit of the log, which the text names with the setting
 	// that raises it.
@@ -24,15 +24,15 @@ var (
 	// ErrTransient: the log could not be reached or was too busy. After an append the outcome is unknown unless the error
 	// is ErrNotWritten too: call again with the same batch. Wrapped by adapters around what is worth a retry.
 	ErrTransient = errors.New("log did not answer")
-	// ErrNotWritten: an append failed before its batch was on its way: nothing was written, and nothing of it will be. It
-	// stands beside the error that says why, and whether trying again may help: see [NotWritten].
+	// ErrNotWritten: an append failed before its batch was sent: nothing was written, and nothing of it will be. It
+	// is joined to the error that says why, and whether trying again may help: see [NotWritten].
 	ErrNotWritten = errors.New("nothing was written")
-	// ErrOutcomeUnknown: an append may have been written, and the log did not answer whether. It stands beside the error
+	// ErrOutcomeUnknown: an append may have been written, and the log did not answer whether. It is joined to the error
 	// that says why. Do the same again: what the log has is found and not written twice.
 	ErrOutcomeUnknown = errors.New("outcome of an append is unknown")
-	// ErrUnsound: a snapshot cannot be trusted: it has another version, is damaged, or is not of this log's history. The
+	// ErrSnapshotInvalid: a snapshot cannot be trusted: it has another version, is damaged, or is not of this log's history. The
 	// state is then folded from the events.
-	ErrUnsound = errors.New("snapshot is unsound")
+	ErrSnapshotInvalid = errors.New("snapshot is invalid")
 	// ErrUnknownType: no decoder knows the type of a stored event. A newer binary wrote it: upgrade.
 	ErrUnknownType = errors.New("unknown event type")
 )

@@ -10,14 +10,14 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// EngineStream holds the acts of administrators.
+// EngineStream holds the admin actions.
 const EngineStream StreamID = "engine"
 
 // RepositoryStream returns the stream of a repository.
 func RepositoryStream(id domain.RepositoryID) StreamID { return StreamID("repository-" + string(id)) }
 
 // OfEngine reports whether the events of s are facts of the engine: of a repository or of an administrator. Events of
-// other streams are guests, appended by services where the operator lets them: they are kept and served like any other,
+// other streams are foreign: services append them where the operator lets them. They are kept and served like any other,
 // and never decoded, folded or projected.
 func (s StreamID) OfEngine() bool {
 	return s == EngineStream || strings.HasPrefix(string(s), RepositoryPrefix)

@@ -32,7 +32,7 @@ type Reader interface {
 	Read(ctx context.Context, after Position, filter Filter) iter.Seq2[Record, error]
 	// ReadBackwards yields records in falling order from the one before before; a before of 0 means from the head.
 	ReadBackwards(ctx context.Context, before Position, filter Filter) iter.Seq2[Record, error]
-	// At returns the record at a position, or ErrNotFound when no event of the log stands there: at 0, above the head, or
+	// At returns the record at a position, or ErrNotFound when no event of the log is there: at 0, above the head, or
 	// between events.
 	At(ctx context.Context, at Position) (Record, error)
 	// Head returns the position of the last event of the log, 0 when it has none.
@@ -49,7 +49,7 @@ type StreamReader interface {
 
 // Subscriber follows the log.
 type Subscriber interface {
-	// Subscribe yields what Read yields and then goes on with each new record as it is committed, by whatever process,
+	// Subscribe yields what Read yields and then each new record as it is committed, by whatever process,
 	// without gap or duplicate. It ends when the loop breaks or, with ctx's error, when ctx does. A slow loop is never
 	// dropped: the subscription reads from the log, at the loop's pace.
 	Subscribe(ctx context.Context, after Position, filter Filter) iter.Seq2[Record, error]
@@ -93,7 +93,7 @@ func (s Snapshot) Validate() error {
 
 // Snapshots keeps at most one snapshot for each stream.
 type Snapshots interface {
-	// LoadSnapshot returns ErrNotFound when there is none, and ErrUnsound when what is kept cannot be one.
+	// LoadSnapshot returns ErrNotFound when there is none, and ErrSnapshotInvalid when what is kept cannot be one.
 	LoadSnapshot(ctx context.Context, stream StreamID) (Snapshot, error)
 	// SaveSnapshot replaces the stream's snapshot.
 	SaveSnapshot(ctx context.Context, snapshot Snapshot) error

@@ -45,7 +45,7 @@ type Record struct {
 type Meta struct {
 	Actor       string `json:"actor"`
 	Reason      string `json:"reason,omitempty"`
-	Scan        string `json:"scan,omitempty"` // UUIDv7 of the scan, or of the act, that the batch records
+	Scan        string `json:"scan,omitempty"` // UUIDv7 of the scan, or of the admin action, that the batch records
 	Index       int    `json:"index"`          // in the batch, from 0
 	Size        int    `json:"size"`           // of the batch, in events: Index == Size-1 ends it
 	Attempt     int    `json:"attempt"`        // which try of the append landed, from 1; not part of the content hash

@@ -48,7 +48,7 @@ func SQLiteTables() (Set, error) { return Load(files, "sqlite/tables") }
 func Load(files fs.FS, folder string) (Set, error) {
 	entries, err := fs.ReadDir(files, folder)
 	if err != nil {
-		return Set{}, fmt.Errorf("load migrations: %w", err)
+		return Set{}, fmt.Errorf("cannot load migrations: %w", err)
 	}
 	if len(entries) == 0 {
 		return Set{}, fmt.Errorf("load migrations: %s holds none", folder)
@@ -57,7 +57,7 @@ func Load(files fs.FS, folder string) (Set, error) {
 	for i, entry := range entries { // sorted by name, which begins with the number
 		m, err := load(files, path.Join(folder, entry.Name()))
 		if err != nil {
-			return Set{}, fmt.Errorf("load migrations: %w", err)
+			return Set{}, fmt.Errorf("cannot load migrations: %w", err)
 		}
 		if m.Version != i+1 {
 			return Set{}, fmt.Errorf("load migrations: %s/%s: want number %04d here, there is a gap or a duplicate", folder, entry.Name(), i+1)

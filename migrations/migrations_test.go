@@ -40,7 +40,7 @@ func TestLoadReadsInOrderAndSumsTheText(t *testing.T) {
 	}
 }
 
-func TestLoadRefusesWhatCannotBeTold(t *testing.T) {
+func TestLoadRefusesInvalidMigrations(t *testing.T) {
 	t.Parallel()
 	sql := &fstest.MapFile{Data: []byte("CREATE TABLE a (x);")}
 	for name, test := range map[string]struct {

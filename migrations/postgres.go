@@ -73,7 +73,7 @@ func PostgresTables(target PostgresTarget) (*Postgres, error) {
 func readGrants(name string) (string, error) {
 	grants, err := postgresFiles.ReadFile(name)
 	if err != nil {
-		return "", fmt.Errorf("load grants: %w", err)
+		return "", fmt.Errorf("cannot load grants: %w", err)
 	}
 	return string(grants), nil
 }
@@ -94,7 +94,7 @@ func NewPostgres(set Set, target PostgresTarget, grants Grants) (*Postgres, erro
 		}
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("bind migrations of %s: %w", set.name, errors.Join(faults...))
+		return nil, fmt.Errorf("cannot bind migrations of %s: %w", set.name, errors.Join(faults...))
 	}
 	return &Postgres{set: set, target: target, grants: grants}, nil
 }
@@ -103,7 +103,7 @@ func NewPostgres(set Set, target PostgresTarget, grants Grants) (*Postgres, erro
 func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	state, err := p.look(ctx, conn)
 	if err != nil {
-		return Status{}, fmt.Errorf("check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
+		return Status{}, fmt.Errorf("cannot check migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
 	}
 	return Status{
 		Schema: p.target.Schema, Applied: state.applied, Missing: p.set.Migrations()[len(state.applied):], Owner: state.schemaOwner,
@@ -116,7 +116,7 @@ func (p *Postgres) Status(ctx context.Context, conn *pgx.Conn) (Status, error) {
 func (p *Postgres) Plan(ctx context.Context, conn *pgx.Conn) (string, error) {
 	state, err := p.look(ctx, conn)
 	if err != nil {
-		return "", fmt.Errorf("plan migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
+		return "", fmt.Errorf("cannot plan migrations of %s in schema %s: %w", p.set.name, p.target.Schema, err)
 	}
 	body := p.script(state)
 	if body == "" {
@@ -125,10 +125,10 @@ func (p *Postgres) Plan(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return "BEGIN;\n" + p.lock() + body + "COMMIT;\n", nil
 }
 
-// Up brings the schema to the version of the set: it applies what is missing in one transaction, under an advisory lock,
+// Up upgrades the schema to the version of the set: it applies what is missing in one transaction, under an advisory lock,
 // so that several processes may call it at once. A schema that lacks nothing is only read.
 //
-// Errors: *[NewerError], *[ChangedError], *[ForeignError], or what the database said. On any error nothing was changed.
+// Errors: *[NewerError], *[ChangedError], *[ForeignError], or those of the database. On any error nothing was changed.
 func (p *Postgres) Up(ctx context.Context, conn *pgx.Conn) error {
 	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := conn.PgConn().Exec(ctx, p.lock()).ReadAll(); err != nil {
@@ -142,7 +142,7 @@ func (p *Postgres) Up(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("migrate %s in schema %s: %w", p.set.name, p.target.Schema, err)
+		return fmt.Errorf("cannot migrate %s in schema %s: %w", p.set.name, p.target.Schema, err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION :"schema".schema_migrations_refuse();
 ALTER TABLE :"schema".schema_migrations ENABLE ALWAYS TRIGGER schema_migrations_refuses;
 `
 
-// script returns the statements that bring state to the set's version, "" when it is there.
+// script returns the statements that upgrade state to the set's version, "" when it is there.
 func (p *Postgres) script(state postgresState) string {
 	missing := p.set.Migrations()[len(state.applied):]
 	if len(missing) == 0 && !state.lacks(p.target.Writer, state.writer) && !state.lacks(p.target.Reader, state.reader) {

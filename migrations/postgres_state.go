@@ -24,7 +24,7 @@ type postgresState struct {
 
 type roleState struct {
 	exists  bool
-	member  bool // the user may act as it
+	member  bool // the user may take it
 	granted bool // it has its rights, as far as the schema shows
 }
 

@@ -33,11 +33,11 @@ type queries interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Up brings a SQLite database to the version of s. It applies what is missing in one immediate transaction, so that
+// Up upgrades a SQLite database to the version of s. It applies what is missing in one immediate transaction, so that
 // several processes may open the same new file at once: one of them migrates, the others wait, as long as the busy
 // timeout of db allows, and find it done. A database that lacks nothing is only read.
 //
-// Errors: *[NewerError], *[ChangedError], *[ForeignError], or what the database said. On any error nothing was changed.
+// Errors: *[NewerError], *[ChangedError], *[ForeignError], or those of the database. On any error nothing was changed.
 func (s Set) Up(ctx context.Context, db *sql.DB, now func() time.Time) error {
 	missing, err := s.Missing(ctx, db)
 	if err != nil || len(missing) == 0 {
@@ -48,7 +48,7 @@ func (s Set) Up(ctx context.Context, db *sql.DB, now func() time.Time) error {
 		return sqlitetx.On(conn).Write(ctx, func(context.Context) error { return s.apply(ctx, conn, now()) })
 	})
 	if err != nil {
-		return fmt.Errorf("migrate %s: %w", s.name, err)
+		return fmt.Errorf("cannot migrate %s: %w", s.name, err)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (s Set) Missing(ctx context.Context, db *sql.DB) (missing []Migration, err 
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("check migrations of %s: %w", s.name, err)
+		return nil, fmt.Errorf("cannot check migrations of %s: %w", s.name, err)
 	}
 	return missing, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
-func TestAStatusTellsThePace(t *testing.T) {
+func TestAStatusShowsThePace(t *testing.T) {
 	t.Parallel()
 	begin := projectionstest.Epoch()
 	b := projections.Build{

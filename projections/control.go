@@ -15,39 +15,39 @@ import (
 // This file is how builds are changed: by processes that write them, and by administrators, across all processes that use a
 // database. The rules are those of [builds.State], whose method of the same name each function calls.
 //
-// An act of an administrator is put into the outbox in the transaction that does it, and stays there until the log has it and
-// [Database.ForgetAct] is called: what was done is never done without a trace, wherever a process dies.
+// An admin action is put into the outbox in the transaction that does it, and stays there until the log has it and
+// [Database.RemoveOutboxEntry] is called: what was done is never done without a trace, wherever a process dies.
 
-// KeptAct is an act of an administrator in the outbox: the log may not have it yet.
-type KeptAct struct {
-	// Act has an empty Outcome while it is under way. It is identified by its ID; keeping it again replaces it.
-	Act domain.AdminActed
+// OutboxEntry is an admin action in the outbox: the log may not have it yet.
+type OutboxEntry struct {
+	// Action has an empty Outcome while it is running. It is identified by its ID; keeping it again replaces it.
+	Action domain.AdminActed
 	// Ref is the build that it works on; Number is 0 when it works on none.
 	Ref
 }
 
 // CreateBuild makes an empty build of p, the next in number, and leases it to claim.
-func CreateBuild(ctx context.Context, db Database, p Projection, claim Claim) (lease Lease, err error) {
+func CreateBuild(ctx context.Context, db Database, p Projection, request LeaseRequest) (lease Lease, err error) {
 	if err := p.Validate(); err != nil {
-		return Lease{}, fmt.Errorf("create build of %s: %w", p.Name, err)
+		return Lease{}, fmt.Errorf("cannot create build of %s: %w", p.Name, err)
 	}
 	err = change(ctx, db, p.Name, "create build of "+p.Name, func(s builds.State) (d Decision, err error) {
 		d.Tables = p.Tables
-		d.State, lease, err = s.Create(p.Version, claim)
+		d.State, lease, err = s.Create(p.Version, request)
 		return d, err
 	})
 	return lease, err
 }
 
 // Acquire leases a build and returns it as it is now.
-func Acquire(ctx context.Context, db Database, ref Ref, claim Claim) (Build, error) {
+func Acquire(ctx context.Context, db Database, ref Ref, request LeaseRequest) (Build, error) {
 	var leased builds.Build
 	found, err := db.ChangeBuilds(ctx, ref.Projection, func(s builds.State) (d Decision, err error) {
-		d.State, leased, err = s.Acquire(ref, claim)
+		d.State, leased, err = s.Acquire(ref, request)
 		return d, err
 	})
 	if err != nil {
-		return Build{}, fmt.Errorf("lease %s build %d: %w", ref.Projection, ref.Number, err)
+		return Build{}, fmt.Errorf("cannot lease %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	var b Build
 	for _, b = range found {
@@ -84,9 +84,9 @@ type Activation struct {
 	// Digests are stored with the build, and the position that they were taken at.
 	Digests []Digest
 	At      eventstore.Position
-	// Act is the act of the administrator who asked for it. Nil for an activation that nobody asked for: that one is
+	// Action is the admin action that asked for it. Nil for an activation that nobody asked for: that one is
 	// refused while the projection is paused.
-	Act *domain.AdminActed
+	Action *domain.AdminActed
 }
 
 // ActivateBuild points the stable views at a finished build and retires the one before, in one transaction (I7).
@@ -98,10 +98,10 @@ func ActivateBuild(ctx context.Context, db Database, lease Lease, a Activation) 
 			replace = &point
 		}
 		d = Decision{Digests: a.Digests, At: a.At, Repeatable: true}
-		if a.Act != nil {
-			d.Act = &KeptAct{Ref: lease.Ref, Act: *a.Act}
+		if a.Action != nil {
+			d.Outbox = &OutboxEntry{Ref: lease.Ref, Action: *a.Action}
 		}
-		d.State, err = s.Activate(lease, replace, a.Act != nil)
+		d.State, err = s.Activate(lease, replace, a.Action != nil)
 		return d, err
 	})
 }
@@ -114,71 +114,71 @@ func DropBuild(ctx context.Context, db Database, lease Lease) error {
 	})
 }
 
-// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and keeps act with their
-// numbers as the argument "builds". Where there is nothing to remove, it keeps nothing.
-func PruneBuilds(ctx context.Context, db Database, projection string, keep int, act domain.AdminActed) (pruned []Ref, err error) {
+// PruneBuilds removes retired builds of projection, except the newest keep of them, says which, and puts action into the outbox with
+// their numbers as the argument "builds". Where there is nothing to remove, it records nothing.
+func PruneBuilds(ctx context.Context, db Database, projection string, keep int, action domain.AdminActed) (pruned []Ref, err error) {
 	err = change(ctx, db, projection, "prune builds of "+projection, func(s builds.State) (d Decision, err error) {
 		d.State, pruned = s.Prune(keep)
 		if len(pruned) > 0 {
-			d.Act = &KeptAct{Ref: Ref{Projection: projection}, Act: PruneAct(act, pruned)}
+			d.Outbox = &OutboxEntry{Ref: Ref{Projection: projection}, Action: WithPrunedBuilds(action, pruned)}
 		}
 		return d, nil
 	})
 	return pruned, err
 }
 
-// PruneAct returns act with the numbers of the builds that were removed.
-func PruneAct(act domain.AdminActed, pruned []Ref) domain.AdminActed {
+// WithPrunedBuilds returns action with the numbers of the builds that were removed.
+func WithPrunedBuilds(action domain.AdminActed, pruned []Ref) domain.AdminActed {
 	numbers := make([]string, len(pruned))
 	for i, ref := range pruned {
 		numbers[i] = strconv.Itoa(ref.Number)
 	}
-	act.Arguments = maps.Clone(act.Arguments)
-	if act.Arguments == nil {
-		act.Arguments = map[string]string{}
+	action.Arguments = maps.Clone(action.Arguments)
+	if action.Arguments == nil {
+		action.Arguments = map[string]string{}
 	}
-	act.Arguments["builds"] = strings.Join(numbers, ",")
-	return act
+	action.Arguments["builds"] = strings.Join(numbers, ",")
+	return action
 }
 
 // CancelBuild ends the unfinished build of projection and returns which it was.
-func CancelBuild(ctx context.Context, db Database, projection, by string, act domain.AdminActed) (ref Ref, err error) {
-	err = change(ctx, db, projection, "cancel what is being built of "+projection, func(s builds.State) (d Decision, err error) {
+func CancelBuild(ctx context.Context, db Database, projection, by string, action domain.AdminActed) (ref Ref, err error) {
+	err = change(ctx, db, projection, "cancel the rebuild of "+projection, func(s builds.State) (d Decision, err error) {
 		d.State, ref, err = s.Cancel(by)
-		d.Act = &KeptAct{Ref: ref, Act: act}
+		d.Outbox = &OutboxEntry{Ref: ref, Action: action}
 		return d, err
 	})
 	return ref, err
 }
 
-// Pause keeps the active build of projection as it is, from its next page on, whoever writes it. New builds are filled all
+// PauseProjection keeps the active build of projection as it is, from its next page on, whoever writes it. New builds are filled all
 // the same, and take its place only where an administrator asks for it; then they are kept in their turn.
-func Pause(ctx context.Context, db Database, projection string, hold Hold, act domain.AdminActed) error {
+func PauseProjection(ctx context.Context, db Database, projection string, pause Pause, action domain.AdminActed) error {
 	return change(ctx, db, projection, "pause "+projection, func(s builds.State) (Decision, error) {
-		return Decision{State: s.Pause(hold), Act: &KeptAct{Ref: Ref{Projection: projection}, Act: act}, Repeatable: true}, nil
+		return Decision{State: s.Pause(pause), Outbox: &OutboxEntry{Ref: Ref{Projection: projection}, Action: action}, Repeatable: true}, nil
 	})
 }
 
-// Resume ends the pause.
-func Resume(ctx context.Context, db Database, projection string, act domain.AdminActed) error {
+// ResumeProjection ends the pause.
+func ResumeProjection(ctx context.Context, db Database, projection string, action domain.AdminActed) error {
 	return change(ctx, db, projection, "resume "+projection, func(s builds.State) (d Decision, err error) {
-		d.Act = &KeptAct{Ref: Ref{Projection: projection}, Act: act}
+		d.Outbox = &OutboxEntry{Ref: Ref{Projection: projection}, Action: action}
 		d.State, err = s.Resume()
 		return d, err
 	})
 }
 
-// KeepAct puts an act into the outbox that changes no build, or says how far one is.
-func KeepAct(ctx context.Context, db Database, kept KeptAct) error {
-	return change(ctx, db, kept.Projection, "keep act "+kept.Act.ID, func(s builds.State) (Decision, error) {
-		return Decision{State: s, Act: &kept, Repeatable: true}, nil
+// SaveOutboxEntry puts an admin action into the outbox that changes no build, or says how far one is.
+func SaveOutboxEntry(ctx context.Context, db Database, entry OutboxEntry) error {
+	return change(ctx, db, entry.Projection, "store admin action "+entry.Action.ID, func(s builds.State) (Decision, error) {
+		return Decision{State: s, Outbox: &entry, Repeatable: true}, nil
 	})
 }
 
-// change changes builds, and says of an error what could not be done.
+// change changes builds, and names the operation in an error.
 func change(ctx context.Context, db Database, projection, what string, decide func(builds.State) (Decision, error)) error {
 	if _, err := db.ChangeBuilds(ctx, projection, decide); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("cannot %s: %w", what, err)
 	}
 	return nil
 }

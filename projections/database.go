@@ -32,14 +32,14 @@ type (
 	Ref = builds.Ref
 	// BuildState is what a build is for.
 	BuildState = builds.Stage
-	// Claim is who wants to write a build.
-	Claim = builds.Claim
+	// LeaseRequest is who wants to write a build.
+	LeaseRequest = builds.LeaseRequest
 	// Lease is the right to write one build (I8).
 	Lease = builds.Lease
-	// Hold is a pause.
-	Hold = builds.Hold
-	// HeldError says who writes a build.
-	HeldError = builds.HeldError
+	// Pause is a pause.
+	Pause = builds.Pause
+	// LeaseHeldError says who writes a build.
+	LeaseHeldError = builds.LeaseHeldError
 	// PausedError says who paused a projection and why.
 	PausedError = builds.PausedError
 )
@@ -102,7 +102,7 @@ type Decision struct {
 	Tables  []Table             // of the build that State adds
 	Digests []Digest            // of the build that State activates: evidence of what was activated
 	At      eventstore.Position // at which Digests were taken
-	Act     *KeptAct            // put into the outbox with the change; nil for none
+	Outbox  *OutboxEntry        // put into the outbox with the change; nil for none
 	// Repeatable says that the same decision may be made twice, so that it is tried again when the answer to its first try
 	// was lost.
 	Repeatable bool
@@ -112,13 +112,13 @@ type Decision struct {
 type Database interface { //nolint:interfacebloat // what a database does, and no more
 	// Builds returns the builds of projection in the order of their numbers, none when it has none.
 	Builds(ctx context.Context, projection string) ([]Build, error)
-	// Held returns the hold of projection, nil when it is not paused.
-	Held(ctx context.Context, projection string) (*Hold, error)
+	// Paused returns the hold of projection, nil when it is not paused.
+	Paused(ctx context.Context, projection string) (*Pause, error)
 	// ChangeBuilds asks decide what becomes of the builds of projection, and stores that, in one transaction and while nobody
 	// else changes or writes them: it makes the tables of a new build, removes those of one that is gone, and points the
 	// views to one that becomes active (I7). It returns the builds as decide found them. Decide may be called several times.
 	//
-	// Also where decide fails, its State is stored when the error is a *HeldError. Errors: those of decide; ErrInvalid when a
+	// Also where decide fails, its State is stored when the error is a *LeaseHeldError. Errors: those of decide; ErrInvalid when a
 	// table has a name that is taken; ErrTransient: the outcome is unknown.
 	ChangeBuilds(ctx context.Context, projection string, decide func(builds.State) (Decision, error)) ([]Build, error)
 	// FinishBuild adds what filling left out: keys, indexes, foreign keys and triggers, and checks them. Until then
@@ -135,10 +135,10 @@ type Database interface { //nolint:interfacebloat // what a database does, and n
 	Inspect(ctx context.Context, ref Ref, look func(Snapshot) error) error
 	// Digests returns what was stored when the build was activated, in the order of its tables.
 	Digests(ctx context.Context, ref Ref) ([]Digest, error)
-	// KeptActs returns the outbox: the acts that the log may not have yet, in the order in which they were first kept.
-	KeptActs(ctx context.Context) ([]KeptAct, error)
-	// ForgetAct removes an act from the outbox that the log has. An act that is not there is no error.
-	ForgetAct(ctx context.Context, id string) error
+	// Outbox returns the outbox: the admin actions that the log may not have yet, in the order in which they were first kept.
+	Outbox(ctx context.Context) ([]OutboxEntry, error)
+	// RemoveOutboxEntry removes an admin action from the outbox that the log has. An admin action that is not there is no error.
+	RemoveOutboxEntry(ctx context.Context, id string) error
 }
 
 // Snapshot is an unchanging view of one build. It ends with the call of look that it was given to.
@@ -151,10 +151,10 @@ type Snapshot interface {
 	Rows(ctx context.Context, table Table) iter.Seq2[[]any, error]
 }
 
-// Examiner is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
+// SchemaChecker is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
 // guards. A verification asks the databases that are one, since readers see rows through these.
-type Examiner interface {
-	// Examine returns a sentence for each of them that is not as it was made for the active build ref of p. It is
+type SchemaChecker interface {
+	// CheckSchema returns a sentence for each of them that is not as it was made for the active build ref of p. It is
 	// ErrReadOnly where looking takes the right to write.
-	Examine(ctx context.Context, ref Ref, p Projection) ([]string, error)
+	CheckSchema(ctx context.Context, ref Ref, p Projection) ([]string, error)
 }

@@ -32,7 +32,7 @@ var (
 	// ErrTransient: the database was busy or did not answer. The outcome of a write is unknown until the checkpoint is
 	// read. Try again.
 	ErrTransient = errors.New("database did not answer")
-	// ErrDamaged: the database is not one any more. What it held can be made anew from the log.
+	// ErrDamaged: the database is not one any more. What it held can be made again from the log.
 	ErrDamaged = errors.New("database is damaged")
 	// ErrReadOnly: this process may not write the database. Nothing was written.
 	ErrReadOnly = errors.New("database cannot be written, check the rights on it and its folder")

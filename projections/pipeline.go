@@ -68,7 +68,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 	}
 	head, err := p.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("read head: %w", err)
+		return fmt.Errorf("cannot read head: %w", err)
 	}
 	mismatch := &MismatchError{Ref: ref, Checkpoint: at, Log: p.Log.ID(), Head: head}
 	zero := Checkpoint{}.Log // of a log that was opened before it showed its id; the event at the checkpoint decides
@@ -77,7 +77,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 	}
 	ends, err := p.endsBefore(ctx, at.Position, head)
 	if err != nil {
-		return fmt.Errorf("find out whether the log ends before position %d: %w", at.Position, err)
+		return fmt.Errorf("cannot check whether the log ends before position %d: %w", at.Position, err)
 	}
 	if ends {
 		return mismatch
@@ -87,7 +87,7 @@ func (p Pipeline) Belongs(ctx context.Context, ref Ref, at Checkpoint) error {
 		return mismatch
 	}
 	if err != nil {
-		return fmt.Errorf("read position %d: %w", at.Position, err)
+		return fmt.Errorf("cannot read position %d: %w", at.Position, err)
 	}
 	if found.ID != at.Event || found.Position != at.Position {
 		mismatch.Found, mismatch.FoundAt = found.ID, found.Position
@@ -105,7 +105,7 @@ func (p Pipeline) endsBefore(ctx context.Context, at, head eventstore.Position) 
 	return log.EndsBefore(ctx, at)
 }
 
-// seen returns the event that stands where a checkpoint was. A log that was swapped or restored may never have given the
+// seen returns the event that is where a checkpoint was. A log that was swapped or restored may never have given the
 // checkpoint's position, and so it is asked for the place in the stream (I19).
 func (p Pipeline) seen(ctx context.Context, at Checkpoint) (eventstore.Record, error) {
 	if at.Stream == "" {

@@ -23,7 +23,7 @@ type Projection struct {
 	// Handles has one value, the zero one, of each type of event that Apply wants, in whatever version it is stored; the
 	// others are passed over. Events are chosen by what they decode to: a new stored version reaches Apply at once.
 	Handles []domain.Event
-	// Apply adds to rows what the events of page mean, in order. It is pure and total: an error is a poison event and
+	// Apply adds to rows what the events of page mean, in order. It is pure and total: an error is a faulty event and
 	// stops this projection. It keeps no reference to page or rows.
 	Apply func(page []Event, rows *Rows) error
 }

@@ -19,7 +19,7 @@ var errLine = errors.New("not a line of the benchmark")
 
 // Write reads the output of `go test -bench` from in and writes a table for each benchmark to out: the median of the rounds
 // for each figure, for events per second the least and the most of them too, and for memory the most. Rows keep the order
-// of the input. Lines that are no rounds are passed over. Errors: ErrNoRounds, or what in or out said.
+// of the input. Lines that are no rounds are passed over. Errors: ErrNoRounds, or those of in or out.
 func Write(out io.Writer, in io.Reader) error {
 	tables := []*table{appends(), projections()}
 	if err := read(tables, in); err != nil {

@@ -43,7 +43,7 @@ func (s Story) When(scan domain.Scan) Decision {
 	return Decision{state: s.state, events: events, err: err}
 }
 
-// Decision is what a scan came to.
+// Decision is the outcome of a scan.
 type Decision struct {
 	state  domain.State
 	events []domain.Event
@@ -125,7 +125,7 @@ func (d Decision) Err() error { return d.err }
 // Events returns the events of the decision.
 func (d Decision) Events() []domain.Event { return d.events }
 
-// Next goes on from this scan.
+// Next continues after this scan.
 func (d Decision) Next() Story { return Story{state: domain.Fold(d.state.Clone(), d.events...)} }
 
 // Fault is a violation as tests name it.

@@ -18,7 +18,7 @@ func New(key string, number int) Fact { return Fact(fmt.Sprintf("new %s as numbe
 // Changed is a changed artifact, now of that version.
 func Changed(key string, version int) Fact { return Fact(fmt.Sprintf("changed %s v%d", key, version)) }
 
-// Reread is an artifact with the same bytes, read anew, now of that version.
+// Reread is an artifact with the same bytes, read again, now of that version.
 func Reread(key string, version int) Fact { return Fact(fmt.Sprintf("reread %s v%d", key, version)) }
 
 // Moved is a new artifact with that number that another path lost.
@@ -35,7 +35,7 @@ func MovedAway(from, to string) Fact { return Fact("removed " + from + " to " + 
 // Rejected is a file that could not be parsed.
 func Rejected(path string) Fact { return Fact("rejected " + path) }
 
-// Cleared is a file that was rejected before and is gone or sound.
+// Cleared is a file that was rejected before and now is gone or can be parsed.
 func Cleared(path string) Fact { return Fact("cleared " + path) }
 
 // Relinked is an artifact of which a link leads elsewhere while it did not change itself.

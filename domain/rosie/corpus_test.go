@@ -169,7 +169,7 @@ func comparePlace(t *testing.T, tag string, tree rosie.Tree) {
 	}
 }
 
-// Without the key nothing can be said of a signature; with one byte changed it is not valid.
+// Without the key a signature cannot be verified; with one byte changed it is not valid.
 func TestCorpusSignaturesWithoutTheKeyAndWithAFlippedByte(t *testing.T) {
 	t.Parallel()
 	dir := revisions(t)["dev-07-cbec5ad"]

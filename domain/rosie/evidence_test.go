@@ -158,7 +158,7 @@ func TestStrayBitsBehindASignature(t *testing.T) {
 	equal(t, "verdict", got.Verdict, domain.VerdictInvalid)
 }
 
-// Another algorithm is refused even when its signature is right, and whatever key the header brings.
+// Another algorithm is refused even when its signature is right, and whatever key the header has.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	s, forger := newSigner(t), newSigner(t)

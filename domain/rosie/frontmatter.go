@@ -242,7 +242,7 @@ func refuse(node *yaml.Node) error {
 	case node.Style&yaml.TaggedStyle != 0, node.Tag != "" && !strings.HasPrefix(node.Tag, "!!"):
 		return nodeFault(node, "a tag (%s) is not accepted: write plain text", node.Tag)
 	}
-	// What an escape gives is held to the same rule as what stands there.
+	// What an escape gives is held to the same rule as what is written there.
 	if i := misleadingAt(node.Value); i >= 0 && node.Kind == yaml.ScalarNode {
 		r, _ := utf8.DecodeRuneInString(node.Value[i:])
 		return nodeFault(node, "an escape gives the character %U, which is not accepted in a front matter: use visible text", r)

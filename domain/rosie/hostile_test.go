@@ -18,8 +18,8 @@ import (
 	"github.com/gxpledger/gxpledger/domain/rosie"
 )
 
-// sound is the text of a requirement that would be read.
-const sound = "---\ngxp_id: REQ-666\ntitle: T\nrisk: LOW\n---\n"
+// validText is the text of a requirement that would be read.
+const validText = "---\ngxp_id: REQ-666\ntitle: T\nrisk: LOW\n---\n"
 
 // skippedAll reads a tree in which every entry but the context must be left out, with one finding of this code.
 func skippedAll(t *testing.T, fsys fstest.MapFS, code string) domain.Finding {
@@ -69,7 +69,7 @@ func TestHostileEntries(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			finding := skippedAll(t, fstest.MapFS{test.path: {Data: []byte(sound), Mode: test.mode}}, test.code)
+			finding := skippedAll(t, fstest.MapFS{test.path: {Data: []byte(validText), Mode: test.mode}}, test.code)
 			if !strings.HasPrefix(finding.Text, "not read: ") || len(finding.Path) > 2000 {
 				t.Errorf("finding %+v", finding)
 			}
@@ -120,7 +120,7 @@ func TestCollidingNames(t *testing.T) {
 			t.Parallel()
 			repository := make(files)
 			for _, n := range test.names {
-				repository[".gxp/requirements/"+n] = sound
+				repository[".gxp/requirements/"+n] = validText
 			}
 			tree := read(t, repository.fs(), rosie.Options{})
 			var got []string
@@ -155,7 +155,7 @@ func TestPropertyNoNameHidesAnother(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.Map(rapid.SliceOfN(rapid.SampledFrom(letters), 1, 4), func(r []rune) string { return string(r) + ".md" })
 		one, two := name.Draw(rt, "one"), name.Draw(rt, "two")
-		tree, err := rosie.Read(t.Context(), files{".gxp/specs/" + one: sound, ".gxp/specs/" + two: sound}.fs(), rosie.Options{})
+		tree, err := rosie.Read(t.Context(), files{".gxp/specs/" + one: validText, ".gxp/specs/" + two: validText}.fs(), rosie.Options{})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -179,8 +179,8 @@ func TestLinksOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "secret.md")
 	for path, text := range map[string]string{
-		outside: sound, filepath.Join(dir, contextPath): contextText, filepath.Join(dir, specPath): sound,
-		filepath.Join(dir, ".gxp/user_stories/US-1.md"): sound, filepath.Join(dir, packagePath, "metadata.json"): `{}`,
+		outside: validText, filepath.Join(dir, contextPath): contextText, filepath.Join(dir, specPath): validText,
+		filepath.Join(dir, ".gxp/user_stories/US-1.md"): validText, filepath.Join(dir, packagePath, "metadata.json"): `{}`,
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
@@ -265,7 +265,7 @@ func (e endless) Read(p []byte) (int, error) {
 func TestEndlessFile(t *testing.T) {
 	t.Parallel()
 	given := 0
-	tree, err := rosie.Read(t.Context(), growing{MapFS: files{reqPath: sound}.fs(), given: &given}, rosie.Options{})
+	tree, err := rosie.Read(t.Context(), growing{MapFS: files{reqPath: validText}.fs(), given: &given}, rosie.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,22 +32,22 @@ func (k Key) Fingerprint() string { return k.fingerprint }
 func ParseKey(data []byte) (Key, error) {
 	der, err := keyBytes(bytes.TrimSpace(withoutBOM(data)))
 	if err != nil {
-		return Key{}, fmt.Errorf("parse evidence key: %w", err)
+		return Key{}, fmt.Errorf("cannot parse evidence key: %w", err)
 	}
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return Key{}, fmt.Errorf("parse evidence key: this is no public key in SPKI form: %w", err)
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is no public key in SPKI form: %w", err)
 	}
 	public, ok := parsed.(*ecdsa.PublicKey)
 	if !ok {
-		return Key{}, fmt.Errorf("parse evidence key: this is %s: expected an ECDSA key on P-256, as ES256 needs", keyKind(parsed))
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is %s: expected an ECDSA key on P-256, as ES256 needs", keyKind(parsed))
 	}
 	if public.Curve != elliptic.P256() {
-		return Key{}, fmt.Errorf("parse evidence key: this is a key on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is a key on the curve %s: expected P-256, as ES256 needs", public.Params().Name)
 	}
 	canonical, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		return Key{}, fmt.Errorf("parse evidence key: %w", err)
+		return Key{}, fmt.Errorf("cannot parse evidence key: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
 	return Key{public: public, fingerprint: hex.EncodeToString(sum[:])}, nil

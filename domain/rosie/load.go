@@ -77,7 +77,7 @@ func told(from any) string {
 // unsized is the size of a file that was not asked for it.
 const unsized = -1
 
-// load reads the file, at most one byte more than the limit. A file that turns out larger than it said stays unread.
+// load reads the file, at most one byte more than the limit. A file that turns out larger than its stated size stays unread.
 func (r *reader) load(f *loaded) error {
 	limit := r.opts.Limits.File
 	if total := r.progress.Bytes + f.size; total > r.opts.Limits.Bytes {

@@ -131,21 +131,21 @@ func TestFrontMatterAsEditorsLeaveIt(t *testing.T) {
 // What deviates is remarked on and kept.
 func TestFindingsOfDocuments(t *testing.T) {
 	t.Parallel()
-	sound := "gxp_id: REQ-001\ntitle: T\ngxp_risk_rating: LOW\n"
+	valid := "gxp_id: REQ-001\ntitle: T\ngxp_risk_rating: LOW\n"
 	tests := map[string]struct {
 		path, text string
 		want       []string
 	}{
-		"a sound requirement":       {reqPath, "---\n" + sound + "---\n", nil},
+		"a sound requirement":       {reqPath, "---\n" + valid + "---\n", nil},
 		"no front matter":           {reqPath, "# Only a heading\n", []string{"no_front_matter", "missing_id", "missing_field", "missing_field"}},
 		"an empty file":             {reqPath, "", []string{"no_front_matter", "missing_id", "missing_field", "missing_field"}},
 		"an empty front matter":     {reqPath, "---\n# nothing\n---\n", []string{"missing_id", "missing_field", "missing_field"}},
 		"an id that is a list":      {reqPath, "---\ngxp_id: [REQ-1]\ntitle: T\nrisk: LOW\n---\n", []string{"missing_id"}},
-		"two spellings":             {reqPath, "---\n" + sound + "validationStatus: DRAFT\n---\n", []string{"mixed_keys"}},
+		"two spellings":             {reqPath, "---\n" + valid + "validationStatus: DRAFT\n---\n", []string{"mixed_keys"}},
 		"camel alone":               {reqPath, "---\ngxpId: R\ntitle: T\nriskLevel: LOW\n---\n", nil},
-		"a stray colon in a list":   {reqPath, "---\n" + sound + "acceptance_criteria:\n  - plain\n  - needs: this\n  - and: that\n---\n", []string{"list_item", "list_item"}},
-		"a link that is a map":      {reqPath, "---\n" + sound + "satisfies: {a: b}\n---\n", []string{"bad_link"}},
-		"a map among links":         {reqPath, "---\n" + sound + "satisfies:\n  - REQ-2: the second\n---\n", []string{"list_item"}},
+		"a stray colon in a list":   {reqPath, "---\n" + valid + "acceptance_criteria:\n  - plain\n  - needs: this\n  - and: that\n---\n", []string{"list_item", "list_item"}},
+		"a link that is a map":      {reqPath, "---\n" + valid + "satisfies: {a: b}\n---\n", []string{"bad_link"}},
+		"a map among links":         {reqPath, "---\n" + valid + "satisfies:\n  - REQ-2: the second\n---\n", []string{"list_item"}},
 		"a long title":              {reqPath, "---\ngxp_id: R\nrisk: LOW\ntitle: " + strings.Repeat("é", 501) + "\n---\n", []string{"cut"}},
 		"a title just short enough": {reqPath, "---\ngxp_id: R\nrisk: LOW\ntitle: " + strings.Repeat("é", 500) + "\n---\n", nil},
 		"a story without parent":    {".gxp/user_stories/US-1.md", "---\ngxp_id: US-1\ntitle: T\n---\n", []string{"missing_field"}},

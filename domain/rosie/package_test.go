@@ -31,7 +31,7 @@ func verdicts(a domain.Artifact) []string {
 	return all
 }
 
-func TestSoundPackage(t *testing.T) {
+func TestValidPackage(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t)
 	all := s.pack(t, spec)
@@ -67,7 +67,7 @@ func TestPackageChecks(t *testing.T) {
 	resign := func(all map[string]string, manifest string) {
 		all["manifest.json"], all["manifest.jws"] = manifest, s.sign(t, claims(manifest))
 	}
-	sound := manifestOf(t, spec, packageFiles(spec))
+	valid := manifestOf(t, spec, packageFiles(spec))
 	tests := map[string]struct {
 		change func(all map[string]string)
 		want   []string
@@ -89,7 +89,7 @@ func TestPackageChecks(t *testing.T) {
 			[]string{"invalid missing_file:metadata.json", "valid", "invalid missing_file:metadata.json", "valid"},
 		},
 		"signed by a stranger": {
-			func(all map[string]string) { all["manifest.jws"] = stranger.sign(t, claims(sound)) },
+			func(all map[string]string) { all["manifest.jws"] = stranger.sign(t, claims(valid)) },
 			[]string{"valid", "invalid bad_signature:manifest.jws", "valid", "valid"},
 		},
 		"no JWS at all": {
@@ -102,16 +102,16 @@ func TestPackageChecks(t *testing.T) {
 		},
 		"another manifest signed": {
 			func(all map[string]string) {
-				all["manifest.jws"] = s.sign(t, claims(strings.Replace(sound, "OQ", "PQ", 1)))
+				all["manifest.jws"] = s.sign(t, claims(strings.Replace(valid, "OQ", "PQ", 1)))
 			},
 			[]string{"valid", "invalid payload_mismatch:manifest.jws", "valid", "valid"},
 		},
 		"the manifest written otherwise": {
-			func(all map[string]string) { all["manifest.json"] = strings.ReplaceAll(sound, ",", ",\n ") },
+			func(all map[string]string) { all["manifest.json"] = strings.ReplaceAll(valid, ",", ",\n ") },
 			[]string{"valid", "valid", "valid", "valid"},
 		},
 		"a number signed as text": {func(all map[string]string) {
-			all["manifest.jws"] = s.sign(t, claims(strings.Replace(sound, `"file_count":4`, `"file_count":"4"`, 1)))
+			all["manifest.jws"] = s.sign(t, claims(strings.Replace(valid, `"file_count":4`, `"file_count":"4"`, 1)))
 		}, []string{"valid", "invalid payload_mismatch:manifest.jws", "valid", "valid"}},
 		"a file left out": {
 			func(all map[string]string) { delete(all, "test-output.log") },
@@ -131,34 +131,34 @@ func TestPackageChecks(t *testing.T) {
 		},
 		"a size that lies": {
 			func(all map[string]string) {
-				resign(all, strings.Replace(sound, `"size_bytes":3}`, `"size_bytes":4}`, 1))
+				resign(all, strings.Replace(valid, `"size_bytes":3}`, `"size_bytes":4}`, 1))
 			},
 			[]string{"valid", "valid", "invalid size_mismatch:test-output.log", "valid"},
 		},
 		"a path out of the package": {
 			func(all map[string]string) {
-				resign(all, strings.Replace(sound, `"test-output.log"`, `"../../../etc/passwd"`, 1))
+				resign(all, strings.Replace(valid, `"test-output.log"`, `"../../../etc/passwd"`, 1))
 			},
 			[]string{"valid", "valid", "invalid bad_path:../../../etc/passwd", "invalid unlisted_file:test-output.log"},
 		},
 		"an absolute path": {
 			func(all map[string]string) {
-				resign(all, strings.Replace(sound, `"test-output.log"`, `"/etc/passwd"`, 1))
+				resign(all, strings.Replace(valid, `"test-output.log"`, `"/etc/passwd"`, 1))
 			},
 			[]string{"valid", "valid", "invalid bad_path:/etc/passwd", "invalid unlisted_file:test-output.log"},
 		},
 		"a path with a backslash": {
-			func(all map[string]string) { resign(all, strings.Replace(sound, `"test-output.log"`, `"..\\x"`, 1)) },
+			func(all map[string]string) { resign(all, strings.Replace(valid, `"test-output.log"`, `"..\\x"`, 1)) },
 			[]string{"valid", "valid", `invalid bad_path:..\x`, "invalid unlisted_file:test-output.log"},
 		},
 		"a path twice": {func(all map[string]string) {
-			resign(all, strings.Replace(sound, `"files":[`, `"files":[{"path":"test-output.log","sha256":"`+hash("ok\n")+`"},`, 1))
+			resign(all, strings.Replace(valid, `"files":[`, `"files":[{"path":"test-output.log","sha256":"`+hash("ok\n")+`"},`, 1))
 		}, []string{"valid", "valid", "invalid duplicate_path:test-output.log", "valid"}},
 		"a path twice in other case": {func(all map[string]string) {
-			resign(all, strings.Replace(sound, `"files":[`, `"files":[{"path":"Test-Output.log","sha256":"`+hash("ok\n")+`"},`, 1))
+			resign(all, strings.Replace(valid, `"files":[`, `"files":[{"path":"Test-Output.log","sha256":"`+hash("ok\n")+`"},`, 1))
 		}, []string{"valid", "valid", "invalid missing_file:Test-Output.log", "valid"}},
 		"a hash that is none": {
-			func(all map[string]string) { resign(all, strings.Replace(sound, hash("ok\n"), "sha512:00", 1)) },
+			func(all map[string]string) { resign(all, strings.Replace(valid, hash("ok\n"), "sha512:00", 1)) },
 			[]string{"valid", "valid", "invalid bad_hash:test-output.log", "valid"},
 		},
 		"no list of files": {
@@ -166,7 +166,7 @@ func TestPackageChecks(t *testing.T) {
 			[]string{"valid", "valid", "invalid no_file_list:", "invalid unlisted_file:artifacts/test-results.json unlisted_file:environment.json unlisted_file:metadata.json unlisted_file:test-output.log"},
 		},
 		"an entry that is no object": {
-			func(all map[string]string) { resign(all, strings.Replace(sound, `"files":[`, `"files":["x",`, 1)) },
+			func(all map[string]string) { resign(all, strings.Replace(valid, `"files":[`, `"files":["x",`, 1)) },
 			[]string{"valid", "valid", "invalid bad_path:", "valid"},
 		},
 	}
@@ -277,7 +277,7 @@ func TestMalformedPackage(t *testing.T) {
 	equal(t, "and no totals", a.Evidence.Results.Totals == nil, true)
 }
 
-// A directory is a package by what lies in it, at any depth below evidence; what is deeper belongs to it.
+// A directory is a package by what is in it, at any depth below evidence; what is deeper belongs to it.
 func TestWhereAPackageIs(t *testing.T) {
 	t.Parallel()
 	tree := read(t, files{

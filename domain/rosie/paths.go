@@ -16,13 +16,13 @@ const (
 )
 
 // oddName says why what has this name, or slash-separated path, is not read; "" when nothing speaks against it. It is not
-// read when the name leads elsewhere, cannot be stored as text, or acts where it is shown. A likeness to another name, or
+// read when the name leads elsewhere, cannot be stored as text, or has an effect on what shows it. A likeness to another name, or
 // a system that cannot hold it, is no reason: see [nameRemark].
 func oddName(name string) string {
 	if !utf8.ValidString(name) {
 		return "it is not UTF-8"
 	}
-	if strings.ContainsFunc(name, acting) {
+	if strings.ContainsFunc(name, isControl) {
 		return "it holds characters that control a terminal, end a line or turn the direction of text"
 	}
 	if strings.Contains(name, `\`) {
@@ -39,9 +39,9 @@ func oddName(name string) string {
 	return ""
 }
 
-// acting reports characters that do something to the text around them: control characters, separators of lines, and those
+// isControl reports characters that do something to the text around them: control characters, separators of lines, and those
 // that embed, override or isolate a direction.
-func acting(r rune) bool {
+func isControl(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 

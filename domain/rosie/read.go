@@ -158,7 +158,7 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 	parsers.wait()
 	for i, err := range failed {
 		if err != nil {
-			return fmt.Errorf("read %s: %w", units[i].path, err)
+			return fmt.Errorf("cannot read %s: %w", units[i].path, err)
 		}
 	}
 	if len(passed) > 0 {
@@ -172,11 +172,11 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 // findRoot looks for the .gxp directory without following a link. Its absence is a fault.
 func (r *reader) findRoot(ctx context.Context) (present bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("list the repository: %w", err)
+		return false, fmt.Errorf("cannot list the repository: %w", err)
 	}
 	entries, err := fs.ReadDir(r.fsys, ".")
 	if err != nil {
-		return false, fmt.Errorf("list the repository: %w", err)
+		return false, fmt.Errorf("cannot list the repository: %w", err)
 	}
 	what := ""
 	for _, d := range entries {
@@ -337,7 +337,7 @@ func parse(src source, opts *Options) ([]domain.Artifact, error) {
 	case domain.FormFrontMatter:
 		artifact, err = parseDocument(src, &opts.Limits)
 	default:
-		err = fmt.Errorf("read %s: %s is not a kind of file", src.path, src.kind)
+		err = fmt.Errorf("cannot read %s: %s is not a kind of file", src.path, src.kind)
 	}
 	if err != nil {
 		return nil, err

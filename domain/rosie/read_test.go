@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // What a tree must have and has not is a fault or a finding that says what to do.
 func TestMissingParts(t *testing.T) {
 	t.Parallel()
-	sound := "---\ngxp_id: X\n---\n"
+	valid := "---\ngxp_id: X\n---\n"
 	tests := map[string]struct {
 		tree     fstest.MapFS
 		faults   []string
@@ -33,7 +33,7 @@ func TestMissingParts(t *testing.T) {
 		"only a file":    {fstest.MapFS{".gxp": {Data: []byte("x")}}, []string{"no_gxp_directory .gxp"}, nil},
 		"only a link":    {fstest.MapFS{".gxp": {Data: []byte("real"), Mode: fs.ModeSymlink}, "real/system_context.md": {}}, []string{"no_gxp_directory .gxp"}, nil},
 		"in other case":  {fstest.MapFS{".GXP/system_context.md": {}}, []string{"no_gxp_directory .gxp"}, []string{"odd_path .GXP"}},
-		"no context":     {fstest.MapFS{reqPath: {Data: []byte(sound)}, specPath: {Data: []byte(sound)}, ".gxp/user_stories/a": {}}, []string{"no_system_context .gxp/system_context.md"}, nil},
+		"no context":     {fstest.MapFS{reqPath: {Data: []byte(valid)}, specPath: {Data: []byte(valid)}, ".gxp/user_stories/a": {}}, []string{"no_system_context .gxp/system_context.md"}, nil},
 		"no directories": {files{}.fs(), nil, []string{"missing_dir .gxp/requirements", "missing_dir .gxp/user_stories", "missing_dir .gxp/specs"}},
 		"a context that is malformed": {
 			fstest.MapFS{contextPath: {Data: []byte("---\n- x\n---\n")}, ".gxp/requirements/a": {}, ".gxp/user_stories/a": {}, ".gxp/specs/a": {}},
@@ -284,7 +284,7 @@ func TestBlobOfAPackage(t *testing.T) {
 }
 
 // The same bytes are kept once, whoever has them.
-func TestContentsAreKeptOnce(t *testing.T) {
+func TestContentsAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	text := "---\ngxp_id: REQ-001\n---\n"
 	tree := read(t, files{reqPath: text, ".gxp/requirements/copy.md": text, ".gxp/README.md": "ignored"}.fs(), rosie.Options{})

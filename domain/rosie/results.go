@@ -41,7 +41,7 @@ func readResults(sources ...resultsSource) (domain.Results, []domain.Finding) {
 	return r.finish(all), r.findings
 }
 
-// takeResults reads the test results of a piece of evidence, with what is to be said of them.
+// takeResults reads the test results of a piece of evidence, with the findings about them.
 func (d *draft) takeResults(sources ...resultsSource) {
 	results, findings := readResults(sources...)
 	results.Tool = d.bounded("tool", results.Tool, maxClaim)
@@ -117,9 +117,9 @@ type resultsReader struct {
 	doubts   int
 	failing  bool
 	failedAt string // the first place that says so
-	given    bool   // something was said about results
+	given    bool   // something was reported about results
 	inList   int    // how many lists of suites are being read: a result there is not that of the whole run
-	said     word   // the result of the whole run in a word; none when nothing says it
+	verdict  word   // the result of the whole run in a word; none when nothing says it
 	cases    domain.TestCases
 	tool     domain.Results // its Tool, Version and DurationMS
 }
@@ -128,7 +128,7 @@ type resultsReader struct {
 const maxDoubts = 20
 
 // doubt makes the results unknown.
-func (r *resultsReader) doubt(reason string, at *place, format string, args ...any) {
+func (r *resultsReader) doubt(reason string, at *jsonPath, format string, args ...any) {
 	r.given = true
 	text := r.name(at) + " " + fmt.Sprintf(format, args...) + "; the results are unknown"
 	if r.doubts == 0 {
@@ -141,7 +141,7 @@ func (r *resultsReader) doubt(reason string, at *place, format string, args ...a
 }
 
 // fail takes it from a place that a test failed.
-func (r *resultsReader) fail(at *place) {
+func (r *resultsReader) fail(at *jsonPath) {
 	r.failing, r.given = true, true
 	if r.failedAt == "" {
 		r.failedAt = r.name(at)
@@ -158,25 +158,25 @@ func (r *resultsReader) find(code, text string) {
 }
 
 // name is the file and the JSON path of a place in it.
-func (r *resultsReader) name(at *place) string {
+func (r *resultsReader) name(at *jsonPath) string {
 	if at == nil {
 		return r.file
 	}
 	return r.file + ": " + at.String()
 }
 
-// place is where a value stands in its document.
-type place struct {
-	up    *place // nil for the document
+// jsonPath is the path of a value in its document.
+type jsonPath struct {
+	up    *jsonPath // nil for the document
 	key   string
 	index int // of an item; -1 for a key
 }
 
-func (p *place) in(key string) *place { return &place{up: p, key: key, index: -1} }
+func (p *jsonPath) in(key string) *jsonPath { return &jsonPath{up: p, key: key, index: -1} }
 
-func (p *place) item(i int) *place { return &place{up: p, index: i} }
+func (p *jsonPath) item(i int) *jsonPath { return &jsonPath{up: p, index: i} }
 
-func (p *place) String() string {
+func (p *jsonPath) String() string {
 	if p.up == nil {
 		return "$"
 	}
@@ -205,7 +205,7 @@ func (v *run) lists(t tally, where string) {
 }
 
 func (r *resultsReader) source(s resultsSource) roles {
-	root := &place{}
+	root := &jsonPath{}
 	switch s.value.form {
 	case formNull:
 		return roles{}
@@ -214,12 +214,12 @@ func (r *resultsReader) source(s resultsSource) roles {
 		if !s.envelope {
 			r.byName(s.value, root)
 		}
-		out := r.settle(r.objectOf(&counter{reader: r, at: root, envelope: s.envelope}, s.value))
+		out := r.reconcile(r.objectOf(&counter{reader: r, at: root, envelope: s.envelope}, s.value))
 		if !s.envelope && len(s.value.items) > 0 && !r.given && out.none() {
 			r.doubt(domain.ResultsUnrecognised, root, "has no counts and no tests that a published form of results has")
 		}
-		if s.single && out.none() && r.said.outcome != outcomeNone {
-			one := r.one(root, r.said.outcome, "", r.said.text)
+		if s.single && out.none() && r.verdict.outcome != outcomeNone {
+			one := r.one(root, r.verdict.outcome, "", r.verdict.text)
 			return one.roles(r.name(root))
 		}
 		return out
@@ -230,7 +230,7 @@ func (r *resultsReader) source(s resultsSource) roles {
 		if s.object {
 			r.doubt(domain.ResultsUnrecognised, root, "is a list: expected an object with counts")
 		}
-		return r.settle(r.list(s.value, root))
+		return r.reconcile(r.list(s.value, root))
 	case formText, formNumber, formBool:
 		r.wordOf(s.value, root)
 		r.doubt(domain.ResultsUnrecognised, root, "is no list and no object: expected counts or test cases")
@@ -255,7 +255,7 @@ func (r *resultsReader) readTool(v value) {
 }
 
 // object reads an object of counts, results and lists of tests.
-func (r *resultsReader) object(v value, at *place) run {
+func (r *resultsReader) object(v value, at *jsonPath) run {
 	return r.objectOf(&counter{reader: r, at: at}, v)
 }
 
@@ -300,7 +300,7 @@ func (r *resultsReader) objectOf(c *counter, v value) run {
 }
 
 // nested reads an object or a list that is all about results.
-func (r *resultsReader) nested(v value, at *place) run {
+func (r *resultsReader) nested(v value, at *jsonPath) run {
 	if v.form == formList {
 		return r.list(v, at)
 	}
@@ -309,8 +309,8 @@ func (r *resultsReader) nested(v value, at *place) run {
 }
 
 // byName looks for failures in an object from the names of tests to their statuses. No published form has it: it counts nothing.
-func (r *resultsReader) byName(v value, at *place) {
-	var failed *place
+func (r *resultsReader) byName(v value, at *jsonPath) {
+	var failed *jsonPath
 	for i, key := range v.keys {
 		name, w := plain(key), wordIn(v.items[i])
 		_, isCount := countOf(name)
@@ -327,7 +327,7 @@ func (r *resultsReader) byName(v value, at *place) {
 }
 
 // strange looks at a part of an envelope that is not known to be about results: a failure there may be one of the tests.
-func (r *resultsReader) strange(name string, item value, at *place) {
+func (r *resultsReader) strange(name string, item value, at *jsonPath) {
 	switch {
 	case isStatus(name): // such as the status of the document
 		if wordIn(item).outcome == outcomeFailed {
@@ -346,7 +346,7 @@ func (r *resultsReader) strange(name string, item value, at *place) {
 }
 
 // status reads the result of the whole run.
-func (r *resultsReader) status(item value, at *place) {
+func (r *resultsReader) status(item value, at *jsonPath) {
 	if item.form == formMap || item.form == formList {
 		r.suspectAll(item, at)
 		return
@@ -357,23 +357,23 @@ func (r *resultsReader) status(item value, at *place) {
 }
 
 // wordOf takes the result of the whole run in a word.
-func (r *resultsReader) wordOf(item value, at *place) word {
+func (r *resultsReader) wordOf(item value, at *jsonPath) word {
 	w := wordIn(item)
 	if w.outcome == outcomeFailed {
 		r.fail(at)
 	}
 	if w.outcome != outcomeNone {
 		r.given = true
-		if r.inList == 0 && w.outcome != outcomeNeutral && w.outcome > r.said.outcome {
+		if r.inList == 0 && w.outcome != outcomeNeutral && w.outcome > r.verdict.outcome {
 			w.where = r.name(at)
-			r.said = w
+			r.verdict = w
 		}
 	}
 	return w
 }
 
 // suspectAll marks the run as failing when something in a value says that a test failed, wherever that is.
-func (r *resultsReader) suspectAll(item value, at *place) {
+func (r *resultsReader) suspectAll(item value, at *jsonPath) {
 	if where := suspicion(item, at); where != nil {
 		r.fail(where)
 	}
@@ -391,15 +391,15 @@ func (r *resultsReader) finish(s roles) domain.Results {
 		out.Reason, out.Detail = domain.ResultsAbsent, "the evidence gives no test results"
 		return out
 	}
-	where := cmp.Or(s.where, r.said.where, r.failedAt, r.file)
+	where := cmp.Or(s.where, r.verdict.where, r.failedAt, r.file)
 	if lack := s.lack(); lack != "" && r.doubts == 0 {
 		r.doubtAt(where, lack)
 	}
 	if r.doubts == 0 && max(*s.passed, *s.failed, value0(s.skipped)) > math.MaxInt32 {
 		r.doubtAt(where, fmt.Sprintf("counts more than %d tests", math.MaxInt32))
 	}
-	if r.doubts == 0 && r.said.outcome == outcomeSkipped && *s.passed > 0 {
-		r.doubtAt(r.said.where, fmt.Sprintf("says %q, and tests passed", r.said.text))
+	if r.doubts == 0 && r.verdict.outcome == outcomeSkipped && *s.passed > 0 {
+		r.doubtAt(r.verdict.where, fmt.Sprintf("says %q, and tests passed", r.verdict.text))
 	}
 	if r.doubts > 0 {
 		if r.doubts > maxDoubts {
@@ -409,8 +409,8 @@ func (r *resultsReader) finish(s roles) domain.Results {
 		return out
 	}
 	switch {
-	case r.said.outcome == outcomeFailed && *s.failed == 0, r.said.outcome == outcomePassed && (*s.failed > 0 || r.failing):
-		r.contradiction("%s says %q, and %s gives %d passed and %d failed", r.said.where, r.said.text, where, *s.passed, *s.failed)
+	case r.verdict.outcome == outcomeFailed && *s.failed == 0, r.verdict.outcome == outcomePassed && (*s.failed > 0 || r.failing):
+		r.contradiction("%s says %q, and %s gives %d passed and %d failed", r.verdict.where, r.verdict.text, where, *s.passed, *s.failed)
 	case r.failing && *s.failed == 0:
 		r.contradiction("%s gives no failed test, and %s says that one failed", where, r.failedAt)
 	}

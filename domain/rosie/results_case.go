@@ -9,7 +9,7 @@ import (
 )
 
 // list reads a list of tests and suites.
-func (r *resultsReader) list(v value, at *place) run {
+func (r *resultsReader) list(v value, at *jsonPath) run {
 	out := run{where: r.name(at), whole: true}
 	r.inList++
 	defer func() { r.inList-- }()
@@ -19,7 +19,7 @@ func (r *resultsReader) list(v value, at *place) run {
 			out.listed = out.listed.plus(r.leaf(item, here, word{}))
 			continue
 		}
-		totals := r.settle(r.object(item, here))
+		totals := r.reconcile(r.object(item, here))
 		if totals.none() {
 			continue
 		}
@@ -51,7 +51,7 @@ func isAttempts(name string) bool {
 }
 
 // leaf reads one test: its status, or the object that tells about it. What is implied is how the list says that it ended.
-func (r *resultsReader) leaf(item value, at *place, implied word) tally {
+func (r *resultsReader) leaf(item value, at *jsonPath, implied word) tally {
 	r.given = true
 	if item.form == formText && implied.outcome != outcomeNone {
 		if wordIn(item).outcome == outcomeFailed {
@@ -95,7 +95,7 @@ func (r *resultsReader) leaf(item value, at *place, implied word) tally {
 }
 
 // one counts a test, and names it unless it passed.
-func (r *resultsReader) one(at *place, o outcome, name, status string) tally {
+func (r *resultsReader) one(at *jsonPath, o outcome, name, status string) tally {
 	var t tally
 	switch o {
 	case outcomePassed:
@@ -141,7 +141,7 @@ func (c *testCase) doubt(odd string) {
 }
 
 // readCase reads an object that tells about one test: how it ended, by whatever says worst.
-func readCase(v value, at *place) testCase {
+func readCase(v value, at *jsonPath) testCase {
 	var c testCase
 	expects := expectsStatus(v)
 	var steps word
@@ -204,7 +204,7 @@ func label(v value) string {
 }
 
 // readStatus reads the status of a test; an object may hold it.
-func (c *testCase) readStatus(item value, at *place) {
+func (c *testCase) readStatus(item value, at *jsonPath) {
 	if item.form == formMap {
 		inner := readCase(item, at)
 		c.failed = c.failed || inner.failed
@@ -252,7 +252,7 @@ func (c *testCase) readMark(n countName, item value) {
 func stepsOf(list value) word {
 	var worst testCase
 	for i, item := range list.items {
-		c := readCase(item, (&place{}).item(i))
+		c := readCase(item, (&jsonPath{}).item(i))
 		if c.strange || c.status.outcome == outcomeNone {
 			return word{}
 		}
@@ -320,7 +320,7 @@ func goEvent(v value) (event, failure bool) {
 
 // suspicion finds the first place in a value at which something says that a test failed, whatever holds it; nil when nothing
 // does.
-func suspicion(v value, at *place) *place {
+func suspicion(v value, at *jsonPath) *jsonPath {
 	switch v.form {
 	case formList:
 		for i, item := range v.items {

@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// roles are the counts that something states, brought to the same terms. Nil: it does not say.
+// roles are the counts that something states, converted to the same terms. Nil: it does not say.
 type roles struct {
 	where                          string // file and place of what states them
 	passed, failed, skipped, total *int
@@ -39,7 +39,7 @@ func (t tally) roles(where string) roles {
 // counter collects the counts of one object, by class.
 type counter struct {
 	reader *resultsReader
-	at     *place
+	at     *jsonPath
 	// envelope says that the object holds other things beside results.
 	envelope bool
 	found    []found
@@ -53,7 +53,7 @@ type found struct {
 	count int
 }
 
-func (c *counter) set(n countName, count int, at *place) {
+func (c *counter) set(n countName, count int, at *jsonPath) {
 	i := slices.IndexFunc(c.found, func(f found) bool { return f.class == n.class })
 	if i < 0 {
 		c.found = append(c.found, found{n, count})
@@ -71,7 +71,7 @@ func (c *counter) set(n countName, count int, at *place) {
 }
 
 // read takes a count: a whole number, or a list of the tests that ended so.
-func (c *counter) read(n countName, item value, at *place, out *run) {
+func (c *counter) read(n countName, item value, at *jsonPath, out *run) {
 	r := c.reader
 	r.given = true
 	switch item.form {
@@ -107,7 +107,7 @@ func (c *counter) read(n countName, item value, at *place, out *run) {
 }
 
 // readList takes a list under the name of a count: the tests that ended so, or all of them.
-func (c *counter) readList(n countName, list value, at *place, out *run) {
+func (c *counter) readList(n countName, list value, at *jsonPath, out *run) {
 	if n.role == roleTotal {
 		inner := c.reader.list(list, at)
 		out.lists(inner.listed, inner.where)
@@ -120,7 +120,7 @@ func (c *counter) readList(n countName, list value, at *place, out *run) {
 	}
 }
 
-// roles brings the counts to common terms.
+// roles converts the counts to common terms.
 func (c *counter) roles() roles {
 	out := roles{where: c.reader.name(c.at)}
 	if len(c.found) == 0 {
@@ -160,7 +160,7 @@ func (c *counter) roles() roles {
 }
 
 // note tells what a count says of the run beside its number.
-func (r *resultsReader) note(n countName, count int, at *place) {
+func (r *resultsReader) note(n countName, count int, at *jsonPath) {
 	if count == 0 {
 		return
 	}
@@ -173,8 +173,8 @@ func (r *resultsReader) note(n countName, count int, at *place) {
 	}
 }
 
-// settle brings what an object states together with the tests that it lists. Where they differ, the worse one counts.
-func (r *resultsReader) settle(v run) roles {
+// reconcile combines what an object states with the tests that it lists. Where they differ, the worse one counts.
+func (r *resultsReader) reconcile(v run) roles {
 	s, l := v.stated, v.listed
 	if l.of() == 0 || !v.whole && (s.passed == nil || s.failed == nil) {
 		return r.derive(s) // tests that ended in one way say nothing about the others
@@ -267,7 +267,7 @@ func (s roles) lack() string {
 	return ""
 }
 
-// merge brings two statements of the same run together.
+// merge combines two statements of the same run.
 func (r *resultsReader) merge(a, b roles) roles {
 	if a.none() {
 		return b

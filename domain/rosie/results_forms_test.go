@@ -53,7 +53,7 @@ func publishedResults() map[string]resultsSample {
 		"none listed":   {`{"passed":1,"failed":[]}`, "passed 1/0/0", ""},
 		"an object":     {`{"passed":1,"failed":{"count":0}}`, unknownResults, malformed},
 		"not passed":    {`{"passed":false,"failed":0}`, "failed", malformed},
-		// What is not said is not zero.
+		// What is not stated is not zero.
 		"passed alone":                   {`{"passed":3}`, unknownResults, malformed},
 		"passes listed alone":            {`{"passed":["a","b"]}`, unknownResults, malformed},
 		"passes listed beside none":      {`{"passed":["a","b"],"failed":[]}`, "passed 2/0/0", ""},

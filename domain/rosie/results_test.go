@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// judged is what reading came to: the state of the evidence, its reason, and its counts.
+// judged is the result of reading: the state of the evidence, its reason, and its counts.
 func judged(e *domain.Evidence) string {
 	state, reason := e.Judge()
 	text := strings.TrimSuffix(string(state)+" "+reason, " ")
@@ -67,7 +67,7 @@ func checkFindings(t *testing.T, a domain.Artifact, code, where string) {
 	}
 }
 
-// packWith makes a sound package with other files in it, signed as they are.
+// packWith makes a valid package with other files in it, signed as they are.
 func (s signer) packWith(tb testing.TB, changed map[string]string) map[string]string {
 	tb.Helper()
 	all := packageFiles(spec)
@@ -83,7 +83,7 @@ func (s signer) packWith(tb testing.TB, changed map[string]string) map[string]st
 	return all
 }
 
-// Results that stand in a payload itself, or in the metadata or manifest of a package, count as well.
+// Results in a payload itself, or in the metadata or manifest of a package, count as well.
 func TestResultsInAnEnvelope(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t)

@@ -381,7 +381,7 @@ func riskHeading(text string) (id, title string, ok bool) {
 		return "", "", false
 	}
 	if rest != "" && strings.Trim(rest[:len(rest)-len(title)], " \t") == "" {
-		return "", "", false // words go on behind the id
+		return "", "", false // more words follow the id
 	}
 	return id, strings.TrimSpace(title), true
 }
@@ -391,7 +391,7 @@ var (
 	riskName = regexp.MustCompile(`\b(?:(?i:RISK)[-_\x{2010}-\x{2015}\x{2212}](?:[A-Za-z0-9]+[-_])*[A-Za-z]*[0-9][A-Za-z0-9]*|(?:RISK|Risk) ?[0-9]+|[Rr][-_][0-9]+)`)
 	// riskStart is what a text that names a risk first starts with.
 	riskStart = regexp.MustCompile(`\A(?:` + riskName.String() + `|RISK-)`)
-	// entryMarks are what stands before the text of a line: marks of headings, quotes, lists, tables and emphasis, and a date.
+	// entryMarks are what is before the text of a line: marks of headings, quotes, lists, tables and emphasis, and a date.
 	entryMarks = regexp.MustCompile(`\A(?:[\s#>|*_~+("'\x60\[<-]|[0-9]{1,9}[.)]\s|\[[^\]]*\])*`)
 )
 
@@ -410,7 +410,7 @@ func riskIDOf(text string) string {
 }
 
 // meantAsEntry reports whether a line looks like the start of an entry: it names a risk first, behind marks, and is a
-// heading, a row of columns, or goes on with a colon, a dash or nothing. A sentence that begins with a risk is none.
+// heading, a row of columns, or continues with a colon, a dash or nothing. A sentence that begins with a risk is none.
 func meantAsEntry(text string) bool {
 	if !mayNameRisk(text) {
 		return false

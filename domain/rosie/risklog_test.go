@@ -210,7 +210,7 @@ func TestNothingVanishesIntoTheEntryBefore(t *testing.T) {
 	}
 }
 
-// A rating is one line; what stands below it, in its list item or behind it, is not part of it.
+// A rating is one line; what is below it, in its list item or behind it, is not part of it.
 func TestAValueEndsWithItsItem(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, risk, fields string }{

@@ -18,7 +18,7 @@ func evidencePayload(spec string) string {
 		`"system_state_hash":"` + hash("state") + `","git_commit":"` + blob("commit") + `","iat":1770462575,"exp":2086038575}`
 }
 
-// packageFiles are the unsigned files of a sound package.
+// packageFiles are the unsigned files of a valid package.
 func packageFiles(spec string) map[string]string {
 	return map[string]string{
 		"metadata.json": `{"package_id":"PKG-` + spec + `","spec_id":"` + spec + `","tier":"OQ","traced_user_story":"US-001-001",` +
@@ -54,7 +54,7 @@ func claims(object string) string {
 	return strings.TrimSuffix(object, "}") + `,"iat":1770462574,"exp":2086038574}`
 }
 
-// pack makes a sound package: paths within it to texts.
+// pack makes a valid package: paths within it to texts.
 func (s signer) pack(tb testing.TB, spec string) map[string]string {
 	tb.Helper()
 	all := packageFiles(spec)

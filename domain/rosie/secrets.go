@@ -273,7 +273,7 @@ func privateKey(rest []byte, _ int) bool {
 	return false
 }
 
-// skipMargin drops what may stand between the lines of a key in source text: blanks, quotes, marks of quotations, comments
+// skipMargin drops what may be between the lines of a key in source text: blanks, quotes, marks of quotations, comments
 // and lists, and escaped line ends.
 func skipMargin(rest []byte) []byte {
 	for len(rest) > 0 {

@@ -191,10 +191,10 @@ func TestPropertyNoFaultRepeatsASecret(t *testing.T) {
 		if len(tree.Faults) == 0 || len(tree.Files)+len(tree.Contents)+len(tree.Findings)+len(tree.Ignored) != 0 {
 			rt.Fatalf("%q in %s: %d faults, %d files", text, path, len(tree.Faults), len(tree.Files))
 		}
-		said := fmt.Sprintf("%+v", tree)
+		reported := fmt.Sprintf("%+v", tree)
 		for line := range strings.SplitSeq(secret, "\n") {
-			if len(line) > 20 && !strings.HasPrefix(line, "-----") && strings.Contains(said, line) {
-				rt.Fatalf("%s repeats %q", said, line)
+			if len(line) > 20 && !strings.HasPrefix(line, "-----") && strings.Contains(reported, line) {
+				rt.Fatalf("%s repeats %q", reported, line)
 			}
 		}
 		first := tree.Faults[0]
@@ -220,9 +220,9 @@ func TestSecretsInNamesPayloadsAndMembers(t *testing.T) {
 		"a broken front part": {reqPath: "---\n" + token},
 	} {
 		tree := read(t, f.fs(), rosie.Options{})
-		said := fmt.Sprintf("%+v", tree)
-		if strings.Contains(said, token) || len(tree.Faults) == 0 || tree.Faults[0].Code != domain.ViolationSecret {
-			t.Errorf("%s: %s", name, said)
+		reported := fmt.Sprintf("%+v", tree)
+		if strings.Contains(reported, token) || len(tree.Faults) == 0 || tree.Faults[0].Code != domain.ViolationSecret {
+			t.Errorf("%s: %s", name, reported)
 		}
 		if name == "a file twice" && len(tree.Faults) != 2 {
 			t.Errorf("%s: %v", name, tree.Faults)

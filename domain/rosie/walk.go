@@ -213,17 +213,17 @@ func (w *walker) note(code, file, text string) {
 func (w *walker) readDir(ctx context.Context, dir string) ([]fs.DirEntry, error) {
 	opened, err := w.fsys.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", dir, err)
+		return nil, fmt.Errorf("cannot list %s: %w", dir, err)
 	}
 	defer opened.Close() //nolint:errcheck // nothing was written
 	reader, ok := opened.(fs.ReadDirFile)
 	if !ok {
-		return nil, fmt.Errorf("list %s: %w", dir, &fs.PathError{Op: "readdir", Path: dir, Err: errors.ErrUnsupported})
+		return nil, fmt.Errorf("cannot list %s: %w", dir, &fs.PathError{Op: "readdir", Path: dir, Err: errors.ErrUnsupported})
 	}
 	var all []fs.DirEntry
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("list %s: %w", dir, err)
+			return nil, fmt.Errorf("cannot list %s: %w", dir, err)
 		}
 		some, err := reader.ReadDir(1000)
 		all = append(all, some...)
@@ -232,7 +232,7 @@ func (w *walker) readDir(ctx context.Context, dir string) ([]fs.DirEntry, error)
 			return nil, &limitError{what: "files and directories", setting: "files", limit: int64(w.limits.Files), found: int64(w.entries)}
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("list %s: %w", dir, err)
+			return nil, fmt.Errorf("cannot list %s: %w", dir, err)
 		}
 		if err != nil || len(some) == 0 {
 			slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })

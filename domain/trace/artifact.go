@@ -84,7 +84,7 @@ type LinkState string
 
 // The states of a link. The values are stable.
 const (
-	LinkResolved  LinkState = "sound"                           // it leads to an artifact of the right kind
+	LinkResolved  LinkState = "resolved"                        // it leads to an artifact of the right kind
 	LinkMissing             = LinkState(domain.BrokenMissing)   // no artifact has the id that it names
 	LinkWrongKind           = LinkState(domain.BrokenWrongKind) // one has, at a level that the link cannot lead to
 )

@@ -162,7 +162,7 @@ func (p pair) unchangedExceptLinks() bool {
 	return stayed && p.before.Digest == p.after.Digest && p.before.Stamp == p.after.Stamp
 }
 
-// redirected keeps the links, which both sides declare alike, that are sound on both and lead elsewhere.
+// redirected keeps the links, which both sides declare alike, that are resolved on both and lead elsewhere.
 func redirected(before, after []VersionLink) (from, to []VersionLink) {
 	for i := range min(len(before), len(after)) {
 		if before[i] != after[i] && before[i].State == LinkResolved && after[i].State == LinkResolved {

@@ -53,8 +53,8 @@ func TestDiffTellsLinksThatLeadElsewhere(t *testing.T) {
 	d := p.diff(1, 2)
 	want(t, told(d), "relinked .gxp/user_stories/US-1.md", "new r/b.md")
 	want(t, changes(d.Artifacts[0].Changes), `link parent_id changed `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2} -> `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":3}`)
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2} -> `+
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":3}`)
 }
 
 func TestDiffTellsThatAPayloadIsUnchanged(t *testing.T) {
@@ -107,7 +107,7 @@ func TestDiffTellsSwappedNamesAsMovesAndNothingWhenTheyAreBack(t *testing.T) {
 	want(t, told(p.diff(4, 1)), "relinked .gxp/user_stories/US-1.md", "changed a")
 }
 
-func TestAStoryThatMovedAwayAndBackWithItsRequirementIsToldByItsLinkAlone(t *testing.T) {
+func TestAStoryThatMovedAwayAndBackWithItsRequirementIsALinkChangeAlone(t *testing.T) {
 	t.Parallel()
 	at := func(kind domain.Kind, path, id string, links ...domain.Link) domain.File {
 		return domaintest.File(kind, path, id, id, links...)

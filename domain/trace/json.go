@@ -54,7 +54,7 @@ func compareMaps(path string, from, to mapping) []Change {
 	return out
 }
 
-// compareLists matches the items that both lists have in the same order; the longest such run is kept. What lies between
+// compareLists matches the items that both lists have in the same order; the longest such run is kept. What is between
 // is changed as far as both have something there, and else removed or added. An index is that in the list that has the
 // item, from 1 as people count.
 func compareLists(path string, from, to []json.RawMessage) []Change {

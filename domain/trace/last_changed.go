@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// Period is the time for which one artifact said something, in numbers of scans of its repository: from the scan that
+// Period is the time for which one artifact made one statement, in numbers of scans of its repository: from the scan that
 // recorded it to the one after which it did not say so any more.
 type Period struct{ Began, Ended int64 }
 
-// UnbrokenSince returns since which scan something has been said without a break that was last recorded in the scan current.
-// ended are the periods for which artifacts said the same before; UnbrokenSince reorders them.
+// UnbrokenSince returns since which scan a statement, last recorded in the scan current, holds without a break.
+// ended are the periods for which artifacts made the same statement before; UnbrokenSince reorders them.
 func UnbrokenSince(current int64, ended []Period) int64 {
 	slices.SortFunc(ended, func(a, b Period) int { return cmp.Compare(b.Ended, a.Ended) })
 	for _, p := range ended {

@@ -38,7 +38,7 @@ func match(span Span, record Record) []pair {
 		}
 	}
 	m.matchNumbers(record.Moves)
-	m.matchPlaces()
+	m.matchLocations()
 	for _, v := range m.gone {
 		if !m.paired[v] {
 			m.pairs = append(m.pairs, pair{before: m.at(v, m.From)})
@@ -49,7 +49,7 @@ func match(span Span, record Record) []pair {
 
 // matchNumbers pairs what came with what had its number, or had another before it moved.
 func (m *matcher) matchNumbers(moves Moves) {
-	gone := make(map[int64]*Version, len(m.gone)) // by the number that each came to have
+	gone := make(map[int64]*Version, len(m.gone)) // by the number that each got in the end
 	for _, v := range m.gone {
 		gone[moves.last(v.Number)] = v
 	}
@@ -66,37 +66,37 @@ func (m *matcher) matchNumbers(moves Moves) {
 	m.came = rest
 }
 
-// matchPlaces pairs what came with what was at its place. Of several entries of a file with one id, the first is paired
+// matchLocations pairs what came with what was at its place. Of several entries of a file with one id, the first is paired
 // first.
-func (m *matcher) matchPlaces() {
-	gone := map[place][]*Version{}
+func (m *matcher) matchLocations() {
+	gone := map[location][]*Version{}
 	for _, v := range m.gone {
 		if !m.paired[v] {
-			gone[placeOf(v)] = append(gone[placeOf(v)], v)
+			gone[locationOf(v)] = append(gone[locationOf(v)], v)
 		}
 	}
 	for _, v := range m.came {
 		p := pair{after: m.at(v, m.To)}
-		if old := gone[placeOf(v)]; len(old) > 0 {
+		if old := gone[locationOf(v)]; len(old) > 0 {
 			p.before, m.paired[old[0]] = m.at(old[0], m.From), true
-			gone[placeOf(v)] = old[1:]
+			gone[locationOf(v)] = old[1:]
 		}
 		m.pairs = append(m.pairs, p)
 	}
 }
 
-// place is where an artifact is: its path or, of an entry of a file, which others shift, path and id.
-type place struct {
+// location is where an artifact is: its path or, of an entry of a file, which others shift, path and id.
+type location struct {
 	path, id string
 	kind     domain.Kind
 	entry    bool
 }
 
-func placeOf(v *Version) place {
+func locationOf(v *Version) location {
 	if v.Ordinal > 0 {
-		return place{path: v.Path, kind: v.Kind, id: v.GxPID, entry: true}
+		return location{path: v.Path, kind: v.Kind, id: v.GxPID, entry: true}
 	}
-	return place{path: v.Path, kind: v.Kind}
+	return location{path: v.Path, kind: v.Kind}
 }
 
 // at returns a version with its links as they resolved at a position.

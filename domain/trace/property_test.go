@@ -89,7 +89,7 @@ func TestPropertyCoverageIsThatOfTheScan(t *testing.T) {
 
 // A diff is a function of the two trees and of what moved: turned around it tells the opposite, and from a scan to itself
 // nothing. Each place of which the bytes or the reading differ is in it.
-func TestPropertyADiffTellsEveryPlaceThatDiffersBothWays(t *testing.T) {
+func TestPropertyADiffReportsEveryDifferenceInBothDirections(t *testing.T) {
 	t.Parallel()
 	opposite := map[string]string{trace.WhatNew: trace.WhatRemoved, trace.WhatRemoved: trace.WhatNew}
 	rapid.Check(t, func(t *rapid.T) {

@@ -77,7 +77,7 @@ func TestLinksWithinALevelCountToo(t *testing.T) {
 	want(t, suspects(p.matrix(t)), "REQ-1-1: REQ-1 is newer: it is of scan 2, this of scan 1 by parent_id")
 }
 
-func TestWhatIsSaidWithoutABreakIsAsOldAsItsFirstPeriod(t *testing.T) {
+func TestAnUninterruptedStatementIsAsOldAsItsFirstPeriod(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		current int64

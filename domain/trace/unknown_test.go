@@ -60,7 +60,7 @@ func TestArtifactsOfOtherKindsAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestEvidenceThatWasReadAgainOrSignedAgainIsToldApart(t *testing.T) {
+func TestEvidenceReadAgainAndEvidenceSignedAgainDiffer(t *testing.T) {
 	t.Parallel()
 	version := func(digest, stamp string, members ...domain.Member) *trace.Version {
 		return &trace.Version{
@@ -107,10 +107,10 @@ func TestLinkChangesAreComparedWithWhatTheVersionDeclared(t *testing.T) {
 		change(6, 9, "Z", trace.LinkResolved), // no version declares a tenth link
 	})
 	want(t, changes(slices.Concat(got...)),
-		`link parent_id changed {"edge":"parent_id","target":"B","state":"missing"} -> {"edge":"parent_id","target":"B","state":"sound"}`,
-		`link parent_id changed {"edge":"parent_id","target":"B","state":"sound"} -> {"edge":"parent_id","target":"B","state":"wrong_kind"}`,
-		`link parent_id changed {"edge":"parent_id","target":"C","state":"missing"} -> {"edge":"parent_id","target":"C","state":"sound"}`,
-		`link parent_id changed {"edge":"","target":"","state":""} -> {"edge":"parent_id","target":"Z","state":"sound"}`,
+		`link parent_id changed {"edge":"parent_id","target":"B","state":"missing"} -> {"edge":"parent_id","target":"B","state":"resolved"}`,
+		`link parent_id changed {"edge":"parent_id","target":"B","state":"resolved"} -> {"edge":"parent_id","target":"B","state":"wrong_kind"}`,
+		`link parent_id changed {"edge":"parent_id","target":"C","state":"missing"} -> {"edge":"parent_id","target":"C","state":"resolved"}`,
+		`link parent_id changed {"edge":"","target":"","state":""} -> {"edge":"parent_id","target":"Z","state":"resolved"}`,
 	)
 }
 

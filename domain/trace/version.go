@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// Version is one version of an artifact: what it said, and from when until when it was current.
+// Version is one version of an artifact: its content, and from when until when it was current.
 type Version struct {
 	RepositoryID     string           `json:"-"`
 	Number           int64            `json:"number"` // of the artifact

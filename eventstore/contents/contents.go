@@ -42,12 +42,12 @@ func NewCodec() (*Codec, error) {
 	// A frame of one segment always says how large its content is.
 	encoder, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return nil, fmt.Errorf("make an encoder of contents: %w", err)
+		return nil, fmt.Errorf("cannot create an encoder of contents: %w", err)
 	}
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBytes),
 		zstd.WithDecodeAllCapLimit(true)) // unpack gives the capacity
 	if err != nil {
-		return nil, fmt.Errorf("make a decoder of contents: %w", err)
+		return nil, fmt.Errorf("cannot create a decoder of contents: %w", err)
 	}
 	return &Codec{encoder: encoder, decoder: decoder}, nil
 }

@@ -28,7 +28,7 @@ func (v *service) append(ctx context.Context, c call) error {
 
 // order is what one append asks for. It is filled message by message.
 type order struct {
-	begun     bool // the options came
+	started   bool // the options came
 	stream    string
 	expected  expectation
 	proposals []proposal
@@ -60,7 +60,7 @@ func (o *order) receive(c call) error {
 		err := c.RecvMsg(&message)
 		switch {
 		case errors.Is(err, io.EOF):
-			if refused == nil && !o.begun {
+			if refused == nil && !o.started {
 				refused = malformed("the append has no options")
 			}
 			return refused
@@ -100,19 +100,19 @@ func (o *order) take(message *wire.AppendReq) error {
 
 func (o *order) begin(stream *wire.StreamIdentifier, expected expectation) error {
 	switch {
-	case o.begun:
+	case o.started:
 		return malformed("the append has options twice")
 	case len(stream.GetStreamName()) == 0:
 		return malformed("no stream is named")
 	case expected.kind == expectNothing:
 		return malformed("the append expects no revision")
 	}
-	o.begun, o.stream, o.expected = true, string(stream.GetStreamName()), expected
+	o.started, o.stream, o.expected = true, string(stream.GetStreamName()), expected
 	return nil
 }
 
 func (o *order) add(message *wire.ProposedMessage) error {
-	if !o.begun {
+	if !o.started {
 		return malformed("an event comes before the options")
 	}
 	p, err := parseProposal(message)

@@ -27,7 +27,7 @@ func (v *service) authenticate(ctx context.Context) (string, error) {
 	case errors.Is(err, ErrNotAuthenticated):
 		return "", refuse(codes.Unauthenticated, "unknown user or wrong password")
 	default:
-		v.options.Failed(fmt.Errorf("authenticate a client: %w", err))
+		v.options.Failed(fmt.Errorf("cannot authenticate a client: %w", err))
 		return "", refuse(codes.Unavailable, "credentials cannot be checked now")
 	}
 }

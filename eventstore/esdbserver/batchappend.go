@@ -13,7 +13,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
 )
 
-// maxOpenAppends is how many appends one call of BatchAppend may have begun and not finished.
+// maxOpenAppends is how many appends one call of BatchAppend may have started and not finished.
 const maxOpenAppends = 128
 
 // batchAppend answers Streams.BatchAppend: any number of appends over one call, each in one or more messages that its
@@ -117,7 +117,7 @@ func (b *batchOrder) add(message *wire.BatchAppendReq) error {
 		}
 		b.options = o
 	}
-	if !b.begun {
+	if !b.started {
 		return malformed("the append has no options")
 	}
 	for _, p := range message.GetProposedMessages() {

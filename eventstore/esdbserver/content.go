@@ -27,7 +27,7 @@ const (
 )
 
 // maxContentPart is the size of the parts that a content is read in which was not appended over the protocol. Part of
-// the protocol: a reader may go on from any part.
+// the protocol: a reader may continue from any part.
 const maxContentPart = 4 << 20
 
 // contentHash returns the hash that the name of a content's stream says.
@@ -60,7 +60,7 @@ func contentPartOf(r eventstore.Record) (p contentPart, ok bool) {
 func (p contentPart) bytes(ctx context.Context, log eventstore.ContentStore) ([]byte, error) {
 	content, err := log.Content(ctx, p.SHA256)
 	if errors.Is(err, eventstore.ErrNotFound) {
-		return nil, fmt.Errorf("%w: an event stands for a content that is not there: %w", eventstore.ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: an event refers to a content that is not there: %w", eventstore.ErrCorrupt, err)
 	}
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@
 // and follow it with the official clients, and append to streams that the operator opened for them.
 //
 // Do not import this package and package eventstore/kurrent for one program's sake unless it needs both: an official
-// client brings its own messages, whose names the registry of a binary takes once. This package has names of its own and
+// client has its own messages, whose names the registry of a binary takes once. This package has names of its own and
 // does not conflict with either official Go client; the two of those conflict with each other.
 //
 // # What is served

@@ -52,7 +52,7 @@ func missingMetadata() *refusal {
 var errStopping = errors.New("server is stopping")
 
 // translate makes a refusal of a failure of the log or of the call itself. What the log says of itself is for the
-// operator; clients get what they can act on.
+// operator; clients get what they can react to.
 func (v *service) translate(ctx context.Context, err error) *refusal {
 	switch {
 	case errors.Is(err, errStopping):

@@ -17,7 +17,7 @@ type expectation struct {
 type expectationKind int
 
 const (
-	expectNothing expectationKind = iota // nothing was said
+	expectNothing expectationKind = iota // nothing was given
 	expectRevision
 	expectNoStream
 	expectAny

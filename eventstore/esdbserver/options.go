@@ -40,13 +40,13 @@ type Options struct {
 	MaxAppendSize int
 	// MaxEventSize is the same for one event: 16 MiB less 64 KiB, since clients receive messages of up to 17 MiB.
 	MaxEventSize int
-	// MaxPendingBytes bounds what all appends under way hold together: 256 MiB. An append beyond it is refused as
+	// MaxPendingBytes bounds what all running appends hold together: 256 MiB. An append beyond it is refused as
 	// UNAVAILABLE.
 	MaxPendingBytes int64
-	// StreamsPerConnection is how many calls, subscriptions included, one connection may have under way: 256. A client
+	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.
 	StreamsPerConnection int
-	// Streams is how many calls there may be under way in all: 4096. One beyond it is refused as UNAVAILABLE.
+	// Streams is how many calls may run at once in all: 4096. One beyond it is refused as UNAVAILABLE.
 	Streams int
 
 	// Advertise is the "host:port" that Gossip tells clients to connect to. By default the address that the client
@@ -55,7 +55,7 @@ type Options struct {
 	// KeepAlive is the shortest time between two keep-alive pings of a client: 5 s. A client that sends them faster is
 	// disconnected.
 	KeepAlive time.Duration
-	// StopTimeout is how long Serve waits, once its context ended, for calls that are under way: 5 s. Subscriptions are
+	// StopTimeout is how long Serve waits, once its context ended, for calls that are running: 5 s. Subscriptions are
 	// ended at once.
 	StopTimeout time.Duration
 

@@ -13,7 +13,7 @@ type query struct {
 	backwards bool
 	from      place
 	limit     uint64
-	live      bool    // go on with what comes; then from is exclusive and limit means nothing
+	live      bool    // continue with new events; then from is exclusive and limit means nothing
 	filter    *filter // nil for none; of $all only
 	textIDs   bool    // event ids as text
 }
@@ -32,7 +32,7 @@ const (
 	placeExact
 )
 
-// parseQuery checks a request. It refuses what is not said, rather than guess.
+// parseQuery checks a request. It refuses what is not stated, rather than guess.
 func parseQuery(request *wire.ReadReq) (query, error) {
 	o := request.GetOptions()
 	q := query{textIDs: o.GetUuidOption().GetString_() != nil}

@@ -28,7 +28,7 @@ func revisions(stream string, from, count, step int) []string {
 	return list
 }
 
-func TestAStreamIsReadBothWays(t *testing.T) {
+func TestAStreamIsReadInBothDirections(t *testing.T) {
 	t.Parallel()
 	for name, client := range overLogs(t, options()) {
 		t.Run(name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestAStreamIsReadBothWays(t *testing.T) {
 	}
 }
 
-func TestTheLogIsReadBothWays(t *testing.T) {
+func TestTheLogIsReadInBothDirections(t *testing.T) {
 	t.Parallel()
 	for name, client := range overLogs(t, options()) {
 		t.Run(name, func(t *testing.T) {

@@ -169,7 +169,7 @@ func TestAppendsAreRefusedAsClientsKnowIt(t *testing.T) {
 }
 
 // A conflict is told in the form of old clients and of new ones.
-func TestAConflictIsToldInBothForms(t *testing.T) {
+func TestAConflictIsReportedInBothForms(t *testing.T) {
 	t.Parallel()
 	client := dialStreams(t, served(t, newLog(t), options()))
 	exact := beginAny("s")

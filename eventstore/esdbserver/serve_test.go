@@ -36,7 +36,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 )
 
-func TestOnlyWhatIsServedIsTold(t *testing.T) {
+func TestOnlyServedMethodsAreAnnounced(t *testing.T) {
 	t.Parallel()
 	address := served(t, newLog(t), options())
 	methods, err := serverfeatures.NewServerFeaturesClient(dialRaw(t, address)).GetSupportedMethods(within(t), &shared.Empty{})
@@ -296,7 +296,7 @@ func TestCallsOfOneConnectionAreBounded(t *testing.T) {
 	}
 }
 
-// What appends under way hold together is bounded, and given back.
+// What running appends hold together is bounded, and given back.
 func TestPendingBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	o := options()
@@ -326,7 +326,7 @@ func TestPendingBytesAreBounded(t *testing.T) {
 	}
 }
 
-// An append that hangs in the log does not hold up the end for longer than the operator said.
+// An append that hangs in the log does not hold up the end for longer than the operator allowed.
 func TestStoppingDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	o := options()
@@ -374,8 +374,8 @@ func pings(t *testing.T, address string, n int, pause time.Duration) string {
 		if err := framer.WritePing(false, [8]byte{byte(i)}); err != nil {
 			return "closed"
 		}
-		if said := answerToPing(framer); said != "" {
-			return said
+		if message := answerToPing(framer); message != "" {
+			return message
 		}
 	}
 	return ""
@@ -404,11 +404,11 @@ func TestAnIdleClientStaysConnected(t *testing.T) {
 	t.Parallel()
 	o := options()
 	o.KeepAlive = 20 * time.Millisecond
-	if said := pings(t, served(t, newLog(t), o), 12, 40*time.Millisecond); said != "" {
-		t.Errorf("a client that pings as often as it may is told %q", said)
+	if message := pings(t, served(t, newLog(t), o), 12, 40*time.Millisecond); message != "" {
+		t.Errorf("a client that pings as often as it may is told %q", message)
 	}
 	o.KeepAlive = 0 // the default: 5 s
-	if said := pings(t, served(t, newLog(t), o), 12, time.Millisecond); said != "too_many_pings" {
-		t.Errorf("a client that pings too often is told %q", said)
+	if message := pings(t, served(t, newLog(t), o), 12, time.Millisecond); message != "too_many_pings" {
+		t.Errorf("a client that pings too often is told %q", message)
 	}
 }

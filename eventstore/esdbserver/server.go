@@ -19,7 +19,7 @@ import (
 type Server struct {
 	log     eventstore.Log
 	options Options
-	streams atomic.Int64 // calls under way
+	streams atomic.Int64 // calls running
 	pending budget
 }
 
@@ -29,10 +29,10 @@ var ErrClearText = errors.New("refuse to serve clear text on an address that is 
 // New returns a server of log. It does not own log: close log after Serve returned.
 func New(log eventstore.Log, options Options) (*Server, error) {
 	if log == nil {
-		return nil, errors.New("serve log: no log")
+		return nil, errors.New("cannot serve log: no log is given")
 	}
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("serve log: %w", err)
+		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
 	s.pending.max = s.options.MaxPendingBytes
@@ -54,13 +54,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case err := <-served:
 		close(stopping)
 		server.Stop()
-		return fmt.Errorf("serve clients: %w", err)
+		return fmt.Errorf("cannot serve clients: %w", err)
 	case <-ctx.Done():
 	}
 	close(stopping)
 	s.stop(server)
-	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not begun yet
-		return fmt.Errorf("serve clients: %w", err)
+	if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // that, if it had not started yet
+		return fmt.Errorf("cannot serve clients: %w", err)
 	}
 	return nil
 }
@@ -80,10 +80,10 @@ func (s *Server) allow(address net.Addr) error {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("serve %s: %w", address, ErrClearText)
+	return fmt.Errorf("cannot serve %s: %w", address, ErrClearText)
 }
 
-// What a connection may cost before it has said anything worth it.
+// What a connection may cost before it has sent anything useful.
 const (
 	handshakeTimeout = 10 * time.Second
 	pingAfter        = time.Minute // of silence: a subscriber that vanished would never be noticed

@@ -14,7 +14,7 @@ const wrapper = `{"esdb-client-event":1,`
 // wrapped is the stored form behind the wrapper. Of each pair one is there, or none if it has no bytes.
 type wrapped struct {
 	Version       int             `json:"esdb-client-event"`
-	JSON          bool            `json:"json"`               // the content type that the client said
+	JSON          bool            `json:"json"`               // the content type of the client
 	Data          json.RawMessage `json:"data,omitempty"`     // verbatim, if it is JSON
 	Bytes         []byte          `json:"bytes,omitempty"`    // of the data, in base64, if it is not
 	Metadata      json.RawMessage `json:"metadata,omitempty"` // verbatim, if it is JSON

@@ -266,7 +266,7 @@ func testCancelledAppend(t *testing.T, log eventstore.Log) {
 	}
 }
 
-// A context that ends somewhere in an append leaves an unknown outcome; calling again settles it, once.
+// A context that ends somewhere in an append leaves an unknown outcome; calling again resolves it, once.
 func testCancelledAnywhere(t *testing.T, log eventstore.Log) {
 	last := mustAppend(t, log, start("s", 1))
 	written := 1
@@ -304,8 +304,8 @@ func TimesNeverFall(t *testing.T, log eventstore.Log, want []time.Time) {
 	}
 }
 
-// KeepsRecordedTimes checks that the log keeps the times that batches bring along, refuses one before its last event, and
-// goes on with its own clock, which must not fall behind either. The log must be empty and have the wall clock.
+// KeepsRecordedTimes checks that the log keeps the times that batches give, refuses one before its last event, and
+// continues with its own clock, which must not fall behind either. The log must be empty and have the wall clock.
 func KeepsRecordedTimes(t *testing.T, log eventstore.Log) {
 	t.Helper()
 	long := time.Date(2001, 2, 3, 4, 5, 6, 789_123_999, time.FixedZone("east", 3600))

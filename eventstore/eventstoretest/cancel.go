@@ -13,16 +13,16 @@ import (
 	"github.com/gxpledger/gxpledger/internal/drivertest"
 )
 
-// Examined is a log that can be examined.
-type Examined interface {
+// CheckedLog is a log whose integrity can be checked.
+type CheckedLog interface {
 	eventstore.Log
-	eventstore.Examiner
+	eventstore.IntegrityChecker
 }
 
 // CancelEveryCall cancels each method of log that takes a context at each call of the driver, and then uses log: it can still
 // append and reads what it appended, and so can other, another handle of the same log. More are further calls. The driver of
 // log is that of package drivertest.
-func CancelEveryCall(t *testing.T, log, other Examined, more map[string]func(ctx context.Context) error) {
+func CancelEveryCall(t *testing.T, log, other CheckedLog, more map[string]func(ctx context.Context) error) {
 	t.Helper()
 	c := cancelling{t: t, log: log, end: eventstore.NoStream()}
 	calls := c.calls()
@@ -46,7 +46,7 @@ func CancelEveryCall(t *testing.T, log, other Examined, more map[string]func(ctx
 // cancelling has one stream, and knows where it ends.
 type cancelling struct {
 	t   *testing.T
-	log Examined
+	log CheckedLog
 	end eventstore.Expected
 }
 
@@ -132,14 +132,14 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 			}
 			return nil
 		},
-		"Examine": func(ctx context.Context) error {
-			return log.Examine(ctx, func(f eventstore.Fault) { c.t.Errorf("a fault was found: %+v", f) })
+		"CheckIntegrity": func(ctx context.Context) error {
+			return log.CheckIntegrity(ctx, func(f eventstore.Fault) { c.t.Errorf("a fault was found: %+v", f) })
 		},
 	}
 }
 
 // check uses the handle after a call of a method was cancelled.
-func (c *cancelling) check(method string, call int, other Examined) {
+func (c *cancelling) check(method string, call int, other CheckedLog) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	for who, log := range map[string]eventstore.Log{"the same handle": c.log, "another": other} {

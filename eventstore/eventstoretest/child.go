@@ -124,7 +124,7 @@ func endOf(ctx context.Context, log eventstore.StreamReader, stream eventstore.S
 // child is a running process that does a job.
 type child struct {
 	command *exec.Cmd
-	steps   chan step // closed when the child has said its last
+	steps   chan step // closed when the child has written its last line
 }
 
 func startChild(t *testing.T, j job) *child {
@@ -171,7 +171,7 @@ func (c *child) finish(t *testing.T) []step {
 	return acknowledged
 }
 
-// kill ends the child at once, as kill -9 does, and returns what it had said since steps was last read.
+// kill ends the child at once, as kill -9 does, and returns what it had written since steps was last read.
 func (c *child) kill(t *testing.T) []step {
 	t.Helper()
 	if err := c.command.Process.Kill(); err != nil {

@@ -146,7 +146,7 @@ func whole(t *testing.T, log eventstore.Log, records []eventstore.Record) {
 	}
 }
 
-// inBatch checks that r, which comes after before, goes on with the batch of before or begins one after its end.
+// inBatch checks that r, which comes after before, continues the batch of before or begins one after its end.
 func inBatch(t *testing.T, r, before eventstore.Record) {
 	t.Helper()
 	var m, old mark

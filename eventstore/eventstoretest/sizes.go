@@ -173,7 +173,7 @@ func (g *growing) checkEnds(stream eventstore.StreamID) {
 	same(g.t, "the log backwards", all(g.t, g.log.ReadBackwards(ctx, 0, eventstore.Filter{})), whole)
 }
 
-// checkRepeats appends what is there once more, which reads what stands there.
+// checkRepeats appends what is there once more, which reads what is there.
 func (g *growing) checkRepeats() {
 	for i := 0; i < len(g.batches); i += 1 + len(g.batches)/8 {
 		if at := mustAppend(g.t, g.log, g.batches[i]); !at.Repeated {

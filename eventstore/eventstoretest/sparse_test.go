@@ -28,7 +28,7 @@ func TestNoPositionIsMadeUp(t *testing.T) {
 	t.Run("copy", func(t *testing.T) {
 		t.Parallel()
 		from, to := sparse(t), eventstoretest.NewSparse(t, memory.New(time.Now), 1000)
-		order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "a", Checkpoints: []eventstore.Position{1, 5000, 1 << 40}}
+		order := transfer.Request{Action: uuid.Must(uuid.NewV7()), Actor: "a", Checkpoints: []eventstore.Position{1, 5000, 1 << 40}}
 		for i := range 3 {
 			appendTo(t, from, i)
 		}

@@ -232,7 +232,7 @@ func overSQLite(t *testing.T) string {
 func overPostgreSQL(t *testing.T) string {
 	t.Helper()
 	where := pgtest.Start(t)
-	if err := postgres.Up(within(t), where, postgres.Place{}); err != nil {
+	if err := postgres.Up(within(t), where, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	behind, err := postgres.Open(within(t), where, postgres.Options{Now: time.Now})

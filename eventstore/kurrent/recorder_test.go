@@ -96,20 +96,20 @@ func TestAnActIsRecordedOnce(t *testing.T) {
 	log := open(t, esdbtest.StartFake(t).URL(), options())
 	r := newRecorder(t, log)
 	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Outcome: "succeeded", At: time.Now()}
-	first, err := r.Act(within(t), act)
+	first, err := r.RecordAction(within(t), act)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := act
 	other.ID = uuid.Must(uuid.NewV7()).String()
-	if _, err := r.Act(within(t), other); err != nil {
+	if _, err := r.RecordAction(within(t), other); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := r.Act(within(t), act); err != nil || again != first {
+	if again, err := r.RecordAction(within(t), act); err != nil || again != first {
 		t.Errorf("again at %d, %v; want %d", again, err, first)
 	}
 	act.Outcome = "failed"
-	if _, err := r.Act(within(t), act); !errors.Is(err, eventstore.ErrIDReused) {
+	if _, err := r.RecordAction(within(t), act); !errors.Is(err, eventstore.ErrIDReused) {
 		t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
 	}
 }

@@ -60,7 +60,7 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 		mustAppend(t, first, b)
 	}
 	order := transfer.Request{
-		Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now(), Checkpoints: []eventstore.Position{0, 1, 4, 6, 99},
+		Action: uuid.Must(uuid.NewV7()), Actor: "mover", At: time.Now(), Checkpoints: []eventstore.Position{0, 1, 4, 6, 99},
 	}
 	var copied transfer.Result
 	for _, repeated := range []bool{false, true} {
@@ -74,7 +74,7 @@ func TestALogIsCopiedToAServerAndBack(t *testing.T) {
 		t.Errorf("it says %+v", copied)
 	}
 	wantPlaces(t, copied, 0, records[0].Position, records[3].Position, records[5].Position, records[5].Position)
-	order.Act = uuid.Must(uuid.NewV7())
+	order.Action = uuid.Must(uuid.NewV7())
 	order.Checkpoints = []eventstore.Position{records[0].Position - 1, records[3].Position, records[3].Position + 1}
 	if copied, err := transfer.Copy(within(t), there, back, order, nil); err != nil || copied.Events != 7 || copied.Contents != 4 {
 		t.Fatalf("copied back %+v, %v; want the events and the act", copied, err)

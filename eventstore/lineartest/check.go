@@ -47,7 +47,7 @@ const (
 )
 
 // Check makes a history on logs, which are handles on one empty log, and fails unless it is linearizable. Callers take
-// the handles in turn. Some appends are cancelled on their way.
+// the handles in turn. Some appends are cancelled while they run.
 func Check(t *testing.T, logs ...eventstore.Log) {
 	t.Helper()
 	history := record(t, logs)
@@ -65,7 +65,7 @@ func Check(t *testing.T, logs ...eventstore.Log) {
 // record lets the callers loose and returns what they did.
 func record(t *testing.T, logs []eventstore.Log) []porcupine.Operation {
 	t.Helper()
-	begun := time.Now()
+	started := time.Now()
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	var running sync.WaitGroup
@@ -73,9 +73,9 @@ func record(t *testing.T, logs []eventstore.Log) []porcupine.Operation {
 		running.Go(func() {
 			c := &caller{log: logs[id%len(logs)], ends: map[eventstore.StreamID]uint64{}}
 			for range rounds {
-				call := time.Since(begun)
-				in, out := c.act(t.Context(), t)
-				answer := time.Since(begun)
+				call := time.Since(started)
+				in, out := c.step(t.Context(), t)
+				answer := time.Since(started)
 				if out.outcome == unknown {
 					answer = time.Hour // it may still happen
 				}
@@ -97,7 +97,7 @@ type caller struct {
 	ends map[eventstore.StreamID]uint64
 }
 
-func (c *caller) act(ctx context.Context, t *testing.T) (input, output) {
+func (c *caller) step(ctx context.Context, t *testing.T) (input, output) {
 	t.Helper()
 	stream := eventstore.StreamID(fmt.Sprintf("s-%d", rand.IntN(streams)))
 	if rand.IntN(3) == 0 {
@@ -156,7 +156,7 @@ func model() porcupine.Model {
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			parts := map[eventstore.StreamID][]porcupine.Operation{}
 			for _, op := range history {
-				in, _ := op.Input.(input) // act makes no other
+				in, _ := op.Input.(input) // call makes no other
 				stream := in.stream
 				parts[stream] = append(parts[stream], op)
 			}

@@ -30,8 +30,8 @@ func (l *liar) Append(ctx context.Context, batch eventstore.Batch) (eventstore.A
 	return eventstore.Appended{LastRevision: next + eventstore.Revision(len(batch.Events)) - 1}, nil
 }
 
-// The check must be able to fail: a log that lies is found out, in a test of a child process.
-func TestALogThatLiesIsFoundOut(t *testing.T) {
+// The check must be able to fail: an inconsistent log is detected, in a test of a child process.
+func TestAnInconsistentLogIsDetected(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("LINEARTEST_LIAR") != "" {
 		l := &liar{Log: memory.New(time.Now)}
@@ -39,7 +39,7 @@ func TestALogThatLiesIsFoundOut(t *testing.T) {
 		lineartest.Check(t, l)
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestALogThatLiesIsFoundOut$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAnInconsistentLogIsDetected$")
 	cmd.Env = append(os.Environ(), "LINEARTEST_LIAR=1")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "not linearizable") {

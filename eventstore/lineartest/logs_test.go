@@ -37,7 +37,7 @@ func TestSQLiteIsLinearizable(t *testing.T) {
 func TestPostgreSQLIsLinearizable(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	lineartest.Check(t, three(t, func() (eventstore.Log, error) {
@@ -61,7 +61,7 @@ func TestKurrentDBIsLinearizable(t *testing.T) {
 		"over PostgreSQL": func(t *testing.T) string {
 			t.Helper()
 			url := pgtest.Start(t)
-			if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+			if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 				t.Fatal(err)
 			}
 			log, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})

@@ -28,7 +28,7 @@ type Log struct {
 	ids       map[eventstore.EventID]eventstore.Position
 	contents  map[string][]byte // by SHA-256
 	snapshots map[eventstore.StreamID]eventstore.Snapshot
-	changed   chan struct{} // closed and made anew by each append
+	changed   chan struct{} // closed and replaced by each append
 }
 
 var _ eventstore.Log = (*Log)(nil)
@@ -71,27 +71,27 @@ func (l *Log) usable(ctx context.Context) error {
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(ctx); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, eventstore.NotWritten(err))
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, eventstore.NotWritten(err))
 	}
 	if held := l.held(batch); batch.Repeats(held) {
 		return answer(held, eventstore.Appended{Repeated: true}), nil
 	}
 	if err := l.refuse(batch); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, err)
 	}
 	at, err := batch.TimeAfter(l.lastTime(), l.now())
 	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, err)
 	}
 	return answer(l.write(batch, at), eventstore.Appended{}), nil
 }
 
-// held returns the records that stand where b wants to. l.mu must be held.
+// held returns the records that are where b wants to be. l.mu must be held.
 func (l *Log) held(b eventstore.Batch) []eventstore.Record {
 	stream := l.streams[b.Stream]
 	from := min(uint64(b.Expected.Next()), uint64(len(stream)))
@@ -106,7 +106,7 @@ func (l *Log) held(b eventstore.Batch) []eventstore.Record {
 func (l *Log) refuse(b eventstore.Batch) error {
 	for _, e := range b.Events {
 		if at, ok := l.ids[e.ID]; ok {
-			return fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, e.ID, at)
+			return fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, e.ID, at)
 		}
 	}
 	if size := len(l.streams[b.Stream]); uint64(b.Expected.Next()) != uint64(size) {
@@ -154,11 +154,11 @@ func (l *Log) Content(ctx context.Context, sha256 string) ([]byte, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if err := l.usable(ctx); err != nil {
-		return nil, fmt.Errorf("read content %s: %w", sha256, err)
+		return nil, fmt.Errorf("cannot read content %s: %w", sha256, err)
 	}
 	c, ok := l.contents[sha256]
 	if !ok {
-		return nil, fmt.Errorf("read content %s: %w", sha256, eventstore.ErrNotFound)
+		return nil, fmt.Errorf("cannot read content %s: %w", sha256, eventstore.ErrNotFound)
 	}
 	return append([]byte{}, c...), nil
 }
@@ -168,11 +168,11 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if err := l.usable(ctx); err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, err)
+		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of stream %q: %w", stream, err)
 	}
 	s, ok := l.snapshots[stream]
 	if !ok {
-		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, eventstore.ErrNotFound)
+		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of stream %q: %w", stream, eventstore.ErrNotFound)
 	}
 	s.Data = bytes.Clone(s.Data)
 	return s, nil
@@ -181,12 +181,12 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 // SaveSnapshot implements [eventstore.Snapshots].
 func (l *Log) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
 	if err := snapshot.Validate(); err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
+		return fmt.Errorf("cannot save snapshot: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(ctx); err != nil {
-		return fmt.Errorf("save snapshot of stream %q: %w", snapshot.Stream, err)
+		return fmt.Errorf("cannot save snapshot of stream %q: %w", snapshot.Stream, err)
 	}
 	snapshot.Data = bytes.Clone(snapshot.Data)
 	l.snapshots[snapshot.Stream] = snapshot

@@ -14,7 +14,7 @@ import (
 func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 	records, _, err := l.snapshot(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read head: %w", err)
+		return 0, fmt.Errorf("cannot read head: %w", err)
 	}
 	return eventstore.Position(len(records)), nil
 }
@@ -26,7 +26,7 @@ func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record
 		err = eventstore.ErrNotFound
 	}
 	if err != nil {
-		return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, err)
+		return eventstore.Record{}, fmt.Errorf("cannot read position %d: %w", at, err)
 	}
 	r := records[at-1]
 	r.Data = bytes.Clone(r.Data)
@@ -103,12 +103,12 @@ func backwards(records []eventstore.Record) iter.Seq[eventstore.Record] {
 func (l *Log) yield(ctx context.Context, err error, records iter.Seq[eventstore.Record]) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		if err != nil {
-			yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+			yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 			return
 		}
 		for r := range records {
 			if err := l.usable(ctx); err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+				yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 				return
 			}
 			r.Data = bytes.Clone(r.Data)
@@ -151,7 +151,7 @@ func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
 	err := l.usable(ctx)
 	return func(yield func(string, error) bool) {
 		if err != nil {
-			yield("", fmt.Errorf("list contents: %w", err))
+			yield("", fmt.Errorf("cannot list contents: %w", err))
 			return
 		}
 		for _, hash := range hashes {

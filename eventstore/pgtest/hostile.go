@@ -24,7 +24,7 @@ func Hostile() map[string]string {
 	}
 }
 
-// Trap makes what some hostile values name in the database at address: an access method, and a schema with operators that lie.
+// Trap makes what some hostile values name in the database at address: an access method, and a schema with operators with wrong results.
 func Trap(tb testing.TB, address string) {
 	tb.Helper()
 	for _, s := range []string{
@@ -38,9 +38,9 @@ func Trap(tb testing.TB, address string) {
 	}
 }
 
-// Ways returns how somebody gives every session in the database at address other settings, by name. Each returns the address
+// SettingOverrides returns how somebody gives every session in the database at address other settings, by name. Each returns the address
 // to connect to. What is changed at the server is changed from another database, admin.
-func Ways() map[string]func(tb testing.TB, admin, address string, settings map[string]string) string {
+func SettingOverrides() map[string]func(tb testing.TB, admin, address string, settings map[string]string) string {
 	alter := func(what string) func(tb testing.TB, admin, address string, settings map[string]string) string {
 		return func(tb testing.TB, admin, address string, settings map[string]string) string {
 			tb.Helper()

@@ -28,9 +28,9 @@ func (c *Cluster) Standby(tb testing.TB) *Cluster {
 			tb.Errorf("stop the standby: %v", err)
 		}
 	})
-	err = c.bring("", "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'")
+	err = c.administerUntil("", "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'")
 	if err == nil {
-		err = c.bring("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+		err = c.administerUntil("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
 	}
 	if err != nil {
 		tb.Fatalf("follow the primary: %v", err)
@@ -59,8 +59,8 @@ func (c *Cluster) standby() (*Cluster, error) {
 	return s, nil
 }
 
-// bring runs a statement, unless it is empty, has the server read its settings again, and waits until a query says true.
-func (c *Cluster) bring(statement, until string) error {
+// administerUntil runs a statement, unless it is empty, has the server read its settings again, and waits until a query says true.
+func (c *Cluster) administerUntil(statement, until string) error {
 	if statement != "" {
 		if err := administer(c.URL("postgres"), statement); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (c *Cluster) bring(statement, until string) error {
 // Promote makes a standby take writes, and returns when it does. Kill its primary first.
 func (c *Cluster) Promote(tb testing.TB) {
 	tb.Helper()
-	if err := c.bring("SELECT pg_promote()", "SELECT NOT pg_is_in_recovery()"); err != nil {
+	if err := c.administerUntil("SELECT pg_promote()", "SELECT NOT pg_is_in_recovery()"); err != nil {
 		tb.Fatalf("promote the standby: %v", err)
 	}
 }

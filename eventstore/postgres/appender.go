@@ -34,7 +34,7 @@ func (l *Log) appendAll(ctx context.Context) {
 		waiting = l.gather(waiting)
 		group, rest := split(waiting)
 		if len(group) > 0 {
-			l.settleGroup(ctx, group)
+			l.resolveGroup(ctx, group)
 		}
 		waiting = rest
 		select {
@@ -82,8 +82,8 @@ func split(waiting []*request) (group, rest []*request) {
 	return group, rest
 }
 
-// settleGroup answers every request of group.
-func (l *Log) settleGroup(ctx context.Context, group []*request) {
+// resolveGroup answers every request of group.
+func (l *Log) resolveGroup(ctx context.Context, group []*request) {
 	answers, err := l.commitGroup(ctx, group)
 	switch {
 	case err == nil:
@@ -98,7 +98,7 @@ func (l *Log) settleGroup(ctx context.Context, group []*request) {
 	default:
 		// The server refused something in it. Each batch is judged by itself.
 		for _, r := range group {
-			l.settleGroup(ctx, []*request{r})
+			l.resolveGroup(ctx, []*request{r})
 		}
 	}
 }
@@ -109,7 +109,7 @@ func final(err error) bool {
 }
 
 // commitGroup writes group as one transaction, again while the server does not answer. Trying again is safe, also when
-// the outcome is unknown: the lock of the counter row waits for the transaction that may still be under way, and then
+// the outcome is unknown: the lock of the counter row waits for the transaction that may still be running, and then
 // its batches are found, or they are not there.
 //
 // It may take as long as bytes move to or from the server. Connecting, waiting for the lock, waiting for the server and
@@ -121,12 +121,12 @@ func (l *Log) commitGroup(ctx context.Context, group []*request) ([]answer, erro
 	err := l.retry(ctx, func() error {
 		var err error
 		answers, err = l.commitOnce(ctx, group, moved)
-		if errors.Is(err, errHeld) && len(group) == 1 {
+		if errors.Is(err, errPartlyStored) && len(group) == 1 {
 			group[0].suspect = true
 			answers, err = l.commitOnce(ctx, group, moved)
 		}
-		if errors.Is(err, errHeld) && len(group) == 1 {
-			err = fmt.Errorf("%w: rows stand where none should: %w", eventstore.ErrCorrupt, err)
+		if errors.Is(err, errPartlyStored) && len(group) == 1 {
+			err = fmt.Errorf("%w: there are rows where none should be: %w", eventstore.ErrCorrupt, err)
 		}
 		return err
 	})

@@ -21,7 +21,7 @@ type storedMeta struct {
 func encodeMeta(meta eventstore.Meta) (string, error) {
 	text, err := json.Marshal(storedMeta{Meta: meta})
 	if err != nil {
-		return "", fmt.Errorf("encode metadata: %w", err)
+		return "", fmt.Errorf("cannot encode metadata: %w", err)
 	}
 	return string(text), nil
 }
@@ -39,8 +39,8 @@ func decodeMeta(text string) (eventstore.Meta, error) {
 // Numbers are big-endian; each of the last four is preceded by its length (8).
 type digest [sha256.Size]byte
 
-// place is where an event stands in its stream and its batch.
-type place struct {
+// eventPlace is where an event is in its stream and its batch.
+type eventPlace struct {
 	stream   eventstore.StreamID
 	revision uint64
 	index    int
@@ -48,7 +48,7 @@ type place struct {
 	meta     string // as stored
 }
 
-func newDigest(at place, id eventstore.EventID, kind string, data []byte) digest {
+func newDigest(at eventPlace, id eventstore.EventID, kind string, data []byte) digest {
 	h := sha256.New()
 	var buffer [512]byte
 	b := append(buffer[:0], id[:]...)

@@ -91,7 +91,7 @@ func (t *transaction) begin(ctx context.Context, group []*request) error {
 		return err
 	})
 	if err := t.conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("lock the counter row: %w", err)
+		return fmt.Errorf("cannot lock the counter row: %w", err)
 	}
 	t.now = t.log.options.Now()
 	return nil
@@ -142,14 +142,14 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 		return answer{}, nil
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("look for the ids: %w", err)
+		return answer{}, fmt.Errorf("cannot find the event ids: %w", err)
 	}
-	records, err := t.standing(ctx, r)
+	records, err := t.recordsInPlace(ctx, r)
 	if err != nil {
 		return answer{}, err
 	}
 	if !r.batch.Repeats(records) {
-		return answer{err: fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
+		return answer{err: fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
 	}
 	last := records[len(records)-1]
 	return answer{appended: eventstore.Appended{
@@ -157,22 +157,22 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	}}, nil
 }
 
-// standing returns the records that stand where r wants to.
-func (t *transaction) standing(ctx context.Context, r *request) ([]eventstore.Record, error) {
-	w := newStreamWalk(r.batch.Stream, r.batch.Expected.Next(), t.head)
+// recordsInPlace returns the records that are where r wants to be.
+func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
+	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
 	var records []eventstore.Record
 	for !w.done() && len(records) < len(r.batch.Events) {
 		page, err := t.log.page(ctx, t.conn, w)
 		if err != nil {
-			return nil, fmt.Errorf("read what stands there: %w", err)
+			return nil, fmt.Errorf("cannot read the records in its place: %w", err)
 		}
 		records = append(records, page...)
 	}
 	return records[:min(len(records), len(r.batch.Events))], nil
 }
 
-// errHeld says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
-var errHeld = errors.New("log holds a part of it already")
+// errPartlyStored says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
+var errPartlyStored = errors.New("log holds a part of it already")
 
 // commit writes the batches and commits, in one round trip unless there is much to send.
 func (t *transaction) commit(ctx context.Context) error {
@@ -193,9 +193,9 @@ func (t *transaction) commit(ctx context.Context) error {
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.Code == "23505":
-		return fmt.Errorf("%w: %w", errHeld, err)
+		return fmt.Errorf("%w: %w", errPartlyStored, err)
 	case err != nil:
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("cannot commit: %w", err)
 	case !committed:
 		return fmt.Errorf("%w: the server rolled back", eventstore.ErrTransient)
 	}

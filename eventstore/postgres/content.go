@@ -19,7 +19,7 @@ import (
 func (l *Log) Content(ctx context.Context, sha256 string) ([]byte, error) {
 	data, err := l.content(ctx, sha256)
 	if err != nil {
-		return nil, fmt.Errorf("read content %s: %w", sha256, err)
+		return nil, fmt.Errorf("cannot read content %s: %w", sha256, err)
 	}
 	return data, nil
 }
@@ -53,7 +53,7 @@ func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
 		for {
 			hashes, err := l.hashes(ctx, after)
 			if err != nil {
-				yield("", fmt.Errorf("list contents: %w", err))
+				yield("", fmt.Errorf("cannot list contents: %w", err))
 				return
 			}
 			for _, hash := range hashes {

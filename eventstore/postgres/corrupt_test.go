@@ -85,7 +85,7 @@ func TestOpenFindsACounterThatIsNotTheLastEvent(t *testing.T) {
 	}
 }
 
-// Rows that nobody appended stand where the next event would: the append is refused, not renumbered.
+// Rows that nobody appended are where the next event would: the append is refused, not renumbered.
 func TestAppendRefusesToWriteOverForgedRows(t *testing.T) {
 	t.Parallel()
 	url := made(t)

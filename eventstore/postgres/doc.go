@@ -21,7 +21,7 @@
 //  4. Contents, streams, batches, events (arrays, never row by row) and the new head go out with COMMIT in one round trip.
 //  5. Callers are answered. After that a NOTIFY, in a transaction of its own, hints to other processes.
 //
-// When the server refuses a group for another reason than its own trouble (an id that the log holds elsewhere), each
+// When the server refuses a group for a reason of its own, and not because it failed (an id that the log holds elsewhere), each
 // batch is tried alone, with its ids looked up. When the answer to COMMIT is lost, the appender connects again and starts
 // over at 2: the lock waits for the transaction whose end is unknown, and step 3 finds its events or writes them, once
 // (I4).

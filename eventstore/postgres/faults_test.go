@@ -31,15 +31,15 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 	where := server.Database(t)
 	up(t, where)
 	log := open(t, where)
-	said := &promised{kept: make(chan struct{})}
+	reported := &promised{kept: make(chan struct{})}
 	ctx, stop := context.WithCancel(within(t))
 	var running sync.WaitGroup
 	for w := range writers {
-		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), said) })
+		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), reported) })
 	}
 	heard := follow(ctx, t, log)
 	for kill := range kills {
-		said.await(ctx, t, 1+rand.IntN(2*writers))
+		reported.await(ctx, t, 1+rand.IntN(2*writers))
 		if kill%2 == 0 {
 			server.Kill()
 			server.Restart(t)
@@ -47,24 +47,24 @@ func TestAppendsSurviveTheDeathOfTheServer(t *testing.T) {
 			t.Errorf("kill %d: %v", kill, err)
 		}
 	}
-	said.await(ctx, t, writers)
+	reported.await(ctx, t, writers)
 	heard.await(ctx, t, len(readAll(t, log)))
 	stop()
 	running.Wait()
-	if n := said.check(t, log); n < kills {
+	if n := reported.check(t, log); n < kills {
 		t.Errorf("%d batches were acknowledged, want one for each kill at least", n)
 	}
 	heard.check(t)
 }
 
 // writeUntil appends batches to a stream of its own until ctx ends, and notes each.
-func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writer string, said *promised) {
+func writeUntil(ctx context.Context, t *testing.T, log eventstore.Appender, writer string, reported *promised) {
 	t.Helper()
 	stream, expected := eventstore.StreamID("stream-"+writer), eventstore.NoStream()
 	for i := 0; ctx.Err() == nil; i++ {
 		batch := eventstoretest.NewBatch(stream, expected, writer, i, 1+i%9)
 		appended, err := persist(ctx, t, log, batch, 5*time.Second)
-		said.note(batch, appended, err)
+		reported.note(batch, appended, err)
 		if err != nil {
 			if ctx.Err() == nil {
 				t.Errorf("writer %s, batch %d: %v", writer, i, err)
@@ -202,14 +202,14 @@ func TestAppendsSurviveASilentConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, deadline := range []time.Duration{100 * time.Millisecond, patience} { // the caller's, and the log's own
-		begun := time.Now()
+		started := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)
 		_, err := log.Append(ctx, batch)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, eventstore.ErrTransient) {
 			t.Errorf("error is %v, want one of the deadline or ErrTransient", err)
 		}
-		if took := time.Since(begun); took > min(deadline, 2*time.Second)+slack {
+		if took := time.Since(started); took > min(deadline, 2*time.Second)+slack {
 			t.Errorf("a call took %s", took)
 		}
 	}
@@ -233,11 +233,11 @@ func TestAnAppendTakesAsLongAsDataMoves(t *testing.T) {
 	proxy, where := throughProxy(t, server)
 	log := open(t, where, func(o *postgres.Options) { o.AppendTimeout = limit })
 	last := mustAppend(t, log, start("s", 1))
-	poison(t, proxy, fmt.Sprintf(`{"name":"slow","type":"bandwidth","stream":"upstream","attributes":{"rate":%d}}`, rate))
-	begun := time.Now()
+	addRawToxic(t, proxy, fmt.Sprintf(`{"name":"slow","type":"bandwidth","stream":"upstream","attributes":{"rate":%d}}`, rate))
+	started := time.Now()
 	batch := large("s", last)
 	at := mustAppend(t, log, batch)
-	if took := time.Since(begun); took < 2*limit {
+	if took := time.Since(started); took < 2*limit {
 		t.Errorf("the append took %s: the link was not slow", took)
 	}
 	for _, r := range readAll(t, open(t, server))[1:] {
@@ -295,7 +295,7 @@ func TestAnAppendEndsWhenDataStopsMoving(t *testing.T) {
 			if passed > 0 {
 				batch.Contents = nil
 			}
-			poison(t, proxy, fmt.Sprintf(`{"name":"stop","type":"stop","stream":%q,"attributes":{"bytes":%d}}`, direction, passed))
+			addRawToxic(t, proxy, fmt.Sprintf(`{"name":"stop","type":"stop","stream":%q,"attributes":{"bytes":%d}}`, direction, passed))
 			mustEndTransient(t, log, batch, limit)
 			if err := proxy.Toxics.RemoveToxic(t.Context(), "stop"); err != nil {
 				t.Fatal(err)
@@ -318,12 +318,12 @@ func TestAnAppendEndsWhenDataStopsMoving(t *testing.T) {
 // mustEndTransient appends batch, which is to fail without the caller's help soon after limit.
 func mustEndTransient(t *testing.T, log eventstore.Appender, batch eventstore.Batch, limit time.Duration) {
 	t.Helper()
-	begun := time.Now()
+	started := time.Now()
 	_, err := log.Append(within(t), batch)
 	if !errors.Is(err, eventstore.ErrTransient) {
 		t.Errorf("error is %v, want ErrTransient", err)
 	}
-	if took := time.Since(begun); took > limit+slack { // some of it is the transfer
+	if took := time.Since(started); took > limit+slack { // some of it is the transfer
 		t.Errorf("the append took %s", took)
 	}
 }
@@ -350,7 +350,7 @@ func (s *stopToxic) Pipe(stub *toxics.ToxicStub) {
 	<-stub.Interrupt
 }
 
-func poison(t *testing.T, proxy *toxiproxy.Proxy, toxic string) {
+func addRawToxic(t *testing.T, proxy *toxiproxy.Proxy, toxic string) {
 	t.Helper()
 	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 		t.Fatal(err)
@@ -387,5 +387,5 @@ func throughProxy(t *testing.T, address string) (*toxiproxy.Proxy, string) {
 
 func addToxic(t *testing.T, proxy *toxiproxy.Proxy, direction string, limit int) {
 	t.Helper()
-	poison(t, proxy, fmt.Sprintf(`{"name":"cut","type":"limit_data","stream":%q,"attributes":{"bytes":%d}}`, direction, limit))
+	addRawToxic(t, proxy, fmt.Sprintf(`{"name":"cut","type":"limit_data","stream":%q,"attributes":{"bytes":%d}}`, direction, limit))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // fetch returns the records of the next page of w.spans and takes what it covers off them.
-func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventstore.Record, error) {
+func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *pageCursor) ([]eventstore.Record, error) {
 	p := newPage(w, l.sizes)
 	var batch pgx.Batch
 	query := l.sql.eventsForward
@@ -24,7 +24,7 @@ func (l *Log) fetch(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventst
 		batch.Queue(l.sql.countEvents, p.los, p.his).QueryRow(func(row pgx.Row) error { return row.Scan(&p.stored) })
 	}
 	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("cannot read events: %w", err)
 	}
 	if w.filter.Types != nil && p.stored != p.wanted {
 		return nil, fmt.Errorf("%w: of %d events between the positions %d and %d, %d are there",
@@ -50,7 +50,7 @@ type page struct {
 }
 
 // newPage takes spans off w until they hold w.limit events.
-func newPage(w *walk, sizes sizes) *page {
+func newPage(w *pageCursor, sizes sizes) *page {
 	if w.limit == 0 {
 		w.limit = sizes.firstPage
 	}
@@ -121,7 +121,7 @@ func (p *page) add(r eventstore.Record, position int64, checksum []byte) error {
 	}
 	b := p.spans[p.current].batchRow
 	index := position - b.first
-	at := place{
+	at := eventPlace{
 		stream: b.stream, revision: uint64(b.revision + index), //nolint:gosec // the table allows none below 0
 		index: int(index), size: int(b.size), meta: b.text,
 	}
@@ -161,7 +161,7 @@ func (p *page) expect() int64 {
 func (p *page) last() int64 { return int64(p.records[len(p.records)-1].Position) } //nolint:gosec // it was an int64
 
 // leave gives back to w what a page that was cut short did not read, and chooses the size of the next page.
-func (p *page) leave(w *walk) error {
+func (p *page) leave(w *pageCursor) error {
 	if !p.full {
 		if want := p.expect(); !p.filtered && want != 0 {
 			return fmt.Errorf("%w: position %d is missing", eventstore.ErrCorrupt, want)

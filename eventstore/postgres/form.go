@@ -63,8 +63,8 @@ SELECT concat('function ', proname, '(', pg_get_function_identity_arguments(p.oi
               ', ' || array_to_string(proconfig, '; '), ': ', prosrc)
   FROM pg_proc AS p JOIN ns ON p.pronamespace = ns.oid JOIN pg_language AS l ON l.oid = p.prolang`
 
-// examineForm compares what the schema is made of with what the migrations make.
-func (e *examination) examineForm(ctx context.Context, tx pgx.Tx) error {
+// checkForm compares what the schema is made of with what the migrations make.
+func (e *integrityCheck) checkForm(ctx context.Context, tx pgx.Tx) error {
 	held, err := formOf(ctx, tx, e.schema)
 	if err != nil {
 		return err

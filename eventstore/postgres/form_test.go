@@ -16,7 +16,7 @@ func TestTheFormIsWhatTheMigrationsMake(t *testing.T) {
 	const path = "form.txt"
 	for _, schema := range []string{postgres.DefaultSchema, "other-log", "s"} {
 		url := pgtest.Start(t)
-		if err := postgres.Up(within(t), url, postgres.Place{Schema: schema}); err != nil {
+		if err := postgres.Up(within(t), url, postgres.Namespace{Schema: schema}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := postgres.Form(within(t), url, schema)

@@ -36,7 +36,7 @@ type Log struct {
 	queue     chan *request           // to the appender
 	hint      chan struct{}           // to the notifier: there is something to tell; holds one
 	listen    chan struct{}           // to the listener: somebody subscribes; holds one
-	wake      *bell                   // rung when there may be something to read
+	wake      *broadcast              // rung when there may be something to read
 }
 
 var _ eventstore.Log = (*Log)(nil)
@@ -48,25 +48,25 @@ var _ eventstore.Log = (*Log)(nil)
 func Open(ctx context.Context, url string, options Options) (*Log, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	codec, err := contents.NewCodec()
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	pool, err := connect(ctx, url, options)
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", translate(ctx, err))
+		return nil, fmt.Errorf("cannot open log: %w", translate(ctx, err))
 	}
 	l := &Log{
 		options: options, pool: pool, sql: newStatements(options.Schema), codec: codec,
 		sizes: sizes{batches: 512, firstPage: 128, largestPage: 2048, pageBytes: 8 << 20, hashes: 1000},
 		gate:  &gate{inside: map[uint64]context.CancelCauseFunc{}}, closing: make(chan struct{}), queue: make(chan *request),
-		hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: &bell{rung: make(chan struct{})},
+		hint: make(chan struct{}, 1), listen: make(chan struct{}, 1), wake: &broadcast{sent: make(chan struct{})},
 	}
 	if l.identity, err = l.identify(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
 	l.start(context.WithoutCancel(ctx))
 	return l, nil
@@ -111,7 +111,7 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 		if err := pg.CheckServer(ctx, conn.Conn()); err != nil {
 			return err
 		}
-		if err := (Place{Schema: l.options.Schema}).schemaAt("").Check(ctx, conn.Conn()); err != nil {
+		if err := (Namespace{Schema: l.options.Schema}).schemaAt("").Check(ctx, conn.Conn()); err != nil {
 			return err
 		}
 		var head, last int64
@@ -120,7 +120,7 @@ func (l *Log) identify(ctx context.Context) (identity, error) {
 			return fmt.Errorf("%w: the row with its id, or the counter row, is gone", eventstore.ErrCorrupt)
 		}
 		if err == nil && head != last {
-			out.fault = fmt.Errorf("%w: the counter row stands at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
+			out.fault = fmt.Errorf("%w: the counter row is at %d, the last event at %d", eventstore.ErrCorrupt, head, last)
 		}
 		return err
 	})
@@ -141,10 +141,10 @@ func (l *Log) Features() eventstore.Features {
 	}
 }
 
-// closeGrace is how long Close waits for the appends that are on their way to the server.
+// closeGrace is how long Close waits for the appends that were sent to the server.
 const closeGrace = 5 * time.Second
 
-// Close implements [eventstore.Log]. Appends that are on their way to the server are answered first, for up to five
+// Close implements [eventstore.Log]. Appends that were sent to the server are answered first, for up to five
 // seconds; others end with ErrClosed, and nothing was written of them.
 func (l *Log) Close() error {
 	if !l.gate.close() {
@@ -161,7 +161,7 @@ func (l *Log) Close() error {
 	return l.codec.Close()
 }
 
-// observe tells the observer of trouble that needs nobody's action. Trouble at the end of the log is none.
+// observe tells the observer of errors that need nobody's action. Errors while the log closes are none.
 func (l *Log) observe(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
 		l.options.Observe(err)

@@ -28,7 +28,7 @@ func store() eventstoretest.Store {
 			return pgtest.Start(t)
 		},
 		Open: func(ctx context.Context, url string) (eventstore.Log, error) {
-			if err := postgres.Up(ctx, url, postgres.Place{}); err != nil {
+			if err := postgres.Up(ctx, url, postgres.Namespace{}); err != nil {
 				return nil, err
 			}
 			return postgres.Open(ctx, url, postgres.Options{Now: time.Now})
@@ -46,7 +46,7 @@ func made(tb testing.TB) string {
 
 func up(tb testing.TB, url string) {
 	tb.Helper()
-	if err := postgres.Up(tb.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(tb.Context(), url, postgres.Namespace{}); err != nil {
 		tb.Fatal(err)
 	}
 }

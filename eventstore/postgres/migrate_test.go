@@ -15,7 +15,7 @@ import (
 func TestPlanIsWhatUpDoes(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
-	plan, err := postgres.Plan(within(t), url, postgres.Place{Schema: "other-log"})
+	plan, err := postgres.Plan(within(t), url, postgres.Namespace{Schema: "other-log"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,18 +24,18 @@ func TestPlanIsWhatUpDoes(t *testing.T) {
 			t.Errorf("the plan lacks %s", want)
 		}
 	}
-	status, err := postgres.Status(within(t), url, postgres.Place{Schema: "other-log"})
+	status, err := postgres.Status(within(t), url, postgres.Namespace{Schema: "other-log"})
 	if err != nil || len(status.Applied) != 0 || len(status.Missing) == 0 || status.Owner != "" {
 		t.Errorf("a plan changed something: %+v, %v", status, err)
 	}
 	if _, err := connect(t, url).PgConn().Exec(within(t), plan).ReadAll(); err != nil {
 		t.Fatalf("the plan by hand: %v", err)
 	}
-	status, err = postgres.Status(within(t), url, postgres.Place{Schema: "other-log"})
+	status, err = postgres.Status(within(t), url, postgres.Namespace{Schema: "other-log"})
 	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_log_owner" || !status.Writer.Ready {
 		t.Errorf("after the plan: %+v, %v", status, err)
 	}
-	if plan, err := postgres.Plan(within(t), url, postgres.Place{Schema: "other-log"}); err != nil || plan != "" {
+	if plan, err := postgres.Plan(within(t), url, postgres.Namespace{Schema: "other-log"}); err != nil || plan != "" {
 		t.Errorf("there is more to do after the plan: %q, %v", plan, err)
 	}
 	log := open(t, url, func(o *postgres.Options) { o.Schema = "other-log" })
@@ -61,7 +61,7 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 	exec(t, connect(t, newer), "INSERT INTO gxp_log.schema_migrations (version, series, name, checksum) VALUES (2, 'postgres/log', 'later', 'x')")
 	var newerError *migrations.NewerError
 	refused(newer, "use the newer gxpledger", &newerError)
-	if err := postgres.Up(within(t), newer, postgres.Place{}); !errors.As(err, &newerError) {
+	if err := postgres.Up(within(t), newer, postgres.Namespace{}); !errors.As(err, &newerError) {
 		t.Errorf("up: error is %v, want a NewerError", err)
 	}
 
@@ -76,7 +76,7 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 	exec(t, connect(t, foreign), "CREATE SCHEMA gxp_log CREATE TABLE recipes (x int)")
 	var foreignError *migrations.ForeignError
 	refused(foreign, "did not make", &foreignError)
-	if err := postgres.Up(within(t), foreign, postgres.Place{}); !errors.As(err, &foreignError) {
+	if err := postgres.Up(within(t), foreign, postgres.Namespace{}); !errors.As(err, &foreignError) {
 		t.Errorf("up: error is %v, want a ForeignError", err)
 	}
 }
@@ -86,11 +86,11 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 	t.Parallel()
 	where := pgtest.Start(t)
 	user, name := ordinary(t, where)
-	place := postgres.Place{Owner: "nobody_" + name, Writer: "none_" + name}
-	if err := postgres.Up(within(t), user, place); err != nil {
+	namespace := postgres.Namespace{Owner: "nobody_" + name, Writer: "none_" + name}
+	if err := postgres.Up(within(t), user, namespace); err != nil {
 		t.Fatal(err)
 	}
-	status, err := postgres.Status(within(t), user, place)
+	status, err := postgres.Status(within(t), user, namespace)
 	if err != nil || status.Owner != name || status.Writer.Ready || len(status.Missing) != 0 {
 		t.Errorf("status is %+v, %v", status, err)
 	}
@@ -99,7 +99,7 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 
 func TestUpRefusesOddNames(t *testing.T) {
 	t.Parallel()
-	err := postgres.Up(within(t), "postgres://nowhere", postgres.Place{Schema: `a"b`, Owner: "pg_owner", Writer: strings.Repeat("w", 64)})
+	err := postgres.Up(within(t), "postgres://nowhere", postgres.Namespace{Schema: `a"b`, Owner: "pg_owner", Writer: strings.Repeat("w", 64)})
 	if err == nil {
 		t.Fatal("odd names are taken")
 	}

@@ -16,24 +16,24 @@ import (
 // notifyEvery is the least time between two hints to other processes. One hint tells of everything before it.
 const notifyEvery = 5 * time.Millisecond
 
-// bell wakes all who wait for it.
-type bell struct {
+// broadcast wakes all who wait for it.
+type broadcast struct {
 	mu   sync.Mutex // guards rung
-	rung chan struct{}
+	sent chan struct{}
 }
 
-// next returns what is closed when the bell rings the next time.
-func (b *bell) next() <-chan struct{} {
+// next returns a channel that the next send closes.
+func (b *broadcast) next() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rung
+	return b.sent
 }
 
-func (b *bell) ring() {
+func (b *broadcast) send() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	close(b.rung)
-	b.rung = make(chan struct{})
+	close(b.sent)
+	b.sent = make(chan struct{})
 }
 
 // signal leaves a token in c, which holds one.
@@ -46,7 +46,7 @@ func signal(c chan<- struct{}) {
 
 // announce tells this process and the others that there is something to read.
 func (l *Log) announce() {
-	l.wake.ring()
+	l.wake.send()
 	signal(l.hint)
 }
 
@@ -69,7 +69,7 @@ func (l *Log) notifyAll(ctx context.Context) {
 			return err
 		})
 		if err != nil {
-			l.observe(ctx, fmt.Errorf("notify: %w", err))
+			l.observe(ctx, fmt.Errorf("cannot notify: %w", err))
 		}
 		if pg.Pause(ctx, notifyEvery) != nil {
 			return
@@ -92,14 +92,14 @@ func (l *Log) listenAll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.observe(ctx, fmt.Errorf("listen: %w", err))
+		l.observe(ctx, fmt.Errorf("cannot listen: %w", err))
 		if pg.Pause(ctx, wait) != nil {
 			return
 		}
 	}
 }
 
-// hear rings the bell for each hint until the connection is lost. It reports whether it got to listening.
+// hear wakes the readers for each hint until the connection is lost. It reports whether it got to listening.
 func (l *Log) hear(ctx context.Context) (bool, error) {
 	conn, err := pg.Connect(ctx, l.pool.Config().ConnConfig)
 	if err != nil {
@@ -109,11 +109,11 @@ func (l *Log) hear(ctx context.Context) (bool, error) {
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{l.channel()}.Sanitize()); err != nil {
 		return false, translate(ctx, err)
 	}
-	l.wake.ring() // for what came while nobody listened
+	l.wake.send() // for what came while nobody listened
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return true, translate(ctx, err)
 		}
-		l.wake.ring()
+		l.wake.send()
 	}
 }

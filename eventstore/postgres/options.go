@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
-// The values that stand for zero ones in [Options] and [Place].
+// The values that stand for zero ones in [Options] and [Namespace].
 const (
 	DefaultSchema        = "gxp_log"
 	DefaultOwner         = "gxp_log_owner"
@@ -43,7 +43,7 @@ type Options struct {
 	// Inspect opens a log whose counter row contradicts its events, too, for eventstore.Verify to name that and all else.
 	// Append is ErrCorrupt then.
 	Inspect bool
-	// Observe is told of trouble that costs time but loses nothing: a hint that could not be sent, a lost connection
+	// Observe is told of errors that cost time and lose nothing: a hint that could not be sent, a lost connection
 	// that a subscription survives. It must not block. Nil for nobody.
 	Observe func(error)
 
@@ -77,14 +77,14 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Place says where [Up], [Status] and [Plan] find the log, and whose it is. The zero value is what Open expects by default.
-type Place struct {
+// Namespace says where [Up], [Status] and [Plan] find the log, and whose it is. The zero value is what Open expects by default.
+type Namespace struct {
 	Schema string // DefaultSchema when ""
 	Owner  string // role that owns the tables; DefaultOwner when ""
 	Writer string // role with the rights to run the engine, and no other; DefaultWriter when ""
 }
 
-func (p Place) migrations() (*migrations.Postgres, error) {
+func (p Namespace) migrations() (*migrations.Postgres, error) {
 	return migrations.PostgresLog(migrations.PostgresTarget{
 		Schema: cmp.Or(p.Schema, DefaultSchema), Owner: cmp.Or(p.Owner, DefaultOwner), Writer: cmp.Or(p.Writer, DefaultWriter),
 	})

@@ -181,7 +181,7 @@ func TestAStreamKeepsItsOrderWhateverTheTransactionsAre(t *testing.T) {
 	}
 }
 
-// A dump that is restored on another server is the same log: transaction ids begin anew there, positions do not.
+// A dump that is restored on another server is the same log: transaction ids begin again there, positions do not.
 func TestADumpRestoredElsewhereIsTheSameLog(t *testing.T) {
 	t.Parallel()
 	server, another := pgtest.NewCluster(t), pgtest.NewCluster(t)

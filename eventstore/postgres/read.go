@@ -14,7 +14,7 @@ import (
 func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 	head, err := l.head(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read head: %w", err)
+		return 0, fmt.Errorf("cannot read head: %w", err)
 	}
 	return eventstore.Position(head), nil //nolint:gosec // the table allows none below 0
 }
@@ -30,52 +30,52 @@ func (l *Log) head(ctx context.Context) (int64, error) {
 
 // At implements [eventstore.Reader].
 func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
-	upTo := func(head int64) *walk {
-		return newWalk(max(at, 1)-1, eventstore.Filter{}, min(head, clamp(uint64(at))))
+	upTo := func(head int64) *pageCursor {
+		return newCursor(max(at, 1)-1, eventstore.Filter{}, min(head, clamp(uint64(at))))
 	}
 	for r, err := range l.records(ctx, upTo) {
 		return r, err
 	}
-	return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, eventstore.ErrNotFound)
+	return eventstore.Record{}, fmt.Errorf("cannot read position %d: %w", at, eventstore.ErrNotFound)
 }
 
 // Read implements [eventstore.Reader].
 func (l *Log) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
-	return l.records(ctx, func(head int64) *walk { return newWalk(after, filter, head) })
+	return l.records(ctx, func(head int64) *pageCursor { return newCursor(after, filter, head) })
 }
 
 // ReadBackwards implements [eventstore.Reader].
 func (l *Log) ReadBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
-	return l.records(ctx, func(head int64) *walk { return newWalkBack(before, filter, head) })
+	return l.records(ctx, func(head int64) *pageCursor { return newBackwardCursor(before, filter, head) })
 }
 
 // ReadStream implements [eventstore.StreamReader].
 func (l *Log) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
-	return l.records(ctx, func(head int64) *walk { return newStreamWalk(stream, from, head) })
+	return l.records(ctx, func(head int64) *pageCursor { return newStreamCursor(stream, from, head) })
 }
 
 // ReadStreamBackwards implements [eventstore.StreamReader].
 func (l *Log) ReadStreamBackwards(ctx context.Context, stream eventstore.StreamID) iter.Seq2[eventstore.Record, error] {
-	return l.records(ctx, func(head int64) *walk { return newStreamWalkBack(stream, head) })
+	return l.records(ctx, func(head int64) *pageCursor { return newBackwardStreamCursor(stream, head) })
 }
 
 // records yields what a walk up to the head of now gives. No connection is held while the body of the loop runs.
-func (l *Log) records(ctx context.Context, begin func(head int64) *walk) iter.Seq2[eventstore.Record, error] {
+func (l *Log) records(ctx context.Context, begin func(head int64) *pageCursor) iter.Seq2[eventstore.Record, error] {
 	head, err := l.head(ctx) // now, not when the loop begins
 	return func(yield func(eventstore.Record, error) bool) {
 		if err != nil {
-			yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+			yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 			return
 		}
 		for w := begin(head); !w.done(); {
 			records, err := l.next(ctx, w)
 			if err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+				yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 				return
 			}
 			for _, r := range records {
 				if err := l.usable(ctx); err != nil {
-					yield(eventstore.Record{}, fmt.Errorf("read: %w", err))
+					yield(eventstore.Record{}, fmt.Errorf("cannot read: %w", err))
 					return
 				}
 				if !yield(r, nil) {
@@ -87,7 +87,7 @@ func (l *Log) records(ctx context.Context, begin func(head int64) *walk) iter.Se
 }
 
 // next reads the next page of w on a connection of its own.
-func (l *Log) next(ctx context.Context, w *walk) ([]eventstore.Record, error) {
+func (l *Log) next(ctx context.Context, w *pageCursor) ([]eventstore.Record, error) {
 	var records []eventstore.Record
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		try := w.clone() // so that another try begins where this one did

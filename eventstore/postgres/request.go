@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
-// request is one batch on its way through the appender. It shares nothing with the batch of the caller, who may have
+// request is one batch in the appender. It shares nothing with the batch of the caller, who may have
 // gone.
 type request struct {
 	batch    eventstore.Batch  // without contents
@@ -40,11 +40,11 @@ func (r *request) answer(appended eventstore.Appended, err error) {
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
 	appended, err := l.append(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, err)
 	}
 	return appended, nil
 }
@@ -94,7 +94,7 @@ func (l *Log) prepare(ctx context.Context, batch eventstore.Batch) (*request, er
 	if r.meta, err = encodeMeta(batch.Meta); err != nil {
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	at := place{stream: batch.Stream, size: len(batch.Events), meta: r.meta}
+	at := eventPlace{stream: batch.Stream, size: len(batch.Events), meta: r.meta}
 	for i, e := range batch.Events {
 		e.Data = bytes.Clone(e.Data)
 		at.index, at.revision = i, uint64(batch.Expected.Next())+uint64(i)
@@ -113,7 +113,7 @@ func (l *Log) prepare(ctx context.Context, batch eventstore.Batch) (*request, er
 func (l *Log) prepareContents(ctx context.Context, r *request, blobs []eventstore.Blob) error {
 	held, err := l.held(ctx, blobs)
 	if err != nil {
-		return fmt.Errorf("look for contents: %w", err)
+		return fmt.Errorf("cannot find contents: %w", err)
 	}
 	for _, b := range blobs {
 		if held[b.SHA256] {

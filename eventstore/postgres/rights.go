@@ -39,8 +39,8 @@ func harmless(what, right string) bool {
 	}
 }
 
-// examineGrants looks for rights that nobody but the owner should have, and that somebody may append.
-func (e *examination) examineGrants(ctx context.Context, tx pgx.Tx) error {
+// checkGrants looks for rights that nobody but the owner should have, and that somebody may append.
+func (e *integrityCheck) checkGrants(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, given, e.schema)
 	if err != nil {
 		return err
@@ -95,8 +95,8 @@ SELECT r.rolname, r.rolsuper,
            AND c.relkind = 'r' AND has_table_privilege(r.oid, c.oid, right_))
   FROM engine JOIN pg_roles AS r ON r.oid = engine.oid ORDER BY 1`
 
-// examineRoles looks at what those who may run the engine could do beside it.
-func (e *examination) examineRoles(ctx context.Context, tx pgx.Tx) error {
+// checkRoles looks at what those who may run the engine could do beside it.
+func (e *integrityCheck) checkRoles(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, engines, e.schema)
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func TestTheWriterRoleIsEnoughAndNoMore(t *testing.T) {
 	) {
 		refused(t, conn, attack)
 	}
-	if err := postgres.Up(within(t), user, postgres.Place{}); err != nil {
+	if err := postgres.Up(within(t), user, postgres.Namespace{}); err != nil {
 		t.Errorf("Up with nothing to do needs no rights: %v", err)
 	}
 	if n := len(readAll(t, log)); n != 5 {

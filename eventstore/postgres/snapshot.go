@@ -22,10 +22,10 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 		err = eventstore.ErrNotFound
 	}
 	if err == nil && (revision < 0 || int64(int(version)) != version) {
-		err = fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+		err = fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrSnapshotInvalid)
 	}
 	if err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, err)
+		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of stream %q: %w", stream, err)
 	}
 	s.Revision, s.Version = eventstore.Revision(revision), int(version) //nolint:gosec // both were checked
 	return s, nil
@@ -34,14 +34,14 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 // SaveSnapshot implements [eventstore.Snapshots].
 func (l *Log) SaveSnapshot(ctx context.Context, s eventstore.Snapshot) error {
 	if err := s.Validate(); err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
+		return fmt.Errorf("cannot save snapshot: %w", err)
 	}
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, l.sql.saveSnapshot, string(s.Stream), int64(s.Revision), [16]byte(s.EventID), s.Version, s.Data) //nolint:gosec // bits
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("save snapshot of stream %q: %w", s.Stream, err)
+		return fmt.Errorf("cannot save snapshot of stream %q: %w", s.Stream, err)
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// A snapshot is a cache: whatever stands in its row, it neither blocks a scan nor ends a verification. The columns hold
+// A snapshot is a cache: whatever is in its row, it neither blocks a scan nor ends a verification. The columns hold
 // bytes and integers of 64 bits; what other nonsense they take, the Recorder compares with the log.
-func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
+func TestARowWithoutASnapshotIsRefused(t *testing.T) {
 	t.Parallel()
 	address := made(t)
 	log := open(t, address)
@@ -27,8 +27,8 @@ func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
 		return err
 	}
 	for _, revision := range []int64{-1, -2, math.MinInt32, math.MinInt64} {
-		if err := load("revision", revision); !errors.Is(err, eventstore.ErrUnsound) {
-			t.Errorf("revision %d: %v, want ErrUnsound", revision, err)
+		if err := load("revision", revision); !errors.Is(err, eventstore.ErrSnapshotInvalid) {
+			t.Errorf("revision %d: %v, want ErrSnapshotInvalid", revision, err)
 		}
 	}
 	for column, values := range map[string][]any{
@@ -38,8 +38,8 @@ func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
 		"data":     {[]byte{}},
 	} {
 		for _, value := range values {
-			if err := load(column, value); err != nil && !errors.Is(err, eventstore.ErrUnsound) {
-				t.Errorf("%s %v: %v, want nil or ErrUnsound", column, value, err)
+			if err := load(column, value); err != nil && !errors.Is(err, eventstore.ErrSnapshotInvalid) {
+				t.Errorf("%s %v: %v, want nil or ErrSnapshotInvalid", column, value, err)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter e
 				return
 			}
 			if err = s.rest(ctx, rung, err); err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("subscribe: %w", err))
+				yield(eventstore.Record{}, fmt.Errorf("cannot subscribe: %w", err))
 				return
 			}
 		}
@@ -47,7 +47,7 @@ func (s *subscription) drain(ctx context.Context, yield func(eventstore.Record, 
 	if err != nil {
 		return false, err
 	}
-	w := newWalk(eventstore.Position(s.at), s.filter, head) //nolint:gosec // not below 0
+	w := newCursor(eventstore.Position(s.at), s.filter, head) //nolint:gosec // not below 0
 	for !w.done() {
 		records, err := s.log.next(ctx, w)
 		if err != nil {

@@ -124,7 +124,7 @@ func (p *promised) await(ctx context.Context, tb testing.TB, n int) {
 	}
 }
 
-// check fails unless every acknowledged batch is in the log, once, whole and where it was said to be, and every other
+// check fails unless every acknowledged batch is in the log, once, whole and where it was reported to be, and every other
 // one is there whole or not at all, and nothing else is there (I1, I3, I4). It returns how many were acknowledged.
 func (p *promised) check(tb testing.TB, log eventstore.Reader) int {
 	tb.Helper()
@@ -175,11 +175,11 @@ func persist(ctx context.Context, tb testing.TB, log eventstore.Appender, batch 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		begun := time.Now()
+		started := time.Now()
 		call, cancel := context.WithTimeout(ctx, deadline)
 		appended, err := log.Append(call, batch)
 		cancel()
-		if took := time.Since(begun); took > deadline+slack {
+		if took := time.Since(started); took > deadline+slack {
 			tb.Errorf("a call with a deadline of %s took %s", deadline, took)
 		}
 		if err == nil || ctx.Err() != nil || !errors.Is(err, eventstore.ErrTransient) && !errors.Is(err, context.DeadlineExceeded) {

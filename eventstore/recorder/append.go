@@ -53,7 +53,7 @@ func (s *session) append(ctx context.Context, batch eventstore.Batch, what Unkno
 		if sent {
 			s.unknown = max(s.unknown, what)
 		}
-		return eventstore.Appended{}, fmt.Errorf("append %d events to %s: %w", len(batch.Events), batch.Stream, err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append %d events to %s: %w", len(batch.Events), batch.Stream, err)
 	}
 	return at, nil
 }

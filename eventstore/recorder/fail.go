@@ -13,7 +13,7 @@ import (
 // stopped is a fact too.
 func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
 	violations := reasons(cause, endedBy(ctx, cause))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.LastWords)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.FailureTimeout)
 	defer cancel()
 	if s.head.Scan == "" {
 		s.head = s.describe(Reading{})
@@ -39,7 +39,7 @@ func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
 	s.outcome = Outcome{Failed: &failed, Attempts: s.attempt, Unknown: s.unknown}
 	file, spoolErr := s.spool(failed)
 	s.outcome.Spooled = file
-	err = errors.Join(cause, fmt.Errorf("record the failure of scan %s: %w", s.request.Scan, err), spoolErr)
+	err = errors.Join(cause, fmt.Errorf("cannot record the failure of scan %s: %w", s.request.Scan, err), spoolErr)
 	if s.unknown != UnknownNothing {
 		err = eventstore.OutcomeUnknown(err)
 	}
@@ -78,14 +78,14 @@ func (s *session) recover(ctx context.Context) error {
 	var last eventstore.Record
 	for record, err := range s.log.ReadStream(ctx, stream, 0) {
 		if err != nil {
-			return fmt.Errorf("look for the scan: %w", err)
+			return fmt.Errorf("cannot find the scan: %w", err)
 		}
 		if record.Meta.Scan != s.request.Scan.String() {
 			continue
 		}
 		event, err := eventstore.Decode(record)
 		if err != nil {
-			return fmt.Errorf("decode position %d: %w", record.Position, err)
+			return fmt.Errorf("cannot decode position %d: %w", record.Position, err)
 		}
 		events, last = append(events, event), record
 	}

@@ -36,8 +36,8 @@ type Config struct {
 	// FirstWait and LongestWait bound the waits between tries: each is about twice the one before, with jitter.
 	// Defaults 100 ms and 5 s.
 	FirstWait, LongestWait time.Duration
-	// LastWords is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
-	LastWords time.Duration
+	// FailureTimeout is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
+	FailureTimeout time.Duration
 	// Spool is the directory for failures that could not be recorded (I2). Empty: they are only returned.
 	Spool string
 	// Log names the log, so that a spooled failure is recorded in no other one. The zero value names none.
@@ -77,7 +77,7 @@ type Retry struct {
 func DefaultConfig(now func() time.Time, spool string) Config {
 	return Config{
 		Now: now, Tries: 5, Rounds: 10, FirstWait: 100 * time.Millisecond, LongestWait: 5 * time.Second,
-		LastWords: 10 * time.Second, Spool: spool,
+		FailureTimeout: 10 * time.Second, Spool: spool,
 	}
 }
 
@@ -89,9 +89,9 @@ func (c Config) validate() error {
 	if c.Tries < 1 || c.Rounds < 1 {
 		faults = append(faults, fmt.Errorf("fields Tries %d and Rounds %d must be at least 1", c.Tries, c.Rounds))
 	}
-	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.LastWords <= 0 {
-		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and LastWords %s must be positive and in order",
-			c.FirstWait, c.LongestWait, c.LastWords))
+	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.FailureTimeout <= 0 {
+		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and FailureTimeout %s must be positive and in order",
+			c.FirstWait, c.LongestWait, c.FailureTimeout))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: recorder config: %w", eventstore.ErrInvalid, errors.Join(faults...))
@@ -142,7 +142,7 @@ type Reading struct {
 	Contents []eventstore.Blob
 }
 
-// ErrSource says that the repository or revision could not be read. The wrapped cause says what to mend.
+// ErrSource says that the repository or revision could not be read. The wrapped cause says what to fix.
 var ErrSource = errors.New("source could not be read")
 
 // ReadFunc reads the revision. Units that state holds need not be read again (domain.State.Holds). It is called once for
@@ -239,7 +239,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.observe(Retry{Attempt: s.attempt, Round: round, Err: err})
 	}
-	return fmt.Errorf("record scan %s: other scans of %q came between %d times: %w",
+	return fmt.Errorf("cannot record scan %s: other scans of %q came between %d times: %w",
 		s.request.Scan, s.request.Repository.Name, s.config.Rounds, err)
 }
 
@@ -258,7 +258,7 @@ func (s *session) round(ctx context.Context) error {
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 	})
 	if err != nil {
-		return fmt.Errorf("decide scan %s: %w", s.request.Scan, err)
+		return fmt.Errorf("cannot decide scan %s: %w", s.request.Scan, err)
 	}
 	batch, err := s.batch(loaded, events)
 	if err != nil {
@@ -299,7 +299,7 @@ func (s *session) batch(at loaded, events []domain.Event) (eventstore.Batch, err
 	for i, e := range events {
 		typ, data, err := eventstore.Encode(e)
 		if err != nil {
-			return eventstore.Batch{}, fmt.Errorf("encode event %d of scan %s: %w", i, s.request.Scan, err)
+			return eventstore.Batch{}, fmt.Errorf("cannot encode event %d of scan %s: %w", i, s.request.Scan, err)
 		}
 		b.Events[i] = eventstore.NewEvent{ID: eventstore.DeriveEventID(s.request.Scan, i), Type: typ, Data: data}
 	}

@@ -24,7 +24,7 @@ func clock() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC) }
 // link is a log whose connection a test can harm.
 type link struct {
 	eventstore.Log
-	// onAppend, when set, stands before the log: call is how often Append was called, from 1.
+	// onAppend, when set, is called before the log: call is how often Append was called, from 1.
 	onAppend func(call int, do func() (eventstore.Appended, error)) (eventstore.Appended, error)
 	onRead   func() error
 	calls    int
@@ -72,7 +72,7 @@ type fixture struct {
 	log      *link
 	recorder *recorder.Recorder
 	spool    string
-	trouble  []recorder.Retry
+	failures []recorder.Retry
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -80,7 +80,7 @@ func newFixture(t *testing.T) *fixture {
 	d := &fixture{t: t, log: &link{Log: memory.New(clock)}, spool: filepath.Join(t.TempDir(), "spool")}
 	config := recorder.DefaultConfig(clock, d.spool)
 	config.Tries, config.Rounds, config.FirstWait, config.LongestWait = 4, 3, time.Microsecond, 10*time.Microsecond
-	config.Observe = func(tr recorder.Retry) { d.trouble = append(d.trouble, tr) }
+	config.Observe = func(tr recorder.Retry) { d.failures = append(d.failures, tr) }
 	var err error
 	if d.recorder, err = recorder.New(d.log, config); err != nil {
 		t.Fatal(err)

@@ -71,8 +71,8 @@ func TestRecorderSurvivesALostConnection(t *testing.T) {
 				t.Fatalf("outcome %+v, %v; want a completed scan after 3 attempts", out, err)
 			}
 			d.wantTypes("repository.registered", "artifact.parsed", "scan.completed")
-			if !slices.Equal(d.log.attempts, []int{1, 2, 3}) || len(d.trouble) != 2 || d.trouble[0].Wait <= 0 {
-				t.Errorf("attempts %v, trouble %v; want three attempts with waits between", d.log.attempts, d.trouble)
+			if !slices.Equal(d.log.attempts, []int{1, 2, 3}) || len(d.failures) != 2 || d.failures[0].Wait <= 0 {
+				t.Errorf("attempts %v, trouble %v; want three attempts with waits between", d.log.attempts, d.failures)
 			}
 		})
 	}
@@ -172,7 +172,7 @@ func TestRecorderLeavesOneFactOfAFailure(t *testing.T) {
 	}
 }
 
-func TestRecorderTellsOfACancelledScan(t *testing.T) {
+func TestRecorderRecordsACancelledScan(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -249,7 +249,7 @@ func TestNewRecorderNamesEveryFaultOfItsConfig(t *testing.T) {
 	if !errors.Is(err, eventstore.ErrInvalid) {
 		t.Fatalf("got %v, want ErrInvalid", err)
 	}
-	for _, field := range []string{"Now", "Tries", "Rounds", "FirstWait", "LongestWait", "LastWords"} {
+	for _, field := range []string{"Now", "Tries", "Rounds", "FirstWait", "LongestWait", "FailureTimeout"} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("error %q does not name %s", err, field)
 		}

@@ -17,20 +17,20 @@ type loaded struct {
 	since    int // events folded that the snapshot does not hold
 }
 
-// load folds a repository's stream, from its snapshot where there is a sound one.
+// load folds a repository's stream, from its snapshot where there is a valid one.
 func (r *Recorder) load(ctx context.Context, stream eventstore.StreamID) (loaded, error) {
 	var out loaded
 	none := 0
 	err := r.retry(ctx, &none, func() error {
 		var err error
 		out, err = r.fromSnapshot(ctx, stream)
-		if errors.Is(err, eventstore.ErrUnsound) || errors.Is(err, eventstore.ErrNotFound) {
+		if errors.Is(err, eventstore.ErrSnapshotInvalid) || errors.Is(err, eventstore.ErrNotFound) {
 			out, err = r.fold(ctx, loaded{stream: stream, expected: eventstore.NoStream()})
 		}
 		return err
 	})
 	if err != nil {
-		return loaded{}, fmt.Errorf("load %s: %w", stream, err)
+		return loaded{}, fmt.Errorf("cannot load %s: %w", stream, err)
 	}
 	return out, nil
 }
@@ -51,14 +51,14 @@ func (r *Recorder) fromSnapshot(ctx context.Context, stream eventstore.StreamID)
 			return loaded{}, err
 		}
 		if record.Revision != snapshot.Revision || record.ID != snapshot.EventID {
-			return loaded{}, eventstore.ErrUnsound
+			return loaded{}, eventstore.ErrSnapshotInvalid
 		}
 		return r.fold(ctx, loaded{stream: stream, state: state, expected: eventstore.AtRevision(snapshot.Revision)})
 	}
-	return loaded{}, eventstore.ErrUnsound
+	return loaded{}, eventstore.ErrSnapshotInvalid
 }
 
-// fold goes on from at to the end of the stream.
+// fold continues from at to the end of the stream.
 func (r *Recorder) fold(ctx context.Context, at loaded) (loaded, error) {
 	for record, err := range r.log.ReadStream(ctx, at.stream, at.expected.Next()) {
 		if err != nil {
@@ -70,7 +70,7 @@ func (r *Recorder) fold(ctx context.Context, at loaded) (loaded, error) {
 		}
 		event, err := eventstore.Decode(record)
 		if err != nil {
-			return loaded{}, fmt.Errorf("decode position %d: %w", record.Position, err)
+			return loaded{}, fmt.Errorf("cannot decode position %d: %w", record.Position, err)
 		}
 		at.state = domain.Evolve(at.state, event)
 		at.expected = eventstore.AtRevision(record.Revision)
@@ -93,7 +93,7 @@ func (s *session) remember(ctx context.Context, at loaded, events []domain.Event
 		})
 	}
 	if err != nil {
-		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("save snapshot of %s: %w", at.stream, err)})
+		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("cannot save snapshot of %s: %w", at.stream, err)})
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *session) remember(ctx context.Context, at loaded, events []domain.Event
 func (r *Recorder) VerifySnapshot(ctx context.Context, stream eventstore.StreamID) error {
 	snapshot, err := r.log.LoadSnapshot(ctx, stream)
 	if err != nil {
-		return fmt.Errorf("load snapshot of %s: %w", stream, err)
+		return fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
 	}
 	if snapshot.Version != domain.StateVersion {
 		return nil // of another binary; never read by this one
@@ -111,14 +111,14 @@ func (r *Recorder) VerifySnapshot(ctx context.Context, stream eventstore.StreamI
 	var state domain.State
 	for record, err := range r.log.ReadStream(ctx, stream, 0) {
 		if err != nil {
-			return fmt.Errorf("read %s: %w", stream, err)
+			return fmt.Errorf("cannot read %s: %w", stream, err)
 		}
 		if record.Revision > snapshot.Revision {
 			break
 		}
 		event, err := eventstore.Decode(record)
 		if err != nil {
-			return fmt.Errorf("decode position %d: %w", record.Position, err)
+			return fmt.Errorf("cannot decode position %d: %w", record.Position, err)
 		}
 		state = domain.Evolve(state, event)
 	}

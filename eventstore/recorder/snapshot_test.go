@@ -16,7 +16,7 @@ import (
 
 var stream = eventstore.RepositoryStream(request().Repository.ID)
 
-// grown is a desk whose repository has a snapshot and some events behind it.
+// grown is a fixture whose repository has a snapshot and some events behind it.
 func grown(t *testing.T) (*fixture, []domain.File) {
 	t.Helper()
 	d := newFixture(t)
@@ -90,7 +90,7 @@ func TestASnapshotIsNeverTrustedBlindly(t *testing.T) {
 	}
 }
 
-func TestVerifySnapshotFindsAnHonestLookingLie(t *testing.T) {
+func TestVerifySnapshotFindsAPlausibleForgery(t *testing.T) {
 	t.Parallel()
 	d, _ := grown(t)
 	if err := d.recorder.VerifySnapshot(t.Context(), stream); err != nil {
@@ -129,17 +129,17 @@ func TestARecordThatNoDecoderKnowsStopsTheScan(t *testing.T) {
 	}
 }
 
-// unsoundLog has rows in the place of snapshots that are none.
-type unsoundLog struct{ eventstore.Log }
+// invalidSnapshotLog has rows in the place of snapshots that are none.
+type invalidSnapshotLog struct{ eventstore.Log }
 
-func (unsoundLog) LoadSnapshot(context.Context, eventstore.StreamID) (eventstore.Snapshot, error) {
-	return eventstore.Snapshot{}, fmt.Errorf("load: %w", eventstore.ErrUnsound)
+func (invalidSnapshotLog) LoadSnapshot(context.Context, eventstore.StreamID) (eventstore.Snapshot, error) {
+	return eventstore.Snapshot{}, fmt.Errorf("load: %w", eventstore.ErrSnapshotInvalid)
 }
 
 func TestWhatIsNoSnapshotBlocksNothing(t *testing.T) {
 	t.Parallel()
 	d, tree := grown(t)
-	d.log.Log = unsoundLog{d.log.Log}
+	d.log.Log = invalidSnapshotLog{d.log.Log}
 	if out := d.mustRecord(tree...); out.Completed.Number != 3 {
 		t.Errorf("scan %d, want 3", out.Completed.Number)
 	}

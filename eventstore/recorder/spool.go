@@ -47,14 +47,14 @@ func (s *session) spool(failed domain.ScanFailed) (string, error) {
 		Request: spooledRequest{TraceParent: s.request.TraceParent, TraceState: s.request.TraceState},
 	}, "", "  ")
 	if err != nil {
-		return "", fmt.Errorf("encode failure for the spool: %w", err)
+		return "", fmt.Errorf("cannot encode failure for the spool: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("create spool directory: %w", err)
+		return "", fmt.Errorf("cannot create spool directory: %w", err)
 	}
 	path := filepath.Join(dir, s.request.Scan.String()+".json")
 	if err := writeDurably(path, data); err != nil {
-		return "", fmt.Errorf("spool failure of scan %s: %w", s.request.Scan, err)
+		return "", fmt.Errorf("cannot spool failure of scan %s: %w", s.request.Scan, err)
 	}
 	return path, nil
 }
@@ -107,7 +107,7 @@ func (r *Recorder) Drain(ctx context.Context) (Drained, error) {
 		return done, nil
 	}
 	if err != nil {
-		return done, fmt.Errorf("list spool: %w", err)
+		return done, fmt.Errorf("cannot list spool: %w", err)
 	}
 	var faults []error
 	for _, entry := range entries {
@@ -122,7 +122,7 @@ func (r *Recorder) Drain(ctx context.Context) (Drained, error) {
 			done.Recorded++
 		case errors.Is(err, errOtherLog), errors.Is(err, fs.ErrNotExist):
 		default:
-			faults = append(faults, fmt.Errorf("record spooled failure %s: %w", path, err))
+			faults = append(faults, fmt.Errorf("cannot record spooled failure %s: %w", path, err))
 		}
 	}
 	return done, errors.Join(faults...)

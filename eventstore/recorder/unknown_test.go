@@ -40,7 +40,7 @@ var faults = []fault{
 
 // Whatever becomes of each append of a scan, the outcome says unknown when and only when an append was sent whose fate no
 // later answer tells, a known outcome is what the log holds, and the next drain leaves one outcome of the scan in the log.
-func TestAnOutcomeIsUnknownWhenAndOnlyWhenTheLogDidNotTell(t *testing.T) {
+func TestAnOutcomeIsUnknownExactlyWhenTheLogDidNotAnswer(t *testing.T) {
 	t.Parallel()
 	good, refused := reads(req("REQ-001")), reads(domaintest.UserStory("US-001", "REQ-404"))
 	t.Run("each fault, each time", func(t *testing.T) {
@@ -225,8 +225,8 @@ func TestOnlyTheEndOfItsContextCancelsAScan(t *testing.T) {
 	}
 }
 
-// An act whose append was not answered is told as unknown too, and recording it again finds or writes it.
-func TestAnActThatWasNotAnsweredIsUnknown(t *testing.T) {
+// An admin action whose append was not answered is told as unknown too, and recording it again finds or writes it.
+func TestAnAdminActionWithoutAnAnswerIsUnknown(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -238,12 +238,12 @@ func TestAnActThatWasNotAnsweredIsUnknown(t *testing.T) {
 				}
 				return eventstore.Appended{}, f.err
 			}
-			act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
-			if _, err := d.recorder.Act(t.Context(), act); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
+			action := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
+			if _, err := d.recorder.RecordAction(t.Context(), action); !errors.Is(err, f.err) || errors.Is(err, eventstore.ErrOutcomeUnknown) != f.open {
 				t.Errorf("error is %v, want one that says unknown: %t", err, f.open)
 			}
 			d.log.onAppend = nil
-			if at, err := d.recorder.Act(t.Context(), act); at != 1 || err != nil {
+			if at, err := d.recorder.RecordAction(t.Context(), action); at != 1 || err != nil {
 				t.Errorf("again: %d, %v", at, err)
 			}
 		})

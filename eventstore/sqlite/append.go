@@ -15,11 +15,11 @@ import (
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
+		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
 	appended, err := l.append(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, l.fault(err))
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
 	}
 	return appended, nil
 }
@@ -104,7 +104,7 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 		return eventstore.Appended{}, err
 	}
 	if expected := int64(ready.Expected.Next()); expected != stream.next { //nolint:gosec // Validate bounds it
-		return w.settle(ctx, ready, stream)
+		return w.resolveAppend(ctx, ready, stream)
 	}
 	appended, err := w.write(ctx, ready, stream, now)
 	if isConstraint(err) { // an id is held, or a defect: find out which
@@ -115,8 +115,8 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 	return appended, err
 }
 
-// settle answers a batch whose stream is not where it expects it.
-func (w *writer) settle(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
+// resolveAppend answers a batch whose stream is not where it expects it.
+func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
 	held, err := w.held(ctx, ready, stream)
 	if err != nil {
 		return eventstore.Appended{}, err
@@ -133,13 +133,13 @@ func (w *writer) settle(ctx context.Context, ready readyBatch, stream streamEnd)
 	return eventstore.Appended{}, fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
 }
 
-// held returns the records that stand where ready wants to.
+// held returns the records that are where ready wants to be.
 func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) ([]eventstore.Record, error) {
 	expected := int64(ready.Expected.Next()) //nolint:gosec // Validate bounds it
 	size := int64(len(ready.Events))
-	way := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
+	scan := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
 	var records []eventstore.Record
-	for r, err := range way.walk(ctx, w.conn, defaultSizes().pageChunks) {
+	for r, err := range scan.records(ctx, w.conn, defaultSizes().pageChunks) {
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +157,7 @@ func (w *writer) refuseReused(ctx context.Context, ready readyBatch) error {
 			return err
 		}
 		if found {
-			return fmt.Errorf("%w: %s stands in the batch from position %d", eventstore.ErrIDReused, e.ID, batch)
+			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch)
 		}
 	}
 	return nil
@@ -179,14 +179,14 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 		}
 	}
 	first, size := end.last+1, len(ready.Events)
-	at := place{
+	at := chunkInfo{
 		last: end.last, lastRevision: stream.next - 1, batchFirst: first, batchSize: size,
 		recordedAt: recordedAt.UnixMicro(), stream: string(ready.Stream), meta: ready.meta,
 	}
 	for _, c := range ready.chunks {
 		at.last += int64(c.size)
 		at.lastRevision += int64(c.size)
-		c.place = at
+		c.chunkInfo = at
 		if err := w.addChunk(ctx, c, stream.id); err != nil {
 			return eventstore.Appended{}, err
 		}

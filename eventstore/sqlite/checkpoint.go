@@ -29,7 +29,7 @@ func (l *Log) checkpoints(ctx context.Context) {
 }
 
 // checkpoint moves what it can beside readers and writers. When they leave it no moment to begin the write-ahead log
-// anew, and that has grown far beyond its size, it makes them wait.
+// again, and that has grown far beyond its size, it makes them wait.
 func (l *Log) checkpoint(ctx context.Context) error {
 	frames, err := l.move(ctx, "PASSIVE")
 	if err != nil || frames*pageSize <= 4*l.options.CheckpointBytes {

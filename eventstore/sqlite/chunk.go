@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// A chunk ends with the batch, with its 64th event, or with the event that brings its data to 64 KiB: large enough to
+// A chunk ends with the batch, with its 64th event, or with the event with which its data reaches 64 KiB: large enough to
 // make rows cheap, small enough to read one for the sake of a single event.
 const chunkBytes = 64 << 10
 
@@ -25,12 +25,12 @@ type chunk struct {
 	data       []byte // JSON array
 	contentSum [sha256.Size]byte
 
-	place
+	chunkInfo
 	checksum []byte
 }
 
-// place is where a chunk stands and what it shares with its batch.
-type place struct {
+// chunkInfo is where a chunk is and what it shares with its batch.
+type chunkInfo struct {
 	last         int64 // position
 	lastRevision int64
 	batchFirst   int64 // position
@@ -92,7 +92,7 @@ func pack(events []eventstore.NewEvent, size int) (chunk, error) {
 	return c, nil
 }
 
-// separator is what stands before the i-th event in the data of a chunk.
+// separator is what is before the i-th event in the data of a chunk.
 func separator(i int) byte {
 	if i == 0 {
 		return '['

@@ -69,7 +69,7 @@ func (l *Log) holds(ctx context.Context, blobs []eventstore.Blob) (held map[stri
 func (l *Log) Content(ctx context.Context, hash string) ([]byte, error) {
 	data, err := l.content(ctx, hash)
 	if err != nil {
-		return nil, fmt.Errorf("read content %s: %w", hash, l.fault(err))
+		return nil, fmt.Errorf("cannot read content %s: %w", hash, l.fault(err))
 	}
 	return data, nil
 }
@@ -104,7 +104,7 @@ func (l *Log) ContentHashes(ctx context.Context) iter.Seq2[string, error] {
 		for after := int64(0); ; {
 			hashes, last, err := l.hashPage(ctx, after)
 			if err != nil {
-				yield("", fmt.Errorf("list contents: %w", l.fault(err)))
+				yield("", fmt.Errorf("cannot list contents: %w", l.fault(err)))
 				return
 			}
 			for _, hash := range hashes {

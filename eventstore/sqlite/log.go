@@ -38,7 +38,7 @@ type Log struct {
 	closeErr error         // of the first Close
 
 	mu      sync.Mutex    // guards changed
-	changed chan struct{} // closed and made anew by each append of this handle
+	changed chan struct{} // closed and replaced by each append of this handle
 }
 
 var _ eventstore.Log = (*Log)(nil)
@@ -62,7 +62,7 @@ func (l *Log) Features() eventstore.Features {
 	return eventstore.Features{Name: "SQLite", Durable: true, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true}
 }
 
-// Close implements [eventstore.Log]. It waits for the append that is under way, and returns what the first Close did.
+// Close implements [eventstore.Log]. It waits for the append that is running, and returns what the first Close did.
 func (l *Log) Close() error {
 	l.closing.Do(func() { l.closeErr = l.close() })
 	return l.closeErr

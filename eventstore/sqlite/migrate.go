@@ -32,7 +32,7 @@ func Status(ctx context.Context, path string) (status migrations.Status, err err
 	defer func() { err = errors.Join(err, db.Close()) }()
 	missing, err := set.Missing(ctx, db)
 	if err != nil {
-		return status, fmt.Errorf("read the migrations of %s: %w", path, translate(err))
+		return status, fmt.Errorf("cannot read the migrations of %s: %w", path, translate(err))
 	}
 	return migrations.Status{Applied: all[:len(all)-len(missing)], Missing: missing}, nil
 }

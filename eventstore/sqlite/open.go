@@ -73,7 +73,7 @@ func (o Options) validate() error {
 func Open(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToWrite)
 	if err != nil {
-		return nil, fmt.Errorf("open log %s: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s: %w", path, translate(err))
 	}
 	return l, nil
 }
@@ -83,7 +83,7 @@ func Open(ctx context.Context, path string, options Options) (*Log, error) {
 func OpenReadOnly(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToRead)
 	if err != nil {
-		return nil, fmt.Errorf("open log %s for reading: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s for reading: %w", path, translate(err))
 	}
 	return l, nil
 }
@@ -271,7 +271,7 @@ func (l *Log) prepareSchema(ctx context.Context) error {
 func (l *Log) readID(ctx context.Context) error {
 	var id []byte
 	if err := l.readers.QueryRowContext(ctx, "SELECT id FROM log").Scan(&id); err != nil {
-		return fmt.Errorf("read id: %w", err)
+		return fmt.Errorf("cannot read id: %w", err)
 	}
 	var err error
 	l.id, err = uuid.FromBytes(id)

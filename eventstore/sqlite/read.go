@@ -13,7 +13,7 @@ import (
 func (l *Log) Head(ctx context.Context) (eventstore.Position, error) {
 	head, err := l.number(ctx, "SELECT coalesce(max(last), 0) FROM chunks")
 	if err != nil {
-		return 0, fmt.Errorf("read head: %w", err)
+		return 0, fmt.Errorf("cannot read head: %w", err)
 	}
 	return eventstore.Position(head), nil //nolint:gosec // not negative
 }
@@ -31,14 +31,14 @@ func (l *Log) number(ctx context.Context, query string, args ...any) (n int64, e
 func (l *Log) At(ctx context.Context, at eventstore.Position) (eventstore.Record, error) {
 	head, err := l.Head(ctx)
 	if err != nil {
-		return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, err)
+		return eventstore.Record{}, fmt.Errorf("cannot read position %d: %w", at, err)
 	}
 	if at > 0 && at <= head {
 		for r, err := range l.read(ctx, upwards(at-1, at), eventstore.Filter{}) {
 			return r, err
 		}
 	}
-	return eventstore.Record{}, fmt.Errorf("read position %d: %w", at, eventstore.ErrNotFound)
+	return eventstore.Record{}, fmt.Errorf("cannot read position %d: %w", at, eventstore.ErrNotFound)
 }
 
 // Read implements [eventstore.Reader].
@@ -85,7 +85,7 @@ func (l *Log) streamEnd(ctx context.Context, stream eventstore.StreamID) (int64,
 	end, err := l.number(ctx, `SELECT coalesce(max(last_revision), -1) FROM chunks
 		WHERE stream = (SELECT id FROM streams WHERE name = ?)`, string(stream))
 	if err != nil {
-		return 0, fmt.Errorf("read end of stream %q: %w", stream, err)
+		return 0, fmt.Errorf("cannot read end of stream %q: %w", stream, err)
 	}
 	return end, nil
 }
@@ -95,14 +95,14 @@ func fail(err error) iter.Seq2[eventstore.Record, error] {
 }
 
 // read yields what of a way passes filter, with errors in the terms of package eventstore.
-func (l *Log) read(ctx context.Context, w way, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+func (l *Log) read(ctx context.Context, w rangeScan, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
-		for r, err := range w.walk(ctx, l.readers, l.sizes.pageChunks) {
+		for r, err := range w.records(ctx, l.readers, l.sizes.pageChunks) {
 			if err == nil {
 				err = l.usable(ctx)
 			}
 			if err != nil {
-				yield(eventstore.Record{}, fmt.Errorf("read log: %w", l.fault(err)))
+				yield(eventstore.Record{}, fmt.Errorf("cannot read log: %w", l.fault(err)))
 				return
 			}
 			if filter.Match(r) && !yield(r, nil) {

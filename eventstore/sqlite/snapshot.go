@@ -25,19 +25,19 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 		s, err = snapshot(stream, revision, id, version, data)
 	}
 	if err != nil {
-		return eventstore.Snapshot{}, fmt.Errorf("load snapshot of stream %q: %w", stream, l.fault(err))
+		return eventstore.Snapshot{}, fmt.Errorf("cannot load snapshot of stream %q: %w", stream, l.fault(err))
 	}
 	return s, nil
 }
 
-// snapshot makes a snapshot of what a row holds. A row that holds none is [eventstore.ErrUnsound].
+// snapshot makes a snapshot of what a row holds. A row that holds none is [eventstore.ErrSnapshotInvalid].
 func snapshot(stream eventstore.StreamID, revision, id, version, data any) (eventstore.Snapshot, error) {
 	r, revisionOK := revision.(int64)
 	i, idOK := id.([]byte)
 	v, versionOK := version.(int64)
 	d, dataOK := data.([]byte)
 	if !revisionOK || r < 0 || !idOK || len(i) != 16 || !versionOK || int64(int(v)) != v || !dataOK {
-		return eventstore.Snapshot{}, fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrUnsound)
+		return eventstore.Snapshot{}, fmt.Errorf("%w: its row holds no snapshot", eventstore.ErrSnapshotInvalid)
 	}
 	return eventstore.Snapshot{Stream: stream, Revision: eventstore.Revision(r), EventID: eventstore.EventID(i), Version: int(v), Data: d}, nil
 }
@@ -45,10 +45,10 @@ func snapshot(stream eventstore.StreamID, revision, id, version, data any) (even
 // SaveSnapshot implements [eventstore.Snapshots]. It does not wait for the disk: a crash may lose the snapshot.
 func (l *Log) SaveSnapshot(ctx context.Context, snapshot eventstore.Snapshot) error {
 	if err := snapshot.Validate(); err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
+		return fmt.Errorf("cannot save snapshot: %w", err)
 	}
 	if err := l.saveSnapshot(ctx, snapshot); err != nil {
-		return fmt.Errorf("save snapshot of stream %q: %w", snapshot.Stream, l.fault(err))
+		return fmt.Errorf("cannot save snapshot of stream %q: %w", snapshot.Stream, l.fault(err))
 	}
 	return nil
 }

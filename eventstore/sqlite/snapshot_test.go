@@ -11,8 +11,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 )
 
-// A snapshot is a cache: whatever stands in its row, it neither blocks a scan nor ends a verification.
-func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
+// A snapshot is a cache: whatever is in its row, it neither blocks a scan nor ends a verification.
+func TestARowWithoutASnapshotIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log.db")
 	log := open(t, path)
@@ -32,16 +32,16 @@ func TestARowThatHoldsNoSnapshotIsUnsound(t *testing.T) {
 		"data":     {"x", 1},
 	} {
 		for _, value := range values {
-			sound := eventstore.Snapshot{Stream: "s", EventID: eventstore.EventID{1}, Data: []byte{1}}
-			if err := log.SaveSnapshot(t.Context(), sound); err != nil {
+			valid := eventstore.Snapshot{Stream: "s", EventID: eventstore.EventID{1}, Data: []byte{1}}
+			if err := log.SaveSnapshot(t.Context(), valid); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := db.ExecContext(t.Context(), fmt.Sprintf("UPDATE snapshots SET %s = ?", column), value); err != nil {
 				continue // the table takes no such value
 			}
 			tried++
-			if _, err := log.LoadSnapshot(t.Context(), "s"); !errors.Is(err, eventstore.ErrUnsound) {
-				t.Errorf("%s %v: %v, want ErrUnsound", column, value, err)
+			if _, err := log.LoadSnapshot(t.Context(), "s"); !errors.Is(err, eventstore.ErrSnapshotInvalid) {
+				t.Errorf("%s %v: %v, want ErrSnapshotInvalid", column, value, err)
 			}
 		}
 	}

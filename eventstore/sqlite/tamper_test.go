@@ -132,7 +132,7 @@ func firstFault(seq iter.Seq2[eventstore.Record, error]) error {
 // Whatever is changed behind the log's back is found by whoever reads it, and named.
 func TestAChangedRowIsCorrupt(t *testing.T) {
 	t.Parallel()
-	// Batch 3 of 100 events stands at positions 201 to 300, in chunks that end at 264 and 300.
+	// Batch 3 of 100 events is at positions 201 to 300, in chunks that end at 264 and 300.
 	for name, change := range map[string]string{
 		"a byte of the data":          "UPDATE chunks SET data = CAST(replace(CAST(data AS TEXT), '\"index\":70', '\"index\":71') AS BLOB) WHERE last = 300",
 		"a byte of an id":             "UPDATE chunks SET ids = unhex('FF' || substr(hex(ids), 3)) WHERE last = 300",
@@ -160,14 +160,14 @@ func TestAChangedRowIsCorrupt(t *testing.T) {
 			path, db := tampered(t)
 			exec(t, db, change)
 			log := open(t, path)
-			for way, seq := range map[string]iter.Seq2[eventstore.Record, error]{
+			for scan, seq := range map[string]iter.Seq2[eventstore.Record, error]{
 				"Read":          log.Read(t.Context(), 0, eventstore.Filter{}),
 				"ReadBackwards": log.ReadBackwards(t.Context(), 0, eventstore.Filter{}),
 				"Read filtered": log.Read(t.Context(), 0, eventstore.Filter{StreamPrefix: "s-4"}),
 			} {
 				err := firstFault(seq)
 				if !errors.Is(err, eventstore.ErrCorrupt) || !place.MatchString(err.Error()) {
-					t.Errorf("%s: error is %v, want ErrCorrupt of positions 201 to 300", way, err)
+					t.Errorf("%s: error is %v, want ErrCorrupt of positions 201 to 300", scan, err)
 				}
 			}
 			if err := firstFault(log.Read(t.Context(), 400, eventstore.Filter{})); err != nil && !strings.Contains(name, "elsewhere") {

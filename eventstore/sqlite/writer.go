@@ -59,7 +59,7 @@ func (w *writer) close() error {
 }
 
 // transact runs work in one immediate transaction, after those that came before, and commits it unless work fails or ctx
-// has ended by then. ctx can end the waiting; once the transaction has begun it runs to a definite end. An error before the
+// has ended by then. ctx can end the waiting; once the transaction has started it runs to a definite end. An error before the
 // COMMIT is eventstore.ErrNotWritten.
 func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) error {
 	select {

@@ -10,19 +10,19 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// standing is how far two logs are the same.
-type standing struct {
+// overlap is how far two logs are the same.
+type overlap struct {
 	events, batches uint64
 	first, last     Pair
-	engine          eventstore.Expected // where the stream of acts ends
+	engine          eventstore.Expected // where the stream of admin actions ends
 	latest          time.Time           // of recording, in the target
 	raised          uint64              // batches that are recorded later in the target than in the source
 	behind          bool                // the source goes on
-	extra           *eventstore.Record  // what the target goes on with, where the source does not
+	extra           *eventstore.Record  // what the target has next, where the source does not
 }
 
 // match notes an event that both logs hold.
-func (s *standing) match(from, to eventstore.Record) {
+func (s *overlap) match(from, to eventstore.Record) {
 	s.last = Pair{From: from.Position, To: to.Position}
 	if s.events++; s.events == 1 {
 		s.first = s.last
@@ -40,7 +40,7 @@ func (s *standing) match(from, to eventstore.Record) {
 }
 
 // detail says what was copied, of a source that was read until a position unless that is 0.
-func (s *standing) detail(until eventstore.Position) string {
+func (s *overlap) detail(until eventstore.Position) string {
 	text := fmt.Sprintf("%d events in %d batches", s.events, s.batches)
 	if s.raised > 0 {
 		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
@@ -52,9 +52,9 @@ func (s *standing) detail(until eventstore.Position) string {
 }
 
 // compare reads both logs side by side until one of them ends. An event that is not the same in both is
-// ErrOtherHistory, or ErrStillWritten where a finished copy stands and the source has gone on.
-func (c *copier) compare(ctx context.Context, step Step) (standing, error) {
-	at := standing{engine: eventstore.NoStream()}
+// ErrOtherHistory, or ErrStillWritten where there is a finished copy and the source was written to since.
+func (c *copier) compare(ctx context.Context, step Step) (overlap, error) {
+	at := overlap{engine: eventstore.NoStream()}
 	head, err := c.from.Head(ctx)
 	if err != nil {
 		return at, err
@@ -105,8 +105,8 @@ func (c *copier) same(from, to eventstore.Record) error {
 	if what == "" {
 		return nil
 	}
-	if act, ok := c.actIn(to); ok && from.ID != to.ID {
-		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, act.Arguments[argFromHead])
+	if action, ok := c.actionIn(to); ok && from.ID != to.ID {
+		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, action.Arguments[argFromHead])
 	}
 	return fmt.Errorf("%w: at its position %d stands %s", ErrOtherHistory, to.Position, what)
 }

@@ -33,7 +33,7 @@ func (c *copier) name(r eventstore.Record) {
 }
 
 // contentsOf returns the contents that records name and the target does not hold. What an event of an unknown type names
-// comes with the act.
+// comes with the admin action.
 func (c *copier) contentsOf(ctx context.Context, records []eventstore.Record) ([]eventstore.Blob, error) {
 	var blobs []eventstore.Blob
 	taken := map[string]bool{}

@@ -20,7 +20,7 @@ var (
 	// ErrOtherHistory: the target holds other events than the source. Copy to an empty log.
 	ErrOtherHistory = errors.New("the log that is copied to holds other events")
 	// ErrStillWritten: a log was written to during the copy, or after it. See the text.
-	ErrStillWritten = errors.New("the log that is copied has gone on")
+	ErrStillWritten = errors.New("the source log was written to during the copy")
 )
 
 // Source is what Copy needs of the log that is copied.
@@ -39,7 +39,7 @@ type Target interface {
 
 // Request says who copies a log, and why. It is recorded in the copy.
 type Request struct {
-	Act           uuid.UUID // UUIDv7 of the act
+	Action        uuid.UUID // UUIDv7 of the admin action
 	Actor, Reason string    // the actor is required
 	At            time.Time // when it was ordered
 	// Checkpoints are positions of the source up to which readers have read. [Result.Checkpoints] tells where they go on.
@@ -79,9 +79,9 @@ type Result struct {
 	Contents uint64              `json:"contents"`
 	First    Pair                `json:"first"` // of the first event; zeros when there is none
 	Last     Pair                `json:"last"`
-	Act      eventstore.Position `json:"act"`             // of the act, in the copy
+	Action   eventstore.Position `json:"action"`          // of the admin action, in the copy
 	Until    eventstore.Position `json:"until,omitempty"` // that of the order; what the source holds behind Last was left out
-	Written  uint64              `json:"written"`         // events that this run wrote, without the act
+	Written  uint64              `json:"written"`         // events that this run wrote, without the admin action
 	// Repeated reports that the copy was complete already and nothing was written now.
 	Repeated bool `json:"repeated"`
 	// Lost are the contents that events name and that the source does not hold either.
@@ -93,25 +93,25 @@ type Result struct {
 	Checkpoints []Pair `json:"checkpoints"`
 }
 
-// The act in the log. It is stored and never changes.
+// The admin action in the log. It is stored and never changes.
 const (
-	actCopied   = "log.copied"
-	argFromLog  = "from_log"
-	argFromHead = "from_head"
-	argToLog    = "to_log"
-	argUntil    = "until" // of copies with Request.Until
+	actionCopied = "log.copied"
+	argFromLog   = "from_log"
+	argFromHead  = "from_head"
+	argToLog     = "to_log"
+	argUntil     = "until" // of copies with Request.Until
 )
 
-// Copy brings every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
-// compares every event and reads every content back, and then records the act "log.copied" at the end of the copy, with
+// Copy appends every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
+// compares every event and reads every content back, and then records the admin action "log.copied" at the end of the copy, with
 // the contents that no event of from names. The copy keeps its own id. Snapshots are a cache and are not copied. A recorded
 // time is raised where it falls ([Result.Raised]).
 //
-// With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the way on
-// after a log was damaged or tampered with. The act says so.
+// With an order's Until, the copy ends with whole batches before it, and holds the contents that their events name: the remedy
+// after a log was damaged or tampered with. The admin action says so.
 //
-// It may stop anywhere: called again it compares what is there and goes on behind it, and a complete copy stays as it is.
-// An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that has gone on. Nobody else may write
+// It may stop anywhere: called again it compares what is there and continues after it, and a complete copy stays as it is.
+// An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that was written to. Nobody else may write
 // to either log meanwhile. A batch that to refuses, as ErrTooLarge or ErrInvalid, is the end of it.
 //
 // Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
@@ -132,14 +132,14 @@ func Copy(ctx context.Context, from Source, to Target, order Request, watch Prog
 		err = c.run(ctx, order)
 	}
 	if err != nil {
-		return c.done, fmt.Errorf("copy log: %w", err)
+		return c.done, fmt.Errorf("cannot copy log: %w", err)
 	}
 	return c.done, nil
 }
 
 func (o Request) validate() error {
-	if o.Act.Version() != 7 || o.Actor == "" {
-		return fmt.Errorf("%w: the act needs a UUIDv7 and an actor", eventstore.ErrInvalid)
+	if o.Action.Version() != 7 || o.Actor == "" {
+		return fmt.Errorf("%w: the admin action needs a UUIDv7 and an actor", eventstore.ErrInvalid)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (c *copier) run(ctx context.Context, order Request) error {
 			return err
 		}
 	}
-	if err := c.settled(ctx, at); err != nil {
+	if err := c.checkUnchanged(ctx, at); err != nil {
 		return err
 	}
 	if order.Until > 0 && at.events == 0 {
@@ -189,12 +189,12 @@ func (c *copier) run(ctx context.Context, order Request) error {
 	if err != nil {
 		return err
 	}
-	return c.act(ctx, at, order, loose)
+	return c.recordAction(ctx, at, order, loose)
 }
 
 // complete answers for a target that held more than the source from the beginning: a copy that was finished.
-func (c *copier) complete(ctx context.Context, at standing) error {
-	if !c.isAct(*at.extra, at.last.From) {
+func (c *copier) complete(ctx context.Context, at overlap) error {
+	if !c.isAction(*at.extra, at.last.From) {
 		return fmt.Errorf("%w: it goes on at its position %d with event %s, behind all %d that it has of the log that is copied",
 			ErrOtherHistory, at.extra.Position, at.extra.ID, at.events)
 	}
@@ -206,12 +206,12 @@ func (c *copier) complete(ctx context.Context, at standing) error {
 		return fmt.Errorf("%w: the copy was completed at position %d and does not hold the content %s", eventstore.ErrCorrupt, at.extra.Position, loose[0].SHA256)
 	}
 	c.note(at)
-	c.done.Act, c.done.Repeated = at.extra.Position, true
+	c.done.Action, c.done.Repeated = at.extra.Position, true
 	return nil
 }
 
-// settled refuses what somebody else changed while it was copied.
-func (c *copier) settled(ctx context.Context, at standing) error {
+// checkUnchanged refuses what somebody else changed while it was copied.
+func (c *copier) checkUnchanged(ctx context.Context, at overlap) error {
 	head, err := c.from.Head(ctx)
 	switch {
 	case err != nil:
@@ -219,18 +219,18 @@ func (c *copier) settled(ctx context.Context, at standing) error {
 	case at.extra != nil:
 		return fmt.Errorf("%w: somebody wrote event %s to it meanwhile", ErrOtherHistory, at.extra.ID)
 	case at.behind, c.done.Until == 0 && head != at.last.From:
-		return fmt.Errorf("%w, at position %d: record nothing into it any more and copy again, which goes on where it stopped", ErrStillWritten, head)
+		return fmt.Errorf("%w, at position %d: record nothing into it any more and copy again, which resumes where it stopped", ErrStillWritten, head)
 	}
 	return nil
 }
 
 // note takes into the result where the logs stand.
-func (c *copier) note(at standing) {
+func (c *copier) note(at overlap) {
 	c.done.Events, c.done.Batches, c.done.First, c.done.Last, c.done.Raised = at.events, at.batches, at.first, at.last, at.raised
 }
 
 // appendAfter writes the batches of the source that the target does not hold.
-func (c *copier) appendAfter(ctx context.Context, at standing) error {
+func (c *copier) appendAfter(ctx context.Context, at overlap) error {
 	head, err := c.from.Head(ctx)
 	if err != nil {
 		return err
@@ -335,7 +335,7 @@ func (c *copier) total(head eventstore.Position) uint64 {
 	return uint64(head)
 }
 
-// follows refuses an event that does not go on with its batch, or begin one.
+// follows refuses an event that does not continue its batch, or begin one.
 func follows(batch []eventstore.Record, r eventstore.Record) error {
 	if r.Meta.Index != len(batch) {
 		return broken(r)
@@ -379,10 +379,10 @@ func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, r
 	return nil
 }
 
-// act records the copy in its target.
-func (c *copier) act(ctx context.Context, at standing, order Request, loose []eventstore.Blob) error {
+// recordAction records the copy in its target.
+func (c *copier) recordAction(ctx context.Context, at overlap, order Request, loose []eventstore.Blob) error {
 	typ, data, err := eventstore.Encode(domain.AdminActed{
-		ID: order.Act.String(), Action: actCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
+		ID: order.Action.String(), Action: actionCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
 		Arguments: c.arguments(at.last.From), Detail: at.detail(c.done.Until),
 	})
 	if err != nil {
@@ -391,12 +391,12 @@ func (c *copier) act(ctx context.Context, at standing, order Request, loose []ev
 	written, err := c.to.Append(ctx, eventstore.Batch{
 		Stream: eventstore.EngineStream, Expected: at.engine, Contents: loose,
 		Meta: eventstore.Meta{
-			Actor: order.Actor, Reason: order.Reason, Scan: order.Act.String(), Correlation: order.Act.String(), Attempt: 1,
+			Actor: order.Actor, Reason: order.Reason, Scan: order.Action.String(), Correlation: order.Action.String(), Attempt: 1,
 		},
-		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Act, 0), Type: typ, Data: data}},
+		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(order.Action, 0), Type: typ, Data: data}},
 	})
 	if err != nil {
-		return fmt.Errorf("record the act: %w", err)
+		return fmt.Errorf("cannot record the copy: %w", err)
 	}
 	for _, blob := range loose {
 		if _, err := c.to.Content(ctx, blob.SHA256); err != nil {
@@ -404,11 +404,11 @@ func (c *copier) act(ctx context.Context, at standing, order Request, loose []ev
 		}
 	}
 	c.note(at)
-	c.done.Act = written.Last
+	c.done.Action = written.Last
 	return nil
 }
 
-// arguments are those of the act.
+// arguments are those of the admin action.
 func (c *copier) arguments(head eventstore.Position) map[string]string {
 	arguments := map[string]string{
 		argFromLog: c.from.ID().String(), argFromHead: strconv.FormatUint(uint64(head), 10), argToLog: c.to.ID().String(),
@@ -419,19 +419,19 @@ func (c *copier) arguments(head eventstore.Position) map[string]string {
 	return arguments
 }
 
-// isAct reports whether r records that this copy was completed when the source ended at head.
-func (c *copier) isAct(r eventstore.Record, head eventstore.Position) bool {
-	act, ok := c.actIn(r)
-	return ok && act.Arguments[argFromHead] == c.arguments(head)[argFromHead]
+// isAction reports whether r records that this copy was completed when the source ended at head.
+func (c *copier) isAction(r eventstore.Record, head eventstore.Position) bool {
+	action, ok := c.actionIn(r)
+	return ok && action.Arguments[argFromHead] == c.arguments(head)[argFromHead]
 }
 
-// actIn returns the act of a copy between these two logs that r records.
-func (c *copier) actIn(r eventstore.Record) (domain.AdminActed, bool) {
+// actionIn returns the admin action of a copy between these two logs that r records.
+func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	event, err := eventstore.Decode(r)
 	if err != nil {
 		return domain.AdminActed{}, false // whatever it is
 	}
-	act, ok := event.(domain.AdminActed)
+	action, ok := event.(domain.AdminActed)
 	want := c.arguments(0)
-	return act, ok && act.Action == actCopied && act.Arguments[argFromLog] == want[argFromLog] && act.Arguments[argToLog] == want[argToLog]
+	return action, ok && action.Action == actionCopied && action.Arguments[argFromLog] == want[argFromLog] && action.Arguments[argToLog] == want[argToLog]
 }

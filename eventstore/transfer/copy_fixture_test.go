@@ -25,7 +25,7 @@ import (
 // copyLog copies from to to, as somebody else would later.
 func copyLog(t *testing.T, from transfer.Source, to transfer.Target) (transfer.Result, error) {
 	t.Helper()
-	order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "a larger house", At: clock()}
+	order := transfer.Request{Action: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "a larger house", At: clock()}
 	return transfer.Copy(t.Context(), from, to, order, nil)
 }
 
@@ -66,7 +66,7 @@ func contentsOf(t *testing.T, log eventstore.ContentStore) map[string]string {
 	return all
 }
 
-// wantCopy checks that to is from and one act, which says from where it came.
+// wantCopy checks that to is from and one admin action, which says from where it came.
 func wantCopy(t *testing.T, from, to eventstore.Log, copied transfer.Result) {
 	t.Helper()
 	want, got := recordsOf(t, from), recordsOf(t, to)
@@ -82,15 +82,15 @@ func wantCopy(t *testing.T, from, to eventstore.Log, copied transfer.Result) {
 		t.Errorf("%d contents, want %d, the same", len(got), len(want))
 	}
 	last := got[len(got)-1]
-	act, ok := decoded(t, last).(domain.AdminActed)
+	action, ok := decoded(t, last).(domain.AdminActed)
 	arguments := map[string]string{
 		"from_log": from.ID().String(), "from_head": fmt.Sprint(len(want)), "to_log": to.ID().String(),
 	}
-	if !ok || act.Action != "log.copied" || act.Actor != "mover" || act.Reason != "a larger house" || act.Outcome != "succeeded" ||
-		!reflect.DeepEqual(act.Arguments, arguments) || last.Stream != eventstore.EngineStream {
-		t.Errorf("the act is %+v in stream %s", act, last.Stream)
+	if !ok || action.Action != "log.copied" || action.Actor != "mover" || action.Reason != "a larger house" || action.Outcome != "succeeded" ||
+		!reflect.DeepEqual(action.Arguments, arguments) || last.Stream != eventstore.EngineStream {
+		t.Errorf("the act is %+v in stream %s", action, last.Stream)
 	}
-	if copied.FromLog != from.ID() || copied.ToLog != to.ID() || copied.Events != uint64(len(want)) || copied.Act != last.Position ||
+	if copied.FromLog != from.ID() || copied.ToLog != to.ID() || copied.Events != uint64(len(want)) || copied.Action != last.Position ||
 		int(copied.Last.From) != len(want) || copied.Last.From != copied.Last.To || len(copied.Lost) != 0 {
 		t.Errorf("it says %+v", copied)
 	}
@@ -113,7 +113,7 @@ func newSQLite(t *testing.T) eventstore.Log {
 func newPostgres(t *testing.T) eventstore.Log {
 	t.Helper()
 	url := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	log, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})

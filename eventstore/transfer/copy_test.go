@@ -72,7 +72,7 @@ func TestAnyHistoryCanBeCopied(t *testing.T) {
 func TestACopyThatStopsAnywhereGoesOn(t *testing.T) {
 	t.Parallel()
 	const batches = 6
-	for stop := range batches + 1 { // the last append is that of the act
+	for stop := range batches + 1 { // the last append is that of the admin action
 		for name, fault := range map[string]eventstoretest.Fault{
 			"before": eventstoretest.FailBefore(errLost), "after": eventstoretest.LoseAnswer(nil),
 		} {
@@ -105,10 +105,10 @@ func TestAnEmptyLogCanBeCopied(t *testing.T) {
 	from, to := newMemory(t), newMemory(t)
 	copied := mustCopy(t, from, to)
 	wantCopy(t, from, to, copied)
-	if copied.First != (transfer.Pair{}) || copied.Act != 1 {
+	if copied.First != (transfer.Pair{}) || copied.Action != 1 {
 		t.Errorf("it says %+v", copied)
 	}
-	if again := mustCopy(t, from, to); !again.Repeated || again.Act != 1 {
+	if again := mustCopy(t, from, to); !again.Repeated || again.Action != 1 {
 		t.Errorf("again it says %+v", again)
 	}
 }
@@ -150,7 +150,7 @@ func TestContentsTravelWithTheEventsThatNameThem(t *testing.T) {
 	}
 }
 
-func TestAContentThatTheSourceHasLostIsTold(t *testing.T) {
+func TestAContentThatTheSourceLostIsReported(t *testing.T) {
 	t.Parallel()
 	from, to := newMemory(t), newMemory(t)
 	mustAppend(t, from, naming(t, "repository-a", eventstore.NoStream(), "a", "b", "c"))
@@ -250,7 +250,7 @@ func TestAFinishedCopyIsLeftAlone(t *testing.T) {
 	writeHistory(t, from, rand.New(rand.NewPCG(5, 5)), 5)
 	copied := mustCopy(t, from, to)
 	mustAppend(t, to, eventstoretest.NewBatch("repository-new", eventstore.NoStream(), "w", 0, 2))
-	if again := mustCopy(t, from, to); !again.Repeated || again.Act != copied.Act {
+	if again := mustCopy(t, from, to); !again.Repeated || again.Action != copied.Action {
 		t.Errorf("again it says %+v", again)
 	}
 	mustAppend(t, from, eventstoretest.NewBatch("repository-old", eventstore.NoStream(), "w", 0, 1))
@@ -259,7 +259,7 @@ func TestAFinishedCopyIsLeftAlone(t *testing.T) {
 	}
 }
 
-// The copy of a copy holds the acts of both, and a log may come back to where it was.
+// The copy of a copy holds the admin actions of both, and a log may come back to where it was.
 func TestACopyCanBeCopiedOnAndBack(t *testing.T) {
 	t.Parallel()
 	from, to, next := newMemory(t), newMemory(t), newMemory(t)
@@ -377,7 +377,7 @@ func TestACopyUntilAPositionHoldsTheWholeBatchesBeforeIt(t *testing.T) {
 				}
 			}
 			to := newMemory(t)
-			order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "tampered", At: clock(), Until: until}
+			order := transfer.Request{Action: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "tampered", At: clock(), Until: until}
 			copied, err := transfer.Copy(t.Context(), brokenBehind{from, until}, to, order, nil)
 			if whole == 0 {
 				if !errors.Is(err, eventstore.ErrInvalid) || len(recordsOf(t, to)) > 0 {
@@ -392,11 +392,11 @@ func TestACopyUntilAPositionHoldsTheWholeBatchesBeforeIt(t *testing.T) {
 			if !reflect.DeepEqual(got[:len(got)-1], all[:whole]) || int(copied.Events) != whole || copied.Until != until || len(copied.Lost) > 0 {
 				t.Fatalf("until %d: %d events, want %d; it says %+v", until, len(got)-1, whole, copied)
 			}
-			act, ok := decoded(t, got[whole]).(domain.AdminActed)
-			if !ok || act.Arguments["until"] != fmt.Sprint(until) || act.Arguments["from_head"] != fmt.Sprint(whole) || act.Reason != "tampered" {
-				t.Errorf("until %d: the act is %+v", until, act)
+			action, ok := decoded(t, got[whole]).(domain.AdminActed)
+			if !ok || action.Arguments["until"] != fmt.Sprint(until) || action.Arguments["from_head"] != fmt.Sprint(whole) || action.Reason != "tampered" {
+				t.Errorf("until %d: the act is %+v", until, action)
 			}
-			order.Act = uuid.Must(uuid.NewV7())
+			order.Action = uuid.Must(uuid.NewV7())
 			if again, err := transfer.Copy(t.Context(), brokenBehind{from, until}, to, order, nil); err != nil || !again.Repeated {
 				t.Errorf("until %d, again: %+v, %v", until, again, err)
 			}
@@ -410,7 +410,7 @@ func TestACopyUntilAPositionHoldsTheWholeBatchesBeforeIt(t *testing.T) {
 }
 
 // The error of a damaged log names the position to copy it until.
-func TestADamagedLogSaysUntilWhereItIsWhole(t *testing.T) {
+func TestADamagedLogReportsItsLastIntactPosition(t *testing.T) {
 	t.Parallel()
 	from := newMemory(t)
 	writeHistory(t, from, rand.New(rand.NewPCG(1, 1)), 8)
@@ -439,19 +439,19 @@ func TestACopyNeedsAnActorAndTwoLogs(t *testing.T) {
 	if _, err := copyLog(t, log, log); !errors.Is(err, eventstore.ErrInvalid) || !strings.Contains(err.Error(), "both are the log") {
 		t.Errorf("to itself: %v, want ErrInvalid", err)
 	}
-	for _, order := range []transfer.Request{{Act: uuid.Must(uuid.NewV7())}, {Act: uuid.New(), Actor: "a"}, {Actor: "a"}} {
+	for _, order := range []transfer.Request{{Action: uuid.Must(uuid.NewV7())}, {Action: uuid.New(), Actor: "a"}, {Actor: "a"}} {
 		if _, err := transfer.Copy(t.Context(), log, newMemory(t), order, nil); !errors.Is(err, eventstore.ErrInvalid) {
 			t.Errorf("%+v: %v, want ErrInvalid", order, err)
 		}
 	}
 }
 
-func TestACopyTellsHowFarItIs(t *testing.T) {
+func TestACopyReportsProgress(t *testing.T) {
 	t.Parallel()
 	from, to := newMemory(t), newMemory(t)
 	mustAppend(t, from, naming(t, "repository-a", eventstore.NoStream(), "a", "b", "c"))
 	last := map[transfer.Step][2]uint64{}
-	order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "mover", At: clock()}
+	order := transfer.Request{Action: uuid.Must(uuid.NewV7()), Actor: "mover", At: clock()}
 	if _, err := transfer.Copy(t.Context(), from, to, order, func(step transfer.Step, done, all uint64) {
 		last[step] = [2]uint64{done, all}
 	}); err != nil {

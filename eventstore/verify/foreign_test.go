@@ -9,8 +9,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/verify"
 )
 
-// TestVerifyLeavesGuestsAlone: their ids and forms are their own; that they are there and unharmed is checked all the same.
-func TestVerifyLeavesGuestsAlone(t *testing.T) {
+// TestVerifyIgnoresForeignStreams: their ids and forms are their own; that they are there and unharmed is checked all the same.
+func TestVerifyIgnoresForeignStreams(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	d.mustRecord()

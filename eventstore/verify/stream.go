@@ -43,7 +43,7 @@ func (v *verifier) stream(ctx context.Context, name eventstore.StreamID) (*strea
 	case err == nil:
 		v.done.Snapshots++
 		s.snapshot = &snapshot
-	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, eventstore.ErrUnsound):
+	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, eventstore.ErrSnapshotInvalid):
 		v.reportSnapshot(s, err.Error())
 	case !errors.Is(err, eventstore.ErrNotFound):
 		return nil, err
@@ -94,7 +94,7 @@ func (v *verifier) checkBatch(s *streamCheck, r eventstore.Record) {
 
 func (v *verifier) checkID(r eventstore.Record) {
 	if !r.Stream.OfEngine() {
-		return // a guest chooses its ids
+		return // a foreign stream chooses its ids
 	}
 	scan, err := uuid.Parse(r.Meta.Scan)
 	switch {
@@ -115,7 +115,7 @@ func (v *verifier) checkID(r eventstore.Record) {
 // checkFold decodes an event, checks it against the events before it, and folds it.
 func (v *verifier) checkFold(s *streamCheck, r eventstore.Record) {
 	if !r.Stream.OfEngine() {
-		return // a guest: its form is its own
+		return // a foreign stream: its form is its own
 	}
 	event, err := eventstore.Decode(r)
 	if err != nil {

@@ -46,7 +46,7 @@ type Watch struct {
 
 // Run reads the whole log up to its head and reports every fault: positions and revisions without gap, whole batches,
 // derived ids, times that never fall, events that decode and follow from those before them, contents that are there and
-// have their hash, snapshots that equal the fold, and what an [Examiner] finds. Appending may go on meanwhile.
+// have their hash, snapshots that equal the fold, and what an [eventstore.IntegrityChecker] finds. Appending may go on meanwhile.
 //
 // The error is that of a log that could not be read at all; faults are none. Memory grows with the artifacts of the
 // repositories and the number of contents, not with the events.
@@ -56,17 +56,17 @@ func Run(ctx context.Context, log Log, watch Watch) (Result, error) {
 		streams: map[eventstore.StreamID]*streamCheck{}, contents: map[string]eventstore.Position{},
 	}
 	if err := v.events(ctx); err != nil {
-		return v.done, fmt.Errorf("verify events: %w", err)
+		return v.done, fmt.Errorf("cannot verify events: %w", err)
 	}
 	if err := v.endStreams(ctx); err != nil {
-		return v.done, fmt.Errorf("verify snapshots: %w", err)
+		return v.done, fmt.Errorf("cannot verify snapshots: %w", err)
 	}
 	if err := v.checkContents(ctx); err != nil {
-		return v.done, fmt.Errorf("verify contents: %w", err)
+		return v.done, fmt.Errorf("cannot verify contents: %w", err)
 	}
-	if examiner, ok := log.(eventstore.Examiner); ok {
-		if err := examiner.Examine(ctx, v.found); err != nil {
-			return v.done, fmt.Errorf("verify guards: %w", err)
+	if checker, ok := log.(eventstore.IntegrityChecker); ok {
+		if err := checker.CheckIntegrity(ctx, v.found); err != nil {
+			return v.done, fmt.Errorf("cannot verify guards: %w", err)
 		}
 	}
 	return v.done, nil
@@ -100,7 +100,7 @@ func (v *verifier) report(f eventstore.Fault) {
 	v.watch.Fault(f)
 }
 
-// found takes what an [Examiner] reports, which may be no fault.
+// found takes what an [eventstore.IntegrityChecker] reports, which may be no fault.
 func (v *verifier) found(f eventstore.Fault) {
 	if f.Code == eventstore.WarningForeign {
 		v.warn(f)
@@ -119,10 +119,10 @@ func (v *verifier) warn(f eventstore.Fault) {
 	}
 }
 
-// restore is the remedy of what cannot be mended in place: the log is append-only.
+// restore is the remedy of what cannot be fixed in place: the log is append-only.
 const restore = "stop writing to this log, keep the file as it is for an inquiry, and restore the last backup that verifies"
 
-// events reads the log from its beginning to its head. Where the log says that it is corrupt, reading goes on behind.
+// events reads the log from its beginning to its head. Where the log says that it is corrupt, reading continues behind.
 func (v *verifier) events(ctx context.Context) error {
 	head, err := v.log.Head(ctx)
 	if errors.Is(err, eventstore.ErrCorrupt) {
@@ -163,7 +163,7 @@ func (v *verifier) read(ctx context.Context, after eventstore.Position) (eventst
 	return after, nil
 }
 
-// skip finds the next position that can be read again behind one that cannot, and reports what lies between. It returns
+// skip finds the next position that can be read again behind one that cannot, and reports what is between. It returns
 // the position after which to go on, the head when nothing more can be read.
 func (v *verifier) skip(ctx context.Context, after eventstore.Position, cause error) (eventstore.Position, error) {
 	readableAt := v.done.Head

@@ -63,10 +63,10 @@ func (d *damaged) Head(context.Context) (eventstore.Position, error) { return d.
 
 func (d *damaged) Read(_ context.Context, after eventstore.Position, _ eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
-		begun := false
+		started := false
 		for _, r := range d.records {
-			begun = begun || r.Position > after
-			if !begun {
+			started = started || r.Position > after
+			if !started {
 				continue
 			}
 			if slices.Contains(d.corrupt, r.Position) {
@@ -143,9 +143,9 @@ func check(t *testing.T, log verify.Log) (faults []string, v verify.Result) {
 	return faults, v
 }
 
-// sound is a log of two scans that completed, one that failed, an act, and a snapshot: positions 1 to 4 (registration,
-// REQ-001, REQ-002, scan), 5 (failed scan), 6 (act) and 7 to 8 (REQ-001 changed, scan).
-func sound(t *testing.T) *fixture {
+// intact is a log of two scans that completed, one that failed, an admin action, and a snapshot: positions 1 to 4 (registration,
+// REQ-001, REQ-002, scan), 5 (failed scan), 6 (admin action) and 7 to 8 (REQ-001 changed, scan).
+func intact(t *testing.T) *fixture {
 	t.Helper()
 	d := newFixture(t)
 	stored := func(files ...domain.File) recorder.ReadFunc {
@@ -166,8 +166,8 @@ func sound(t *testing.T) *fixture {
 	if _, err := d.record(reads(domaintest.UserStory("US-001", "REQ-404"))); err == nil {
 		t.Fatal("a broken link passed")
 	}
-	act := domain.AdminActed{ID: "019c0000-0000-7000-8000-000000000099", Action: "rebuild", Actor: "tester", Reason: "r", Outcome: "succeeded", At: clock()}
-	if _, err := d.recorder.Act(t.Context(), act); err != nil {
+	action := domain.AdminActed{ID: "019c0000-0000-7000-8000-000000000099", Action: "rebuild", Actor: "tester", Reason: "r", Outcome: "succeeded", At: clock()}
+	if _, err := d.recorder.RecordAction(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.record(stored(domaintest.Requirement("REQ-001", "b"), domaintest.Requirement("REQ-002", "a"))); err != nil {
@@ -176,9 +176,9 @@ func sound(t *testing.T) *fixture {
 	return d
 }
 
-func TestASoundLogHasNoFault(t *testing.T) {
+func TestAnIntactLogHasNoFault(t *testing.T) {
 	t.Parallel()
-	faults, v := check(t, sound(t).log)
+	faults, v := check(t, intact(t).log)
 	if len(faults) != 0 {
 		t.Errorf("faults %v, want none", faults)
 	}
@@ -222,7 +222,7 @@ func TestVerifyWarnsOfStepsOfTheClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := damage(t, sound(t).log)
+			d := damage(t, intact(t).log)
 			c.harm(d)
 			var warnings []eventstore.Fault
 			v, err := verify.Run(t.Context(), d, verify.Watch{
@@ -337,7 +337,7 @@ func TestVerifyNamesEachKindOfDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := damage(t, sound(t).log)
+			d := damage(t, intact(t).log)
 			c.harm(d)
 			if faults, _ := check(t, d); !slices.Equal(faults, c.want) {
 				t.Errorf("faults\n  %s\nwant\n  %s", strings.Join(faults, "\n  "), strings.Join(c.want, "\n  "))
@@ -397,7 +397,7 @@ func TestVerifyComparesSnapshotsWithTheFold(t *testing.T) {
 
 func TestVerifyReturnsTheErrorOfALogThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	d := damage(t, sound(t).log)
+	d := damage(t, intact(t).log)
 	d.fails = fmt.Errorf("%w: connection reset", eventstore.ErrTransient)
 	_, err := verify.Run(t.Context(), d, verify.Watch{Fault: func(f eventstore.Fault) {
 		t.Errorf("%+v: silence is no fault of what is stored", f)
@@ -410,7 +410,7 @@ func TestVerifyReturnsTheErrorOfALogThatDoesNotAnswer(t *testing.T) {
 func TestVerifyTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	var events, contents int
-	_, err := verify.Run(t.Context(), sound(t).log, verify.Watch{
+	_, err := verify.Run(t.Context(), intact(t).log, verify.Watch{
 		Fault: func(f eventstore.Fault) { t.Error(f) },
 		Events: func(at, head eventstore.Position) {
 			events++
@@ -425,11 +425,11 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 	}
 }
 
-func TestACopyOfASoundLogHasNoFaults(t *testing.T) {
+func TestACopyOfAnIntactLogHasNoFaults(t *testing.T) {
 	t.Parallel()
 	to := memory.New(clock)
-	if _, err := transfer.Copy(t.Context(), sound(t).log, to, transfer.Request{
-		Act: uuid.Must(uuid.NewV7()), Actor: "tester", Reason: "a larger server",
+	if _, err := transfer.Copy(t.Context(), intact(t).log, to, transfer.Request{
+		Action: uuid.Must(uuid.NewV7()), Actor: "tester", Reason: "a larger server",
 	}, nil); err != nil {
 		t.Fatal(err)
 	}

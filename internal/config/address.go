@@ -10,7 +10,7 @@ import (
 // passwords, whatever formats it. It may be any text: see [Settings.Check].
 type Address string
 
-// hidden stands where a password was.
+// hidden replaces a password.
 const hidden = "xxxxx"
 
 // String returns the address without passwords.

@@ -16,8 +16,8 @@ type Export interface {
 	TablesDB
 	// WriteOrigin adds the table about, which says what the tables are. It may be called once.
 	WriteOrigin(ctx context.Context, origin projections.Origin) error
-	// Keep ends the export: it is there, whole, when Keep returns nil. An export to a file is whole in the file.
-	Keep(ctx context.Context) error
+	// Publish ends the export: it is complete when Publish returns nil.
+	Publish(ctx context.Context) error
 }
 
 // ExportOptions say how to export tables.
@@ -52,13 +52,13 @@ func DialectOf(tables Address) query.Dialect { return Settings{Tables: tables}.D
 // exportFile is an export to a SQLite file.
 type exportFile struct{ *tablesqlite.DB }
 
-// Keep closes the file, which is whole then.
-func (f exportFile) Keep(context.Context) error { return f.Close() }
+// Publish closes the file, which is complete then.
+func (f exportFile) Publish(context.Context) error { return f.Close() }
 
 // CreateExportFile begins an export to an empty SQLite file. Until it is kept, a crash leaves a file that is useless: fill
 // it beside its place. The caller closes it.
 func CreateExportFile(ctx context.Context, path string, now func() time.Time) (Export, error) {
-	db, err := tablesqlite.OpenKept(ctx, path, tablesqlite.Options{Now: now})
+	db, err := tablesqlite.OpenExport(ctx, path, tablesqlite.Options{Now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -67,5 +67,5 @@ func CreateExportFile(ctx context.Context, path string, now func() time.Time) (E
 
 // IsExportFile reports whether the SQLite file at path is an export. It changes nothing.
 func IsExportFile(ctx context.Context, path string) (bool, error) {
-	return tablesqlite.IsKept(ctx, path)
+	return tablesqlite.IsExport(ctx, path)
 }

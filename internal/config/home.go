@@ -33,7 +33,7 @@ func (s Settings) CreateHome() error {
 	return nil
 }
 
-// CheckHome refuses a home that a repository may have brought along (I13): one that leads through a symbolic link of a
+// CheckHome refuses a home that may be part of a repository (I13): one that leads through a symbolic link of a
 // repository and, where nobody named it, one that a repository tracks or that other users may have written. A home that
 // does not exist yet is checked too: git may create it at any time. Its errors are an [*Error].
 func (s Settings) CheckHome(ctx context.Context) error {
@@ -129,11 +129,11 @@ func refuseShippedLink(ctx context.Context, link string) error {
 
 // refuseShippedLinks refuses symbolic links that a repository tracks, on the way to a home and below it.
 func refuseShippedLinks(ctx context.Context, home string) error {
-	place, err := resolveHome(ctx, home)
+	namespace, err := resolveHome(ctx, home)
 	if err != nil {
 		return err
 	}
-	err = walkHome(place, func(path string, info fs.FileInfo) error {
+	err = walkHome(namespace, func(path string, info fs.FileInfo) error {
 		if info.Mode().Type() == fs.ModeSymlink {
 			return refuseShippedLink(ctx, path)
 		}

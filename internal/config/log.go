@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Now is the engine's clock. Required.
 	Now func() time.Time
-	// Observe is told of trouble that costs time but loses nothing. It must not block. Nil for nobody.
+	// Observe is told of errors that cost time and lose nothing. It must not block. Nil for nobody.
 	Observe func(error)
 	// Wait bounds the time that a log spends in all on waiting for a server that cannot answer. Defaults to [DefaultWait].
 	// Only an EventStoreDB uses it.
@@ -78,13 +78,13 @@ func logDrivers() []logDriver {
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
-					return logpostgres.Status(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Status(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 				plan: func(ctx context.Context, s Settings) (string, error) {
-					return logpostgres.Plan(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Plan(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 				up: func(ctx context.Context, s Settings, _ Options) error {
-					return logpostgres.Up(ctx, string(s.Log), logpostgres.Place{})
+					return logpostgres.Up(ctx, string(s.Log), logpostgres.Namespace{})
 				},
 			},
 		},

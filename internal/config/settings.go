@@ -119,8 +119,8 @@ func (s Settings) TablesName() string {
 	if s.Tables.Local() {
 		return s.HomeFolder()
 	}
-	_, place := s.Tables.place()
-	return "schema " + cmp.Or(place.Schema, tablespostgres.DefaultSchema) + " at " + s.Tables.String()
+	_, namespace := s.Tables.namespace()
+	return "schema " + cmp.Or(namespace.Schema, tablespostgres.DefaultSchema) + " at " + s.Tables.String()
 }
 
 // WithLog returns the settings with the log at an address, or with sqlite:FOLDER in the home FOLDER.

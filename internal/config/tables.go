@@ -55,25 +55,25 @@ func tablesDrivers() []tablesDriver {
 			},
 			dialect: query.Postgres, export: exportToPostgres,
 			open: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
-				address, place := s.Tables.place()
-				return tablespostgres.Open(ctx, address, tablespostgres.Options{Now: o.Now, Place: place})
+				address, namespace := s.Tables.namespace()
+				return tablespostgres.Open(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace})
 			},
 			toRead: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
-				address, place := s.Tables.place()
-				return tablespostgres.OpenUnwritable(ctx, address, tablespostgres.Options{Now: o.Now, Place: place})
+				address, namespace := s.Tables.namespace()
+				return tablespostgres.OpenUnwritable(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
-					address, place := s.Tables.place()
-					return tablespostgres.Status(ctx, address, place)
+					address, namespace := s.Tables.namespace()
+					return tablespostgres.Status(ctx, address, namespace)
 				},
 				plan: func(ctx context.Context, s Settings) (string, error) {
-					address, place := s.Tables.place()
-					return tablespostgres.Plan(ctx, address, place)
+					address, namespace := s.Tables.namespace()
+					return tablespostgres.Plan(ctx, address, namespace)
 				},
 				up: func(ctx context.Context, s Settings, _ Options) error {
-					address, place := s.Tables.place()
-					return tablespostgres.Up(ctx, address, place)
+					address, namespace := s.Tables.namespace()
+					return tablespostgres.Up(ctx, address, namespace)
 				},
 			},
 		},
@@ -140,10 +140,10 @@ func OpenScratchTables(ctx context.Context, now func() time.Time) (TablesDB, err
 // schemaParameter is the parameter of the address of tables that names their schema. It is ours, not the server's.
 const schemaParameter = "schema"
 
-// place returns the address of the server, and where the tables are in its database. What is not ours stays as it is
+// namespace returns the address of the server, and where the tables are in its database. What is not ours stays as it is
 // written: a server reads an address with stricter rules than a browser.
-func (a Address) place() (string, tablespostgres.Place) {
-	var place tablespostgres.Place
+func (a Address) namespace() (string, tablespostgres.Namespace) {
+	var namespace tablespostgres.Namespace
 	address, parameters, _ := strings.Cut(string(a), "?")
 	var others []string
 	for parameter := range strings.SplitSeq(parameters, "&") {
@@ -151,32 +151,32 @@ func (a Address) place() (string, tablespostgres.Place) {
 		if name != schemaParameter {
 			others = append(others, parameter)
 		} else if schema, err := url.QueryUnescape(value); err == nil {
-			place.Schema = schema
+			namespace.Schema = schema
 		}
 	}
 	if rest := strings.Join(others, "&"); rest != "" {
 		address += "?" + rest
 	}
-	return address, place
+	return address, namespace
 }
 
 func exportToPostgres(ctx context.Context, at Address, options ExportOptions) (Export, error) {
-	address, place := at.place()
-	if place.Schema == "" {
+	address, namespace := at.namespace()
+	if namespace.Schema == "" {
 		return nil, &Error{
 			Setting: Tables, Err: ErrInvalid,
 			Problem: "the address names no schema", Remedy: "want " + TablesForms() + ", with the name of a schema that does not exist yet",
 		}
 	}
-	kept, err := tablespostgres.MakeKept(ctx, address, tablespostgres.Options{Now: options.Now, Place: place}, options.Replace)
+	export, err := tablespostgres.CreateExport(ctx, address, tablespostgres.Options{Now: options.Now, Namespace: namespace}, options.Replace)
 	if errors.Is(err, tablespostgres.ErrSchemaExists) {
 		return nil, &Error{
 			Setting: Tables, Err: errors.Join(ErrExportExists, at.RedactError(err)),
-			Problem: "the schema " + place.Schema + " at " + at.String() + " exists already", Remedy: "name another schema",
+			Problem: "the schema " + namespace.Schema + " at " + at.String() + " exists already", Remedy: "name another schema",
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return kept, nil
+	return export, nil
 }

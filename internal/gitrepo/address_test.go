@@ -34,15 +34,15 @@ func around() []string {
 
 // assertHidden checks that nothing of a repository or an error repeats the secret.
 func assertHidden(t interface{ Errorf(string, ...any) }, location string, found *gitrepo.Repository, err error) {
-	said := ""
+	output := ""
 	if found != nil {
-		said = found.Name() + " " + found.URL()
+		output = found.Name() + " " + found.URL()
 	}
 	if err != nil {
-		said += fmt.Sprintf("%v %+v", err, err)
+		output += fmt.Sprintf("%v %+v", err, err)
 	}
-	if strings.Contains(strings.ToLower(said), strings.ToLower(secret)) {
-		t.Errorf("%q: %s", location, said)
+	if strings.Contains(strings.ToLower(output), strings.ToLower(secret)) {
+		t.Errorf("%q: %s", location, output)
 	}
 }
 

@@ -156,7 +156,7 @@ func (e textEncoding) find() (encoding.Encoding, bool) {
 }
 
 // storable returns t, or the nearest thing to it that JSON can hold: a commit may claim any second since the beginning
-// of the universe, in a zone of any width. A time that cannot be said at all is the zero time.
+// of the universe, in a zone of any width. A time that cannot be represented is the zero time.
 func storable(t time.Time) time.Time {
 	for _, try := range []time.Time{t, t.UTC()} {
 		if _, err := try.MarshalJSON(); err == nil {

@@ -141,38 +141,38 @@ func TestHeadersOfACommitAreFoundWhereGitFindsThem(t *testing.T) {
 	for name, raw := range raws {
 		id := rawCommit(t, dir, raw)
 		source := mustOpen(t, dir, gitrepo.Options{Ref: id}).Source()
-		said := strings.Split(git(t, dir, "log", "-1", "--encoding=UTF-8", "--date=raw", "--format=%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B", id), "\x00")
-		said[6] = strings.TrimSpace(said[6])
+		output := strings.Split(git(t, dir, "log", "-1", "--encoding=UTF-8", "--date=raw", "--format=%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B", id), "\x00")
+		output[6] = strings.TrimSpace(output[6])
 		have := []string{source.Author.Name, source.Author.Email, "", source.Committer.Name, source.Committer.Email, "", strings.TrimSpace(source.Message)}
 		for i, value := range have {
-			if value != "" && value != said[i] || value == "" && i%3 != 2 && said[i] != "" {
-				t.Errorf("%s: read %q, git says %q", name, have, said)
+			if value != "" && value != output[i] || value == "" && i%3 != 2 && output[i] != "" {
+				t.Errorf("%s: read %q, git says %q", name, have, output)
 				break
 			}
 		}
-		sameTime(t, name+", author", source.Author.When, said[2])
-		sameTime(t, name+", committer", source.Committer.When, said[5])
+		sameTime(t, name+", author", source.Author.When, output[2])
+		sameTime(t, name+", committer", source.Committer.When, output[5])
 	}
 }
 
 // sameTime compares a time with "SECONDS ZONE" of git. JSON has no zone of a day or more; the instant stays.
-func sameTime(tb testing.TB, name string, at time.Time, said string) {
+func sameTime(tb testing.TB, name string, at time.Time, output string) {
 	tb.Helper()
 	if at.IsZero() {
-		if said != "" && said != "0 +0000" {
-			tb.Errorf("%s: no time, git says %q", name, said)
+		if output != "" && output != "0 +0000" {
+			tb.Errorf("%s: no time, git says %q", name, output)
 		}
 		return
 	}
 	var seconds, zone int64
-	if _, err := fmt.Sscanf(said, "%d %d", &seconds, &zone); err != nil {
-		tb.Errorf("%s: %s, git says %q", name, at, said)
+	if _, err := fmt.Sscanf(output, "%d %d", &seconds, &zone); err != nil {
+		tb.Errorf("%s: %s, git says %q", name, at, output)
 		return
 	}
 	_, offset := at.Zone()
 	want := int(zone/100*3600 + zone%100*60)
 	if at.Unix() != seconds || offset != want && (want > -86400 && want < 86400 || offset != 0) {
-		tb.Errorf("%s: %s, git says %q", name, at, said)
+		tb.Errorf("%s: %s, git says %q", name, at, output)
 	}
 }
 

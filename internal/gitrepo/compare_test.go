@@ -141,7 +141,7 @@ func sameAsGit(t *testing.T, dir string) {
 func sameCommit(tb testing.TB, dir string, revision *gitrepo.Revision) {
 	tb.Helper()
 	source := revision.Source()
-	said := asIs(tb, dir, "log", "-1", "--encoding=UTF-8", "--date=raw", "--format=%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%T%x00%B", source.Commit)
+	output := asIs(tb, dir, "log", "-1", "--encoding=UTF-8", "--date=raw", "--format=%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%T%x00%B", source.Commit)
 	when := func(at time.Time) string {
 		_, offset := at.Zone()
 		sign := '+'
@@ -154,8 +154,8 @@ func sameCommit(tb testing.TB, dir string, revision *gitrepo.Revision) {
 		source.Author.Name, source.Author.Email, when(source.Author.When), source.Committer.Name, source.Committer.Email, when(source.Committer.When), source.Tree,
 		strings.TrimSpace(source.Message),
 	}, "\x00")
-	if have != said {
-		tb.Errorf("commit %s says\n%q, git says\n%q", source.Commit, have, said)
+	if have != output {
+		tb.Errorf("commit %s says\n%q, git says\n%q", source.Commit, have, output)
 	}
 }
 

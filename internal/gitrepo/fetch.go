@@ -27,12 +27,12 @@ const (
 // openRemote fetches the revision, alone where the ref and the other side allow it, into a folder of its own. Nothing of
 // the other side is ever checked out, and nothing but one pack file is written.
 func (r *Repository) openRemote(ctx context.Context, revision *Revision, ref string) error {
-	place, err := os.MkdirTemp(r.options.TempDir, "gxpledger-fetch-*")
+	dir, err := os.MkdirTemp(r.options.TempDir, "gxpledger-fetch-*")
 	if err != nil {
 		return problem(ErrRemote, err, "no temporary folder can be made (%v): set TMPDIR to a folder that this user may write", err)
 	}
-	revision.closes = append(revision.closes, func() error { return os.RemoveAll(place) })
-	f := &fetch{repository: r, place: place, ref: ref}
+	revision.closes = append(revision.closes, func() error { return os.RemoveAll(dir) })
+	f := &fetch{repository: r, dir: dir, ref: ref}
 	type result struct {
 		store *objects
 		id    plumbing.Hash
@@ -60,7 +60,7 @@ func (r *Repository) openRemote(ctx context.Context, revision *Revision, ref str
 // fetch is one conversation with another side.
 type fetch struct {
 	repository *Repository
-	place      string
+	dir        string
 	ref        string
 	free       func() // frees the connections, when the transport has some of its own
 }
@@ -226,7 +226,7 @@ func (f *fetch) demultiplex(request *packp.UploadPackRequest, response io.Reader
 	}
 	demuxer := sideband.NewDemuxer(kind, response)
 	if f.repository.options.Progress != nil {
-		demuxer.Progress = progressWriter(func(said string) { f.repository.options.Progress(f.hide(said)) })
+		demuxer.Progress = progressWriter(func(output string) { f.repository.options.Progress(f.hide(output)) })
 	}
 	return demuxer
 }
@@ -236,8 +236,8 @@ type progressWriter func(string)
 
 // Write never fails.
 func (w progressWriter) Write(p []byte) (int, error) {
-	if said := strings.TrimSpace(string(p)); said != "" {
-		w(said)
+	if output := strings.TrimSpace(string(p)); output != "" {
+		w(output)
 	}
 	return len(p), nil
 }
@@ -248,7 +248,7 @@ func (f *fetch) store(pack io.Reader) error {
 	if limit <= 0 {
 		limit = defaultMaxFetch
 	}
-	root, err := os.OpenRoot(f.place)
+	root, err := os.OpenRoot(f.dir)
 	if err != nil {
 		return err
 	}
@@ -270,28 +270,28 @@ func (f *fetch) store(pack io.Reader) error {
 // index checks the pack and finds out what is in it. Before go-git resolves its deltas, which it does in memory, every
 // object was seen to inflate to no more than the limit.
 func (f *fetch) index(ctx context.Context) (*objects, error) {
-	place, err := seal(f.place)
+	dir, err := seal(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	file, err := place.Open(packName)
+	file, err := dir.Open(packName)
 	if err != nil {
-		return nil, errors.Join(err, place.Close())
+		return nil, errors.Join(err, dir.Close())
 	}
-	index, err := f.parse(ctx, place)
+	index, err := f.parse(ctx, dir)
 	if err != nil {
-		return nil, errors.Join(err, file.Close(), place.Close())
+		return nil, errors.Join(err, file.Close(), dir.Close())
 	}
 	store := newObjects(nil)
 	store.fresh = true
-	store.packs = []*pack{newPack(place, file, index, store.cache)}
-	store.also = place.Close
+	store.packs = []*pack{newPack(dir, file, index, store.cache)}
+	store.also = dir.Close
 	return store, nil
 }
 
-func (f *fetch) parse(ctx context.Context, place sealed) (index *idxfile.MemoryIndex, err error) {
+func (f *fetch) parse(ctx context.Context, dir sealed) (index *idxfile.MemoryIndex, err error) {
 	defer contain(&err)
-	file, err := place.Open(packName)
+	file, err := dir.Open(packName)
 	if err != nil {
 		return nil, err
 	}
@@ -386,11 +386,11 @@ func (f *fetch) scrub(err error) string {
 }
 
 // hide removes the credentials from a text that the other side may have made.
-func (f *fetch) hide(said string) string {
+func (f *fetch) hide(output string) string {
 	for _, secret := range f.repository.address.secrets() {
 		if secret != "" {
-			said = strings.ReplaceAll(said, secret, "***")
+			output = strings.ReplaceAll(output, secret, "***")
 		}
 	}
-	return said
+	return output
 }

@@ -70,8 +70,8 @@ func TestARevisionIsFetchedAndForgotten(t *testing.T) {
 	s := serve(t, dir)
 	for ref, want := range map[string]string{"": second, "main": second, "v1": first, "refs/heads/main": second, second: second, first: first, first[:8]: first} {
 		options := s.options(t, ref)
-		var said strings.Builder
-		options.Progress = func(text string) { said.WriteString(text) }
+		var output strings.Builder
+		options.Progress = func(text string) { output.WriteString(text) }
 		found, err := gitrepo.Locate(s.URL+"/repo.git", options)
 		if err != nil {
 			t.Fatal(err)
@@ -93,13 +93,13 @@ func TestARevisionIsFetchedAndForgotten(t *testing.T) {
 		if left, err := os.ReadDir(options.TempDir); err != nil || len(left) != 0 {
 			t.Errorf("%q leaves %v behind, %v", ref, left, err)
 		}
-		if said.Len() == 0 {
+		if output.Len() == 0 {
 			t.Errorf("%q: nothing was said of progress", ref)
 		}
 	}
 }
 
-func TestATipIsFetchedWithoutItsPast(t *testing.T) {
+func TestATipIsFetchedWithoutItsHistory(t *testing.T) {
 	t.Parallel()
 	dir, first := sample(t)
 	write(t, dir, ".gxp/x", "x")
@@ -212,7 +212,7 @@ func TestAFileURLIsReadWhereItIsAllowed(t *testing.T) {
 	assertProblem(t, err, gitrepo.ErrRef, "no work tree")
 }
 
-func TestAFetchStopsWhenItIsToldTo(t *testing.T) {
+func TestAFetchStopsWhenCancelled(t *testing.T) {
 	t.Parallel()
 	dir, _ := sample(t)
 	s := serve(t, dir)
@@ -256,7 +256,7 @@ func TestAFetchHasLimits(t *testing.T) {
 	assertProblem(t, err, gitrepo.ErrTooLarge, "clone it with git")
 }
 
-func TestARemoteThatLiesIsAnError(t *testing.T) {
+func TestAnInconsistentRemoteIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"nonsense":     "<html>hello</html>",

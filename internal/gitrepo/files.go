@@ -159,7 +159,7 @@ func (f *files) list(dir string, at node) ([]node, error) {
 		if i > 0 && entries[i-1].name == n.name {
 			return nil, problem(ErrCorrupt, nil, "the folder %q lists the name %q twice: check the repository with git fsck", dir, n.name)
 		}
-		if !soundName(n.name) {
+		if !validName(n.name) {
 			entries[i].mode = fs.ModeIrregular // to be seen, never to be opened: no path leads to it
 		}
 	}
@@ -167,8 +167,8 @@ func (f *files) list(dir string, at node) ([]node, error) {
 	return entries, nil
 }
 
-// soundName reports whether a path may hold name. A tree may hold names that no folder can.
-func soundName(name string) bool {
+// validName reports whether a path may hold name. A tree may hold names that no folder can.
+func validName(name string) bool {
 	return name != "" && name != "." && name != ".." && utf8.ValidString(name) && !strings.ContainsAny(name, "/\x00")
 }
 

@@ -27,11 +27,11 @@ func gitInput(tb testing.TB, dir, input string, args ...string) string {
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=Ada Author", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_AUTHOR_DATE=2026-02-03T04:05:06+02:00",
 		"GIT_COMMITTER_NAME=Carl Committer", "GIT_COMMITTER_EMAIL=carl@example.org", "GIT_COMMITTER_DATE=2026-02-04T04:05:06-0730")
-	var said strings.Builder
-	cmd.Stderr = &said
+	var output strings.Builder
+	cmd.Stderr = &output
 	out, err := cmd.Output()
 	if err != nil {
-		tb.Fatalf("git %s: %v\n%s%s", strings.Join(args, " "), err, out, &said)
+		tb.Fatalf("git %s: %v\n%s%s", strings.Join(args, " "), err, out, &output)
 	}
 	return strings.TrimSpace(string(out))
 }

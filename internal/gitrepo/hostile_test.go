@@ -164,11 +164,11 @@ func TestADamagedPackIsAnError(t *testing.T) {
 			func(b []byte) []byte { return nil },
 			func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
 		} {
-			sound, err := os.ReadFile(path)
+			valid, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			replace(t, path, damage(sound))
+			replace(t, path, damage(valid))
 			revision, err := open(t, dir, gitrepo.Options{})
 			if err == nil {
 				_, err = readAll(revision.Files())
@@ -176,7 +176,7 @@ func TestADamagedPackIsAnError(t *testing.T) {
 			if strings.HasSuffix(path, ".idx") || strings.HasSuffix(path, ".pack") {
 				assertProblem(t, err, gitrepo.ErrCorrupt)
 			}
-			replace(t, path, sound)
+			replace(t, path, valid)
 		}
 	}
 }
@@ -191,7 +191,7 @@ func replace(tb testing.TB, path string, data []byte) {
 	}
 }
 
-func TestAHugeBlobIsSizedAndStreamedButNeverHeld(t *testing.T) { //nolint:paralleltest // counts what is allocated
+func TestAHugeBlobIsStreamedAndNeverInMemory(t *testing.T) { //nolint:paralleltest // counts what is allocated
 	const size = 300 << 20
 	dir := newRepo(t)
 	file, err := os.Create(filepath.Join(dir, "huge.bin"))
@@ -352,8 +352,8 @@ func TestNothingInARepositoryRuns(t *testing.T) {
 		}
 		contents(t, mustOpen(t, location, options).Files())
 	}
-	if said, err := os.ReadFile(canary); err == nil {
-		t.Errorf("the repository ran %s", said)
+	if output, err := os.ReadFile(canary); err == nil {
+		t.Errorf("the repository ran %s", output)
 	}
 	if after := listing(t, filepath.Join(dir, ".git")); after != before {
 		t.Errorf("reading changed the repository:\n%s\n%s", before, after)

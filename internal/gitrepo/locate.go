@@ -265,10 +265,10 @@ func (r *Repository) configureWork(set *config) {
 	if isTrue(set.values["core.bare"]) {
 		r.work = ""
 	}
-	if place := set.values["core.worktree"]; place != "" && r.work != "" {
-		place = against(r.gitDir, filepath.FromSlash(place))
-		if resolved, err := filepath.EvalSymlinks(place); err != nil || resolved != r.work {
-			r.work, r.away = "", place
+	if worktree := set.values["core.worktree"]; worktree != "" && r.work != "" {
+		worktree = against(r.gitDir, filepath.FromSlash(worktree))
+		if resolved, err := filepath.EvalSymlinks(worktree); err != nil || resolved != r.work {
+			r.work, r.away = "", worktree
 		}
 	}
 }

@@ -26,15 +26,15 @@ var errNoObject = errors.New("object not found")
 // objects reads a repository's object store: loose objects and packs, alternates never. It is safe for concurrent use,
 // also with a git that repacks the repository at the same time: what is not found is looked for again in a fresh listing.
 type objects struct {
-	dir    *gitDir // nil for a fetched pack
-	mu     sync.Mutex
-	cache  cache.Object // guarded by mu, as are the packs
-	packs  []*pack
-	bad    error    // why a pack cannot be used, or nil
-	fresh  bool     // packs were listed since the last reload
-	kept   *content // the loose object keptID whose size was asked for, since it is likely the next to be read; or nil
-	keptID plumbing.Hash
-	also   func() error // what else close frees, or nil
+	dir      *gitDir // nil for a fetched pack
+	mu       sync.Mutex
+	cache    cache.Object // guarded by mu, as are the packs
+	packs    []*pack
+	bad      error    // why a pack cannot be used, or nil
+	fresh    bool     // packs were listed since the last reload
+	cached   *content // the loose object keptID whose size was asked for, since it is likely the next to be read; or nil
+	cachedID plumbing.Hash
+	also     func() error // what else close frees, or nil
 
 	inflaters sync.Pool // of readers of loose objects whose use is over
 }
@@ -98,7 +98,7 @@ func (o *objects) readBytes(id plumbing.Hash, want plumbing.ObjectType, limit in
 	return io.ReadAll(io.LimitReader(content, limit+1))
 }
 
-// find calls try, again with a fresh listing of the store when the object was not where the last one said.
+// find calls try, again with a fresh listing of the store when the object was not where the last one had it.
 func (o *objects) find(id plumbing.Hash, try func() error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -174,25 +174,25 @@ func (o *objects) sizeOnce(id plumbing.Hash) (size int64, err error) {
 	if p, at := o.packed(id); p != nil {
 		return p.size(at)
 	}
-	if o.kept == nil || o.keptID != id {
+	if o.cached == nil || o.cachedID != id {
 		c, err := o.loose(id)
 		if err != nil {
 			return 0, err
 		}
 		err = o.drop()
-		o.kept, o.keptID = c, id
+		o.cached, o.cachedID = c, id
 		return c.size, err
 	}
-	return o.kept.size, nil
+	return o.cached.size, nil
 }
 
 // drop closes what was kept. REQUIRES: mu.
 func (o *objects) drop() error {
-	if o.kept == nil {
+	if o.cached == nil {
 		return nil
 	}
-	c := o.kept
-	o.kept = nil
+	c := o.cached
+	o.cached = nil
 	return c.Close()
 }
 
@@ -200,8 +200,8 @@ func (o *objects) openOnce(id plumbing.Hash) (out *content, err error) {
 	defer contain(&err)
 	if p, at := o.packed(id); p != nil {
 		out, err = p.open(at)
-	} else if o.kept != nil && o.keptID == id {
-		out, o.kept = o.kept, nil
+	} else if o.cached != nil && o.cachedID == id {
+		out, o.cached = o.cached, nil
 	} else {
 		out, err = o.loose(id)
 	}

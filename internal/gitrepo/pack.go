@@ -15,7 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
-// longestChain bounds how many deltas lie between an object and its base. git itself makes chains of at most 4095.
+// longestChain bounds how many deltas are between an object and its base. git itself makes delta chains of at most 4095.
 const longestChain = 4096
 
 // pack is one pack file with its index. It is not safe for concurrent use.
@@ -84,7 +84,7 @@ func readIndex(dir billy.Filesystem, path string) (index *idxfile.MemoryIndex, e
 		index, err = firstVersion(io.NewSectionReader(file, fanout, info.Size()-fanout), claimed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("decode pack index %s: %w", path, err)
+		return nil, fmt.Errorf("cannot decode pack index %s: %w", path, err)
 	}
 	return index, nil
 }
@@ -124,7 +124,7 @@ func (p *pack) size(offset int64) (int64, error) {
 	var chain []packEntry
 	for at := offset; ; {
 		if len(chain) > longestChain {
-			return 0, fmt.Errorf("chain of more than %d deltas", longestChain)
+			return 0, fmt.Errorf("delta chain of more than %d objects", longestChain)
 		}
 		if size, ok := p.sizes[at]; ok {
 			return p.resolve(chain, size)

@@ -48,7 +48,7 @@ func (p *pack) entry(offset int64) (packEntry, error) {
 	}
 	entry.data = offset + int64(n-len(header.rest))
 	if header.short || entry.length < 0 || entry.isDelta && (entry.base <= 0 || entry.base == offset) {
-		return packEntry{}, fmt.Errorf("object at %d of the pack has no sound header", offset)
+		return packEntry{}, fmt.Errorf("object at %d of the pack has no valid header", offset)
 	}
 	return entry, nil
 }

@@ -107,7 +107,7 @@ func headTree(tb testing.TB, dir string) *object.Tree {
 	return tree
 }
 
-// BenchmarkRead10000FilesWithGoGit stands beside BenchmarkRead10000Files.
+// BenchmarkRead10000FilesWithGoGit compares with BenchmarkRead10000Files.
 func BenchmarkRead10000FilesWithGoGit(b *testing.B) {
 	dir := many(b, 10_000)
 	git(b, dir, "repack", "-q", "-a", "-d", "-f")

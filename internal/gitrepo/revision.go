@@ -23,7 +23,7 @@ type Options struct {
 	// Ref is HEAD (the default), a branch, a tag, a ref in full or a commit id of at least four digits. In a repository on
 	// disk it may end in ~N, ^N or ^{commit}.
 	Ref string
-	// Worktree reads the files below .gxp as they lie on disk, instead of a commit.
+	// Worktree reads the files below .gxp as they are on disk, instead of a commit.
 	Worktree bool
 	// Env returns variables of the environment, which say where the user's git configuration is. Default: [os.Getenv].
 	Env func(name string) string

@@ -14,7 +14,7 @@ import (
 // maxMetadata is the largest file of a repository, other than objects and packs, that is read: packed-refs, config.
 const maxMetadata = 64 << 20
 
-// sealed is a directory as go-git sees it: read-only, and without a way out, whatever symbolic links lie in it.
+// sealed is a directory as go-git sees it: read-only, and without an exit, whatever symbolic links are in it.
 type sealed struct{ root *os.Root }
 
 var _ billy.Filesystem = sealed{}

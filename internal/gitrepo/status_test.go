@@ -16,7 +16,7 @@ func noUser(name string) string {
 	return map[string]string{"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_ATTR_NOSYSTEM": "1", "HOME": "/nowhere"}[name]
 }
 
-// changedFiles is what git status says below .gxp, after it has looked at every file anew.
+// changedFiles is what git status says below .gxp, after it has looked at every file again.
 func changedFiles(tb testing.TB, dir string) map[string]bool {
 	tb.Helper()
 	touch(tb, dir)

@@ -14,7 +14,7 @@ import (
 // scanned is the only folder of a work tree that is looked at.
 const scanned = ".gxp"
 
-// workTree is the source of files as they lie on disk. It is a snapshot: all files were listed and hashed at the
+// workTree is the source of files as they are on disk. It is a snapshot: all files were listed and hashed at the
 // beginning, and a file that has changed by the time it is read is an error, so that a reading never mixes two states.
 type workTree struct {
 	root  *os.Root

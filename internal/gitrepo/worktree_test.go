@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 )
 
-func TestAWorkTreeIsReadAsItLies(t *testing.T) {
+func TestAWorkTreeIsReadAsItIsOnDisk(t *testing.T) {
 	t.Parallel()
 	dir, id := sample(t)
 	revision := mustOpen(t, dir, gitrepo.Options{Worktree: true})

@@ -57,8 +57,8 @@ func MaxConns(address string, option, least, preset int32) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	text, said := config.RuntimeParams["pool_max_conns"]
-	if !said {
+	text, given := config.RuntimeParams["pool_max_conns"]
+	if !given {
 		return preset, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 32)

@@ -82,7 +82,7 @@ func TestEveryParameterIsPinnedWhateverGivesAnotherValue(t *testing.T) {
 	if list := pg.Parameters(); len(list) != len(pgtest.Hostile()) {
 		t.Errorf("%d parameters are pinned, and %d are tried", len(list), len(pgtest.Hostile()))
 	}
-	for way, give := range pgtest.Ways() {
+	for way, give := range pgtest.SettingOverrides() {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			admin, plain := pgtest.Start(t), pgtest.Start(t)
@@ -143,8 +143,8 @@ func TestAReadOnlyDefaultDoesNotHideThePrimary(t *testing.T) {
 	connect(t, pgtest.With(address, "target_session_attrs=read-write"))
 }
 
-// TestAParameterThatOnlyASuperuserMayPinIsToldOf: what cannot be pinned is refused, with what to do.
-func TestAParameterThatOnlyASuperuserMayPinIsToldOf(t *testing.T) {
+// TestAParameterThatOnlyASuperuserMayPinIsReported: what cannot be pinned is refused, with what to do.
+func TestAParameterThatOnlyASuperuserMayPinIsReported(t *testing.T) {
 	t.Parallel()
 	admin, address := pgtest.Start(t), pgtest.Start(t)
 	user := "plain_" + database(t, address)

@@ -17,7 +17,7 @@ type Session struct {
 	Parameters []Parameter // Name, Value and Why
 	// Mode is how statements are run; 0 for the mode that [Parse] sets.
 	Mode pgx.QueryExecMode
-	// Role is the role that the connection acts as, where the user is a member of it; "" for none.
+	// Role is the role that the connection takes, where the user is a member of it; "" for none.
 	Role string
 }
 
@@ -36,7 +36,7 @@ func (s Session) Configure(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles
 		WHERE rolname = $1 AND pg_catalog.pg_has_role(oid, 'MEMBER')`, s.Role)
 	if err != nil {
-		return fmt.Errorf("cannot act as the role %s: %w", s.Role, err)
+		return fmt.Errorf("cannot take the role %s: %w", s.Role, err)
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func since(conn *pgx.Conn) time.Time {
 	return at
 }
 
-// onReplica reports whether the server of conn has said that it is a replica. It says so by itself, from PostgreSQL 14 on.
+// onReplica reports whether the server of conn has reported that it is a replica. It does so by itself, from PostgreSQL 14 on.
 func onReplica(conn *pgx.Conn) bool { return conn.PgConn().ParameterStatus("in_hot_standby") == "on" }
 
 // replicaError is an error of a server that is a replica.

@@ -15,7 +15,7 @@ const (
 	// slow link from a dead one.
 	writeBytes = 64 << 10
 	// bufferBytes bounds what the operating system takes ahead of the network, which may be 4 MiB without: it counts as
-	// written, and takes a slow link long. So many bytes can be under way, enough for 2.5 MB/s and a round trip of 100 ms.
+	// written, and takes a slow link long. So many bytes can be running, enough for 2.5 MB/s and a round trip of 100 ms.
 	bufferBytes = 256 << 10
 )
 

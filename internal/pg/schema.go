@@ -57,7 +57,7 @@ func (s Schema) connected(ctx context.Context, do func(*migrations.Postgres, *pg
 	}
 	conn, err := Connect(ctx, config.ConnConfig)
 	if err != nil {
-		return fmt.Errorf("connect to the %s: %w", s.Holds, s.Translate(ctx, err))
+		return fmt.Errorf("cannot connect to the %s: %w", s.Holds, s.Translate(ctx, err))
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all was answered or rolled back
 	return s.Translate(ctx, do(m, conn))

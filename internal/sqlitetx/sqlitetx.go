@@ -1,6 +1,6 @@
 // Package sqlitetx runs transactions on one connection to SQLite, whatever happens to the context meanwhile.
 //
-// The driver may answer that a statement was cancelled although it was carried out. A BEGIN of which that is said leaves a
+// The driver may answer that a statement was cancelled although it was carried out. A BEGIN with that answer leaves a
 // transaction open, which nobody ends: later writes on the connection fail, other processes find the database locked, and
 // later reads see what was there when it began. And a statement that is cancelled inside a transaction may end it, so that
 // those after it are each committed by itself.
@@ -40,14 +40,14 @@ func On(conn *sql.Conn) Transaction {
 // ended by then. ctx can end the waiting for the lock; the rest runs to a definite end, with a context that does not end.
 // After an error the transaction is over and nothing of it is there.
 func (t Transaction) Write(ctx context.Context, work func(ctx context.Context) error) error {
-	return t.run(ctx, BeginWrite, func(settled context.Context) error {
-		if err := work(settled); err != nil {
+	return t.run(ctx, BeginWrite, func(uncancelled context.Context) error {
+		if err := work(uncancelled); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return t.Exec(settled, Commit)
+		return t.Exec(uncancelled, Commit)
 	})
 }
 
@@ -66,18 +66,18 @@ func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) er
 	return err
 }
 
-// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have begun.
+// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have started.
 // Where there is no transaction to end, ROLLBACK fails and changes nothing.
-func (t Transaction) run(ctx context.Context, begin string, work func(settled context.Context) error) (err error) {
-	settled := context.WithoutCancel(ctx)
+func (t Transaction) run(ctx context.Context, begin string, work func(uncancelled context.Context) error) (err error) {
+	uncancelled := context.WithoutCancel(ctx)
 	defer func() {
 		if err != nil {
-			_ = t.Exec(settled, Rollback)
+			_ = t.Exec(uncancelled, Rollback)
 		}
 	}()
 	for {
 		if err = t.Exec(ctx, begin); err == nil {
-			return work(settled)
+			return work(uncancelled)
 		}
 		if ctx.Err() != nil || t.Again == nil || !t.Again(err) {
 			return err

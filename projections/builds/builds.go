@@ -2,7 +2,7 @@
 //
 // It is a pure state machine: a [State] that a database loaded, and a request, give a new State or a refusal. A database
 // loads, calls and stores in one transaction, under a lock of the projection; it has no rules of its own. A refusal may come
-// with a new State too, which is stored all the same, see [HeldError].
+// with a new State too, which is stored all the same, see [LeaseHeldError].
 package builds
 
 import (
@@ -38,8 +38,8 @@ type Point struct {
 	Version    int // of the projection
 }
 
-// Claim is who wants to write a build, and for how long the claim outlives its last sign of life.
-type Claim struct {
+// LeaseRequest is who wants to write a build, and for how long the claim outlives its last sign of life.
+type LeaseRequest struct {
 	Holder string        // names the process for people, such as "host:pid"
 	TTL    time.Duration // above 0
 }
@@ -48,7 +48,7 @@ type Claim struct {
 // build is refused. Time only decides when somebody else may take over.
 type Lease struct {
 	Ref
-	Claim
+	LeaseRequest
 	Token   uint64    // grows with every lease of the projection, for ever
 	Expires time.Time // every write moves it on
 }
@@ -74,11 +74,11 @@ type Build struct {
 	CancelledBy string // who cancelled the build while it was written; "" for nobody
 }
 
-// Unfinished reports whether a build is on its way to readers.
+// Unfinished reports whether a build is being made for readers.
 func (b Build) Unfinished() bool { return b.State == Filling || b.State == Ready }
 
-// Hold is a pause: it keeps the active build of a projection as it is.
-type Hold struct {
+// Pause is a pause: it keeps the active build of a projection as it is.
+type Pause struct {
 	By     string // who asked for it
 	Reason string
 	At     time.Time
@@ -90,7 +90,7 @@ type State struct {
 	Builds     []Build // in the order of their numbers
 	Numbers    int     // the last number that was given to a build
 	Tokens     uint64  // the last token that was given to a lease
-	Hold       *Hold   // nil unless the projection is paused
+	Paused     *Pause  // nil unless the projection is paused
 	Now        time.Time
 	LeaseNow   time.Time // by the clock that decides about leases
 }
@@ -109,13 +109,13 @@ type Changes struct {
 	Updated   []Build // the one that becomes active last
 	Retired   *Build  // what readers saw before; nil when they saw nothing, or see the same
 	Activated *Build  // what readers see from now on; nil when they see the same
-	Hold      bool
+	Pause     bool
 }
 
 // Diff returns what a database has to store so that before becomes after.
 func Diff(before, after State) Changes {
 	c := Changes{Counters: before.Numbers != after.Numbers || before.Tokens != after.Tokens}
-	c.Hold = before.Hold != after.Hold && (before.Hold == nil || after.Hold == nil || *before.Hold != *after.Hold)
+	c.Pause = before.Paused != after.Paused && (before.Paused == nil || after.Paused == nil || *before.Paused != *after.Paused)
 	for _, b := range before.Builds {
 		if after.index(b.Ref) < 0 {
 			c.Dropped = append(c.Dropped, b)

@@ -7,9 +7,9 @@ import (
 )
 
 // Create adds an empty build, the next in number, and leases it. Unfinished builds whose lease has run out are dropped; one
-// with a live lease makes it fail with a *[HeldError].
-func (s State) Create(version int, claim Claim) (State, Lease, error) {
-	if err := claim.check(); err != nil {
+// with a live lease makes it fail with a *[LeaseHeldError].
+func (s State) Create(version int, request LeaseRequest) (State, Lease, error) {
+	if err := request.check(); err != nil {
 		return s, Lease{}, err
 	}
 	kept := make([]Build, 0, len(s.Builds)+1)
@@ -26,14 +26,14 @@ func (s State) Create(version int, claim Claim) (State, Lease, error) {
 	s.Builds = append(kept, Build{
 		Ref: Ref{Projection: s.Projection, Number: s.Numbers}, State: Filling, Point: Point{Version: version}, CreatedAt: s.Now,
 	})
-	s, b := s.grant(len(s.Builds)-1, claim)
+	s, b := s.grant(len(s.Builds)-1, request)
 	return s, b.Lease, nil
 }
 
 // Acquire leases a build that is there. Refusals: ErrNoBuild; ErrSuperseded when it was retired; ErrCancelled when it was
-// cancelled and no lease lives; a *[PausedError] when it is active and the projection is paused; a *[HeldError].
-func (s State) Acquire(ref Ref, claim Claim) (State, Build, error) {
-	if err := claim.check(); err != nil {
+// cancelled and no lease lives; a *[PausedError] when it is active and the projection is paused; a *[LeaseHeldError].
+func (s State) Acquire(ref Ref, request LeaseRequest) (State, Build, error) {
+	if err := request.check(); err != nil {
 		return s, Build{}, err
 	}
 	i := s.index(ref)
@@ -55,7 +55,7 @@ func (s State) Acquire(ref Ref, claim Claim) (State, Build, error) {
 	if b.CancelledBy != "" {
 		return s, b, fmt.Errorf("%w by %s", ErrCancelled, b.CancelledBy)
 	}
-	s, b = s.grant(i, claim)
+	s, b = s.grant(i, request)
 	return s, b, nil
 }
 
@@ -97,11 +97,11 @@ func (s State) Renew(lease Lease) (State, Lease, error) {
 	if err != nil {
 		return s, lease, err
 	}
-	b.Lease.Claim, b.Lease.Expires, b.LeaseLeft = lease.Claim, s.LeaseNow.Add(lease.TTL), lease.TTL
+	b.Lease.LeaseRequest, b.Lease.Expires, b.LeaseLeft = lease.LeaseRequest, s.LeaseNow.Add(lease.TTL), lease.TTL
 	return s.with(b), b.Lease, nil
 }
 
-// Release ends a lease for good: the build gets a token that nobody holds, so that no renewal under way revives the lease,
+// Release ends a lease for good: the build gets a token that nobody holds, so that no running renewal revives the lease,
 // and an end that is past by every clock. A lease that was lost changes nothing.
 func (s State) Release(lease Lease) State {
 	i := s.index(lease.Ref)
@@ -142,8 +142,8 @@ func (s State) Activate(lease Lease, replace *Point, asked bool) (State, error) 
 		return s, nil
 	case b.State != Ready:
 		return s, fmt.Errorf("%w: build is %s, want %s", ErrInvalid, b.State, Ready)
-	case s.Hold != nil && !asked:
-		return s, &PausedError{Projection: s.Projection, Hold: *s.Hold}
+	case s.Paused != nil && !asked:
+		return s, &PausedError{Projection: s.Projection, Pause: *s.Paused}
 	}
 	if i := slices.IndexFunc(s.Builds, func(b Build) bool { return b.State == Active }); i >= 0 {
 		old := s.Builds[i]
@@ -202,29 +202,29 @@ func (s State) Prune(keep int) (State, []Ref) {
 }
 
 // Pause keeps the active build as it is, from its next page on. A projection that is paused already gets the new hold.
-func (s State) Pause(hold Hold) State {
-	s.Hold = &hold
+func (s State) Pause(pause Pause) State {
+	s.Paused = &pause
 	return s
 }
 
 // Resume ends the pause. Refusals: ErrNotPaused.
 func (s State) Resume() (State, error) {
-	if s.Hold == nil {
+	if s.Paused == nil {
 		return s, ErrNotPaused
 	}
-	s.Hold = nil
+	s.Paused = nil
 	return s, nil
 }
 
 // check refuses a claim that would give a lease without a holder or an end.
-func (c Claim) check() error {
+func (c LeaseRequest) check() error {
 	if c.Holder == "" || c.TTL < time.Microsecond {
-		return fmt.Errorf("%w: a claim needs a holder and a time to live", ErrInvalid)
+		return fmt.Errorf("%w: a lease needs a holder and a time to live", ErrInvalid)
 	}
 	return nil
 }
 
-// free returns a *HeldError while the lease of build i lives. The end of a lease that a clock that was ahead wrote is
+// free returns a *LeaseHeldError while the lease of build i lives. The end of a lease that a clock that was ahead wrote is
 // corrected, so that time passes for it.
 func (s State) free(i int) (State, error) {
 	b := s.Builds[i]
@@ -235,24 +235,24 @@ func (s State) free(i int) (State, error) {
 	if until := s.LeaseNow.Add(left); until.Before(b.Lease.Expires) {
 		b.Lease.Expires = until
 	}
-	return s.with(b), &HeldError{Ref: b.Ref, Holder: b.Lease.Holder, Until: b.Lease.Expires, Left: left}
+	return s.with(b), &LeaseHeldError{Ref: b.Ref, Holder: b.Lease.Holder, Until: b.Lease.Expires, Left: left}
 }
 
 // grant gives build i to claim.
-func (s State) grant(i int, claim Claim) (State, Build) {
+func (s State) grant(i int, request LeaseRequest) (State, Build) {
 	b := s.Builds[i]
 	s.Tokens++
-	b.Lease = Lease{Ref: b.Ref, Claim: claim, Token: s.Tokens, Expires: s.LeaseNow.Add(claim.TTL)}
-	b.LeaseLeft, b.Since = claim.TTL, Since{At: s.Now, Position: b.Point.Position}
+	b.Lease = Lease{Ref: b.Ref, LeaseRequest: request, Token: s.Tokens, Expires: s.LeaseNow.Add(request.TTL)}
+	b.LeaseLeft, b.Since = request.TTL, Since{At: s.Now, Position: b.Point.Position}
 	return s.with(b), b
 }
 
 // paused returns a *PausedError when b is what the pause keeps as it is.
 func (s State) paused(b Build) error {
-	if s.Hold == nil || b.State != Active {
+	if s.Paused == nil || b.State != Active {
 		return nil
 	}
-	return &PausedError{Projection: s.Projection, Hold: *s.Hold}
+	return &PausedError{Projection: s.Projection, Pause: *s.Paused}
 }
 
 // index returns the index of a build, -1 when it is not there.

@@ -22,7 +22,7 @@ func TestALeaseThatEndsTooLateIsCorrected(t *testing.T) {
 		"acquire": func(s builds.State) (builds.State, error) { s, _, err := s.Acquire(lease.Ref, claim()); return s, err },
 	} {
 		next, err := request(s)
-		held, ok := errors.AsType[*builds.HeldError](err)
+		held, ok := errors.AsType[*builds.LeaseHeldError](err)
 		if !ok || held.Left != time.Minute || !next.Builds[0].Lease.Expires.Equal(now.Add(time.Minute)) {
 			t.Errorf("%s answers %v and leaves %+v, want a lease that is held for a minute", name, err, next.Builds[0].Lease)
 		}
@@ -33,9 +33,9 @@ func TestALeaseThatEndsTooLateIsCorrected(t *testing.T) {
 	}
 }
 
-func TestAClaimNeedsAHolderAndATime(t *testing.T) {
+func TestALeaseNeedsAHolderAndATTL(t *testing.T) {
 	t.Parallel()
-	for _, c := range []builds.Claim{{}, {Holder: "x"}, {TTL: time.Minute}, {Holder: "x", TTL: time.Nanosecond}} {
+	for _, c := range []builds.LeaseRequest{{}, {Holder: "x"}, {TTL: time.Minute}, {Holder: "x", TTL: time.Nanosecond}} {
 		if _, _, err := (builds.State{Projection: "p"}).Create(1, c); !errors.Is(err, builds.ErrInvalid) {
 			t.Errorf("create with %+v answers %v, want ErrInvalid", c, err)
 		}

@@ -8,7 +8,7 @@ import (
 
 // The refusals. Match them with [errors.Is].
 var (
-	// ErrLeaseHeld: another process writes the build. Wait, or look how far it is. See [HeldError].
+	// ErrLeaseHeld: another process writes the build. Wait, or look how far it is. See [LeaseHeldError].
 	ErrLeaseHeld = errors.New("build is leased to another process")
 	// ErrLeaseLost: the lease ran out and another process took the build over. Nothing was written. Begin again by
 	// acquiring a lease.
@@ -33,10 +33,10 @@ var (
 	ErrInvalid = errors.New("invalid argument")
 )
 
-// HeldError says who writes a build, and until when at least. It matches [ErrLeaseHeld]. It may come with a state in which
+// LeaseHeldError says who writes a build, and until when at least. It matches [ErrLeaseHeld]. It may come with a state in which
 // the end of that lease was corrected: whoever decides by a clock stores what it found, so that time passes for a lease that
 // ends too late.
-type HeldError struct {
+type LeaseHeldError struct {
 	Ref
 	Holder string
 	Until  time.Time     // by the clock of the database
@@ -44,23 +44,23 @@ type HeldError struct {
 }
 
 // Error names the holder.
-func (e *HeldError) Error() string {
+func (e *LeaseHeldError) Error() string {
 	return fmt.Sprintf("%s build %d: %v: %s holds it until %s",
 		e.Projection, e.Number, ErrLeaseHeld, e.Holder, e.Until.Format(time.RFC3339))
 }
 
 // Unwrap returns ErrLeaseHeld.
-func (e *HeldError) Unwrap() error { return ErrLeaseHeld }
+func (e *LeaseHeldError) Unwrap() error { return ErrLeaseHeld }
 
 // PausedError says who paused a projection and why. It matches [ErrPaused].
 type PausedError struct {
 	Projection string
-	Hold       Hold
+	Pause      Pause
 }
 
 // Error names who paused and why.
 func (e *PausedError) Error() string {
-	return fmt.Sprintf("projection %s is paused since %s by %s: %s", e.Projection, e.Hold.At.UTC().Format(time.RFC3339), e.Hold.By, e.Hold.Reason)
+	return fmt.Sprintf("projection %s is paused since %s by %s: %s", e.Projection, e.Pause.At.UTC().Format(time.RFC3339), e.Pause.By, e.Pause.Reason)
 }
 
 // Unwrap returns ErrPaused.

@@ -24,7 +24,7 @@ type world struct {
 
 func (w *world) lease(t *rapid.T) builds.Lease {
 	if len(w.leases) == 0 {
-		return builds.Lease{Ref: builds.Ref{Projection: "p", Number: 1}, Claim: claim()}
+		return builds.Lease{Ref: builds.Ref{Projection: "p", Number: 1}, LeaseRequest: claim()}
 	}
 	recent := w.leases[max(0, len(w.leases)-3):] // those that may still matter, and now and then one that cannot
 	if rapid.IntRange(0, 4).Draw(t, "old") == 0 {
@@ -59,7 +59,7 @@ func (w *world) active() *builds.Build {
 	return &w.Builds[i]
 }
 
-func claim() builds.Claim { return builds.Claim{Holder: "x:1", TTL: time.Minute} }
+func claim() builds.LeaseRequest { return builds.LeaseRequest{Holder: "x:1", TTL: time.Minute} }
 
 // become stores a state as a database does, and checks what holds for any two states that follow each other.
 func (w *world) become(t *rapid.T, next builds.State) {
@@ -155,7 +155,7 @@ func TestBuildsUnderAnyHistory(t *testing.T) {
 				w.become(t, next)
 				if err == nil {
 					w.given(t, b.Lease)
-					if w.Hold != nil && b.State == builds.Active {
+					if w.Paused != nil && b.State == builds.Active {
 						t.Fatalf("a paused build was leased")
 					}
 				}
@@ -191,9 +191,9 @@ func TestBuildsUnderAnyHistory(t *testing.T) {
 					t.Fatalf("pruned %v of %d retired builds, keeping %d", pruned, retired, keep)
 				}
 			},
-			"pause": func(t *rapid.T) { w.become(t, w.Pause(builds.Hold{By: "ada", Reason: "why", At: w.Now})) },
+			"pause": func(t *rapid.T) { w.become(t, w.Pause(builds.Pause{By: "ada", Reason: "why", At: w.Now})) },
 			"resume": func(t *rapid.T) {
-				paused := w.Hold != nil
+				paused := w.Paused != nil
 				next, err := w.Resume()
 				if paused == (err != nil) {
 					t.Fatalf("resume answers %v", err)
@@ -247,9 +247,9 @@ func (w *world) write(t *rapid.T) {
 	err := w.Write(l, from)
 	refused(t, err, builds.ErrLeaseLost, builds.ErrSuperseded, builds.ErrCancelled, builds.ErrPaused, builds.ErrMoved)
 	b := w.at(l.Ref)
-	held := b != nil && b.State == builds.Active && w.Hold != nil
+	held := b != nil && b.State == builds.Active && w.Paused != nil
 	if (err == nil) != (w.allowed(l) && !held && !moved) {
-		t.Fatalf("writing build %+v with token %d, expected at %+v, paused %v, answers %v", b, l.Token, from, w.Hold != nil, err)
+		t.Fatalf("writing build %+v with token %d, expected at %+v, paused %v, answers %v", b, l.Token, from, w.Paused != nil, err)
 	}
 	if err != nil {
 		return
@@ -305,7 +305,7 @@ func (w *world) activate(t *rapid.T) {
 	next, err := w.Activate(l, replace, asked)
 	refused(t, err, builds.ErrLeaseLost, builds.ErrSuperseded, builds.ErrCancelled, builds.ErrInvalid, builds.ErrPaused, builds.ErrBehind)
 	behind := old != nil && b != nil && b.State == builds.Ready && old.Point.Position > b.Point.Position && replace == nil
-	paused := b != nil && b.State == builds.Ready && w.Hold != nil && !asked
+	paused := b != nil && b.State == builds.Ready && w.Paused != nil && !asked
 	if (err == nil) != (w.allowed(l) && b.State != builds.Filling && !behind && !paused) {
 		t.Fatalf("activating %+v with token %d over %+v, replacing %v, asked %v, answers %v", b, l.Token, old, replace, asked, err)
 	}

@@ -14,7 +14,7 @@ import (
 // Database is a database as an adapter opens it.
 type Database interface {
 	projections.Database
-	projections.Examiner
+	projections.SchemaChecker
 	// Query returns a handle for queries over the views and the catalogue.
 	Query() *sql.DB
 	Close() error
@@ -31,7 +31,7 @@ type Adapter struct {
 	OpenReader func(ctx context.Context, address string) (*sql.DB, error)
 	// Admin opens a handle at an address that may do everything, behind the engine's back.
 	Admin func(ctx context.Context, address string) (*sql.DB, error)
-	// Failing are statements that make the move of every checkpoint fail, saying "disk on fire"; Mending takes them back.
+	// Failing are statements that make the move of every checkpoint fail, saying "disk on fire"; fixing takes them back.
 	Failing, Mending []string
 	// Unguarded are the statements that let rows of build 1 of the table moves be deleted.
 	Unguarded []string
@@ -39,14 +39,14 @@ type Adapter struct {
 	Attacks []string
 	// Objects counts everything that belongs to build 2.
 	Objects string
-	// Broken are what may stand wrongly around the rows of build 1 of a shelf, in groups that can be so together.
+	// Broken are what may stand wrongly around the rows of build 1 of a inventory, in groups that can be so together.
 	Broken [][]Breakage
 	// Histories bounds how many histories of administration are drawn, where each step takes long; 0 for as many as rapid
 	// wants.
 	Histories int
 }
 
-// Breakage is something that was changed around rows: [projections.Examiner] finds it, and a rebuild mends it.
+// Breakage is something that was changed around rows: [projections.SchemaChecker] finds it, and a rebuild fixes it.
 type Breakage struct {
 	Edit []string // done by Admin
 	Want string   // a part of what is found
@@ -79,31 +79,31 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 
 		"ACancelledContextEndsEverything":             a.testACancelledContextEndsEverything,
 		"ACancelledRebuildStopsAndLeavesTheOldTables": a.testACancelledRebuildStopsAndLeavesTheOldTables,
-		"AFreshRebuildBeginsAnew":                     a.testAFreshRebuildBeginsAnew,
+		"AFreshRebuildBeginsAnew":                     a.testAFreshRebuildStartsOver,
 		"AKilledProcessLosesAndDoublesNothing":        a.testAKilledProcessLosesAndDoublesNothing,
 		"ALeaseThatEndsTooLateRunsOut":                a.testALeaseThatEndsTooLateRunsOut,
 		"ALeaseThatWasGivenUpIsFreeByEveryClock":      a.testALeaseThatWasGivenUpIsFreeByEveryClock,
 		"ANewVersionIsBuiltBesideTheOld":              a.testANewVersionIsBuiltBesideTheOld,
 		"APausedProjectionStaysAsItIs":                a.testAPausedProjectionStaysAsItIs,
-		"APoisonEventStopsItsProjectionAlone":         a.testAPoisonEventStopsItsProjectionAlone,
+		"APoisonEventStopsItsProjectionAlone":         a.testAFaultStopsItsProjectionAlone,
 		"ARebuildOutlivesALostAnswer":                 a.testARebuildOutlivesALostAnswer,
 		"ARebuildSaysWhatTheOldTablesShowedWrongly":   a.testARebuildSaysWhatTheOldTablesShowedWrongly,
-		"ARebuildThatWasStoppedIsGoneOnWith":          a.testARebuildThatWasStoppedIsGoneOnWith,
+		"ARebuildThatWasStoppedIsGoneOnWith":          a.testAnInterruptedRebuildIsResumed,
 		"ARefusedFirstBuildIsShownAsFarAsItIs":        a.testARefusedFirstBuildIsShownAsFarAsItIs,
 		"ARetiredBuildIsNotWritten":                   a.testARetiredBuildIsNotWritten,
-		"ASkippedEventIsPassedOverInEveryWay":         a.testASkippedEventIsPassedOverInEveryWay,
+		"ASkippedEventIsPassedOverInEveryWay":         a.testASkippedEventIsSkippedByRebuildsAndViewsToo,
 		"AStoppedProcessDoesNotWriteWhenItWakesUp":    a.testAStoppedProcessDoesNotWriteWhenItWakesUp,
-		"AnActOfADeadProcessIsInterrupted":            a.testAnActOfADeadProcessIsInterrupted,
+		"AnActOfADeadProcessIsInterrupted":            a.testAnActionOfADeadProcessIsInterrupted,
 		"TheZeroLogIsNoOther":                         a.testTheZeroLogIsNoOther,
 		"AnotherLogIsRefused":                         a.testAnotherLogIsRefused,
 		"AsOfShowsAWholeBatch":                        a.testAsOfShowsAWholeBatch,
-		"CatchUpStopsWhereItWasToldTo":                a.testCatchUpStopsWhereItWasToldTo,
-		"DigestsAreKeptWithTheBuild":                  a.testDigestsAreKeptWithTheBuild,
+		"CatchUpStopsWhereItWasToldTo":                a.testCatchUpStopsAtTheGivenPosition,
+		"DigestsAreKeptWithTheBuild":                  a.testDigestsAreStoredWithTheBuild,
 		"LeasesUnderAnyClocks":                        a.testLeasesUnderAnyClocks,
 		"OnlyItsOwnSkipCounts":                        a.testOnlyItsOwnSkipCounts,
 		"OnlyOneProcessRebuilds":                      a.testOnlyOneProcessRebuilds,
 		"ProjectionsAtDifferentPositionsShareAPass":   a.testProjectionsAtDifferentPositionsShareAPass,
-		"PruningKeepsTheActWithItsBuilds":             a.testPruningKeepsTheActWithItsBuilds,
+		"PruningKeepsTheActWithItsBuilds":             a.testPruningRecordsTheActionWithItsBuilds,
 		"ReadersSeeWholeTablesDuringRebuilds":         a.testReadersSeeWholeTablesDuringRebuilds,
 		"RowsAndCheckpointCommitTogether":             a.testRowsAndCheckpointCommitTogether,
 		"RunEndsWhenNoProjectionIsLeft":               a.testRunEndsWhenNoProjectionIsLeft,
@@ -112,13 +112,13 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"RunWaitsWhileItsProjectionIsPaused":          a.testRunWaitsWhileItsProjectionIsPaused,
 		"SmallLogs":                                   a.testSmallLogs,
 		"StatusTellsAStallFromWork":                   a.testStatusTellsAStallFromWork,
-		"TheActOfACancelledBuildIsCancelled":          a.testTheActOfACancelledBuildIsCancelled,
+		"TheActOfACancelledBuildIsCancelled":          a.testTheActionOfACancelledBuildIsCancelled,
 		"TheDatabaseRefusesAStaleToken":               a.testTheDatabaseRefusesAStaleToken,
 		"TransientErrorsAreTriedAgain":                a.testTransientErrorsAreTriedAgain,
 		"TwoProcessesWriteOneBuildInTurn":             a.testTwoProcessesWriteOneBuildInTurn,
-		"VerifyFindsWhatStandsBetweenReadersAndRows":  a.testVerifyFindsWhatStandsBetweenReadersAndRows,
+		"VerifyFindsWhatStandsBetweenReadersAndRows":  a.testVerifyFindsBrokenViewsKeysAndGuards,
 		"VerifyNamesTheFirstDifference":               a.testVerifyNamesTheFirstDifference,
-		"WhatCannotBeGoneOnWithIsClearedAway":         a.testWhatCannotBeGoneOnWithIsClearedAway,
+		"WhatCannotBeGoneOnWithIsClearedAway":         a.testABuildThatCannotBeResumedIsDropped,
 		"TablesUnderAnyHistoryOfAdministration":       a.testTablesUnderAnyHistoryOfAdministration,
 	}
 }

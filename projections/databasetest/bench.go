@@ -76,7 +76,7 @@ func (l *Endless) Read(ctx context.Context, after eventstore.Position, _ eventst
 			r := eventstore.Record{
 				Position: p, Stream: "repository-x", Revision: eventstore.Revision(p - 1), Type: eventstore.TypeArtifactParsed,
 				RecordedAt: at, Meta: eventstore.Meta{Actor: "ann", Index: index, Size: endlessBatch, Attempt: 1},
-				Data: append([]byte(nil), l.data[int(p)%len(l.data)]...), // a log reads each record anew
+				Data: append([]byte(nil), l.data[int(p)%len(l.data)]...), // a log reads each record again
 			}
 			binary.BigEndian.PutUint64(r.ID[8:], uint64(p))
 			if !yield(r, nil) {

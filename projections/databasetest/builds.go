@@ -21,20 +21,20 @@ func (a Adapter) testBuilds(t *testing.T) {
 	if err := projections.DropBuild(t.Context(), db, b.lease); !errors.Is(err, projections.ErrBuildActive) {
 		t.Errorf("dropping what readers see answers %v", err)
 	}
-	ruin := begin(t, db)
-	must(t, ruin.write(func(r *projections.Rows) { r.Insert("books", "b", 2, nil, nil, nil, nil) }))
+	orphan := begin(t, db)
+	must(t, orphan.write(func(r *projections.Rows) { r.Insert("books", "b", 2, nil, nil, nil, nil) }))
 	if _, err := projections.CreateBuild(t.Context(), db, library(), claim()); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Errorf("a second build beside one at work answers %v", err)
 	}
-	must(t, projections.Release(t.Context(), db, ruin.lease)) // as if its process had died long ago
+	must(t, projections.Release(t.Context(), db, orphan.lease)) // as if its process had died long ago
 	next := begin(t, db)
-	if next.lease.Number != 3 || next.lease.Token <= ruin.lease.Token {
+	if next.lease.Number != 3 || next.lease.Token <= orphan.lease.Token {
 		t.Errorf("lease is %+v, want build 3: numbers are not given twice", next.lease)
 	}
 	if n := count(t, a.admin(t, address), a.Objects); n != 0 {
 		t.Errorf("%d objects of the ruin are left", n)
 	}
-	if err := ruin.write(func(*projections.Rows) {}); !errors.Is(err, projections.ErrLeaseLost) {
+	if err := orphan.write(func(*projections.Rows) {}); !errors.Is(err, projections.ErrLeaseLost) {
 		t.Errorf("writing a ruin that was dropped answers %v, want ErrLeaseLost", err)
 	}
 	must(t, db.FinishBuild(t.Context(), next.lease, library()))
@@ -85,7 +85,7 @@ func (a Adapter) testNames(t *testing.T) {
 	if _, err := projections.Acquire(t.Context(), db, projections.Ref{Projection: "none", Number: 1}, claim()); !errors.Is(err, projections.ErrNoBuild) {
 		t.Errorf("leasing no build answers %v, want ErrNoBuild", err)
 	}
-	if _, err := projections.CreateBuild(t.Context(), db, library(), projections.Claim{}); !errors.Is(err, projections.ErrInvalid) {
+	if _, err := projections.CreateBuild(t.Context(), db, library(), projections.LeaseRequest{}); !errors.Is(err, projections.ErrInvalid) {
 		t.Errorf("an empty claim answers %v, want ErrInvalid", err)
 	}
 }
@@ -117,20 +117,20 @@ func (a Adapter) testABuildThatWasRevivedIsRetired(t *testing.T) {
 	log := NewCounted(CountedBatch)
 	path := a.New(t)
 	db := a.open(t, path)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	catchUp(t, runner)
-	_, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	_, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	a.tamper(t, path, "UPDATE projection_builds SET state = 'ready', revived = true WHERE build = 1")
 	if s := status(t, runner); s.Next != nil || s.Retired != 1 || s.Active.Number != 2 {
 		t.Errorf("status is %+v, want build 2 active and one retired build", s)
 	}
-	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	if report.Number != 3 || report.From != 0 {
 		t.Errorf("report is %+v, want a build of its own", report)
 	}
-	pruned, err := projections.PruneBuilds(t.Context(), db, "shelf", 0, asked("p", "prune"))
+	pruned, err := projections.PruneBuilds(t.Context(), db, "inventory", 0, asked("p", "prune"))
 	must(t, err)
 	if len(pruned) != 2 {
 		t.Errorf("pruned %+v, want builds 1 and 2", pruned)

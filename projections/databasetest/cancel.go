@@ -53,7 +53,9 @@ func newCancelling(t *testing.T, db Database) *cancelling {
 }
 
 // fleeting is a claim that has run out as soon as it is made. Its token counts until another is given.
-func fleeting() projections.Claim { return projections.Claim{Holder: "test", TTL: time.Microsecond} }
+func fleeting() projections.LeaseRequest {
+	return projections.LeaseRequest{Holder: "test", TTL: time.Microsecond}
+}
 
 func oneTable(name string) projections.Projection {
 	return projections.Projection{
@@ -65,7 +67,7 @@ func oneTable(name string) projections.Projection {
 	}
 }
 
-func act(action string) domain.AdminActed {
+func doneAction(action string) domain.AdminActed {
 	return domain.AdminActed{ID: uuid.NewSHA1(uuid.Nil, []byte(action)).String(), Action: action, Actor: "tester"}
 }
 
@@ -89,11 +91,11 @@ func (c *cancelling) active(projection string) projections.Lease {
 
 // retired returns the only retired build of passing.
 func (c *cancelling) retired() projections.Ref {
-	_, err := projections.PruneBuilds(c.t.Context(), c.db, "passing", 0, act("prune"))
+	_, err := projections.PruneBuilds(c.t.Context(), c.db, "passing", 0, doneAction("prune"))
 	must(c.t, err)
 	old := c.active("passing")
 	c.active("passing")
-	_, err = projections.PruneBuilds(c.t.Context(), c.db, "passing", 1, act("prune"))
+	_, err = projections.PruneBuilds(c.t.Context(), c.db, "passing", 1, doneAction("prune"))
 	must(c.t, err)
 	return old.Ref
 }
@@ -147,25 +149,25 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 			return db.FinishBuild(ctx, c.filling("passing"), oneTable("passing"))
 		},
 		"ActivateBuild": func(ctx context.Context) error {
-			done := act("activate")
+			done := doneAction("activate")
 			return projections.ActivateBuild(ctx, db, c.ready("passing"), projections.Activation{
-				Act: &done, Digests: []projections.Digest{{Table: "passing_rows", SHA256: strings.Repeat("0", 64)}},
+				Action: &done, Digests: []projections.Digest{{Table: "passing_rows", SHA256: strings.Repeat("0", 64)}},
 			})
 		},
 		"DropBuild": func(ctx context.Context) error { return projections.DropBuild(ctx, db, c.filling("passing")) },
 		"PruneBuilds": func(ctx context.Context) error {
 			c.retired()
-			return onlyErr(projections.PruneBuilds(ctx, db, "passing", 0, act("prune")))
+			return onlyErr(projections.PruneBuilds(ctx, db, "passing", 0, doneAction("prune")))
 		},
 		"CancelBuild": func(ctx context.Context) error {
 			c.filling("passing")
-			return onlyErr(projections.CancelBuild(ctx, db, "passing", "ann", act("cancel")))
+			return onlyErr(projections.CancelBuild(ctx, db, "passing", "ann", doneAction("cancel")))
 		},
 		"CancelBuild of a holder": func(ctx context.Context) error {
 			lease, err := projections.CreateBuild(t.Context(), db, oneTable("passing"), claim())
 			must(t, err)
 			defer func() { must(t, projections.DropBuild(t.Context(), db, lease)) }()
-			return onlyErr(projections.CancelBuild(ctx, db, "passing", "ann", act("cancel")))
+			return onlyErr(projections.CancelBuild(ctx, db, "passing", "ann", doneAction("cancel")))
 		},
 		"Acquire": func(ctx context.Context) error {
 			return onlyErr(projections.Acquire(ctx, db, c.filling("passing").Ref, fleeting()))
@@ -180,23 +182,23 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 		"Inspect":              func(ctx context.Context) error { return onlyErr(c.read(ctx, db)) },
 		"Builds":               func(ctx context.Context) error { return onlyErr(db.Builds(ctx, "lasting")) },
 		"Digests":              func(ctx context.Context) error { return onlyErr(db.Digests(ctx, c.live.Ref)) },
-		"Examine":              func(ctx context.Context) error { return onlyErr(db.Examine(ctx, c.live.Ref, oneTable("lasting"))) },
-		"Held":                 func(ctx context.Context) error { return onlyErr(db.Held(ctx, "lasting")) },
-		"KeepAct": func(ctx context.Context) error {
-			return projections.KeepAct(ctx, db, projections.KeptAct{Act: act("keep")})
+		"CheckSchema":          func(ctx context.Context) error { return onlyErr(db.CheckSchema(ctx, c.live.Ref, oneTable("lasting"))) },
+		"Paused":               func(ctx context.Context) error { return onlyErr(db.Paused(ctx, "lasting")) },
+		"SaveOutboxEntry": func(ctx context.Context) error {
+			return projections.SaveOutboxEntry(ctx, db, projections.OutboxEntry{Action: doneAction("keep")})
 		},
-		"KeptActs":  func(ctx context.Context) error { return onlyErr(db.KeptActs(ctx)) },
-		"ForgetAct": func(ctx context.Context) error { return db.ForgetAct(ctx, act("keep").ID) },
-		"Pause":     c.pause,
+		"Outbox":            func(ctx context.Context) error { return onlyErr(db.Outbox(ctx)) },
+		"RemoveOutboxEntry": func(ctx context.Context) error { return db.RemoveOutboxEntry(ctx, doneAction("keep").ID) },
+		"Pause":             c.pause,
 		"Resume": func(ctx context.Context) error {
 			must(t, c.pause(t.Context()))
-			return projections.Resume(ctx, db, "passing", act("resume"))
+			return projections.ResumeProjection(ctx, db, "passing", doneAction("resume"))
 		},
 	}
 }
 
 func (c *cancelling) pause(ctx context.Context) error {
-	return projections.Pause(ctx, c.db, "passing", projections.Hold{By: "ann", Reason: "why", At: time.Unix(1, 0)}, act("pause"))
+	return projections.PauseProjection(ctx, c.db, "passing", projections.Pause{By: "ann", Reason: "why", At: time.Unix(1, 0)}, doneAction("pause"))
 }
 
 // check uses the handle after a call of a method was cancelled.
@@ -220,17 +222,17 @@ func (c *cancelling) check(method string, call int, other Database) {
 			fatal(who+" does not read what was written", []any{value, err})
 		}
 	}
-	if err := projections.KeepAct(ctx, other, projections.KeptAct{Act: act("keep")}); err != nil {
+	if err := projections.SaveOutboxEntry(ctx, other, projections.OutboxEntry{Action: doneAction("keep")}); err != nil {
 		fatal("another handle cannot write", err)
 	}
-	if hold, err := c.db.Held(ctx, "passing"); err != nil {
+	if pause, err := c.db.Paused(ctx, "passing"); err != nil {
 		fatal("the handle cannot read", err)
-	} else if hold != nil {
-		if err := projections.Resume(ctx, c.db, "passing", act("resume")); err != nil {
+	} else if pause != nil {
+		if err := projections.ResumeProjection(ctx, c.db, "passing", doneAction("resume")); err != nil {
 			fatal("the handle cannot resume", err)
 		}
 	}
-	if _, err := projections.PruneBuilds(ctx, c.db, "passing", 2, act("prune")); err != nil {
+	if _, err := projections.PruneBuilds(ctx, c.db, "passing", 2, doneAction("prune")); err != nil {
 		fatal("the handle cannot prune", err)
 	}
 }

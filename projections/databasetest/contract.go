@@ -23,7 +23,7 @@ func (a Adapter) testRowsAndCheckpointCommitTogether(t *testing.T) { // I5
 	log := NewCounted(CountedBatch)
 	path := a.New(t)
 	db := a.open(t, path)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	catchUp(t, runner)
 	log.Grow()
 	// The rows are written first; then the checkpoint fails.
@@ -53,19 +53,19 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 	var c clock
 	path := a.New(t)
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
-	claim := projections.Claim{Holder: "sleeper", TTL: time.Minute}
-	lease, err := projections.CreateBuild(t.Context(), sleeper, Shelf(), claim)
+	claim := projections.LeaseRequest{Holder: "sleeper", TTL: time.Minute}
+	lease, err := projections.CreateBuild(t.Context(), sleeper, Inventory(), claim)
 	must(t, err)
 	page := func(l projections.Lease, from projections.Checkpoint, to eventstore.Position) projections.Page {
-		return projections.Page{Lease: l, From: from, Tables: Shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
+		return projections.Page{Lease: l, From: from, Tables: Inventory().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: to, Event: uuid.Max, Version: 1}}
 	}
 	start := projections.Checkpoint{Version: 1}
 	must(t, sleeper.WritePage(t.Context(), page(lease, start, 1)))
 	one := page(lease, start, 1).To
-	must(t, sleeper.FinishBuild(t.Context(), lease, Shelf()))
+	must(t, sleeper.FinishBuild(t.Context(), lease, Inventory()))
 	must(t, projections.ActivateBuild(t.Context(), sleeper, lease, projections.Activation{}))
 
-	if _, err := projections.Acquire(t.Context(), other, lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
+	if _, err := projections.Acquire(t.Context(), other, lease.Ref, projections.LeaseRequest{Holder: "other", TTL: time.Minute}); !errors.Is(err, projections.ErrLeaseHeld) {
 		t.Fatalf("a live lease was given again: %v", err)
 	}
 	c.advance(59 * time.Second)
@@ -76,7 +76,7 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 		t.Fatalf("a lease that was prolonged by a write was given again: %v", err)
 	}
 	c.advance(2 * time.Second) // the sleeper sleeps for too long
-	taken, err := projections.Acquire(t.Context(), other, lease.Ref, projections.Claim{Holder: "other", TTL: time.Minute})
+	taken, err := projections.Acquire(t.Context(), other, lease.Ref, projections.LeaseRequest{Holder: "other", TTL: time.Minute})
 	must(t, err)
 	if taken.Lease.Token <= lease.Token || taken.Checkpoint != two {
 		t.Errorf("lease is %+v at %+v, want a higher token than %d", taken.Lease, taken.Checkpoint, lease.Token)
@@ -86,7 +86,7 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 		"renew":  func() error { _, err := projections.Renew(t.Context(), sleeper, lease); return err }(),
 		"drop":   projections.DropBuild(t.Context(), sleeper, lease),
 		"fault":  sleeper.SaveFault(t.Context(), lease, projections.Fault{}),
-		"finish": sleeper.FinishBuild(t.Context(), lease, Shelf()),
+		"finish": sleeper.FinishBuild(t.Context(), lease, Inventory()),
 	} {
 		if !errors.Is(err, projections.ErrLeaseLost) {
 			t.Errorf("%s with a stale token answers %v, want ErrLeaseLost", what, err)
@@ -109,17 +109,17 @@ func (a Adapter) testTheDatabaseRefusesAStaleToken(t *testing.T) { // I8
 func (a Adapter) testARetiredBuildIsNotWritten(t *testing.T) { // I8
 	log := NewCounted(CountedBatch)
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	catchUp(t, runner)
-	old, err := projections.Acquire(t.Context(), db, projections.Ref{Projection: "shelf", Number: 1}, projections.Claim{Holder: "old", TTL: time.Minute})
+	old, err := projections.Acquire(t.Context(), db, projections.Ref{Projection: "inventory", Number: 1}, projections.LeaseRequest{Holder: "old", TTL: time.Minute})
 	must(t, err)
-	_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	_, err = runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
-	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: Shelf().Tables}
+	page := projections.Page{Lease: old.Lease, From: old.Checkpoint, To: old.Checkpoint, Tables: Inventory().Tables}
 	if err := db.WritePage(t.Context(), page); !errors.Is(err, projections.ErrSuperseded) {
 		t.Errorf("writing a retired build answers %v, want ErrSuperseded", err)
 	}
-	if _, err := projections.Acquire(t.Context(), db, old.Ref, old.Lease.Claim); !errors.Is(err, projections.ErrSuperseded) {
+	if _, err := projections.Acquire(t.Context(), db, old.Ref, old.Lease.LeaseRequest); !errors.Is(err, projections.ErrSuperseded) {
 		t.Errorf("leasing a retired build answers %v, want ErrSuperseded", err)
 	}
 }
@@ -129,15 +129,15 @@ func (a Adapter) testTheZeroLogIsNoOther(t *testing.T) { // I14
 	nameless, named := NewCounted(2*CountedBatch), NewCounted(4*CountedBatch)
 	nameless.id, named.id = uuid.Nil, uuid.New()
 	db := a.open(t, a.New(t))
-	catchUp(t, projectionstest.Runner(t, nameless, db, Shelf(), Counting))
+	catchUp(t, projectionstest.Runner(t, nameless, db, Inventory(), Counting))
 	rewritten := &forged{Counted: named}
-	if err := inspect.Check(t.Context(), projectionstest.Runner(t, rewritten, db, Shelf(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
+	if err := inspect.Check(t.Context(), projectionstest.Runner(t, rewritten, db, Inventory(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
 		t.Errorf("a log with another event is answered with %v, want ErrLogMismatch", err)
 	}
-	catchUp(t, projectionstest.Runner(t, named, db, Shelf(), Counting))
+	catchUp(t, projectionstest.Runner(t, named, db, Inventory(), Counting))
 	other := NewCounted(4 * CountedBatch)
 	other.id = uuid.New()
-	if err := inspect.Check(t.Context(), projectionstest.Runner(t, other, db, Shelf(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
+	if err := inspect.Check(t.Context(), projectionstest.Runner(t, other, db, Inventory(), Counting).Pipeline); !errors.Is(err, projections.ErrLogMismatch) {
 		t.Errorf("another log afterwards is answered with %v, want ErrLogMismatch", err)
 	}
 }
@@ -157,20 +157,20 @@ func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := a.open(t, a.New(t))
-			catchUp(t, projectionstest.Runner(t, NewCounted(2*CountedBatch), db, Shelf(), Counting))
-			before := projectionstest.Dump(t.Context(), t, db, Shelf())
-			runner := projectionstest.Runner(t, test.log, db, Shelf(), Counting)
+			catchUp(t, projectionstest.Runner(t, NewCounted(2*CountedBatch), db, Inventory(), Counting))
+			before := projectionstest.Dump(t.Context(), t, db, Inventory())
+			runner := projectionstest.Runner(t, test.log, db, Inventory(), Counting)
 			scratch := projectionstest.Open(t)
-			const patience = 10 * time.Second // reached only by a runner that goes on with such a log, as Run does for ever
+			const patience = 10 * time.Second // reached only by a runner that continues with such a log, as Run does for ever
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			for what, try := range map[string]func() error{
 				"catch up": func() error { return runner.CatchUp(ctx, 0) },
 				"run":      func() error { return runner.Run(ctx) },
 				"check":    func() error { return inspect.Check(ctx, runner.Pipeline) },
-				"verify":   func() error { _, err := inspect.Verify(ctx, runner, "shelf", scratch); return err },
+				"verify":   func() error { _, err := inspect.Verify(ctx, runner, "inventory", scratch); return err },
 				"rebuild": func() error {
-					_, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
+					_, err := runner.Rebuild(ctx, "inventory", run.RebuildOptions{})
 					return err
 				},
 			} {
@@ -186,10 +186,10 @@ func (a Adapter) testAnotherLogIsRefused(t *testing.T) { // I14
 			if s := all[0]; s.State != inspect.StateMismatched || s.Mismatch == nil || !strings.Contains(s.Mismatch.Error(), test.want) || s.Lag != 0 {
 				t.Errorf("status is %+v, want mismatched, because of %q", s, test.want)
 			}
-			if after := projectionstest.Dump(t.Context(), t, db, Shelf()); after != before {
+			if after := projectionstest.Dump(t.Context(), t, db, Inventory()); after != before {
 				t.Error("the tables were changed")
 			}
-			_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{AdoptLog: true})
+			_, err = runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{AdoptLog: true})
 			must(t, err)
 			catchUp(t, runner)
 		})
@@ -200,9 +200,9 @@ func (a Adapter) testANewVersionIsBuiltBesideTheOld(t *testing.T) {
 	log := NewCounted(6 * CountedBatch)
 	path := a.New(t)
 	db := a.open(t, path)
-	old := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	old := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	catchUp(t, old)
-	newer := Shelf()
+	newer := Inventory()
 	newer.Version = 2
 	newer.Tables = newer.Tables[2:]
 	newer.Tables[0].Name = "deeds"
@@ -236,11 +236,11 @@ func (a Adapter) testANewVersionIsBuiltBesideTheOld(t *testing.T) {
 	if err := old.CatchUp(t.Context(), 0); !errors.As(err, &version) || version.Found != 2 || version.Known != 1 {
 		t.Errorf("the old binary answers %v, want a VersionError", err)
 	}
-	_, err := old.Rebuild(t.Context(), "shelf", run.RebuildOptions{}) // going back is possible, but explicit
+	_, err := old.Rebuild(t.Context(), "inventory", run.RebuildOptions{}) // going back is possible, but explicit
 	must(t, err)
 	catchUp(t, old)
 	whole(t, db, log)
-	pruned, err := projections.PruneBuilds(t.Context(), db, "shelf", 1, domain.AdminActed{ID: "a"})
+	pruned, err := projections.PruneBuilds(t.Context(), db, "inventory", 1, domain.AdminActed{ID: "a"})
 	must(t, err)
 	if len(pruned) != 1 || pruned[0].Number != 1 {
 		t.Errorf("pruned %v, want build 1", pruned)
@@ -273,10 +273,10 @@ func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 			t.Parallel()
 			log := NewCounted(6 * CountedBatch)
 			path := a.New(t)
-			runner := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting)
+			runner := projectionstest.Runner(t, log, a.open(t, path), Inventory(), Counting)
 			catchUp(t, runner)
 			a.tamper(t, path, test.edit...)
-			v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
+			v, err := inspect.Verify(t.Context(), runner, "inventory", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) != 1 || v.Differences[0].String() != test.want {
 				t.Errorf("differences are %v, want %q", v.Differences, test.want)
@@ -295,16 +295,16 @@ func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 }
 
 // Readers see rows through views and indexes, and trust guards: rows alone prove nothing.
-func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { // I6, I10
+func (a Adapter) testVerifyFindsBrokenViewsKeysAndGuards(t *testing.T) { // I6, I10
 	for _, group := range append([][]Breakage{nil}, a.Broken...) {
 		log := NewCounted(6 * CountedBatch)
 		path := a.New(t)
-		runner := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting)
+		runner := projectionstest.Runner(t, log, a.open(t, path), Inventory(), Counting)
 		catchUp(t, runner)
 		for _, b := range group {
 			a.tamper(t, path, b.Edit...)
 		}
-		v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
+		v, err := inspect.Verify(t.Context(), runner, "inventory", projectionstest.Open(t))
 		must(t, err)
 		if len(v.Differences) != 0 {
 			t.Errorf("differences are %v, want none: the rows are as they were", v.Differences)
@@ -317,22 +317,22 @@ func (a Adapter) testVerifyFindsWhatStandsBetweenReadersAndRows(t *testing.T) { 
 				t.Errorf("after %q, what is broken lacks %q: %q", b.Edit, b.Want, v.Broken)
 			}
 		}
-		_, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+		_, err = runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 		must(t, err)
-		if v, err = inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t)); err != nil || len(v.Broken) > 0 {
+		if v, err = inspect.Verify(t.Context(), runner, "inventory", projectionstest.Open(t)); err != nil || len(v.Broken) > 0 {
 			t.Errorf("after a rebuild: %q, %v; want nothing broken", v.Broken, err)
 		}
 	}
 }
 
-func (a Adapter) testDigestsAreKeptWithTheBuild(t *testing.T) {
+func (a Adapter) testDigestsAreStoredWithTheBuild(t *testing.T) {
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, NewCounted(6*CountedBatch), db, Shelf(), Counting)
-	report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	runner := projectionstest.Runner(t, NewCounted(6*CountedBatch), db, Inventory(), Counting)
+	report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	kept, err := db.Digests(t.Context(), report.Ref)
 	must(t, err)
-	v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), runner, "inventory", projectionstest.Open(t))
 	must(t, err)
 	if len(kept) != 3 || len(report.Digests) != 3 {
 		t.Fatalf("kept %v, reported %v", kept, report.Digests)
@@ -349,7 +349,7 @@ func (a Adapter) testStatusTellsAStallFromWork(t *testing.T) {
 	c.advance(time.Hour)
 	log := NewCounted(CountedBatch)
 	db := a.openAt(t, a.New(t), c.now)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(config *run.Config) { config.Now = c.now })
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting, func(config *run.Config) { config.Now = c.now })
 	state := func() inspect.Status {
 		all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{StallAfter: time.Minute})
 		must(t, err)
@@ -378,7 +378,7 @@ func (a Adapter) testStatusTellsAStallFromWork(t *testing.T) {
 
 func (a Adapter) testAsOfShowsAWholeBatch(t *testing.T) { // I1
 	log := NewCounted(6 * CountedBatch)
-	runner := projectionstest.Runner(t, log, a.open(t, a.New(t)), Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, a.open(t, a.New(t)), Inventory(), Counting)
 	into := projectionstest.Open(t)
 	shown, err := runner.AsOf(t.Context(), CountedBatch+1, into)
 	must(t, err)

@@ -20,9 +20,9 @@ func catchUp(t *testing.T, r *run.Runner) {
 func equalToLog(t *testing.T, db projections.Database, log *Counted) {
 	t.Helper()
 	into := projectionstest.Open(t)
-	_, err := projectionstest.Runner(t, log, into, Shelf(), Counting).AsOf(t.Context(), log.head, into)
+	_, err := projectionstest.Runner(t, log, into, Inventory(), Counting).AsOf(t.Context(), log.head, into)
 	must(t, err)
-	got, want := projectionstest.Dump(t.Context(), t, db, Shelf()), projectionstest.Dump(t.Context(), t, into, Shelf())
+	got, want := projectionstest.Dump(t.Context(), t, db, Inventory()), projectionstest.Dump(t.Context(), t, into, Inventory())
 	if got != want || got == "" {
 		t.Fatalf("tables are not what the log says\n got: %s\nwant: %s", got, want)
 	}
@@ -58,7 +58,7 @@ func (s *Spy) WritePage(ctx context.Context, page projections.Page) error {
 	return nil
 }
 
-// eventually waits for a condition that another goroutine or process brings about.
+// eventually waits for a condition that another goroutine or process fulfils.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

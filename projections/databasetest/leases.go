@@ -22,7 +22,7 @@ func (a Adapter) testALeaseThatEndsTooLateRunsOut(t *testing.T) {
 			path := a.New(t)
 			db := a.open(t, path)
 			log := NewCounted(CountedBatch)
-			runner := projectionstest.Runner(t, log, db, Shelf(), Counting, func(c *run.Config) { c.LeaseTTL = 300 * time.Millisecond })
+			runner := projectionstest.Runner(t, log, db, Inventory(), Counting, func(c *run.Config) { c.LeaseTTL = 300 * time.Millisecond })
 			catchUp(t, runner)
 			dead := "UPDATE projection_builds SET holder = 'gone:1', expires_at = '" + end + "'"
 			a.tamper(t, path, dead)
@@ -32,13 +32,13 @@ func (a Adapter) testALeaseThatEndsTooLateRunsOut(t *testing.T) {
 			log.Grow()
 			catchUp(t, runner)
 			a.tamper(t, path, dead)
-			_, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+			_, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 			must(t, err)
-			_, err = projections.CreateBuild(t.Context(), db, Shelf(), projections.Claim{Holder: "gone:2", TTL: 300 * time.Millisecond})
+			_, err = projections.CreateBuild(t.Context(), db, Inventory(), projections.LeaseRequest{Holder: "gone:2", TTL: 300 * time.Millisecond})
 			must(t, err)
 			a.tamper(t, path, dead)
 			eventually(t, "an unfinished build is taken up", func() bool {
-				_, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+				_, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 				if err != nil && !errors.Is(err, projections.ErrLeaseHeld) {
 					t.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func (a Adapter) testALeaseThatWasGivenUpIsFreeByEveryClock(t *testing.T) {
 		now := func() time.Time { return time.Date(year, 2, 1, 0, 0, 0, 0, time.UTC) }
 		db := a.openAt(t, path, now)
 		log := NewCounted(CountedBatch)
-		runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+		runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 		catchUp(t, runner)
 		log.Grow()
 		catchUp(t, runner)
@@ -70,13 +70,13 @@ func (a Adapter) testLeasesUnderAnyClocks(t *testing.T) { // I8
 	path := a.New(t)
 	var clocks [2]clock
 	dbs := [2]Database{a.openAt(t, path, clocks[0].now), a.openAt(t, path, clocks[1].now)}
-	first, err := projections.CreateBuild(t.Context(), dbs[0], Shelf(), projections.Claim{Holder: "first", TTL: time.Minute})
+	first, err := projections.CreateBuild(t.Context(), dbs[0], Inventory(), projections.LeaseRequest{Holder: "first", TTL: time.Minute})
 	must(t, err)
 	must(t, projections.Release(t.Context(), dbs[0], first))
 	at, given, valid := projections.Checkpoint{Version: 1}, first.Token, uint64(0) // the last token, and the one that writes
 	var leases [2]projections.Lease
 	next := func(l projections.Lease) projections.Page {
-		return projections.Page{Lease: l, From: at, Tables: Shelf().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: at.Position + 1, Event: uuid.Max, Version: 1}}
+		return projections.Page{Lease: l, From: at, Tables: Inventory().Tables, To: projections.Checkpoint{Log: uuid.Max, Position: at.Position + 1, Event: uuid.Max, Version: 1}}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		who := rapid.IntRange(0, 1)
@@ -87,8 +87,8 @@ func (a Adapter) testLeasesUnderAnyClocks(t *testing.T) { // I8
 			leases[i], given, valid = b.Lease, b.Lease.Token, b.Lease.Token
 		}
 		acquire := func(i int) error {
-			b, err := projections.Acquire(t.Context(), dbs[i], first.Ref, projections.Claim{Holder: "x", TTL: time.Minute})
-			var held *projections.HeldError
+			b, err := projections.Acquire(t.Context(), dbs[i], first.Ref, projections.LeaseRequest{Holder: "x", TTL: time.Minute})
+			var held *projections.LeaseHeldError
 			switch {
 			case err == nil:
 				taken(i, b)
@@ -148,7 +148,7 @@ func (a Adapter) testLeasesUnderAnyClocks(t *testing.T) { // I8
 		})
 		i := who.Draw(rt, "heir")
 		err := acquire(i)
-		if held, ok := errors.AsType[*projections.HeldError](err); ok {
+		if held, ok := errors.AsType[*projections.LeaseHeldError](err); ok {
 			clocks[i].advance(held.Left)
 			err = acquire(i)
 		}
@@ -161,35 +161,35 @@ func (a Adapter) testLeasesUnderAnyClocks(t *testing.T) { // I8
 	}
 }
 
-// Nobody ends the act of a holder that lives, also when its build was cancelled; one that died before it noticed is ended
+// Nobody ends the admin action of a holder that lives, also when its build was cancelled; one that died before it noticed is ended
 // as cancelled.
-func (a Adapter) testTheActOfACancelledBuildIsCancelled(t *testing.T) { // I8
+func (a Adapter) testTheActionOfACancelledBuildIsCancelled(t *testing.T) { // I8
 	var c clock
 	path := a.New(t)
 	sleeper, other := a.openAt(t, path, c.now), a.openAt(t, path, c.now)
-	runner := projectionstest.Runner(t, NewCounted(CountedBatch), other, Shelf(), Counting)
-	lease, err := projections.CreateBuild(t.Context(), sleeper, Shelf(), projections.Claim{Holder: "sleeper", TTL: time.Minute})
+	runner := projectionstest.Runner(t, NewCounted(CountedBatch), other, Inventory(), Counting)
+	lease, err := projections.CreateBuild(t.Context(), sleeper, Inventory(), projections.LeaseRequest{Holder: "sleeper", TTL: time.Minute})
 	must(t, err)
-	must(t, projections.KeepAct(t.Context(), sleeper, projections.KeptAct{Act: asked("a", "rebuild"), Ref: lease.Ref}))
+	must(t, projections.SaveOutboxEntry(t.Context(), sleeper, projections.OutboxEntry{Action: asked("a", "rebuild"), Ref: lease.Ref}))
 	cancel := asked("c", "cancel")
 	cancel.Outcome = run.OutcomeSucceeded
-	_, err = projections.CancelBuild(t.Context(), other, "shelf", "ada", cancel)
+	_, err = projections.CancelBuild(t.Context(), other, "inventory", "ada", cancel)
 	must(t, err)
 	if n, err := runner.Interrupt(t.Context()); n != 0 || err != nil {
 		t.Errorf("%d acts of a living holder were ended, %v", n, err)
 	}
-	if all := kept(t, other); len(all) != 2 || all[0].Act.Outcome != "" {
+	if all := outbox(t, other); len(all) != 2 || all[0].Action.Outcome != "" {
 		t.Errorf("kept is %+v, want the rebuild at work", all)
 	}
 	c.advance(2 * time.Minute)
 	if n, err := runner.Interrupt(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d acts were ended, %v; want 1", n, err)
 	}
-	if all := kept(t, other); len(all) != 2 || all[0].Act.Outcome != run.OutcomeCancelled {
+	if all := outbox(t, other); len(all) != 2 || all[0].Action.Outcome != run.OutcomeCancelled {
 		t.Errorf("kept is %+v, want the rebuild as cancelled", all)
 	}
 	err = sleeper.WritePage(t.Context(), projections.Page{
-		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: Shelf().Tables,
+		Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: Inventory().Tables,
 		To: projections.Checkpoint{Log: uuid.Max, Position: eventstore.Position(1), Event: uuid.Max, Version: 1},
 	})
 	if !errors.Is(err, projections.ErrCancelled) && !errors.Is(err, projections.ErrLeaseLost) {

@@ -10,7 +10,9 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-func claim() projections.Claim { return projections.Claim{Holder: "test", TTL: time.Minute} }
+func claim() projections.LeaseRequest {
+	return projections.LeaseRequest{Holder: "test", TTL: time.Minute}
+}
 
 // library has a table with each type of column and a unique index, a child, and a list that only grows.
 func library() projections.Projection {

@@ -17,15 +17,15 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Counted is a log of which every process can make the same n events: batches of a few acts, whose number says what they
+// Counted is a log of which every process can make the same n events: batches of a few admin actions, whose number says what they
 // are. What is behind head is not there yet.
 type Counted struct {
 	id   uuid.UUID
 	mu   sync.Mutex
 	head eventstore.Position
 	more chan struct{}
-	// acts are what administrators did. They stand beside the events that are counted.
-	acts []domain.AdminActed
+	// actions are those of administrators, beside the events that are counted.
+	actions []domain.AdminActed
 }
 
 // CountedBatch is how many events a batch of [Counted] has.
@@ -100,17 +100,17 @@ func (c *Counted) At(ctx context.Context, at eventstore.Position) (eventstore.Re
 // countedStream is the stream of the events that are counted.
 const countedStream = eventstore.RepositoryPrefix + "counted"
 
-// ReadStream yields the events that are counted, or the acts.
+// ReadStream yields the events that are counted, or the admin actions.
 func (c *Counted) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
 	if stream == countedStream {
 		return c.Read(ctx, eventstore.Position(from), eventstore.Filter{})
 	}
 	return func(yield func(eventstore.Record, error) bool) {
 		c.mu.Lock()
-		acts := slices.Clone(c.acts)
+		actions := slices.Clone(c.actions)
 		c.mu.Unlock()
-		for i, act := range acts {
-			typ, data, err := eventstore.Encode(act)
+		for i, action := range actions {
+			typ, data, err := eventstore.Encode(action)
 			if !yield(eventstore.Record{Type: typ, Data: data, Revision: eventstore.Revision(i)}, err) {
 				return
 			}
@@ -134,19 +134,19 @@ func (c *Counted) Record(p eventstore.Position) eventstore.Record {
 // DecodeCounted is the decoder of Counted: each batch makes a box, fills it, and drops one of those before.
 func DecodeCounted(r eventstore.Record) (domain.Event, error) {
 	if r.Position == 0 {
-		return eventstore.Decode(r) // an act
+		return eventstore.Decode(r) // an admin action
 	}
 	n := int(r.Position)
 	box := (n - 1) / CountedBatch
 	switch r.Meta.Index {
 	case 0:
-		return Act("box", box, "label", fmt.Sprint(box)), nil
+		return Action("box", box, "label", fmt.Sprint(box)), nil
 	case 1:
-		return Act("put", box, "slot", "left", "name", fmt.Sprint(n)), nil
+		return Action("put", box, "slot", "left", "name", fmt.Sprint(n)), nil
 	case 2:
-		return Act("label", box, "label", "number "+fmt.Sprint(box)), nil
+		return Action("label", box, "label", "number "+fmt.Sprint(box)), nil
 	default:
-		return Act("drop", box-box%7-1), nil
+		return Action("drop", box-box%7-1), nil
 	}
 }
 

@@ -39,14 +39,14 @@ func (a Adapter) play(part, path string) error {
 	c := run.DefaultConfig(time.Now, DecodeCounted, fmt.Sprintf("child %d", os.Getpid()))
 	c.PageEvents, c.LeaseTTL, c.Poll = 1, shortTTL, time.Millisecond
 	c.Observe = func(p run.Progress) { fmt.Fprintln(os.Stdout, p.Position) }
-	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
+	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Inventory()}, c)
 	if err != nil {
 		return err
 	}
 	if part == "rebuild" {
-		_, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
+		_, err := runner.Rebuild(ctx, "inventory", run.RebuildOptions{})
 		for errors.Is(err, projections.ErrLeaseHeld) && pace(ctx) == nil { // by a child that was killed
-			_, err = runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
+			_, err = runner.Rebuild(ctx, "inventory", run.RebuildOptions{})
 		}
 		return errors.Join(err, db.Close())
 	}
@@ -87,20 +87,20 @@ func (a Adapter) testAKilledProcessLosesAndDoublesNothing(t *testing.T) { // I5,
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	db := a.open(t, path)
-	// The live tables must stand before a child fills them, or every life would begin with a new build.
-	runner := projectionstest.Runner(t, NewCounted(0), db, Shelf(), Counting, taking)
+	// The live tables must exist before a child fills them, or every life would begin with a new build.
+	runner := projectionstest.Runner(t, NewCounted(0), db, Inventory(), Counting, taking)
 	catchUp(t, runner)
 	for life := range 8 {
 		part := []string{"project", "rebuild"}[life%2]
 		a.killAfter(t, part, path, 1+random.IntN(25))
 		whole(t, db, log)
 	}
-	last := projectionstest.Runner(t, log, db, Shelf(), Counting, taking)
+	last := projectionstest.Runner(t, log, db, Inventory(), Counting, taking)
 	catchUp(t, last)
-	_, err := last.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	_, err := last.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	whole(t, db, log)
-	builds, err := db.Builds(t.Context(), "shelf")
+	builds, err := db.Builds(t.Context(), "inventory")
 	must(t, err)
 	for _, b := range builds {
 		if b.State != projections.BuildActive && b.State != projections.BuildRetired {
@@ -115,7 +115,7 @@ func taking(c *run.Config) { c.LeaseTTL = shortTTL }
 // whole fails the test unless the tables are exactly what the log says up to their checkpoint.
 func whole(t *testing.T, db projections.Database, log *Counted) {
 	t.Helper()
-	v, err := inspect.Verify(t.Context(), projectionstest.Runner(t, log, db, Shelf(), Counting), "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), projectionstest.Runner(t, log, db, Inventory(), Counting), "inventory", projectionstest.Open(t))
 	must(t, err)
 	for _, d := range v.Differences {
 		t.Errorf("at position %d: %s", v.Checkpoint.Position, d)
@@ -126,7 +126,7 @@ func whole(t *testing.T, db projections.Database, log *Counted) {
 }
 
 // read polls the views as fast as it can until its input ends, and fails at the first sight of empty, partial or
-// backward-going tables. It writes a line once it has begun.
+// backward-going tables. It writes a line once it has started.
 func (a Adapter) read(ctx context.Context, path string, out io.Writer, in io.Reader) error {
 	db, err := a.OpenReader(ctx, path)
 	if err != nil {
@@ -174,7 +174,7 @@ func (a Adapter) testReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 	path := a.New(t)
 	log := NewCounted(100 * CountedBatch)
 	db := a.open(t, path)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(40))
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting, projectionstest.PageEvents(40))
 	catchUp(t, runner)
 
 	other, lines, stop := a.child(t, "reader", path)
@@ -196,7 +196,7 @@ func (a Adapter) testReadersSeeWholeTablesDuringRebuilds(t *testing.T) { // I7
 		}
 	}()
 	for range 5 {
-		report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+		report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 		must(t, err)
 		if report.Checkpoint.Position < 100*CountedBatch || report.Digests[2].Rows != int64(report.Checkpoint.Position) {
 			t.Errorf("report is %+v", report)
@@ -237,7 +237,7 @@ func pace(ctx context.Context) error {
 
 func (a Adapter) testTwoProcessesWriteOneBuildInTurn(t *testing.T) { // I8
 	path := a.New(t)
-	catchUp(t, projectionstest.Runner(t, NewCounted(0), a.open(t, path), Shelf(), Counting))
+	catchUp(t, projectionstest.Runner(t, NewCounted(0), a.open(t, path), Inventory(), Counting))
 	first, _, _ := a.child(t, "project", path)
 	second, _, _ := a.child(t, "project", path)
 	for _, c := range []*exec.Cmd{first, second} {
@@ -252,7 +252,7 @@ func (a Adapter) testOnlyOneProcessRebuilds(t *testing.T) { // I8
 	path := a.New(t)
 	db := a.open(t, path)
 	log := NewCounted(20 * CountedBatch)
-	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
+	catchUp(t, projectionstest.Runner(t, log, db, Inventory(), Counting))
 	held := make(chan struct{})
 	release := make(chan struct{})
 	slow := &Spy{Database: db, Before: func(n int) error {
@@ -264,18 +264,18 @@ func (a Adapter) testOnlyOneProcessRebuilds(t *testing.T) { // I8
 	}}
 	done := make(chan error)
 	go func() {
-		_, err := projectionstest.Runner(t, log, slow, Shelf(), Counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+		_, err := projectionstest.Runner(t, log, slow, Inventory(), Counting).Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 		done <- err
 	}()
 	<-held
-	_, err := projectionstest.Runner(t, log, a.open(t, path), Shelf(), Counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
-	var other *projections.HeldError
+	_, err := projectionstest.Runner(t, log, a.open(t, path), Inventory(), Counting).Rebuild(t.Context(), "inventory", run.RebuildOptions{})
+	var other *projections.LeaseHeldError
 	if !errors.As(err, &other) || other.Number != 2 || other.Holder != t.Name() {
 		t.Errorf("error is %v, want one that names the holder of build 2", err)
 	}
 	close(release)
 	must(t, <-done)
-	at, err := inspect.Position(t.Context(), projectionstest.Runner(t, log, db, Shelf(), Counting).Pipeline)
+	at, err := inspect.Position(t.Context(), projectionstest.Runner(t, log, db, Inventory(), Counting).Pipeline)
 	must(t, err)
 	if at != eventstore.Position(20*CountedBatch) {
 		t.Errorf("position is %d", at)

@@ -36,11 +36,11 @@ func (a Adapter) sleep(path string) error {
 			<-woken
 		}
 	}
-	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Shelf()}, c)
+	runner, err := run.NewRunner(NewCounted(playEvents), db, []projections.Projection{Inventory()}, c)
 	if err != nil {
 		return err
 	}
-	_, err = runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
+	_, err = runner.Rebuild(ctx, "inventory", run.RebuildOptions{})
 	fmt.Fprintln(os.Stdout, errors.Is(err, projections.ErrLeaseLost) && pages == 5)
 	return db.Close()
 }
@@ -51,7 +51,7 @@ func (a Adapter) testAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { //
 	path := a.New(t)
 	log := NewCounted(playEvents)
 	db := a.open(t, path)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, taking)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting, taking)
 	catchUp(t, runner)
 	sleeper, says, _ := a.child(t, "sleep", path)
 	if !says.Scan() || says.Text() != "stopping" {
@@ -60,7 +60,7 @@ func (a Adapter) testAStoppedProcessDoesNotWriteWhenItWakesUp(t *testing.T) { //
 	var report run.Report
 	eventually(t, "its lease runs out", func() bool {
 		var err error
-		report, err = runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+		report, err = runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 		if errors.Is(err, projections.ErrLeaseHeld) {
 			return false
 		}

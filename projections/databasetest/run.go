@@ -14,7 +14,7 @@ import (
 func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 	log := NewCounted(2 * CountedBatch)
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- runner.Run(ctx) }()
@@ -31,7 +31,7 @@ func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("run ended with %v, want nil for a cancelled context", err)
 	}
-	v, err := inspect.Verify(t.Context(), runner, "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(t.Context(), runner, "inventory", projectionstest.Open(t))
 	must(t, err)
 	if len(v.Differences) > 0 || v.Checkpoint.Position != 7*CountedBatch {
 		t.Errorf("verification is %+v", v)
@@ -39,9 +39,9 @@ func (a Adapter) testRunFollowsTheLog(t *testing.T) {
 }
 
 func (a Adapter) testRunEndsWhenNoProjectionIsLeft(t *testing.T) {
-	log := projectionstest.NewLog(t, Batch(Act("box", 1)), Batch(Act("poison", 2)))
-	err := projectionstest.Runner(t, log, a.open(t, a.New(t)), Shelf()).Run(t.Context())
-	if !errors.Is(err, ErrPoison) {
+	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("fail", 2)))
+	err := projectionstest.Runner(t, log, a.open(t, a.New(t)), Inventory()).Run(t.Context())
+	if !errors.Is(err, ErrBadEvent) {
 		t.Errorf("run ended with %v, want the poison", err)
 	}
 }
@@ -54,7 +54,7 @@ func (a Adapter) testRunOutlivesADatabaseThatDoesNotAnswer(t *testing.T) {
 		}
 		return nil
 	}}
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- runner.Run(ctx) }()
@@ -71,16 +71,16 @@ func (a Adapter) testProjectionsAtDifferentPositionsShareAPass(t *testing.T) { /
 	db := a.open(t, a.New(t))
 	catchUp(t, projectionstest.Runner(t, log, db, Counts(), Counting))
 	log.Grow()
-	catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting))
+	catchUp(t, projectionstest.Runner(t, log, db, Inventory(), Counting))
 	for range 5 {
 		log.Grow()
 	}
 	c := config(t)
 	Counting(&c)
-	both, err := run.NewRunner(log, db, []projections.Projection{Counts(), Shelf()}, c)
+	both, err := run.NewRunner(log, db, []projections.Projection{Counts(), Inventory()}, c)
 	must(t, err)
-	catchUp(t, both) // one page holds what counts lacks and what shelf has seen
-	for _, name := range []string{"counts", "shelf"} {
+	catchUp(t, both) // one page holds what counts lacks and what inventory has seen
+	for _, name := range []string{"counts", "inventory"} {
 		v, err := inspect.Verify(t.Context(), both, name, projectionstest.Open(t))
 		must(t, err)
 		if len(v.Differences) > 0 || v.Checkpoint.Position != 9*CountedBatch {
@@ -98,8 +98,8 @@ func (a Adapter) testARebuildOutlivesALostAnswer(t *testing.T) {
 		}
 		return nil
 	}}
-	report, err := projectionstest.Runner(t, log, flaky, Shelf(), Counting, projectionstest.PageEvents(1)).
-		Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	report, err := projectionstest.Runner(t, log, flaky, Inventory(), Counting, projectionstest.PageEvents(1)).
+		Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	if report.Events != 6*CountedBatch || report.Before != nil {
 		t.Errorf("report is %+v", report)

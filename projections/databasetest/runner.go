@@ -19,21 +19,21 @@ func (a Adapter) testSmallLogs(t *testing.T) {
 	for name, batches := range map[string][]projectionstest.Batch{
 		"empty":             nil,
 		"no matching event": {{Events: []domain.Event{domain.RepositoryRegistered{}}}},
-		"one event":         {Batch(Act("box", 1))},
+		"one event":         {Batch(Action("box", 1))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := projectionstest.NewLog(t, batches...)
-			projectionstest.Check(t, Shelf(), log)
+			projectionstest.Check(t, Inventory(), log)
 			db := a.open(t, a.New(t))
-			runner := projectionstest.Runner(t, log, db, Shelf())
+			runner := projectionstest.Runner(t, log, db, Inventory())
 			catchUp(t, runner)
 			at, err := inspect.Position(t.Context(), runner.Pipeline)
 			must(t, err)
 			if int(at) != len(batches) {
 				t.Errorf("position is %d, want %d: a checkpoint moves over what nobody handles", at, len(batches))
 			}
-			report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+			report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 			must(t, err)
 			if int(report.Events) != len(batches) {
 				t.Errorf("rebuild saw %d events, want %d", report.Events, len(batches))
@@ -42,26 +42,26 @@ func (a Adapter) testSmallLogs(t *testing.T) {
 	}
 }
 
-func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
+func (a Adapter) testAFaultStopsItsProjectionAlone(t *testing.T) {
 	for name, test := range map[string]struct {
 		event domain.Event
 		want  string
 	}{
-		"an error":         {Act("poison", 2), "poison"},
-		"a panic":          {Act("panic", 2), "panic: no such thing"},
-		"a missing row":    {Act("label", 2, "label", "x"), "no row with the key"},
-		"a missing parent": {Act("put", 2, "slot", "left", "name", "pen"), "foreign key"},
+		"an error":         {Action("fail", 2), "cannot be folded"},
+		"a panic":          {Action("panic", 2), "panic: no such thing"},
+		"a missing row":    {Action("label", 2, "label", "x"), "no row with the key"},
+		"a missing parent": {Action("put", 2, "slot", "left", "name", "pen"), "foreign key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := projectionstest.NewLog(t)
 			db := a.open(t, a.New(t))
-			runner, err := run.NewRunner(log, db, []projections.Projection{Shelf(), Counts()}, config(t))
+			runner, err := run.NewRunner(log, db, []projections.Projection{Inventory(), Counts()}, config(t))
 			must(t, err)
 			catchUp(t, runner)
-			log.Add(t, Batch(Act("box", 1)))
-			log.Add(t, Batch(Act("box", 3), Act("box", 4), test.event))
-			last := log.Add(t, Batch(Act("box", 5)))
+			log.Add(t, Batch(Action("box", 1)))
+			log.Add(t, Batch(Action("box", 3), Action("box", 4), test.event))
+			last := log.Add(t, Batch(Action("box", 5)))
 
 			err = runner.CatchUp(t.Context(), 0)
 			var stopped *projections.EventError
@@ -71,7 +71,7 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 			all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
 			must(t, err)
 			if s := all[0]; s.State != inspect.StateFaulted || s.Fault == nil || s.Fault.Position != 4 || s.Fault.Event != stopped.ID || s.Active.Checkpoint.Position != 1 {
-				t.Errorf("shelf is %+v, want faulted at 4, standing before its batch", s)
+				t.Errorf("inventory is %+v, want faulted at 4, standing before its batch", s)
 			}
 			if s := all[1]; s.State != inspect.StateLive || s.Active.Checkpoint.Position != last {
 				t.Errorf("counts is %+v, want live", s)
@@ -82,7 +82,7 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 			all, err = inspect.Statuses(t.Context(), mended.Pipeline, inspect.StatusOptions{})
 			must(t, err)
 			if all[0].State != inspect.StateLive || all[0].Fault != nil {
-				t.Errorf("shelf is %+v, want live again once its code is mended", all[0])
+				t.Errorf("inventory is %+v, want live again once its code is mended", all[0])
 			}
 		})
 	}
@@ -92,7 +92,7 @@ func (a Adapter) testAPoisonEventStopsItsProjectionAlone(t *testing.T) {
 func config(t *testing.T) run.Config {
 	t.Helper()
 	var c run.Config
-	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), Shelf(), func(made *run.Config) { c = *made })
+	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), Inventory(), func(made *run.Config) { c = *made })
 	return c
 }
 
@@ -114,14 +114,14 @@ func Counts() projections.Projection {
 	}
 }
 
-// lenient is the shelf with its mistake mended: it makes nothing of what it cannot do.
+// lenient is the inventory with its mistake fixed: it makes nothing of what it cannot do.
 func lenient() projections.Projection {
-	p := Shelf()
+	p := Inventory()
 	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
 		for _, e := range page {
 			a, ok := e.Event.(domain.AdminActed)
 			if ok && a.Action == "box" {
-				if err := applyAct(e, a, rows); err != nil {
+				if err := applyAction(e, a, rows); err != nil {
 					return err
 				}
 			}
@@ -132,11 +132,11 @@ func lenient() projections.Projection {
 }
 
 func (a Adapter) testARefusedFirstBuildIsShownAsFarAsItIs(t *testing.T) {
-	log := projectionstest.NewLog(t, Batch(Act("box", 1)), Batch(Act("poison", 2)), Batch(Act("box", 3)))
+	log := projectionstest.NewLog(t, Batch(Action("box", 1)), Batch(Action("fail", 2)), Batch(Action("box", 3)))
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf())
+	runner := projectionstest.Runner(t, log, db, Inventory())
 	err := runner.CatchUp(t.Context(), 0)
-	if !errors.Is(err, ErrPoison) {
+	if !errors.Is(err, ErrBadEvent) {
 		t.Fatalf("error is %v, want the poison", err)
 	}
 	all, err := inspect.Statuses(t.Context(), runner.Pipeline, inspect.StatusOptions{})
@@ -144,10 +144,10 @@ func (a Adapter) testARefusedFirstBuildIsShownAsFarAsItIs(t *testing.T) {
 	if s := all[0]; s.State != inspect.StateFaulted || s.Active == nil || s.Active.Checkpoint.Position != 1 || s.Lag != 2 {
 		t.Errorf("status is %+v, want what came before the poison to be shown", s)
 	}
-	if _, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{}); !errors.Is(err, ErrPoison) {
+	if _, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{}); !errors.Is(err, ErrBadEvent) {
 		t.Errorf("rebuild answers %v, want the poison", err)
 	}
-	builds, err := db.Builds(t.Context(), "shelf")
+	builds, err := db.Builds(t.Context(), "inventory")
 	must(t, err)
 	if len(builds) != 1 || builds[0].State != projections.BuildActive {
 		t.Errorf("builds are %+v, want the first alone: a failed rebuild leaves nothing", builds)
@@ -181,9 +181,9 @@ func (a Adapter) testTransientErrorsAreTriedAgain(t *testing.T) {
 				}
 			}
 			log := NewCounted(3 * CountedBatch)
-			catchUp(t, projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1)))
-			story := projectionstest.Runner(t, log, tables, Shelf(), Counting)
-			v, err := inspect.Verify(t.Context(), story, "shelf", projectionstest.Open(t))
+			catchUp(t, projectionstest.Runner(t, log, db, Inventory(), Counting, projectionstest.PageEvents(1)))
+			story := projectionstest.Runner(t, log, tables, Inventory(), Counting)
+			v, err := inspect.Verify(t.Context(), story, "inventory", projectionstest.Open(t))
 			must(t, err)
 			if len(v.Differences) > 0 {
 				t.Errorf("tables differ: %v", v.Differences)
@@ -192,10 +192,10 @@ func (a Adapter) testTransientErrorsAreTriedAgain(t *testing.T) {
 	}
 }
 
-func (a Adapter) testCatchUpStopsWhereItWasToldTo(t *testing.T) {
+func (a Adapter) testCatchUpStopsAtTheGivenPosition(t *testing.T) {
 	log := NewCounted(8 * CountedBatch)
 	db := a.open(t, a.New(t))
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting)
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting)
 	catchUp(t, runner)
 	log.Grow()
 	log.Grow()
@@ -219,7 +219,7 @@ func (a Adapter) testACancelledContextEndsEverything(t *testing.T) {
 		return nil
 	}}
 	log := NewCounted(100 * CountedBatch)
-	runner := projectionstest.Runner(t, log, db, Shelf(), Counting, projectionstest.PageEvents(1))
+	runner := projectionstest.Runner(t, log, db, Inventory(), Counting, projectionstest.PageEvents(1))
 	if err := runner.CatchUp(ctx, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want context.Canceled", err)
 	}

@@ -32,7 +32,7 @@ type Status struct {
 	Active  *projections.Build  // what readers see; nil when there is none
 	Next    *projections.Build  // the build that is to replace it, while there is one
 	Retired int                 // how many builds there are that readers saw before
-	Hold    *projections.Hold   // nil unless the projection is paused
+	Pause   *projections.Pause  // nil unless the projection is paused
 	Head    eventstore.Position // of the log
 	Lag     uint64              // positions between the active build and the head
 	LagTime time.Duration       // how long the oldest event that the active build lacks has been waiting; 0 when there is none
@@ -56,13 +56,13 @@ func Statuses(ctx context.Context, pipeline projections.Pipeline, options Status
 	}
 	head, err := pipeline.Log.Head(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("status: read head: %w", err)
+		return nil, fmt.Errorf("cannot read the status: cannot read head: %w", err)
 	}
 	all := make([]Status, 0, len(pipeline.Projections))
 	for _, p := range pipeline.Projections {
 		s, err := status(ctx, pipeline, p, head)
 		if err != nil {
-			return nil, fmt.Errorf("status of %s: %w", p.Name, err)
+			return nil, fmt.Errorf("cannot read the status of %s: %w", p.Name, err)
 		}
 		s.State = s.state(pipeline.Now(), options.StallAfter)
 		all = append(all, s)
@@ -86,7 +86,7 @@ func status(ctx context.Context, pipeline projections.Pipeline, p projections.Pr
 			s.Retired++
 		}
 	}
-	if s.Hold, err = pipeline.Database.Held(ctx, p.Name); err != nil {
+	if s.Pause, err = pipeline.Database.Paused(ctx, p.Name); err != nil {
 		return s, err
 	}
 	if s.Next != nil {
@@ -116,7 +116,7 @@ func status(ctx context.Context, pipeline projections.Pipeline, p projections.Pr
 func waiting(ctx context.Context, pipeline projections.Pipeline, at eventstore.Position) (time.Duration, error) {
 	for record, err := range pipeline.Log.Read(ctx, at, eventstore.Filter{}) {
 		if err != nil {
-			return 0, fmt.Errorf("read after position %d: %w", at, err)
+			return 0, fmt.Errorf("cannot read after position %d: %w", at, err)
 		}
 		return max(0, pipeline.Now().Sub(record.RecordedAt)), nil
 	}
@@ -136,7 +136,7 @@ func (s Status) state(now time.Time, stallAfter time.Duration) State {
 		return StateFaulted
 	case s.Active == nil:
 		return StateAbsent
-	case s.Hold != nil:
+	case s.Pause != nil:
 		return StatePaused
 	case s.Lag == 0:
 		return StateLive

@@ -23,9 +23,9 @@ type Verification struct {
 	Replayed        []projections.Digest   // as the log has them
 	// Differences holds the first difference of each table that differs. None means that all are equal to the byte.
 	Differences []Difference
-	// Broken holds what an [projections.Examiner] found, one sentence each.
+	// Broken holds what an [projections.SchemaChecker] found, one sentence each.
 	Broken []string
-	// Unknown says why an [projections.Examiner] could not look, as on a replica: nil when it did. Broken is empty then, which means
+	// Unknown says why an [projections.SchemaChecker] could not look, as on a replica: nil when it did. Broken is empty then, which means
 	// nothing.
 	Unknown error
 }
@@ -68,11 +68,11 @@ func text(value any) string {
 }
 
 // Verify replays the log into scratch, which must have no build of the projection, up to where the active build is, and
-// compares every row of every table, and asks an [projections.Examiner]. Writers and readers of the active build go on meanwhile.
+// compares every row of every table, and asks an [projections.SchemaChecker]. Writers and readers of the active build go on meanwhile.
 func Verify(ctx context.Context, r *run.Runner, name string, scratch projections.Database) (Verification, error) {
 	v, err := verify(ctx, r, name, scratch)
 	if err != nil {
-		return v, fmt.Errorf("verify %s: %w", name, err)
+		return v, fmt.Errorf("cannot verify %s: %w", name, err)
 	}
 	return v, nil
 }
@@ -116,8 +116,8 @@ func verify(ctx context.Context, r *run.Runner, name string, scratch projections
 		}
 		return scratch.Inspect(ctx, refs[0], func(replayed projections.Snapshot) error { return v.compare(ctx, p, stored, replayed) })
 	})
-	if examiner, ok := r.Database.(projections.Examiner); err == nil && ok {
-		v.Broken, err = examiner.Examine(ctx, active.Ref, p)
+	if checker, ok := r.Database.(projections.SchemaChecker); err == nil && ok {
+		v.Broken, err = checker.CheckSchema(ctx, active.Ref, p)
 		if errors.Is(err, projections.ErrReadOnly) {
 			v.Unknown, err = err, nil
 		}

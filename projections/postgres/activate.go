@@ -28,7 +28,7 @@ const (
 // errBusy: somebody reads the views.
 var errBusy = errors.New("views are being read")
 
-// swap is an exchange of views under way.
+// swap is a running exchange of views.
 type swap struct {
 	grasp time.Duration // how long to ask for the views
 	order []string      // in which they were asked for last
@@ -105,12 +105,12 @@ func (db *DB) grasp(ctx context.Context, tx pgx.Tx, s *swap, views []string) err
 	if len(views) == 0 {
 		return nil
 	}
-	begun := db.options.Now()
+	started := db.options.Now()
 	if len(s.order) == 0 {
 		s.order = views
 	}
 	for {
-		left := s.grasp - db.options.Now().Sub(begun)
+		left := s.grasp - db.options.Now().Sub(started)
 		if left < time.Millisecond {
 			return errBusy
 		}
@@ -146,7 +146,7 @@ func (db *DB) snatch(ctx context.Context, tx pgx.Tx, views []string, limit time.
 // dependent says what to do when somebody made something of a view that must change its form.
 func dependent(err error) error {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == pg.CodeDependentObjects {
-		return fmt.Errorf("a view changes its columns, and something that was made of it stands in the way (%s): drop that, and make it anew afterwards: %w",
+		return fmt.Errorf("a view changes its columns, and another object depends on it (%s): drop that object, and create it again afterwards: %w",
 			strings.ReplaceAll(answer.Detail, "\n", "; "), err)
 	}
 	return err
@@ -156,7 +156,7 @@ func dependent(err error) error {
 type column struct{ name, kind, doc string }
 
 // extends reports whether a view with the columns old can be replaced by one with the columns next: as it is, or with more
-// behind. Otherwise it must be dropped and made anew.
+// behind. Otherwise it must be dropped and made again.
 func extends(next, old []column) bool {
 	return len(next) >= len(old) && slices.EqualFunc(next[:len(old)], old, func(a, b column) bool { return a.name == b.name && a.kind == b.kind })
 }

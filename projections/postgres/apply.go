@@ -178,7 +178,7 @@ func (w *writer) queue(ctx context.Context, t *tablePlan, s statement) error {
 	return nil
 }
 
-// sizeOf is about how many bytes a row takes on its way.
+// sizeOf is about how many bytes a row takes when it is sent.
 func sizeOf(row []any) int {
 	n := 12 * len(row)
 	for _, value := range row {
@@ -220,8 +220,8 @@ func (w *writer) flush(ctx context.Context) (err error) {
 // be the cause.
 var errReference = errors.New("a row refers to one that is not there")
 
-// settle has the server check what it puts off to the end, so that the commit itself can hardly fail, and flushes.
-func (w *writer) settle(ctx context.Context) error {
+// flushAndCheck has the server check what it puts off to the end, so that the commit itself can hardly fail, and flushes.
+func (w *writer) flushAndCheck(ctx context.Context) error {
 	w.batch.Queue("SET CONSTRAINTS ALL IMMEDIATE")
 	w.checks = append(w.checks, check{want: -1, mark: errReference})
 	return w.flush(ctx)

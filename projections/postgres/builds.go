@@ -40,7 +40,7 @@ func (db *DB) ChangeBuilds(
 func (db *DB) changeBuilds(
 	ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error), s *swap,
 ) (found []projections.Build, err error) {
-	var held *projections.HeldError
+	var held *projections.LeaseHeldError
 	var d projections.Decision
 	err = db.attempt(ctx, func(tx pgx.Tx) error {
 		held = nil
@@ -75,7 +75,7 @@ func (db *DB) load(ctx context.Context, tx pgx.Tx, projection string, number int
 	var questions pgx.Batch
 	questions.Queue(lockProjection, db.options.Schema+"."+projection, number)
 	questions.Queue(db.sql.builds+" AND $3 IN (0, build) ORDER BY build FOR UPDATE", projection, db.leaseClock(), number)
-	questions.Queue(db.sql.held, projection)
+	questions.Queue(db.sql.loadPause, projection)
 	questions.Queue(db.sql.counters, projection, db.leaseClock()) // last, since locks are waited for
 	answers := tx.SendBatch(ctx, &questions)
 	s := builds.State{Projection: projection, Now: db.options.Now()}
@@ -98,7 +98,7 @@ func readLoaded(answers pgx.BatchResults, s *builds.State) ([]projections.Build,
 	for _, b := range found {
 		s.Builds = append(s.Builds, b.Build)
 	}
-	if s.Hold, err = scanHold(answers.QueryRow()); err != nil {
+	if s.Paused, err = scanPause(answers.QueryRow()); err != nil {
 		return nil, err
 	}
 	return found, answers.QueryRow().Scan(&s.Numbers, &s.Tokens, &s.LeaseNow)
@@ -136,18 +136,18 @@ func (db *DB) store(ctx context.Context, tx pgx.Tx, before builds.State, d proje
 			batch.Queue(db.sql.addDigest, b.Projection, b.Number, i+1, digest.Table, uint64(d.At), digest.Rows, digest.SHA256)
 		}
 	}
-	switch hold := d.State.Hold; {
-	case c.Hold && hold == nil:
-		batch.Queue(db.sql.unhold, d.State.Projection)
-	case c.Hold:
-		batch.Queue(db.sql.hold, d.State.Projection, storable(hold.By), storable(hold.Reason), hold.At)
+	switch pause := d.State.Paused; {
+	case c.Pause && pause == nil:
+		batch.Queue(db.sql.deletePause, d.State.Projection)
+	case c.Pause:
+		batch.Queue(db.sql.storePause, d.State.Projection, storable(pause.By), storable(pause.Reason), pause.At)
 	}
-	if d.Act != nil {
-		act, err := json.Marshal(d.Act.Act)
+	if d.Outbox != nil {
+		action, err := json.Marshal(d.Outbox.Action)
 		if err != nil {
 			return err
 		}
-		batch.Queue(db.sql.keepAct, d.Act.Act.ID, d.Act.Projection, d.Act.Number, json.RawMessage(act))
+		batch.Queue(db.sql.saveOutboxEntry, d.Outbox.Action.ID, d.Outbox.Projection, d.Outbox.Number, json.RawMessage(action))
 	}
 	if batch.Len() == 0 {
 		return nil
@@ -234,10 +234,10 @@ func (db *DB) drop(ctx context.Context, tx pgx.Tx, ref projections.Ref) error {
 		ddl = append(ddl, "DROP TABLE IF EXISTS "+db.sql.in(t.physical))
 	}
 	if err := run(ctx, tx, ddl); err != nil {
-		return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+		return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	if _, err := tx.Exec(ctx, db.sql.drop, ref.Projection, ref.Number); err != nil {
-		return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+		return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	db.forgetPlan(ref)
 	return nil

@@ -56,13 +56,13 @@ func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	const kills = 8
 	server := pgtest.NewCluster(t)
 	where := server.Database(t)
-	must(t, postgres.Up(soon(t), where, postgres.Place{}))
+	must(t, postgres.Up(soon(t), where, postgres.Namespace{}))
 	log := databasetest.NewCounted(10 * databasetest.CountedBatch)
 	written := make(pages)
 	options := func(c *run.Config) {
 		c.LeaseTTL, c.PageEvents, c.Observe = 500*time.Millisecond, 400, written.observe
 	}
-	live := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting, options)
+	live := projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting, options)
 	must(t, live.CatchUp(soon(t), 0))
 
 	ctx, stop := context.WithCancel(soon(t))
@@ -70,7 +70,7 @@ func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	running.Go(func() { must(t, live.Run(ctx)) })
 	running.Go(func() { grow(ctx, log) })
 	rebuilt := make(chan int, 1)
-	other := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting, options)
+	other := projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting, options)
 	running.Go(func() { rebuildUntil(ctx, t, other, rebuilt) })
 	running.Go(func() { readUntil(ctx, t, where) })
 	for kill := range kills {
@@ -90,7 +90,7 @@ func TestTablesSurviveTheDeathOfTheServer(t *testing.T) {
 	running.Wait()
 
 	must(t, live.CatchUp(soon(t), 0))
-	report, err := other.Rebuild(soon(t), "shelf", run.RebuildOptions{})
+	report, err := other.Rebuild(soon(t), "inventory", run.RebuildOptions{})
 	must(t, err)
 	t.Logf("build %d was the last, after %d kills; the tables stand at position %d", report.Number, kills, report.Checkpoint.Position)
 	checkWhole(t, live, open(t, where))
@@ -105,7 +105,7 @@ func grow(ctx context.Context, log *databasetest.Counted) {
 	}
 }
 
-// rebuildUntil rebuilds until ctx ends, whatever comes between, and tells of each that came to its end, where somebody
+// rebuildUntil rebuilds until ctx ends, whatever comes between, and tells of each that ended, where somebody
 // listens.
 func rebuildUntil(ctx context.Context, t *testing.T, runner *run.Runner, rebuilt chan<- int) {
 	t.Helper()
@@ -113,7 +113,7 @@ func rebuildUntil(ctx context.Context, t *testing.T, runner *run.Runner, rebuilt
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		report, err := runner.Rebuild(ctx, "shelf", run.RebuildOptions{})
+		report, err := runner.Rebuild(ctx, "inventory", run.RebuildOptions{})
 		switch {
 		case err == nil:
 			select {
@@ -132,7 +132,7 @@ func rebuildUntil(ctx context.Context, t *testing.T, runner *run.Runner, rebuilt
 // readUntil polls the views until ctx ends. A server that is not there is the only excuse.
 func readUntil(ctx context.Context, t *testing.T, where string) {
 	t.Helper()
-	db, err := postgres.OpenReadOnly(ctx, where, postgres.Place{})
+	db, err := postgres.OpenReadOnly(ctx, where, postgres.Namespace{})
 	if err != nil {
 		t.Errorf("read: %v", err)
 		return
@@ -170,10 +170,10 @@ func excused(err error) bool {
 		strings.Contains(text, "bad connection") || strings.Contains(text, "reset by peer") || strings.Contains(text, "broken pipe")
 }
 
-// checkWhole fails the test unless the tables are what the log says, and no ruin was left.
+// checkWhole fails the test unless the tables are what the log says, and no orphaned build was left.
 func checkWhole(t *testing.T, runner *run.Runner, db *postgres.DB) {
 	t.Helper()
-	v, err := inspect.Verify(soon(t), runner, "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(soon(t), runner, "inventory", projectionstest.Open(t))
 	must(t, err)
 	for _, d := range v.Differences {
 		t.Errorf("at position %d: %s", v.Checkpoint.Position, d)
@@ -184,7 +184,7 @@ func checkWhole(t *testing.T, runner *run.Runner, db *postgres.DB) {
 	if rows := v.Tables[2].Rows; rows != int64(v.Checkpoint.Position) {
 		t.Errorf("%d moves at position %d", rows, v.Checkpoint.Position)
 	}
-	builds, err := db.Builds(soon(t), "shelf")
+	builds, err := db.Builds(soon(t), "inventory")
 	must(t, err)
 	for _, b := range builds {
 		if b.State != projections.BuildActive && b.State != projections.BuildRetired {
@@ -200,9 +200,9 @@ func TestPagesSurviveACutConnection(t *testing.T) {
 	where := made(t)
 	proxy, through := throughProxy(t, where)
 	db := open(t, through, func(o *postgres.Options) { o.Patience = 20 * time.Millisecond })
-	lease, err := projections.CreateBuild(soon(t), db, databasetest.Shelf(), projections.Claim{Holder: "cut", TTL: time.Hour})
+	lease, err := projections.CreateBuild(soon(t), db, databasetest.Inventory(), projections.LeaseRequest{Holder: "cut", TTL: time.Hour})
 	must(t, err)
-	page := projections.Page{Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: databasetest.Shelf().Tables}
+	page := projections.Page{Lease: lease, From: projections.Checkpoint{Version: 1}, Tables: databasetest.Inventory().Tables}
 	next := func() {
 		var rows projections.Rows
 		n := int64(page.From.Position) + 1
@@ -213,7 +213,7 @@ func TestPagesSurviveACutConnection(t *testing.T) {
 	}
 	next()
 	must(t, db.WritePage(soon(t), page))
-	must(t, db.FinishBuild(soon(t), lease, databasetest.Shelf()))
+	must(t, db.FinishBuild(soon(t), lease, databasetest.Inventory()))
 	must(t, projections.ActivateBuild(soon(t), db, lease, projections.Activation{}))
 	lost, found := 0, 0
 	cut := func(direction string, bytes int) (passed bool) {

@@ -14,9 +14,9 @@ import (
 // done before, by somebody who did not get to the end, is not done again.
 func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	err := db.finishBuild(ctx, lease, p)
-	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins anew
+	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins again
 	if err != nil {
-		return fmt.Errorf("finish %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot finish %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func (f *folder) refresh(c *change) {
 	}
 }
 
-// finish returns what all came to.
+// finish returns the result of all.
 func (f *folder) finish() effect {
 	groups := map[string]*columnUpdate{}
 	for _, c := range f.order {

@@ -62,7 +62,7 @@ func (m memory) one(op projections.Op) error {
 	return nil
 }
 
-// all does what operations came to, in the order that effect describes.
+// all does the result of operations, in the order that effect describes.
 func (m memory) all(e effect) error {
 	for _, key := range e.absent {
 		if m[textOf(key)] != nil {

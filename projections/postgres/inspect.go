@@ -29,7 +29,7 @@ func (db *DB) Builds(ctx context.Context, projection string) ([]projections.Buil
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list builds of %s: %w", projection, err)
+		return nil, fmt.Errorf("cannot list builds of %s: %w", projection, err)
 	}
 	return found, nil
 }
@@ -50,7 +50,7 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read digests of %s build %d: %w", ref.Projection, ref.Number, err)
+		return nil, fmt.Errorf("cannot read digests of %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	return found, nil
 }
@@ -58,7 +58,7 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 // Inspect implements [projections.Database]. It holds a connection while look runs.
 func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) error {
 	if err := db.inspect(ctx, ref, look); err != nil {
-		return fmt.Errorf("inspect %s build %d: %w", ref.Projection, ref.Number, err)
+		return fmt.Errorf("cannot inspect %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	return nil
 }
@@ -127,14 +127,14 @@ func (s *snapshot) Rows(ctx context.Context, table projections.Table) iter.Seq2[
 		name := physical(table.Name, s.build.Number)
 		rows, err := s.tx.Query(ctx, "SELECT "+list(columnNames(table))+" FROM "+s.db.sql.in(name)+" ORDER BY "+list(table.Key))
 		if err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", name, translate(ctx, err)))
+			yield(nil, fmt.Errorf("cannot read %s: %w", name, translate(ctx, err)))
 			return
 		}
 		defer rows.Close()
 		row := make([]any, len(table.Columns))
 		for rows.Next() {
 			if err := decodeRow(row, rows, table.Columns); err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", name, err))
+				yield(nil, fmt.Errorf("cannot read %s: %w", name, err))
 				return
 			}
 			if !yield(row, nil) {
@@ -142,7 +142,7 @@ func (s *snapshot) Rows(ctx context.Context, table projections.Table) iter.Seq2[
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(nil, fmt.Errorf("read %s: %w", name, translate(ctx, err)))
+			yield(nil, fmt.Errorf("cannot read %s: %w", name, translate(ctx, err)))
 		}
 	}
 }

@@ -95,10 +95,10 @@ func user(t *testing.T, where string, roles ...string) string {
 	return u.String()
 }
 
-// shown makes and fills the tables of a shelf at address, as another user.
+// shown makes and fills the tables of a inventory at address, as another user.
 func shown(t *testing.T, address string) *databasetest.Counted {
 	t.Helper()
 	log := databasetest.NewCounted(6 * databasetest.CountedBatch)
-	must(t, projectionstest.Runner(t, log, open(t, address), databasetest.Shelf(), databasetest.Counting).CatchUp(soon(t), 0))
+	must(t, projectionstest.Runner(t, log, open(t, address), databasetest.Inventory(), databasetest.Counting).CatchUp(soon(t), 0))
 	return log
 }

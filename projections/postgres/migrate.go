@@ -8,25 +8,27 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// Up makes the schema of the tables at url, or brings it to the form that this binary knows, in one transaction under an
+// Up makes the schema of the tables at url, or upgrades it to the form that this binary knows, in one transaction under an
 // advisory lock. Several processes may call it at once. The user needs the rights that the text of [Plan] shows: to create
 // a schema and, where the roles are missing, roles.
 //
-// Errors: *[migrations.NewerError], *[migrations.ChangedError], *[migrations.ForeignError], ErrTransient, or what the
-// server said. On any error nothing was changed.
-func Up(ctx context.Context, url string, place Place) error { return place.schemaAt(url).Up(ctx) }
+// Errors: *[migrations.NewerError], *[migrations.ChangedError], *[migrations.ForeignError], ErrTransient, or an error of the
+// server. On any error nothing was changed.
+func Up(ctx context.Context, url string, namespace Namespace) error {
+	return namespace.schemaAt(url).Up(ctx)
+}
 
 // Status reads how far the schema at url is, and changes nothing. Its errors are those of Up.
-func Status(ctx context.Context, url string, place Place) (migrations.Status, error) {
-	return place.schemaAt(url).Status(ctx)
+func Status(ctx context.Context, url string, namespace Namespace) (migrations.Status, error) {
+	return namespace.schemaAt(url).Status(ctx)
 }
 
 // Plan returns the SQL that Up would run now, for psql or a reviewer, and changes nothing. It is "" when there is nothing
 // to do. Its errors are those of Up.
-func Plan(ctx context.Context, url string, place Place) (string, error) {
-	return place.schemaAt(url).Plan(ctx)
+func Plan(ctx context.Context, url string, namespace Namespace) (string, error) {
+	return namespace.schemaAt(url).Plan(ctx)
 }
 
-func (p Place) schemaAt(url string) pg.Schema {
+func (p Namespace) schemaAt(url string) pg.Schema {
 	return pg.Schema{Address: url, Migrations: p.migrations, Holds: "tables of gxpledger", Invalid: projections.ErrInvalid, Translate: translate}
 }

@@ -74,11 +74,11 @@ func OpenUnwritable(ctx context.Context, url string, options Options) (*DB, erro
 // OpenReadOnly opens the tables for queries over the views, with the schema as search_path. It works while other processes
 // write and rebuild, and never changes anything. A statement sees one state of all tables, a transaction the same one
 // throughout: swaps wait for its end. The caller closes it.
-func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error) {
-	options := Options{Place: place}.withDefaults()
+func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB, error) {
+	options := Options{Namespace: namespace}.withDefaults()
 	config, err := parse(url, options.MaxConns)
 	if err != nil {
-		return nil, fmt.Errorf("open tables: %w", err)
+		return nil, fmt.Errorf("cannot open tables: %w", err)
 	}
 	session := readingSession(options.Schema)
 	config.ConnConfig.DefaultQueryExecMode = session.Mode
@@ -90,7 +90,7 @@ func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error)
 		err = options.schemaAt("").Empty(options.Schema)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables: %w", translate(ctx, err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables: %w", translate(ctx, err)), db.Close())
 	}
 	return db, nil
 }
@@ -98,7 +98,7 @@ func OpenReadOnly(ctx context.Context, url string, place Place) (*sql.DB, error)
 func open(ctx context.Context, url string, options Options, check func(*DB) error) (*DB, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("open tables: %w", err)
+		return nil, fmt.Errorf("cannot open tables: %w", err)
 	}
 	db := &DB{options: options, sql: newStatements(options.Schema), plans: map[projections.Ref]*plan{}}
 	var err error
@@ -108,7 +108,7 @@ func open(ctx context.Context, url string, options Options, check func(*DB) erro
 		err = check(db)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables: %w", translate(ctx, err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables: %w", translate(ctx, err)), db.Close())
 	}
 	return db, nil
 }
@@ -144,7 +144,7 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 			{Name: "enable_seqscan", Value: "off", Why: "plans of how to check references, made while the tables were empty, are kept"},
 			{Name: "jit", Value: "off", Why: "a table without an index looks so dear that code is compiled for ten rows"},
 		},
-		Role: options.Writer, // what is made belongs to it, and every other member can go on with it
+		Role: options.Writer, // what is made belongs to it, and every other member can use it
 	}, options.Now)
 }
 

@@ -18,29 +18,29 @@ func contains(err error, text string) bool { return err != nil && strings.Contai
 func TestPlanIsWhatUpDoes(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
-	place := postgres.Place{Schema: "other-tables"}
-	plan, err := postgres.Plan(soon(t), url, place)
+	namespace := postgres.Namespace{Schema: "other-tables"}
+	plan, err := postgres.Plan(soon(t), url, namespace)
 	must(t, err)
 	for _, want := range []string{`CREATE SCHEMA "other-tables"`, "pg_advisory_xact_lock", "-- 0001_create", `TO "gxp_reader"`, `TO "gxp_writer"`, "COMMIT;"} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("the plan lacks %s", want)
 		}
 	}
-	status, err := postgres.Status(soon(t), url, place)
+	status, err := postgres.Status(soon(t), url, namespace)
 	if err != nil || len(status.Applied) != 0 || len(status.Missing) == 0 || status.Owner != "" {
 		t.Errorf("a plan changed something: %+v, %v", status, err)
 	}
 	if _, err := connect(t, url).PgConn().Exec(soon(t), plan).ReadAll(); err != nil {
 		t.Fatalf("the plan by hand: %v", err)
 	}
-	status, err = postgres.Status(soon(t), url, place)
+	status, err = postgres.Status(soon(t), url, namespace)
 	if err != nil || len(status.Missing) != 0 || status.Owner != "gxp_owner" || !status.Writer.Ready || !status.Reader.Ready {
 		t.Errorf("after the plan: %+v, %v", status, err)
 	}
-	if plan, err := postgres.Plan(soon(t), url, place); err != nil || plan != "" {
+	if plan, err := postgres.Plan(soon(t), url, namespace); err != nil || plan != "" {
 		t.Errorf("there is more to do after the plan: %q, %v", plan, err)
 	}
-	open(t, url, func(o *postgres.Options) { o.Place = place })
+	open(t, url, func(o *postgres.Options) { o.Namespace = namespace })
 }
 
 // A log and tables live in one database, and neither takes the other's schema for its own.
@@ -65,7 +65,7 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 	refused(pgtest.Start(t), "run gxpledger migrate up", nil)
-	if _, err := postgres.OpenReadOnly(soon(t), pgtest.Start(t), postgres.Place{}); !contains(err, "run gxpledger migrate up") {
+	if _, err := postgres.OpenReadOnly(soon(t), pgtest.Start(t), postgres.Namespace{}); !contains(err, "run gxpledger migrate up") {
 		t.Errorf("to query: error is %v, want one that says what to do", err)
 	}
 
@@ -86,20 +86,20 @@ func TestUpWithoutTheRightToCreateRoles(t *testing.T) {
 	where := pgtest.Start(t)
 	owner := user(t, where)
 	exec(t, connect(t, where), "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END $$")
-	place := postgres.Place{Owner: "nobody_there", Writer: "none_there", Reader: "blind_there"}
-	must(t, postgres.Up(soon(t), owner, place))
-	status, err := postgres.Status(soon(t), owner, place)
+	namespace := postgres.Namespace{Owner: "nobody_there", Writer: "none_there", Reader: "blind_there"}
+	must(t, postgres.Up(soon(t), owner, namespace))
+	status, err := postgres.Status(soon(t), owner, namespace)
 	if err != nil || !strings.HasPrefix(status.Owner, "user_") || status.Writer.Ready || status.Reader.Ready || len(status.Missing) != 0 {
 		t.Errorf("status is %+v, %v", status, err)
 	}
-	db := open(t, owner, func(o *postgres.Options) { o.Place = place })
-	_, err = projections.CreateBuild(soon(t), db, databasetest.Shelf(), projections.Claim{Holder: "x", TTL: time.Minute})
+	db := open(t, owner, func(o *postgres.Options) { o.Namespace = namespace })
+	_, err = projections.CreateBuild(soon(t), db, databasetest.Inventory(), projections.LeaseRequest{Holder: "x", TTL: time.Minute})
 	must(t, err)
 }
 
 func TestOpenRefusesOddOptions(t *testing.T) {
 	t.Parallel()
-	_, err := postgres.Open(soon(t), "postgres://nowhere", postgres.Options{MaxConns: 1, Patience: -1, Place: postgres.Place{Schema: `a"b`, Reader: "pg_read"}})
+	_, err := postgres.Open(soon(t), "postgres://nowhere", postgres.Options{MaxConns: 1, Patience: -1, Namespace: postgres.Namespace{Schema: `a"b`, Reader: "pg_read"}})
 	if !errors.Is(err, projections.ErrInvalid) {
 		t.Fatalf("error is %v, want ErrInvalid", err)
 	}
@@ -119,8 +119,8 @@ func TestOpenTellsWhyItCannotConnect(t *testing.T) {
 	} {
 		for what, try := range map[string]func() error{
 			"open":  func() error { _, err := postgres.Open(soon(t), url, postgres.Options{Now: time.Now}); return err },
-			"query": func() error { _, err := postgres.OpenReadOnly(soon(t), url, postgres.Place{}); return err },
-			"up":    func() error { return postgres.Up(soon(t), url, postgres.Place{}) },
+			"query": func() error { _, err := postgres.OpenReadOnly(soon(t), url, postgres.Namespace{}); return err },
+			"up":    func() error { return postgres.Up(soon(t), url, postgres.Namespace{}) },
 		} {
 			err := try()
 			if err == nil || errors.Is(err, projections.ErrTransient) != transient {
@@ -143,9 +143,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	const many = 20
 	for range many {
 		go func() {
-			_, err := db.Builds(soon(t), "shelf")
+			_, err := db.Builds(soon(t), "inventory")
 			if err == nil {
-				_, err = projections.Renew(soon(t), db, projections.Lease{Ref: projections.Ref{Projection: "shelf", Number: 1}, Claim: projections.Claim{Holder: "x", TTL: 1}})
+				_, err = projections.Renew(soon(t), db, projections.Lease{Ref: projections.Ref{Projection: "inventory", Number: 1}, LeaseRequest: projections.LeaseRequest{Holder: "x", TTL: 1}})
 				if errors.Is(err, projections.ErrLeaseLost) {
 					err = nil
 				}

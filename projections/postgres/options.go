@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// The values that stand for zero ones in [Options] and [Place].
+// The values that stand for zero ones in [Options] and [Namespace].
 const (
 	DefaultSchema   = "gxp"
 	DefaultOwner    = "gxp_owner"
@@ -27,7 +27,7 @@ const leastConns = 4
 
 // Options say how to open the tables.
 type Options struct {
-	Place
+	Namespace
 	// Now is the engine's clock, which dates builds. Required.
 	Now func() time.Time
 	// LeaseClock decides when a lease has run out. Nil means the server's clock, which is the same for every process; tests
@@ -45,7 +45,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Place = o.Place.withDefaults()
+	o.Namespace = o.Namespace.withDefaults()
 	o.Patience = cmp.Or(o.Patience, DefaultPatience)
 	return o
 }
@@ -70,22 +70,22 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Place says where the tables are, and whose they are. The zero value is what is meant by default.
-type Place struct {
+// Namespace says where the tables are, and whose they are. The zero value is what is meant by default.
+type Namespace struct {
 	Schema string // DefaultSchema when ""
 	Owner  string // role that owns the schema and the account of builds; DefaultOwner when ""
 	Writer string // role that owns the builds, and has the rights to make them and no other; DefaultWriter when ""
 	Reader string // role that reads the views, and what they mean, and nothing else; DefaultReader when ""
 }
 
-func (p Place) withDefaults() Place {
-	return Place{
+func (p Namespace) withDefaults() Namespace {
+	return Namespace{
 		Schema: cmp.Or(p.Schema, DefaultSchema), Owner: cmp.Or(p.Owner, DefaultOwner),
 		Writer: cmp.Or(p.Writer, DefaultWriter), Reader: cmp.Or(p.Reader, DefaultReader),
 	}
 }
 
-func (p Place) migrations() (*migrations.Postgres, error) {
+func (p Namespace) migrations() (*migrations.Postgres, error) {
 	p = p.withDefaults()
 	return migrations.PostgresTables(migrations.PostgresTarget{Schema: p.Schema, Owner: p.Owner, Writer: p.Writer, Reader: p.Reader})
 }

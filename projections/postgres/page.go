@@ -19,7 +19,7 @@ func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 	err := db.writePage(ctx, page)
 	if err != nil {
 		db.forgetPlan(page.Lease.Ref)
-		return fmt.Errorf("write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
+		return fmt.Errorf("cannot write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
 	}
 	return nil
 }
@@ -41,7 +41,7 @@ func (db *DB) writePage(ctx context.Context, page projections.Page) error {
 		if w.filling {
 			return w.flush(ctx) // there are no references yet
 		}
-		return w.settle(ctx)
+		return w.flushAndCheck(ctx)
 	})
 	switch {
 	case err == nil:
@@ -95,11 +95,11 @@ func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (proje
 		to.Log, int64(to.Position), to.Event, db.options.Now(), lease.TTL, //nolint:gosec // positions stay far below 2^63
 		int64(lease.Token), to.Version, from.Log, int64(from.Position), from.Event, db.leaseClock(), //nolint:gosec // tokens stay far below 2^63
 		string(to.Stream), int64(to.Revision)) //nolint:gosec // no stream has 2^63 events
-	questions.Queue(db.sql.held, lease.Projection)
+	questions.Queue(db.sql.loadPause, lease.Projection)
 	answers := tx.SendBatch(ctx, &questions)
 	var state projections.BuildState
 	moved := answers.QueryRow().Scan(&state)
-	hold, err := scanHold(answers.QueryRow())
+	pause, err := scanPause(answers.QueryRow())
 	if err := errors.Join(err, answers.Close()); err != nil {
 		return "", err
 	}
@@ -108,8 +108,8 @@ func (db *DB) move(ctx context.Context, tx pgx.Tx, page projections.Page) (proje
 		return "", db.unmoved(ctx, tx, page)
 	case moved != nil:
 		return "", moved
-	case hold != nil && state == projections.BuildActive:
-		return "", &projections.PausedError{Projection: lease.Projection, Hold: *hold}
+	case pause != nil && state == projections.BuildActive:
+		return "", &projections.PausedError{Projection: lease.Projection, Pause: *pause}
 	}
 	return state, nil
 }

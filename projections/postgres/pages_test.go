@@ -44,7 +44,7 @@ func draw(t *rapid.T, rows *projections.Rows, kind int) {
 	a, b := rapid.IntRange(1, 3).Draw(t, "a"), rapid.SampledFrom([]string{"", "é", "Z", "z"}).Draw(t, "b")
 	x := time.Unix(0, int64(rapid.IntRange(0, 5000).Draw(t, "x")))
 	y := rapid.SampledFrom([]any{nil, json.RawMessage(`{"a": 1}`), json.RawMessage(`[ ]`)}).Draw(t, "y")
-	guest := rapid.SampledFrom([]any{nil, "ann", "bob", "cy"}).Draw(t, "guest")
+	foreign := rapid.SampledFrom([]any{nil, "ann", "bob", "cy"}).Draw(t, "guest")
 	switch kind {
 	case 0, 1:
 		rows.Upsert("pairs", a, b, x, y, true)
@@ -59,13 +59,13 @@ func draw(t *rapid.T, rows *projections.Rows, kind int) {
 	case 6:
 		rows.Update("pairs", []any{a, b}, []string{"x"}, x)
 	case 7:
-		rows.Upsert("seats", a, guest)
+		rows.Upsert("seats", a, foreign)
 	case 8:
-		rows.Update("seats", []any{a}, []string{"guest"}, guest)
+		rows.Update("seats", []any{a}, []string{"guest"}, foreign)
 	case 9:
 		rows.Delete("seats", a)
 	default:
-		rows.Insert("seats", a, guest)
+		rows.Insert("seats", a, foreign)
 	}
 }
 
@@ -86,7 +86,7 @@ func (b *told) write(t *rapid.T, ops []projections.Op) error {
 }
 
 func begun(t *rapid.T, db projections.Database) *told {
-	lease, err := projections.CreateBuild(t.Context(), db, crowd(), projections.Claim{Holder: "test", TTL: time.Minute})
+	lease, err := projections.CreateBuild(t.Context(), db, crowd(), projections.LeaseRequest{Holder: "test", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func (db *DB) plan(ref projections.Ref, tables []projections.Table) *plan {
 	return p
 }
 
-// forgetPlan makes the next page plan anew: the build got its keys, lost its transaction, or is gone.
+// forgetPlan makes the next page plan again: the build got its keys, lost its transaction, or is gone.
 func (db *DB) forgetPlan(ref projections.Ref) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

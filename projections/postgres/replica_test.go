@@ -33,12 +33,12 @@ func await(t *testing.T, what string, done func() bool) {
 func TestRunLeavesAReplica(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.NewCluster(t)
-	must(t, postgres.Up(soon(t), primary.URL("postgres"), postgres.Place{}))
+	must(t, postgres.Up(soon(t), primary.URL("postgres"), postgres.Namespace{}))
 	standby := primary.Standby(t)
 	through := pgtest.NewSwitch(t, primary)
 	log := databasetest.NewCounted(databasetest.CountedBatch)
 	db := open(t, through.URL(t, primary.URL("postgres")))
-	runner := projectionstest.Runner(t, log, db, databasetest.Shelf(), databasetest.Counting, func(c *run.Config) {
+	runner := projectionstest.Runner(t, log, db, databasetest.Inventory(), databasetest.Counting, func(c *run.Config) {
 		c.FirstWait, c.LongestWait, c.LeaseTTL = 20*time.Millisecond, 200*time.Millisecond, time.Second
 	})
 	ctx, stop := context.WithCancel(soon(t))

@@ -16,18 +16,18 @@ func TestTablesMayBePublished(t *testing.T) {
 	t.Parallel()
 	server := pgtest.NewCluster(t, "wal_level=logical")
 	where := server.Database(t)
-	must(t, postgres.Up(soon(t), where, postgres.Place{}))
+	must(t, postgres.Up(soon(t), where, postgres.Namespace{}))
 	conn := connect(t, where)
 	exec(t, conn, "CREATE PUBLICATION everything FOR ALL TABLES", "SELECT pg_create_logical_replication_slot('reader', 'pgoutput')")
 	db := open(t, where)
 	log := databasetest.NewCounted(20 * databasetest.CountedBatch)
-	runner := projectionstest.Runner(t, log, db, databasetest.Shelf(), databasetest.Counting, projectionstest.PageEvents(4))
+	runner := projectionstest.Runner(t, log, db, databasetest.Inventory(), databasetest.Counting, projectionstest.PageEvents(4))
 	must(t, runner.CatchUp(soon(t), 0))
 	for range 5 {
 		log.Grow()
 	}
 	must(t, runner.CatchUp(soon(t), 0))
-	_, err := runner.Rebuild(soon(t), "shelf", run.RebuildOptions{})
+	_, err := runner.Rebuild(soon(t), "inventory", run.RebuildOptions{})
 	must(t, err)
 	checkWhole(t, runner, db)
 

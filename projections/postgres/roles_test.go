@@ -14,31 +14,31 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Two users with nothing but the writer role make, steer, verify and drop each other's builds, and can do nothing to the
+// Two users with nothing but the writer role make, pause, verify and drop each other's builds, and can do nothing to the
 // account of them that would hide something.
 func TestTheWriterRoleIsEnoughAndNoMore(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	one, other := user(t, where, "gxp_writer"), user(t, where, "gxp_writer", "gxp_reader")
 	log := shown(t, one)
-	runner := projectionstest.Runner(t, log, open(t, other), databasetest.Shelf(), databasetest.Counting)
+	runner := projectionstest.Runner(t, log, open(t, other), databasetest.Inventory(), databasetest.Counting)
 	for range 2 {
-		_, err := runner.Rebuild(soon(t), "shelf", run.RebuildOptions{})
+		_, err := runner.Rebuild(soon(t), "inventory", run.RebuildOptions{})
 		must(t, err)
 	}
-	v, err := inspect.Verify(soon(t), runner, "shelf", projectionstest.Open(t))
+	v, err := inspect.Verify(soon(t), runner, "inventory", projectionstest.Open(t))
 	must(t, err)
 	if len(v.Differences)+len(v.Broken) > 0 {
 		t.Errorf("verification is %+v", v)
 	}
 	db := open(t, one)
-	pruned, err := projections.PruneBuilds(soon(t), db, "shelf", 0, domain.AdminActed{ID: "p"})
+	pruned, err := projections.PruneBuilds(soon(t), db, "inventory", 0, domain.AdminActed{ID: "p"})
 	must(t, err)
 	if len(pruned) != 2 {
 		t.Errorf("pruned %v, want two", pruned)
 	}
-	must(t, projections.Pause(soon(t), db, "shelf", projections.Hold{By: "ada", Reason: "x", At: time.Now()}, domain.AdminActed{ID: "h"}))
-	must(t, projections.Resume(soon(t), db, "shelf", domain.AdminActed{ID: "r"}))
+	must(t, projections.PauseProjection(soon(t), db, "inventory", projections.Pause{By: "ada", Reason: "x", At: time.Now()}, domain.AdminActed{ID: "h"}))
+	must(t, projections.ResumeProjection(soon(t), db, "inventory", domain.AdminActed{ID: "r"}))
 
 	for _, address := range []string{one, other} {
 		conn := connect(t, address)
@@ -51,7 +51,7 @@ func TestTheWriterRoleIsEnoughAndNoMore(t *testing.T) {
 			forbidden(t, conn, attack)
 		}
 	}
-	if err := postgres.Up(soon(t), one, postgres.Place{}); err != nil {
+	if err := postgres.Up(soon(t), one, postgres.Namespace{}); err != nil {
 		t.Errorf("up with nothing to do needs no rights: %v", err)
 	}
 }
@@ -63,7 +63,7 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 	where := made(t)
 	reader := user(t, where, "gxp_reader")
 	log := shown(t, where)
-	db, err := postgres.OpenReadOnly(soon(t), reader, postgres.Place{})
+	db, err := postgres.OpenReadOnly(soon(t), reader, postgres.Namespace{})
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
 	look := func() {
@@ -76,13 +76,13 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 		}
 	}
 	look()
-	_, err = projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).Rebuild(soon(t), "shelf", run.RebuildOptions{})
+	_, err = projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting).Rebuild(soon(t), "inventory", run.RebuildOptions{})
 	must(t, err)
 	look()
-	begun := begin(t, open(t, where)) // a build that is not shown
+	started := begin(t, open(t, where)) // a build that is not shown
 	conn := connect(t, reader)
 	for _, attack := range []string{
-		"TABLE gxp.boxes__b1", "TABLE gxp.boxes__b2", "TABLE gxp." + begun, "TABLE gxp.projection_builds",
+		"TABLE gxp.boxes__b1", "TABLE gxp.boxes__b2", "TABLE gxp." + started, "TABLE gxp.projection_builds",
 		"TABLE gxp.kept_acts", "TABLE gxp.projection_counters", "TABLE gxp.schema_migrations",
 		"INSERT INTO gxp.boxes (number, open, since) VALUES (99, true, now())", "DELETE FROM gxp.boxes", "UPDATE gxp.boxes SET label = 'x'",
 		"DELETE FROM gxp.boxes__b2", "TRUNCATE gxp.boxes__b2", "DROP VIEW gxp.boxes", "CREATE TABLE gxp.mine (x int)",
@@ -98,7 +98,7 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 	only, err := postgres.OpenUnwritable(soon(t), reader, postgres.Options{Now: time.Now})
 	must(t, err)
 	defer func() { must(t, only.Close()) }()
-	runner := projectionstest.Runner(t, log, only, databasetest.Shelf(), databasetest.Counting)
+	runner := projectionstest.Runner(t, log, only, databasetest.Inventory(), databasetest.Counting)
 	must(t, runner.CatchUp(soon(t), 0)) // there is nothing to do
 	log.Grow()
 	if err := runner.CatchUp(soon(t), 0); !errors.Is(err, projections.ErrReadOnly) {
@@ -109,13 +109,13 @@ func TestTheReaderRoleSeesTheViewsAndNothingElse(t *testing.T) {
 // begin begins a build of another projection, and returns the name of one of its tables.
 func begin(t *testing.T, db *postgres.DB) string {
 	t.Helper()
-	_, err := projections.CreateBuild(soon(t), db, databasetest.Counts(), projections.Claim{Holder: "x", TTL: time.Minute})
+	_, err := projections.CreateBuild(soon(t), db, databasetest.Counts(), projections.LeaseRequest{Holder: "x", TTL: time.Minute})
 	must(t, err)
 	return "actions__b1"
 }
 
 // Who may do neither is told what is missing.
-func TestAStrangerIsToldWhatIsMissing(t *testing.T) {
+func TestAUserWithoutRightsIsToldWhichAreMissing(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	nobody := user(t, where)
@@ -125,7 +125,7 @@ func TestAStrangerIsToldWhatIsMissing(t *testing.T) {
 			_, err := postgres.OpenUnwritable(soon(t), nobody, postgres.Options{Now: time.Now})
 			return err
 		},
-		"query": func() error { _, err := postgres.OpenReadOnly(soon(t), nobody, postgres.Place{}); return err },
+		"query": func() error { _, err := postgres.OpenReadOnly(soon(t), nobody, postgres.Namespace{}); return err },
 	} {
 		err := try()
 		if err == nil || !contains(err, "gxp_reader") && !contains(err, "migrate up") {

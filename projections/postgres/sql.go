@@ -30,12 +30,12 @@ type statements struct {
 	digests   string
 	addDigest string
 
-	hold    string
-	unhold  string
-	held    string
-	keepAct string
-	acts    string
-	forget  string
+	storePause        string
+	deletePause       string
+	loadPause         string
+	saveOutboxEntry   string
+	outbox            string
+	removeOutboxEntry string
 }
 
 // The clock of leases is the server's, for every process the same. A parameter takes its place in tests.
@@ -89,14 +89,14 @@ func newStatements(schema string) statements {
 		digests:   in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
 		addDigest: in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
 
-		hold: in(`INSERT INTO @.projection_holds (projection, held_by, reason, held_at) VALUES ($1, $2, $3, $4)
+		storePause: in(`INSERT INTO @.projection_holds (projection, held_by, reason, held_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excluded.reason, held_at = excluded.held_at`),
-		unhold: in(`DELETE FROM @.projection_holds WHERE projection = $1`),
-		held:   in(`SELECT held_by, reason, held_at FROM @.projection_holds WHERE projection = $1`),
-		keepAct: in(`INSERT INTO @.kept_acts (id, projection, build, act) VALUES ($1, $2, $3, $4)
+		deletePause: in(`DELETE FROM @.projection_holds WHERE projection = $1`),
+		loadPause:   in(`SELECT held_by, reason, held_at FROM @.projection_holds WHERE projection = $1`),
+		saveOutboxEntry: in(`INSERT INTO @.kept_acts (id, projection, build, act) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO UPDATE SET projection = excluded.projection, build = excluded.build, act = excluded.act`),
-		acts:   in(`SELECT projection, build, act FROM @.kept_acts ORDER BY number`),
-		forget: in(`DELETE FROM @.kept_acts WHERE id = $1`),
+		outbox:            in(`SELECT projection, build, act FROM @.kept_acts ORDER BY number`),
+		removeOutboxEntry: in(`DELETE FROM @.kept_acts WHERE id = $1`),
 	}
 }
 

@@ -103,71 +103,71 @@ func (db *DB) SaveFault(ctx context.Context, lease projections.Lease, fault proj
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("record fault of %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot record fault of %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }
 
-// Held implements [projections.Database].
-func (db *DB) Held(ctx context.Context, projection string) (*projections.Hold, error) {
-	var hold *projections.Hold
+// Paused implements [projections.Database].
+func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause, error) {
+	var pause *projections.Pause
 	err := db.look(ctx, func(conn *pgx.Conn) (err error) {
-		hold, err = db.held(ctx, conn, projection)
+		pause, err = db.loadPause(ctx, conn, projection)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look whether %s is paused: %w", projection, err)
+		return nil, fmt.Errorf("cannot read the pause of %s: %w", projection, err)
 	}
-	return hold, nil
+	return pause, nil
 }
 
-func (db *DB) held(ctx context.Context, q queries, projection string) (*projections.Hold, error) {
-	return scanHold(q.QueryRow(ctx, db.sql.held, projection))
+func (db *DB) loadPause(ctx context.Context, q queries, projection string) (*projections.Pause, error) {
+	return scanPause(q.QueryRow(ctx, db.sql.loadPause, projection))
 }
 
-// scanHold reads a hold, nil when there is none.
-func scanHold(row pgx.Row) (*projections.Hold, error) {
-	var hold projections.Hold
-	err := row.Scan(&hold.By, &hold.Reason, &hold.At)
+// scanPause reads a hold, nil when there is none.
+func scanPause(row pgx.Row) (*projections.Pause, error) {
+	var pause projections.Pause
+	err := row.Scan(&pause.By, &pause.Reason, &pause.At)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // none, as documented
 	}
-	hold.At = hold.At.UTC()
-	return &hold, err
+	pause.At = pause.At.UTC()
+	return &pause, err
 }
 
-// KeptActs implements [projections.Database].
-func (db *DB) KeptActs(ctx context.Context) ([]projections.KeptAct, error) {
-	var found []projections.KeptAct
+// Outbox implements [projections.Database].
+func (db *DB) Outbox(ctx context.Context) ([]projections.OutboxEntry, error) {
+	var found []projections.OutboxEntry
 	err := db.look(ctx, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, db.sql.acts)
+		rows, err := conn.Query(ctx, db.sql.outbox)
 		if err != nil {
 			return err
 		}
-		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (projections.KeptAct, error) {
-			var kept projections.KeptAct
-			var act []byte
-			if err := row.Scan(&kept.Projection, &kept.Number, &act); err != nil {
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (projections.OutboxEntry, error) {
+			var kept projections.OutboxEntry
+			var action []byte
+			if err := row.Scan(&kept.Projection, &kept.Number, &action); err != nil {
 				return kept, err
 			}
-			return kept, json.Unmarshal(act, &kept.Act)
+			return kept, json.Unmarshal(action, &kept.Action)
 		})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read kept acts: %w", err)
+		return nil, fmt.Errorf("cannot read the outbox: %w", err)
 	}
 	return found, nil
 }
 
-// ForgetAct implements [projections.Database].
-func (db *DB) ForgetAct(ctx context.Context, id string) error {
+// RemoveOutboxEntry implements [projections.Database].
+func (db *DB) RemoveOutboxEntry(ctx context.Context, id string) error {
 	err := db.repeat(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, db.sql.forget, id)
+		_, err := tx.Exec(ctx, db.sql.removeOutboxEntry, id)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget act %s: %w", id, err)
+		return fmt.Errorf("cannot remove admin action %s from the outbox: %w", id, err)
 	}
 	return nil
 }

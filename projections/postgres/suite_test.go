@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 func made(tb testing.TB) string {
 	tb.Helper()
 	url := pgtest.Start(tb)
-	if err := postgres.Up(tb.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(tb.Context(), url, postgres.Namespace{}); err != nil {
 		tb.Fatal(err)
 	}
 	return url
@@ -42,26 +42,26 @@ var schemas atomic.Int64
 func within(tb testing.TB, url string) string {
 	tb.Helper()
 	schema := fmt.Sprintf("gxp_%d", schemas.Add(1))
-	if err := postgres.Up(tb.Context(), url, postgres.Place{Schema: schema}); err != nil {
+	if err := postgres.Up(tb.Context(), url, postgres.Namespace{Schema: schema}); err != nil {
 		tb.Fatal(err)
 	}
 	return schema + " " + url
 }
 
 // split takes an address of within apart.
-func split(address string) (place postgres.Place, url string) {
+func split(address string) (namespace postgres.Namespace, url string) {
 	schema, url, _ := strings.Cut(address, " ")
-	return postgres.Place{Schema: schema}, url
+	return postgres.Namespace{Schema: schema}, url
 }
 
 // admin opens a handle that may do everything.
 func admin(_ context.Context, address string) (*sql.DB, error) {
-	place, url := split(address)
+	namespace, url := split(address)
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, err
 	}
-	config.RuntimeParams["search_path"] = place.Schema
+	config.RuntimeParams["search_path"] = namespace.Schema
 	return stdlib.OpenDB(*config), nil
 }
 
@@ -73,15 +73,15 @@ func adapter(url string) databasetest.Adapter {
 			return within(tb, url)
 		},
 		Open: func(ctx context.Context, address string, now func() time.Time) (databasetest.Database, error) {
-			place, url := split(address)
+			namespace, url := split(address)
 			if now == nil {
-				return postgres.Open(ctx, url, postgres.Options{Now: time.Now, Place: place})
+				return postgres.Open(ctx, url, postgres.Options{Now: time.Now, Namespace: namespace})
 			}
-			return postgres.Open(ctx, url, postgres.Options{Now: now, LeaseClock: now, Place: place})
+			return postgres.Open(ctx, url, postgres.Options{Now: now, LeaseClock: now, Namespace: namespace})
 		},
 		OpenReader: func(ctx context.Context, address string) (*sql.DB, error) {
-			place, url := split(address)
-			return postgres.OpenReadOnly(ctx, url, place)
+			namespace, url := split(address)
+			return postgres.OpenReadOnly(ctx, url, namespace)
 		},
 		Admin: admin,
 		Failing: []string{

@@ -48,7 +48,7 @@ func TestASwapWaitsForALongReaderAndOthersPass(t *testing.T) {
 	where := made(t)
 	log := shown(t, where)
 	before := 6 * databasetest.CountedBatch
-	readers, err := postgres.OpenReadOnly(soon(t), where, postgres.Place{})
+	readers, err := postgres.OpenReadOnly(soon(t), where, postgres.Namespace{})
 	must(t, err)
 	defer func() { must(t, readers.Close()) }()
 	long, err := readers.BeginTx(soon(t), nil)
@@ -56,8 +56,8 @@ func TestASwapWaitsForALongReaderAndOthersPass(t *testing.T) {
 	log.Grow()
 	done := make(chan error, 1)
 	go func() {
-		_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).
-			Rebuild(soon(t), "shelf", run.RebuildOptions{})
+		_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting).
+			Rebuild(soon(t), "inventory", run.RebuildOptions{})
 		done <- err
 	}()
 	for range 5 {
@@ -79,8 +79,8 @@ func TestASwapWaitsForALongReaderAndOthersPass(t *testing.T) {
 }
 
 // A transaction of somebody who does not lock the views first, and whose snapshot is older than a swap, is told to begin
-// anew: it must not see the new tables, of which its snapshot holds some rows, or none.
-func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
+// again: it must not see the new tables, of which its snapshot holds some rows, or none.
+func TestASnapshotFromBeforeAnActivationMustBeRetried(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	log := shown(t, where)
@@ -88,8 +88,8 @@ func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
 	exec(t, stranger, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1")
 	exec(t, modest, "BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT 1")
 	log.Grow()
-	_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Shelf(), databasetest.Counting).
-		Rebuild(soon(t), "shelf", run.RebuildOptions{})
+	_, err := projectionstest.Runner(t, log, open(t, where), databasetest.Inventory(), databasetest.Counting).
+		Rebuild(soon(t), "inventory", run.RebuildOptions{})
 	must(t, err)
 
 	var n int
@@ -110,7 +110,7 @@ func TestASnapshotFromBeforeASwapIsToldToBeginAnew(t *testing.T) {
 // unfinished makes a build of p that holds a box and an item in it.
 func unfinished(t *testing.T, db *postgres.DB, p projections.Projection, ops ...projections.Op) (projections.Lease, projections.Page) {
 	t.Helper()
-	lease, err := projections.CreateBuild(soon(t), db, p, projections.Claim{Holder: "x", TTL: time.Hour})
+	lease, err := projections.CreateBuild(soon(t), db, p, projections.LeaseRequest{Holder: "x", TTL: time.Hour})
 	must(t, err)
 	page := projections.Page{
 		Lease: lease, From: projections.Checkpoint{Version: p.Version}, Tables: p.Tables, Ops: ops,
@@ -127,7 +127,7 @@ func TestANewVersionChangesTheFormOfItsViews(t *testing.T) {
 	where := made(t)
 	reader := user(t, where, "gxp_reader")
 	db := open(t, where)
-	first, next := databasetest.Shelf(), databasetest.Shelf()
+	first, next := databasetest.Inventory(), databasetest.Inventory()
 	next.Version++
 	next.Tables[0].Columns = slices.Delete(next.Tables[0].Columns, 1, 2) // the label, and so its index
 	next.Tables[0].Indexes = nil
@@ -159,12 +159,12 @@ func TestANewVersionChangesTheFormOfItsViews(t *testing.T) {
 	}
 }
 
-// Finishing that was refused or cancelled in the middle is gone on with, and leaves nothing out.
-func TestFinishingIsGoneOnWith(t *testing.T) {
+// Finishing that was refused or cancelled in the middle is resumed, and leaves nothing out.
+func TestFinishingIsResumed(t *testing.T) {
 	t.Parallel()
 	where := made(t)
 	db := open(t, where)
-	p := databasetest.Shelf()
+	p := databasetest.Inventory()
 	var rows projections.Rows
 	rows.Upsert("items", 7, "top", "cup") // there is no box 7
 	lease, page := unfinished(t, db, p, rows.Ops()...)
@@ -190,7 +190,7 @@ func TestFinishingIsGoneOnWith(t *testing.T) {
 	exec(t, conn, "ROLLBACK")
 	must(t, db.FinishBuild(soon(t), lease, p))
 	must(t, projections.ActivateBuild(soon(t), db, lease, projections.Activation{}))
-	broken, err := db.Examine(soon(t), lease.Ref, p)
+	broken, err := db.CheckSchema(soon(t), lease.Ref, p)
 	must(t, err)
 	if len(broken) > 0 {
 		t.Errorf("broken: %q", broken)

@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// Fold is what [Dump] must return for tables of p that stand at position to: the events one by one, and their operations
+// Fold is what [Dump] must return for tables of p that are at position to: the events one by one, and their operations
 // one by one on rows in memory. It shares no code with any database and none with the Runner.
 func Fold(ctx context.Context, t TB, p projections.Projection, log projections.Log, to eventstore.Position) string {
 	t.Helper()

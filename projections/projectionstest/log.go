@@ -16,7 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// Batch is what one scan or act records. Empty fields get plain values.
+// Batch is what one scan or admin action records. Empty fields get plain values.
 type Batch struct {
 	Stream eventstore.StreamID // default: the stream of the repository 00000000-0000-0000-0000-000000000001
 	Actor  string              // default "tester"
@@ -25,7 +25,7 @@ type Batch struct {
 	Events []domain.Event
 }
 
-// Epoch is when the clock of a [Log] stands before its first append. Each append is a second later.
+// Epoch is the time of the clock of a [Log] before its first append. Each append is a second later.
 func Epoch() time.Time { return time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC) }
 
 // Log is a log in memory with a clock of its own.

@@ -14,7 +14,7 @@ import (
 var errKilled = errors.New("the process was killed")
 
 // dying returns a database of a process that dies within its next few calls: from then on none of them does anything.
-func (m *steered) dying(t *rapid.T) projections.Database {
+func (m *simulation) dying(t *rapid.T) projections.Database {
 	return &mortal{Database: m.open(), left: rapid.IntRange(0, 12).Draw(t, "calls to live")}
 }
 

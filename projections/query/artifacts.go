@@ -155,7 +155,7 @@ func (r *Reader) Artifacts(ctx context.Context, group trace.ArtifactGroup, filte
 	artifacts, err := load(ctx, r, columns, from+w.String()+" ORDER BY r.name, a.repository_id, "+
 		"a.gxp_id IS NULL, a.gxp_id, a.path, a.ordinal", w.args...)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", group, err)
+		return nil, fmt.Errorf("cannot list %s: %w", group, err)
 	}
 	artifacts = containing(artifacts, filter.Text, func(a Artifact) []string {
 		return append([]string{a.GxPID, a.Path, a.Title}, scalars(a.Fields)...)
@@ -232,18 +232,18 @@ func (r *Reader) addLinks(ctx context.Context, group trace.ArtifactGroup, filter
 	if err != nil {
 		return err
 	}
-	type place struct {
+	type key struct {
 		repository string
 		number     int64
 	}
-	of := map[place][]trace.Link{}
+	of := map[key][]trace.Link{}
 	for _, l := range declared {
-		at := place{l.RepositoryID, l.Number}
+		at := key{l.RepositoryID, l.Number}
 		of[at] = append(of[at], l)
 	}
 	for i := range artifacts {
 		a := &artifacts[i]
-		if a.Links = of[place{a.RepositoryID, a.Number}]; a.Links == nil {
+		if a.Links = of[key{a.RepositoryID, a.Number}]; a.Links == nil {
 			a.Links = []trace.Link{}
 		}
 	}

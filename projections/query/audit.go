@@ -15,7 +15,7 @@ type Audit struct {
 	ResourceType string    `json:"resource_type"`
 	ResourceID   string    `json:"resource_id"`
 	RepositoryID string    `json:"repository_id,omitempty"`
-	Repository   string    `json:"repository,omitempty"` // absent for acts on the engine
+	Repository   string    `json:"repository,omitempty"` // absent for admin actions on the engine
 	GxPID        string    `json:"gxp_id,omitempty"`
 	Outcome      string    `json:"outcome"`
 	Reason       string    `json:"reason,omitempty"`

@@ -31,7 +31,7 @@ func (r *Reader) Content(ctx context.Context, repository Repository, path string
 		}
 		position = s.Position
 	}
-	sha, err := r.keptContent(ctx, repository, path, position)
+	sha, err := r.storedContent(ctx, repository, path, position)
 	if err != nil || sha != "" {
 		return Source{SHA256: sha}, err
 	}
@@ -64,8 +64,8 @@ func current(w *where, position int64) {
 	w.and("(v.ended_position IS NULL OR v.ended_position > ?)", position)
 }
 
-// keptContent looks for path among artifacts and the files of packages. It returns "" when it is neither.
-func (r *Reader) keptContent(ctx context.Context, repository Repository, path string, position int64) (string, error) {
+// storedContent looks for path among artifacts and the files of packages. It returns "" when it is neither.
+func (r *Reader) storedContent(ctx context.Context, repository Repository, path string, position int64) (string, error) {
 	var w where
 	w.and("v.repository_id = ?", repository.ID)
 	current(&w, position)

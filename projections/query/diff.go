@@ -22,7 +22,7 @@ type Diff struct {
 
 // Diff compares the tree of a repository as of from with that as of to; from may be the later one. A failed scan left
 // the tree as it was, and before the first scan there was none.
-func (r *Reader) Diff(ctx context.Context, repository Repository, from, to Place) (Diff, error) {
+func (r *Reader) Diff(ctx context.Context, repository Repository, from, to ResolvedPoint) (Diff, error) {
 	d := Diff{RepositoryID: repository.ID, Repository: repository.Name}
 	span := trace.Span{From: int64(from.Position), To: int64(to.Position)} //nolint:gosec // positions stay far below 2^63
 	var err error

@@ -15,9 +15,9 @@ import (
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
-// TestPropertyADiffIsWhatDiffersBetweenTwoPasts compares a diff, which reads the tables of the history, with what the log
+// TestPropertyADiffIsTheDifferenceBetweenTwoPositions compares a diff, which reads the tables of the history, with what the log
 // folds to up to both ends.
-func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
+func TestPropertyADiffIsTheDifferenceBetweenTwoPositions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	head := func() uint64 {
@@ -34,16 +34,16 @@ func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		at := func(what string) query.Place {
+		at := func(what string) query.ResolvedPoint {
 			p, err := query.ParsePoint(fmt.Sprint("pos:", rapid.Uint64Range(first, head()).Draw(rt, what)))
 			if err != nil {
 				rt.Fatal(err)
 			}
-			place, err := w.finder().Find(context.Background(), p, "")
+			point, err := w.finder().Find(context.Background(), p, "")
 			if err != nil {
 				rt.Fatal(err)
 			}
-			return place
+			return point
 		}
 		from, to := at("from"), at("to")
 		d, err := w.reader().Diff(context.Background(), repository, from, to)
@@ -54,11 +54,11 @@ func TestPropertyADiffIsWhatDiffersBetweenTwoPasts(t *testing.T) {
 	})
 }
 
-// tree is what a repository held: by place and kind, what lies there, as "digest stamp"; and the links that are broken.
+// tree is what a repository held: by place and kind, what is there, as "digest stamp"; and the links that are broken.
 type tree struct{ artifacts, broken map[string]string }
 
 // past folds the stream of a repository up to a place into its tree.
-func (w *world) past(t *rapid.T, name string, at query.Place) tree {
+func (w *world) past(t *rapid.T, name string, at query.ResolvedPoint) tree {
 	then := tree{map[string]string{}, map[string]string{}}
 	for r, err := range w.log.ReadStream(context.Background(), eventstore.RepositoryStream(repositoryID(name)), 0) {
 		if err != nil {

@@ -69,7 +69,7 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		"changed .gxp/requirements/REQ-3.md",
 		"removed .gxp/requirements/REQ-5.md",
 		"moved r/b.md from r/a.md",
-		"healed US-1 parent_id REQ-2 missing->sound",
+		"healed US-1 parent_id REQ-2 missing->resolved",
 	)
 	want(t, told(diffOfScans(t, w, 2, 3).Differences)) // a failed scan leaves the tree as it was
 	want(t, told(diffOfScans(t, w, 1, 4).Differences),
@@ -77,7 +77,7 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		"readded .gxp/requirements/REQ-5.md",
 		"new .gxp/user_stories/US-2.md",
 		"moved r/c.md from r/a.md",
-		"healed US-1 parent_id REQ-2 missing->sound",
+		"healed US-1 parent_id REQ-2 missing->resolved",
 		"broken US-2 parent_id REQ-8 ->missing",
 	)
 	want(t, told(diffOfScans(t, w, 4, 1).Differences),
@@ -85,7 +85,7 @@ func TestDiffTellsWhatScansInBetweenAddUpTo(t *testing.T) {
 		"readded .gxp/requirements/REQ-5.md",
 		"removed .gxp/user_stories/US-2.md",
 		"moved r/a.md from r/c.md",
-		"broken US-1 parent_id REQ-2 sound->missing",
+		"broken US-1 parent_id REQ-2 resolved->missing",
 		"dropped US-2 parent_id REQ-8 missing->",
 	)
 	want(t, told(diffOfScans(t, w, 4, 4).Differences))
@@ -112,7 +112,7 @@ func TestDiffTakesEveryFormOfAPoint(t *testing.T) {
 			t.Errorf("%s to %s: says %v, %v", c.from, c.to, d.FromPoint, d.ToPoint)
 		}
 	}
-	d, err := w.reader().Diff(t.Context(), w.repository("other"), query.Place{Position: 4}, query.Place{Position: 11})
+	d, err := w.reader().Diff(t.Context(), w.repository("other"), query.ResolvedPoint{Position: 4}, query.ResolvedPoint{Position: 11})
 	if err != nil || d.From != nil || told(d.Differences) != "new .gxp/requirements/REQ-1.md" {
 		t.Errorf("since before the first scan: %v, %s, %v", d.From, told(d.Differences), err)
 	}

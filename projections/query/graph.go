@@ -32,16 +32,16 @@ func (r *Reader) graph(ctx context.Context, within Scope) (*trace.Graph, error) 
 	for level := range trace.LevelEvidence + 1 {
 		of, err := r.traced(ctx, level, within)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", level.Group(), err)
+			return nil, fmt.Errorf("cannot read %s: %w", level.Group(), err)
 		}
 		rows = append(rows, of...)
 	}
 	if err := r.addLastChanged(ctx, rows, within.RepositoryID); err != nil {
-		return nil, fmt.Errorf("read which scan changed what: %w", err)
+		return nil, fmt.Errorf("cannot read the scans of changes: %w", err)
 	}
 	links, err := r.declared(ctx, within)
 	if err != nil {
-		return nil, fmt.Errorf("read links: %w", err)
+		return nil, fmt.Errorf("cannot read links: %w", err)
 	}
 	artifacts := make([]trace.Artifact, len(rows))
 	for i := range rows {

@@ -41,7 +41,7 @@ type Entry struct {
 	Position   int64     `json:"position"`
 	// Claims is what git says of the revision that the scan read.
 	Claims Claims `json:"claims"`
-	// Version is what the artifact said; nil when it was removed or only its links changed.
+	// Version is the new version of the artifact; nil when it was removed or only its links changed.
 	Version *trace.Version `json:"version,omitempty"`
 	// Changes lists what differs from the entry before.
 	Changes []trace.Change `json:"changes"`

@@ -127,9 +127,9 @@ func TestHistoryTellsWhereLinksLeadSince(t *testing.T) {
 		"scan 1 new #1 v1", "scan 2 relinked -", "scan 3 relinked -")
 	want(t, changes(h.Artifacts[0].Entries[1].Changes), `link parent_id changed `+
 		`{"edge":"parent_id","target":"REQ-1","state":"missing"} -> `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2}`)
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2}`)
 	want(t, changes(h.Artifacts[0].Entries[2].Changes), `link parent_id changed `+
-		`{"edge":"parent_id","target":"REQ-1","state":"sound","to_kind":"requirement","to_number":2} -> `+
+		`{"edge":"parent_id","target":"REQ-1","state":"resolved","to_kind":"requirement","to_number":2} -> `+
 		`{"edge":"parent_id","target":"REQ-1","state":"missing"}`)
 }
 
@@ -171,7 +171,7 @@ func TestHistoryTellsAReadByANewerReaderFromOneWithOtherKeys(t *testing.T) {
 		"scan 1 new #1 v1", "scan 2 reread #1 v2 read by a newer reader", "scan 3 reread #1 v3 re-verified")
 }
 
-func TestHistoryOfAnUnknownIDNamesNeighboursOfThePast(t *testing.T) {
+func TestHistoryOfAnUnknownIDNamesFormerNeighbours(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).scan(domaintest.Requirement("REQ-001", "a")).scan()
 	_, err := w.reader().History(t.Context(), "", "REQ-010")

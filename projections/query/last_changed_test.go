@@ -23,7 +23,7 @@ func suspects(m trace.Matrix) string {
 	return strings.Join(out, "\n")
 }
 
-func TestReadingAnewChangesNothing(t *testing.T) {
+func TestReadingAgainChangesNothing(t *testing.T) {
 	t.Parallel()
 	by := func(stamp string, files ...domain.File) []domain.File {
 		var out []domain.File
@@ -34,7 +34,7 @@ func TestReadingAnewChangesNothing(t *testing.T) {
 	}
 	later := append(domaintest.Covered()[:2:2], domaintest.Saying(`{"x":"1"}`, domaintest.Spec("SPEC-1", "US-1")), domaintest.Covered()[3])
 	w := newWorld(t).scan(domaintest.Covered()...).scan(by("rosie/2", domaintest.Covered()...)...)
-	want(t, suspects(w.matrix())) // all were read anew
+	want(t, suspects(w.matrix())) // all were read again
 	w.scan(append(by("rosie/3", domaintest.Covered()[:1]...), by("rosie/2", domaintest.Covered()[1:]...)...)...)
 	want(t, suspects(w.matrix())) // the requirement alone was
 	w.scan(by("rosie/3", later...)...).scan(by("rosie/4", later...)...)

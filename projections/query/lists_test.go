@@ -84,7 +84,7 @@ func TestArtifactsAreFilteredByNormalisedValues(t *testing.T) {
 		domaintest.With(domaintest.Spec("SPEC-1", "US-1"), func(a *domain.Artifact) { a.Tier = term("OQ", "oq") }),
 	)
 	for _, c := range []struct {
-		shelf  trace.ArtifactGroup
+		group  trace.ArtifactGroup
 		filter query.ArtifactFilter
 		want   string
 	}{
@@ -101,17 +101,17 @@ func TestArtifactsAreFilteredByNormalisedValues(t *testing.T) {
 		{trace.GroupRequirements, query.ArtifactFilter{ID: "' OR 1=1 --"}, ""},
 		{trace.GroupADRs, query.ArtifactFilter{}, ""},
 	} {
-		got, err := w.reader().Artifacts(t.Context(), c.shelf, c.filter)
+		got, err := w.reader().Artifacts(t.Context(), c.group, c.filter)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if names := strings.ReplaceAll(lines(got, func(a query.Artifact) string { return a.Name() }), "\n", " "); names != c.want {
-			t.Errorf("%s %+v: got %q, want %q", c.shelf, c.filter, names, c.want)
+			t.Errorf("%s %+v: got %q, want %q", c.group, c.filter, names, c.want)
 		}
 	}
 }
 
-func TestAnArtifactComesWithItsLinksBothWays(t *testing.T) {
+func TestAnArtifactHasItsLinksInBothDirections(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).scan(
 		domaintest.Requirement("REQ-1", "a"), domaintest.UserStory("US-1", "REQ-1"), domaintest.Spec("SPEC-1", "US-1"),

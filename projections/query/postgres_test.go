@@ -22,7 +22,7 @@ import (
 func (w *world) onPostgres() *query.Reader {
 	w.t.Helper()
 	url := pgtest.Start(w.t)
-	if err := postgres.Up(w.t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(w.t.Context(), url, postgres.Namespace{}); err != nil {
 		w.t.Fatal(err)
 	}
 	db, err := postgres.Open(w.t.Context(), url, postgres.Options{Now: time.Now})
@@ -43,7 +43,7 @@ func (w *world) onPostgres() *query.Reader {
 // asked is every query, by name.
 func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error) {
 	demo := w.repository("demo")
-	place := func(n int) query.Place {
+	point := func(n int) query.ResolvedPoint {
 		p, err := query.ParsePoint(fmt.Sprint("scan:", n))
 		if err != nil {
 			w.t.Fatal(err)
@@ -59,7 +59,7 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 		"repositories": func(ctx context.Context, r *query.Reader) (any, error) { return r.Repositories(ctx) },
 		"scans":        func(ctx context.Context, r *query.Reader) (any, error) { return r.Scans(ctx, query.ScanFilter{}) },
 		"last scan": func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Scans(ctx, query.ScanFilter{RepositoryID: demo.ID, UpTo: int64(place(2).Position), Last: true})
+			return r.Scans(ctx, query.ScanFilter{RepositoryID: demo.ID, UpTo: int64(point(2).Position), Last: true})
 		},
 		"scans of a commit": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Scans(ctx, query.ScanFilter{Commit: domaintest.Hash("commit 2")[:8], Outcome: "completed"})
@@ -98,7 +98,9 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 		"gaps":          func(ctx context.Context, r *query.Reader) (any, error) { return r.Gaps(ctx, query.Scope{}) },
 		"ignored":       func(ctx context.Context, r *query.Reader) (any, error) { return r.Ignored(ctx, "") },
 		"present":       func(ctx context.Context, r *query.Reader) (any, error) { return r.Present(ctx) },
-		"shown":         func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, query.Place{}, "") },
+		"shown": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Shown(ctx, query.ResolvedPoint{}, "")
+		},
 		"content": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Content(ctx, demo, ".gxp/requirements/REQ-1.md", 1)
 		},
@@ -115,17 +117,17 @@ func asked(w *world) map[string]func(context.Context, *query.Reader) (any, error
 	for _, id := range []string{"REQ-1", "US-1", "EV-1", "PKG-1", "r/b.md", "none"} {
 		all["history of "+id] = func(ctx context.Context, r *query.Reader) (any, error) { return r.History(ctx, demo.ID, id) }
 	}
-	for _, shelf := range append(trace.Groups(), trace.GroupADRs, trace.GroupVendors) {
-		all[string(shelf)] = func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Artifacts(ctx, shelf, query.ArtifactFilter{})
+	for _, group := range append(trace.Groups(), trace.GroupADRs, trace.GroupVendors) {
+		all[string(group)] = func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Artifacts(ctx, group, query.ArtifactFilter{})
 		}
-		all["details of "+string(shelf)] = func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Details(ctx, shelf, query.ArtifactFilter{RepositoryID: demo.ID, ID: "US-1", Parent: "REQ-1"})
+		all["details of "+string(group)] = func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Details(ctx, group, query.ArtifactFilter{RepositoryID: demo.ID, ID: "US-1", Parent: "REQ-1"})
 		}
 	}
 	for _, ends := range [][2]int{{1, 2}, {2, 1}, {1, 4}, {3, 4}} {
 		all[fmt.Sprint("diff ", ends)] = func(ctx context.Context, r *query.Reader) (any, error) {
-			return r.Diff(ctx, demo, place(ends[0]), place(ends[1]))
+			return r.Diff(ctx, demo, point(ends[0]), point(ends[1]))
 		}
 	}
 	all["steps"] = func(ctx context.Context, r *query.Reader) (any, error) {

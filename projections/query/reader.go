@@ -75,7 +75,7 @@ func load[T any](ctx context.Context, r *Reader, columns []column[T], rest strin
 	}
 	rows, err := r.db.QueryContext(ctx, r.bind("SELECT "+strings.Join(names, ", ")+" "+rest), args...)
 	if err != nil {
-		return nil, fmt.Errorf("read tables: %w", err)
+		return nil, fmt.Errorf("cannot read tables: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // an error of reading is that of rows.Err
 	out := []T{}
@@ -87,12 +87,12 @@ func load[T any](ctx context.Context, r *Reader, columns []column[T], rest strin
 	for rows.Next() {
 		row = zero
 		if err := rows.Scan(into...); err != nil {
-			return nil, fmt.Errorf("read tables: %w", err)
+			return nil, fmt.Errorf("cannot read tables: %w", err)
 		}
 		out = append(out, row)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read tables: %w", err)
+		return nil, fmt.Errorf("cannot read tables: %w", err)
 	}
 	return out, nil
 }

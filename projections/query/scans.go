@@ -70,7 +70,7 @@ type Totals struct {
 	Unchanged      int64 `json:"unchanged"`
 	Removed        int64 `json:"removed"`
 	Rejected       int64 `json:"rejected"`
-	LinksSound     int64 `json:"links_sound"`
+	LinksResolved  int64 `json:"links_resolved"`
 	LinksMissing   int64 `json:"links_missing"`
 	LinksWrongKind int64 `json:"links_wrong_kind"`
 	Relinked       int64 `json:"relinked"`
@@ -151,7 +151,7 @@ func totalColumns() []column[Scan] {
 		{"s.unchanged", func(s *Scan) any { return optional(&s.totals.Unchanged) }},
 		{"s.removed", func(s *Scan) any { return optional(&s.totals.Removed) }},
 		{"s.rejected", func(s *Scan) any { return optional(&s.totals.Rejected) }},
-		{"s.links_sound", func(s *Scan) any { return optional(&s.totals.LinksSound) }},
+		{"s.links_resolved", func(s *Scan) any { return optional(&s.totals.LinksResolved) }},
 		{"s.links_missing", func(s *Scan) any { return optional(&s.totals.LinksMissing) }},
 		{"s.links_wrong_kind", func(s *Scan) any { return optional(&s.totals.LinksWrongKind) }},
 		{"s.relinked", func(s *Scan) any { return optional(&s.totals.Relinked) }},
@@ -235,16 +235,16 @@ func (r *Reader) addViolations(ctx context.Context, scans []Scan, w *where) erro
 	if err != nil {
 		return err
 	}
-	type place struct {
+	type key struct {
 		repository string
 		number     int64
 	}
-	at := make(map[place]*Scan, len(scans))
+	at := make(map[key]*Scan, len(scans))
 	for i := range scans {
-		at[place{scans[i].RepositoryID, scans[i].Number}] = &scans[i]
+		at[key{scans[i].RepositoryID, scans[i].Number}] = &scans[i]
 	}
 	for _, v := range violations {
-		if s := at[place{v.repository, v.number}]; s != nil {
+		if s := at[key{v.repository, v.number}]; s != nil {
 			s.Violations = append(s.Violations, v)
 		}
 	}

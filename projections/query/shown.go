@@ -13,7 +13,7 @@ import (
 
 // Shown names the state that an answer shows (I16).
 type Shown struct {
-	Place
+	ResolvedPoint
 	// Scans has an entry for each repository that is shown, by name, whether or not a scan of it completed.
 	Scans []ShownScan `json:"scans"`
 	// RetiredLeftOut is how many retired repositories are not shown because nobody asked for them.
@@ -59,7 +59,7 @@ func (s *Shown) Only(repositoryID string) {
 
 // Shown says which state the tables show that were made up to place. repository limits it to one, by name or id; "" does
 // not.
-func (r *Reader) Shown(ctx context.Context, place Place, repository string) (Shown, error) {
+func (r *Reader) Shown(ctx context.Context, point ResolvedPoint, repository string) (Shown, error) {
 	all, err := r.Repositories(ctx)
 	if err != nil {
 		return Shown{}, err
@@ -68,7 +68,7 @@ func (r *Reader) Shown(ctx context.Context, place Place, repository string) (Sho
 	if err != nil {
 		return Shown{}, err
 	}
-	shown := Shown{Place: place, Scans: []ShownScan{}}
+	shown := Shown{ResolvedPoint: point, Scans: []ShownScan{}}
 	for _, o := range all {
 		if repository == "" || repository == o.Name || repository == o.ID {
 			shown.Scans = append(shown.Scans, o.shown(at[o.ID]))
@@ -82,12 +82,12 @@ func (r *Reader) Shown(ctx context.Context, place Place, repository string) (Sho
 
 // shownAt says which state of one repository tables show as of place, which may be before the place that they were made
 // up to.
-func (r *Reader) shownAt(ctx context.Context, place Place, repository Repository) (Shown, error) {
-	shown := Shown{Place: place, Scans: []ShownScan{}}
-	if place.Position == 0 {
+func (r *Reader) shownAt(ctx context.Context, point ResolvedPoint, repository Repository) (Shown, error) {
+	shown := Shown{ResolvedPoint: point, Scans: []ShownScan{}}
+	if point.Position == 0 {
 		return shown, nil
 	}
-	at, err := r.statesAt(ctx, repository.ID, int64(place.Position)) //nolint:gosec // positions stay far below 2^63
+	at, err := r.statesAt(ctx, repository.ID, int64(point.Position)) //nolint:gosec // positions stay far below 2^63
 	if err != nil {
 		return Shown{}, err
 	}
@@ -121,7 +121,7 @@ func (r *Reader) statesAt(ctx context.Context, repository string, upTo int64) (m
 		{"t.dirty", func(s *ShownScan) any { return &s.Dirty }},
 	}, "FROM scans t JOIN "+done+" ON d.repository_id = t.repository_id AND d.number = t.number", w.args...)
 	if err != nil {
-		return nil, fmt.Errorf("find last completed scans: %w", err)
+		return nil, fmt.Errorf("cannot find last completed scans: %w", err)
 	}
 	at := make(map[string]ShownScan, len(trees))
 	for _, t := range trees {
@@ -140,7 +140,7 @@ func (r *Reader) statesAt(ctx context.Context, repository string, upTo int64) (m
 		{"SUM(CASE WHEN s.code IN (" + notCarriedOut() + ") THEN 0 ELSE 1 END)", func(s *since) any { return &s.Refused }},
 	}, "FROM scans s LEFT JOIN "+done+" ON d.repository_id = s.repository_id"+w.String()+" GROUP BY s.repository_id", slices.Concat(w.args, w.args)...)
 	if err != nil {
-		return nil, fmt.Errorf("find later scans: %w", err)
+		return nil, fmt.Errorf("cannot find later scans: %w", err)
 	}
 	for _, l := range later {
 		state := at[l.repository]
@@ -156,13 +156,13 @@ func notCarriedOut() string {
 		domain.ViolationCancelled + "', '" + domain.ViolationTooLarge + "', '" + domain.ViolationInternal + "'"
 }
 
-// Present is the place that tables show which are up to date: where the last scan was recorded. Acts of administrators may
+// Present is the point that tables show which are up to date: where the last scan was recorded. Admin actions may
 // have been recorded behind it. It is the zero place when no scan was.
-func (r *Reader) Present(ctx context.Context) (Place, error) {
+func (r *Reader) Present(ctx context.Context) (ResolvedPoint, error) {
 	last, err := r.Scans(ctx, ScanFilter{Last: true})
 	if err != nil || len(last) == 0 {
-		return Place{}, err
+		return ResolvedPoint{}, err
 	}
 	at := eventstore.Position(last[0].Position) //nolint:gosec // positions are not negative
-	return Place{Position: at, RecordedAt: last[0].RecordedAt, Head: at}, nil
+	return ResolvedPoint{Position: at, RecordedAt: last[0].RecordedAt, Head: at}, nil
 }

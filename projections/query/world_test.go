@@ -53,7 +53,7 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
-// now is noon of the first of March and as many minutes as scans were begun.
+// now is noon of the first of March and as many minutes as scans were started.
 func (w *world) now() time.Time {
 	return time.Date(2026, 3, 1, 12, int(w.scans.Load()), 0, 0, time.UTC)
 }
@@ -63,7 +63,7 @@ func (w *world) scan(files ...domain.File) *world {
 	return w.scanOf("demo", domaintest.Flag(), files...)
 }
 
-// scanOf records a scan, completed or failed, and brings the tables up to date.
+// scanOf records a scan, completed or failed, and updates the tables.
 func (w *world) scanOf(name string, policy domain.Policy, files ...domain.File) *world {
 	w.t.Helper()
 	w.record(name, policy, files...)

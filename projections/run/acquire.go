@@ -58,7 +58,7 @@ func (r *Runner) openNew(ctx context.Context, p projections.Projection) (*target
 
 // create leases a new build of p.
 func (r *Runner) create(ctx context.Context, p projections.Projection) (*target, error) {
-	lease, err := projections.CreateBuild(ctx, r.Database, p, r.claim())
+	lease, err := projections.CreateBuild(ctx, r.Database, p, r.leaseRequest())
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (r *Runner) create(ctx context.Context, p projections.Projection) (*target,
 
 // lease leases a build that is there.
 func (r *Runner) lease(ctx context.Context, p projections.Projection, ref projections.Ref) (*target, error) {
-	build, err := projections.Acquire(ctx, r.Database, ref, r.claim())
+	build, err := projections.Acquire(ctx, r.Database, ref, r.leaseRequest())
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +93,8 @@ func (r *Runner) skipping(ctx context.Context, t *target) (*target, error) {
 	return t, nil
 }
 
-func (r *Runner) claim() projections.Claim {
-	return projections.Claim{Holder: r.config.Holder, TTL: r.config.LeaseTTL}
+func (r *Runner) leaseRequest() projections.LeaseRequest {
+	return projections.LeaseRequest{Holder: r.config.Holder, TTL: r.config.LeaseTTL}
 }
 
 // lost reports whether another process has, or had, its hands on the build, so that looking again will tell.

@@ -12,11 +12,11 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// work is a build on its way to readers.
+// work is a build that is being made for readers.
 type work struct {
 	*target
 	replace *projections.Checkpoint // the active build that may be replaced although it is ahead
-	act     *domain.AdminActed
+	action  *domain.AdminActed
 	started time.Time
 	report  Report
 }
@@ -56,15 +56,15 @@ func (r *Runner) activate(ctx context.Context, w *work) error {
 
 func (w *work) activation() projections.Activation {
 	a := projections.Activation{Replace: w.replace, Digests: w.report.Digests, At: w.report.Checkpoint.Position}
-	if w.act != nil {
-		done := *w.act
+	if w.action != nil {
+		done := *w.action
 		done.Outcome, done.Detail = OutcomeSucceeded, w.detail()
-		a.Act = &done
+		a.Action = &done
 	}
 	return a
 }
 
-// detail says what came of the work, for the audit trail.
+// detail describes the outcome of the work, for the audit trail.
 func (w *work) detail() string {
 	text := fmt.Sprintf("build %d up to position %d", w.lease.Number, w.checkpoint.Position)
 	if w.report.Before != nil {
@@ -151,7 +151,7 @@ func (r *Runner) digest(ctx context.Context, ref projections.Ref, p projections.
 func (r *Runner) catchUpToHead(ctx context.Context, t *target) error {
 	head, err := r.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("read head: %w", err)
+		return fmt.Errorf("cannot read head: %w", err)
 	}
 	if err := r.catchUpTo(ctx, []*target{t}, head); err != nil {
 		return err

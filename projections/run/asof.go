@@ -15,14 +15,14 @@ import (
 func (r *Runner) AsOf(ctx context.Context, at eventstore.Position, into projections.Database) (eventstore.Position, error) {
 	head, err := r.Log.Head(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("as of %d: read head: %w", at, err)
+		return 0, fmt.Errorf("cannot replay as of %d: cannot read head: %w", at, err)
 	}
 	if at > head {
 		return 0, fmt.Errorf("as of %d: %w: the log ends at position %d", at, projections.ErrInvalid, head)
 	}
 	shown, err := r.asOf(ctx, at, into)
 	if err != nil {
-		return 0, fmt.Errorf("as of %d: %w", at, err)
+		return 0, fmt.Errorf("cannot replay as of %d: %w", at, err)
 	}
 	return shown, nil
 }
@@ -44,7 +44,7 @@ func (r *Runner) asOf(ctx context.Context, at eventstore.Position, into projecti
 	for i, t := range replay.targets {
 		shown = max(shown, t.checkpoint.Position)
 		if err := projections.ActivateBuild(ctx, into, t.lease, projections.Activation{}); err != nil {
-			return 0, fmt.Errorf("show build %d: %w", refs[i].Number, err)
+			return 0, fmt.Errorf("cannot show build %d: %w", refs[i].Number, err)
 		}
 		replay.runner.release(ctx, t)
 		if t.err != nil {

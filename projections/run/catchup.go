@@ -10,20 +10,20 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// CatchUp brings every projection to position to or beyond, and returns when the tables show it; 0 means the head of the
+// CatchUp moves every projection to position to or beyond, and returns when the tables show it; 0 means the head of the
 // log at the time of the call. A build that another process writes is waited for. A projection without a build of its
 // version gets one, beside the older one that readers keep until then.
 //
 // Errors, joined: a *[projections.ProjectionError] for each projection that did not get there, which never keeps the others from it,
 // around an *[projections.EventError] that names the event (also for [eventstore.ErrUnknownType]), a *[projections.PausedError], a
-// *[projections.MismatchError], a *[projections.VersionError] or what the database said; or what the log said.
+// *[projections.MismatchError], a *[projections.VersionError] or an error of the database; or an error of the log.
 func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 	head, err := r.Log.Head(ctx)
 	if err != nil {
-		return fmt.Errorf("catch up: read head: %w", err)
+		return fmt.Errorf("cannot catch up: cannot read head: %w", err)
 	}
 	if to > head {
-		return fmt.Errorf("catch up: %w: position %d is above the head of the log, %d", projections.ErrInvalid, to, head)
+		return fmt.Errorf("cannot catch up: %w: position %d is above the head of the log, %d", projections.ErrInvalid, to, head)
 	}
 	if to == 0 {
 		to = head
@@ -36,14 +36,14 @@ func (r *Runner) CatchUp(ctx context.Context, to eventstore.Position) error {
 		}
 		if todo = again; len(todo) > 0 {
 			if err := pause(ctx, r.config.Poll); err != nil {
-				return errors.Join(append(errs, fmt.Errorf("catch up: %w", err))...)
+				return errors.Join(append(errs, fmt.Errorf("cannot catch up: %w", err))...)
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// advance leases what it can of set and brings it to position to in one pass over the log. It returns which projections
+// advance leases what it can of set and moves it to position to in one pass over the log. It returns which projections
 // another process has its hands on, to be looked at again.
 func (r *Runner) advance(ctx context.Context, set []projections.Projection, to eventstore.Position) (again []projections.Projection, err error) {
 	var targets []*target
@@ -54,7 +54,7 @@ func (r *Runner) advance(ctx context.Context, set []projections.Projection, to e
 		case err != nil && lost(err):
 			again = append(again, p)
 		case err != nil:
-			errs = append(errs, &projections.ProjectionError{Projection: p.Name, Err: fmt.Errorf("open projection %s: %w", p.Name, err)})
+			errs = append(errs, &projections.ProjectionError{Projection: p.Name, Err: fmt.Errorf("cannot open projection %s: %w", p.Name, err)})
 		case t != nil:
 			targets = append(targets, t)
 		}

@@ -41,7 +41,7 @@ func story(t *testing.T, boxes ...int) eventstore.Log {
 	t.Helper()
 	log := projectionstest.NewLog(t)
 	for _, box := range boxes {
-		log.Add(t, batch(act("box", box, "label", "a"), act("label", box, "label", "b")))
+		log.Add(t, batch(action("box", box, "label", "a"), action("label", box, "label", "b")))
 	}
 	return log
 }
@@ -51,7 +51,7 @@ func rewritten(t *testing.T) eventstore.Log {
 	t.Helper()
 	log := projectionstest.NewLog(t)
 	for box := range 5 {
-		log.Add(t, batch(act("box", box, "label", "a")))
+		log.Add(t, batch(action("box", box, "label", "a")))
 	}
 	return log
 }
@@ -75,8 +75,8 @@ func TestALogThatWasSwappedIsNotAskedForAPositionOfTheOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := projectionstest.Open(t)
-			catchUp(t, projectionstest.Runner(t, first, db, shelf()))
-			checks(t, projectionstest.Runner(t, restored{test.log, first.ID()}, db, shelf()), test.want)
+			catchUp(t, projectionstest.Runner(t, first, db, inventory()))
+			checks(t, projectionstest.Runner(t, restored{test.log, first.ID()}, db, inventory()), test.want)
 		})
 	}
 }
@@ -96,9 +96,9 @@ func (r replaced) EndsBefore(context.Context, eventstore.Position) (bool, error)
 func TestAnOldHeadIsNoTruncation(t *testing.T) {
 	t.Parallel()
 	log, db := story(t, 1, 2), projectionstest.Open(t)
-	catchUp(t, projectionstest.Runner(t, log, db, shelf()))
-	checks(t, projectionstest.Runner(t, replaced{log, false}, db, shelf()), "")
-	checks(t, projectionstest.Runner(t, replaced{log, true}, db, shelf()), "they reach position 4, the log ends at 1")
+	catchUp(t, projectionstest.Runner(t, log, db, inventory()))
+	checks(t, projectionstest.Runner(t, replaced{log, false}, db, inventory()), "")
+	checks(t, projectionstest.Runner(t, replaced{log, true}, db, inventory()), "they reach position 4, the log ends at 1")
 }
 
 // TestACheckpointOfTheOlderFormIsCheckedByItsPosition holds I14 for tables that an older version wrote.
@@ -117,8 +117,8 @@ func TestACheckpointOfTheOlderFormIsCheckedByItsPosition(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := projectionstest.Open(t)
-			catchUp(t, projectionstest.Runner(t, test.made, db, shelf()))
-			checks(t, projectionstest.Runner(t, restored{test.log, first.ID()}, older{db}, shelf()), test.want)
+			catchUp(t, projectionstest.Runner(t, test.made, db, inventory()))
+			checks(t, projectionstest.Runner(t, restored{test.log, first.ID()}, older{db}, inventory()), test.want)
 		})
 	}
 }

@@ -36,12 +36,12 @@ func TestAProjectionGetsEveryVersionThatDecodesToItsEvents(t *testing.T) {
 		expected = eventstore.AtRevision(appended.LastRevision)
 	}
 	var targets []string
-	p := shelf()
+	p := inventory()
 	p.Handles = []domain.Event{domain.AdminActed{}}
 	p.Apply = func(page []projections.Event, _ *projections.Rows) error {
 		for _, e := range page {
-			if act, ok := e.Event.(domain.AdminActed); ok {
-				targets = append(targets, act.Target)
+			if action, ok := e.Event.(domain.AdminActed); ok {
+				targets = append(targets, action.Target)
 			}
 		}
 		return nil

@@ -80,7 +80,7 @@ func final(err error) bool {
 func (r *Runner) followOnce(ctx context.Context, p projections.Projection) (moved bool, err error) {
 	t, err := r.open(ctx, p, forever)
 	if err != nil {
-		return false, fmt.Errorf("open projection %s: %w", p.Name, err)
+		return false, fmt.Errorf("cannot open projection %s: %w", p.Name, err)
 	}
 	defer r.renewLeases(ctx, t)()
 	defer func() { r.release(ctx, t) }()

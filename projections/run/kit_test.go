@@ -17,10 +17,10 @@ import (
 
 const countedBatch = databasetest.CountedBatch
 
-func shelf() projections.Projection { return databasetest.Shelf() }
+func inventory() projections.Projection { return databasetest.Inventory() }
 
-func act(action string, box int, pairs ...string) domain.Event {
-	return databasetest.Act(action, box, pairs...)
+func action(action string, box int, pairs ...string) domain.Event {
+	return databasetest.Action(action, box, pairs...)
 }
 
 func batch(events ...domain.Event) projectionstest.Batch { return databasetest.Batch(events...) }
@@ -33,7 +33,7 @@ func counting(c *run.Config) { databasetest.Counting(c) }
 func config(t *testing.T) run.Config {
 	t.Helper()
 	var c run.Config
-	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), shelf(), func(made *run.Config) { c = *made })
+	projectionstest.Runner(t, projectionstest.NewLog(t), projectionstest.Open(t), inventory(), func(made *run.Config) { c = *made })
 	return c
 }
 
@@ -60,7 +60,7 @@ type renamed struct {
 func (r *renamed) Read(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		for record, err := range r.Counted.Read(ctx, after, f) {
-			_, data, encoded := eventstore.Encode(act("none", 1))
+			_, data, encoded := eventstore.Encode(action("none", 1))
 			record.Data, err = data, errors.Join(err, encoded)
 			if record.Position == 3 {
 				record.Type = r.typ

@@ -16,7 +16,7 @@ type page struct {
 
 func (p page) last() eventstore.Record { return p.records[len(p.records)-1] }
 
-// after returns the batches of p that lie after position at.
+// after returns the batches of p that are after position at.
 func (p page) after(at eventstore.Position) page {
 	for i := range p.ends {
 		start := 0
@@ -129,7 +129,7 @@ func (c *cutter) full(ctx context.Context, s source, at eventstore.Position) (bo
 	}
 	head, err := s.head(ctx)
 	if err != nil {
-		return false, fmt.Errorf("read head: %w", err)
+		return false, fmt.Errorf("cannot read head: %w", err)
 	}
 	c.head = head
 	return at >= head, nil

@@ -31,7 +31,7 @@ type decoded struct {
 }
 
 // decodePage decodes what is in wanted. Of the others it makes sure that the type is known at all: an event of a newer
-// binary may change what the tables mean, so that skipping it would be wrong. Guests are passed over, whatever their type.
+// binary may change what the tables mean, so that skipping it would be wrong. Foreign streams are skipped, whatever their type.
 func (p *preparer) decodePage(pg page, wanted handled) decoded {
 	d := decoded{page: pg, events: make([]domain.Event, len(pg.records)), types: make([]reflect.Type, len(pg.records))}
 	for i, r := range pg.records {
@@ -51,7 +51,7 @@ func (p *preparer) decodePage(pg page, wanted handled) decoded {
 			p.learn(r.Type, d.types[i])
 			continue
 		case !errors.Is(err, eventstore.ErrUnknownType):
-			err = fmt.Errorf("decode: %w", err)
+			err = fmt.Errorf("cannot decode: %w", err)
 		}
 		if d.errs == nil {
 			d.errs = map[int]error{}

@@ -9,7 +9,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// job is one page on its way: read, made ready by a worker, written in order.
+// job is one page in progress: read, made ready by a worker, written in order.
 type job struct {
 	ready chan struct{} // closed when pages holds one for each target
 	pages []prepared
@@ -70,7 +70,7 @@ func (r *Runner) read(ctx context.Context, s source, targets []*target, jobs cha
 	for pg, err := range c.cut(ctx, s) {
 		j := &job{ready: make(chan struct{}), err: err}
 		if err != nil {
-			j.err = fmt.Errorf("read log: %w", err)
+			j.err = fmt.Errorf("cannot read log: %w", err)
 			close(j.ready)
 		} else {
 			workers <- struct{}{} // workers always end: they wait for nothing

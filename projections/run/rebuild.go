@@ -17,12 +17,12 @@ type RebuildOptions struct {
 	// is now. Without it a rebuild refuses that with a *MismatchError: what the old tables show might be all that is
 	// left of lost events.
 	AdoptLog bool
-	// Fresh begins anew where a rebuild that was stopped could be gone on with.
+	// Fresh starts over where a rebuild that was stopped could be resumed.
 	Fresh bool
-	// Act, when set, is the act of the administrator who asked for it, without an outcome. It is kept from the beginning,
+	// Action, when set, is the admin action that asked for it, without an outcome. It is kept from the beginning,
 	// so that it is not lost when this process dies, and gets its outcome in the transaction that swaps, or when the
-	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *HeldError.
-	Act *domain.AdminActed
+	// rebuild fails. The caller moves it to the log, see [Controller]. It is not kept when the error is a *LeaseHeldError.
+	Action *domain.AdminActed
 }
 
 // Report says what a rebuild did.
@@ -32,7 +32,7 @@ type Report struct {
 	From            eventstore.Position // from which it went on, when it took up what was left unfinished; 0 for a whole one
 	Events          uint64              // folded or skipped
 	Duration        time.Duration
-	// Checkpoint is where the digests were taken, before the build was put in front of readers.
+	// Checkpoint is where the digests were taken, before the build was activated.
 	Checkpoint projections.Checkpoint
 	Digests    []projections.Digest
 	// Compared reports whether the tables before, of the same version and at the same position, were compared with the
@@ -42,28 +42,28 @@ type Report struct {
 	Unreadable string
 }
 
-// Rebuild fills a new build of the projection beside the active one, which goes on living and serving readers, lets it
+// Rebuild fills a new build of the projection beside the active one, which stays live and serves readers, lets it
 // catch up, and swaps it in, in one instant (I7). If it fails, is cancelled or killed, the old build stays active and
-// nothing has to be cleaned up by hand. A rebuild whose ctx ended, or whose process died, is gone on with by the next
-// one. Errors: those of CatchUp, a *[projections.HeldError] when it is being rebuilt already, and [projections.ErrCancelled].
+// nothing has to be cleaned up by hand. A rebuild whose ctx ended, or whose process died, is resumed by the next
+// one. Errors: those of CatchUp, a *[projections.LeaseHeldError] when it is being rebuilt already, and [projections.ErrCancelled].
 func (r *Runner) Rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
 	report, err := r.rebuild(ctx, name, options)
 	if err != nil {
-		return report, fmt.Errorf("rebuild %s: %w", name, errors.Join(err, r.keepFailed(ctx, name, options.Act, err)))
+		return report, fmt.Errorf("cannot rebuild %s: %w", name, errors.Join(err, r.saveFailure(ctx, name, options.Action, err)))
 	}
 	return report, nil
 }
 
-// keepFailed keeps an act that came to nothing before it had a build. One that another process kept from beginning is the
+// saveFailure keeps an admin action that failed before it had a build. One that another process kept from beginning is the
 // caller's, who may try again.
-func (r *Runner) keepFailed(ctx context.Context, name string, act *domain.AdminActed, cause error) error {
-	if act == nil || act.Outcome != "" || errors.Is(cause, projections.ErrLeaseHeld) {
+func (r *Runner) saveFailure(ctx context.Context, name string, action *domain.AdminActed, cause error) error {
+	if action == nil || action.Outcome != "" || errors.Is(cause, projections.ErrLeaseHeld) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
 	defer cancel()
-	act.Outcome, act.Detail = OutcomeFailed, cause.Error()
-	return projections.KeepAct(ctx, r.Database, projections.KeptAct{Act: *act, Ref: projections.Ref{Projection: name}})
+	action.Outcome, action.Detail = OutcomeFailed, cause.Error()
+	return projections.SaveOutboxEntry(ctx, r.Database, projections.OutboxEntry{Action: *action, Ref: projections.Ref{Projection: name}})
 }
 
 func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOptions) (Report, error) {
@@ -83,10 +83,10 @@ func (r *Runner) rebuild(ctx context.Context, name string, options RebuildOption
 	if err != nil {
 		return Report{}, err
 	}
-	w := &work{target: t, replace: replace, act: options.Act, started: r.Now()}
+	w := &work{target: t, replace: replace, action: options.Action, started: r.Now()}
 	w.report = Report{Ref: t.lease.Ref, Before: before, From: t.checkpoint.Position}
 	defer r.renewLeases(ctx, t)()
-	err = r.keepAct(ctx, w, "", "")
+	err = r.saveOutcome(ctx, w, "", "")
 	if err == nil {
 		err = r.catchUpToHead(ctx, t)
 	}
@@ -116,7 +116,7 @@ func (r *Runner) replaceable(ctx context.Context, name string, options RebuildOp
 }
 
 // abandon ends the work on a build that readers will not see, also when ctx has ended. One that was only stopped
-// is left for the next rebuild to go on with; another is dropped, and one that cannot be is a ruin that the next rebuild
+// is left for the next rebuild to resume; another is dropped, and one that cannot be is an orphaned build that the next rebuild
 // drops.
 func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
 	stopped := ctx.Err() != nil
@@ -129,7 +129,7 @@ func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
 	case errors.Is(cause, projections.ErrCancelled):
 		outcome = OutcomeCancelled
 	}
-	err := r.keepAct(ctx, w, outcome, detail)
+	err := r.saveOutcome(ctx, w, outcome, detail)
 	if stopped {
 		return errors.Join(err, projections.Release(ctx, r.Database, w.lease))
 	}

@@ -20,7 +20,7 @@ func TestPagesAreWholeBatches(t *testing.T) { // I1, I5
 	t.Parallel()
 	log := newCounted(10 * countedBatch)
 	db := &databasetest.Spy{Database: projectionstest.Open(t)}
-	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting, projectionstest.PageEvents(6)))
+	catchUp(t, projectionstest.Runner(t, log, db, inventory(), counting, projectionstest.PageEvents(6)))
 	if len(db.Pages) != 5 { // pages of two batches: six events are inside the second
 		t.Errorf("%d pages, want 5", len(db.Pages))
 	}
@@ -49,10 +49,10 @@ func TestABatchAboveTheLimitIsOnePage(t *testing.T) {
 			t.Parallel()
 			var events []domain.Event
 			for i := range 50 {
-				events = append(events, act("box", i))
+				events = append(events, action("box", i))
 			}
 			db := &databasetest.Spy{Database: projectionstest.Open(t)}
-			catchUp(t, projectionstest.Runner(t, projectionstest.NewLog(t, batch(events...), batch(act("box", 99))), db, shelf(), limit))
+			catchUp(t, projectionstest.Runner(t, projectionstest.NewLog(t, batch(events...), batch(action("box", 99))), db, inventory(), limit))
 			if len(db.Pages) != 2 || db.Pages[0].To.Position != 50 {
 				t.Errorf("%d pages, the first to %d; want 2, the first to 50", len(db.Pages), db.Pages[0].To.Position)
 			}
@@ -71,7 +71,7 @@ func TestAnUnknownEventTypeStopsEveryProjection(t *testing.T) {
 	}
 	c := config(t)
 	c.Decode = unknown
-	runner, err := run.NewRunner(log, projectionstest.Open(t), []projections.Projection{shelf(), databasetest.Counts()}, c)
+	runner, err := run.NewRunner(log, projectionstest.Open(t), []projections.Projection{inventory(), databasetest.Counts()}, c)
 	must(t, err)
 	err = runner.CatchUp(t.Context(), 0)
 	if !errors.Is(err, eventstore.ErrUnknownType) || !strings.Contains(err.Error(), "position 11") || !strings.Contains(err.Error(), "scan.dreamt.v9") {
@@ -87,7 +87,7 @@ func TestAnUnknownEventTypeStopsEveryProjection(t *testing.T) {
 func TestAnUnknownTypeCountsEvenIfNobodyHandlesIt(t *testing.T) {
 	t.Parallel()
 	log := &renamed{Counted: newCounted(countedBatch), typ: "scan.dreamt.v9"}
-	err := projectionstest.Runner(t, log, projectionstest.Open(t), shelf()).CatchUp(t.Context(), 0)
+	err := projectionstest.Runner(t, log, projectionstest.Open(t), inventory()).CatchUp(t.Context(), 0)
 	if !errors.Is(err, eventstore.ErrUnknownType) || !strings.Contains(err.Error(), "position 3") {
 		t.Errorf("error is %v, want ErrUnknownType at position 3: it may change what the tables mean", err)
 	}
@@ -96,7 +96,7 @@ func TestAnUnknownTypeCountsEvenIfNobodyHandlesIt(t *testing.T) {
 func TestALogThatEndsInsideABatchIsCorrupt(t *testing.T) {
 	t.Parallel()
 	log := newCounted(countedBatch + 2)
-	err := projectionstest.Runner(t, log, projectionstest.Open(t), shelf(), counting).CatchUp(t.Context(), 0)
+	err := projectionstest.Runner(t, log, projectionstest.Open(t), inventory(), counting).CatchUp(t.Context(), 0)
 	if !errors.Is(err, eventstore.ErrCorrupt) {
 		t.Errorf("error is %v, want ErrCorrupt", err)
 	}
@@ -105,7 +105,7 @@ func TestALogThatEndsInsideABatchIsCorrupt(t *testing.T) {
 func TestTriesAreBounded(t *testing.T) {
 	t.Parallel()
 	db := &databasetest.Spy{Database: projectionstest.Open(t), Before: func(int) error { return projections.ErrTransient }}
-	err := projectionstest.Runner(t, newCounted(countedBatch), db, shelf(), counting).CatchUp(t.Context(), 0)
+	err := projectionstest.Runner(t, newCounted(countedBatch), db, inventory(), counting).CatchUp(t.Context(), 0)
 	if !errors.Is(err, projections.ErrTransient) || len(db.Pages) != 5 {
 		t.Errorf("error is %v after %d tries, want ErrTransient after 5", err, len(db.Pages))
 	}
@@ -114,7 +114,7 @@ func TestTriesAreBounded(t *testing.T) {
 func TestADatabaseErrorIsNoFaultOfTheEvent(t *testing.T) {
 	t.Parallel()
 	db := &databasetest.Spy{Database: projectionstest.Open(t), Before: func(int) error { return errBroken }}
-	runner := projectionstest.Runner(t, newCounted(countedBatch), db, shelf(), counting)
+	runner := projectionstest.Runner(t, newCounted(countedBatch), db, inventory(), counting)
 	if err := runner.CatchUp(t.Context(), 0); !errors.Is(err, errBroken) {
 		t.Errorf("error is %v, want that of the database", err)
 	}
@@ -127,8 +127,8 @@ func TestADatabaseErrorIsNoFaultOfTheEvent(t *testing.T) {
 
 func TestNewRunnerNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	bad := shelf()
-	bad.Name = "Shelf; DROP TABLE"
+	bad := inventory()
+	bad.Name = "Inventory; DROP TABLE"
 	bad.Tables = append(bad.Tables, projections.Table{
 		Name: "orphans", Key: []string{"number"}, Columns: []projections.Column{{Name: "x", Type: 9}},
 		Foreign: []projections.ForeignKey{{Columns: []string{"x"}, Table: "nowhere", Targets: []string{"y"}}},
@@ -142,7 +142,7 @@ func TestNewRunnerNamesEveryFault(t *testing.T) {
 		t.Fatalf("error is %v, want ErrInvalid", err)
 	}
 	for _, want := range []string{
-		"Shelf; DROP", "unknown type 9", "key column", "nowhere", "table boxes: belongs to", "given twice", "Workers", "LeaseTTL", "Holder",
+		"Inventory; DROP", "unknown type 9", "key column", "nowhere", "table boxes: belongs to", "given twice", "Workers", "LeaseTTL", "Holder",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %q: %v", want, err)
@@ -154,8 +154,8 @@ func TestARebuildReplacesTablesThatCannotBeReadToTheirEnd(t *testing.T) {
 	t.Parallel()
 	db := projectionstest.Open(t)
 	log := newCounted(2 * countedBatch)
-	catchUp(t, projectionstest.Runner(t, log, db, shelf(), counting))
-	report, err := projectionstest.Runner(t, log, damaged{db}, shelf(), counting).Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+	catchUp(t, projectionstest.Runner(t, log, db, inventory(), counting))
+	report, err := projectionstest.Runner(t, log, damaged{db}, inventory(), counting).Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 	must(t, err)
 	if report.Number != 2 || report.Compared || !strings.Contains(report.Unreadable, "broken") {
 		t.Errorf("report is %+v, want a new build, and why the old one could not be read", report)
@@ -168,10 +168,10 @@ func TestALeaseThatIsNotGivenBackIsNoFailure(t *testing.T) {
 	for _, unanswered := range []error{nil, projections.ErrTransient} {
 		db := deaf{projectionstest.Open(t), unanswered}
 		options := func(c *run.Config) { counting(c); c.LeaseTTL = 50 * time.Millisecond }
-		runner := projectionstest.Runner(t, newCounted(2*countedBatch), db, shelf(), options)
-		report, err := runner.Rebuild(t.Context(), "shelf", run.RebuildOptions{})
+		runner := projectionstest.Runner(t, newCounted(2*countedBatch), db, inventory(), options)
+		report, err := runner.Rebuild(t.Context(), "inventory", run.RebuildOptions{})
 		must(t, err)
-		if b, err := db.Builds(t.Context(), "shelf"); err != nil || b[0].State != projections.BuildActive || report.Number != b[0].Number {
+		if b, err := db.Builds(t.Context(), "inventory"); err != nil || b[0].State != projections.BuildActive || report.Number != b[0].Number {
 			t.Errorf("builds are %+v (%v), want build %d in front of readers", b, err, report.Number)
 		}
 	}

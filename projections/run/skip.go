@@ -14,12 +14,12 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// ActSkip is the action of the act that lets a projection pass over the event at which it stopped. It is stored and never
+// ActionSkip is the action of the admin action that lets a projection pass over the event at which it stopped. It is stored and never
 // changes. A skip is in the log and nowhere else, so that live tables, a rebuild, an as-of view and a verification pass
 // over the same events (I6): also an as-of view of a time before the skip, which could not be made without it.
-const ActSkip = "projection.skip"
+const ActionSkip = "projection.skip"
 
-// The arguments of an act of skipping.
+// The arguments of an admin action of skipping.
 const (
 	skipEvent   = "event"    // id of the event, which survives the copy of a log
 	skipAt      = "position" // where it was; for people
@@ -28,18 +28,18 @@ const (
 	skipError   = "error"    // why the projection stopped; for people
 )
 
-// SkipAct completes act, which has an id, an actor and a reason: it lets a version of a projection pass over the event of
+// SkipAction completes action, which has an id, an actor and a reason: it lets a version of a projection pass over the event of
 // its fault. Without a fault it is ErrInvalid.
-func SkipAct(act domain.AdminActed, projection string, version int, fault *projections.Fault) (domain.AdminActed, error) {
+func SkipAction(action domain.AdminActed, projection string, version int, fault *projections.Fault) (domain.AdminActed, error) {
 	if fault == nil {
-		return act, fmt.Errorf("skip an event of %s: %w: it did not stop at one", projection, projections.ErrInvalid)
+		return action, fmt.Errorf("skip an event of %s: %w: it did not stop at one", projection, projections.ErrInvalid)
 	}
-	act.Action, act.Target, act.Outcome = ActSkip, projection, OutcomeSucceeded
-	act.Arguments = map[string]string{
+	action.Action, action.Target, action.Outcome = ActionSkip, projection, OutcomeSucceeded
+	action.Arguments = map[string]string{
 		skipEvent: fault.Event.String(), skipAt: strconv.FormatUint(uint64(fault.Position), 10), skipType: fault.Type,
 		skipVersion: strconv.Itoa(version), skipError: fault.Text,
 	}
-	return act, nil
+	return action, nil
 }
 
 // skips are the events that a projection passes over.
@@ -50,22 +50,22 @@ func (r *Runner) readSkips(ctx context.Context, p projections.Projection) (skips
 	found := skips{}
 	for record, err := range r.Log.ReadStream(ctx, eventstore.EngineStream, 0) {
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: %w", err)
+			return nil, fmt.Errorf("cannot read the skipped events: %w", err)
 		}
 		event, err := r.config.Decode(record)
 		if errors.Is(err, eventstore.ErrUnknownType) {
 			continue // of a newer binary: it lets nothing pass here, and every projection stops at it
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: position %d: %w", record.Position, err)
+			return nil, fmt.Errorf("cannot read the skipped events: position %d: %w", record.Position, err)
 		}
-		act, ok := event.(domain.AdminActed)
-		if !ok || act.Action != ActSkip || act.Target != p.Name || act.Arguments[skipVersion] != strconv.Itoa(p.Version) {
+		action, ok := event.(domain.AdminActed)
+		if !ok || action.Action != ActionSkip || action.Target != p.Name || action.Arguments[skipVersion] != strconv.Itoa(p.Version) {
 			continue
 		}
-		id, err := uuid.Parse(act.Arguments[skipEvent])
+		id, err := uuid.Parse(action.Arguments[skipEvent])
 		if err != nil {
-			return nil, fmt.Errorf("read which events are skipped: position %d: %w: event %w", record.Position, eventstore.ErrCorrupt, err)
+			return nil, fmt.Errorf("cannot read the skipped events: position %d: %w: event %w", record.Position, eventstore.ErrCorrupt, err)
 		}
 		found[id] = true
 	}

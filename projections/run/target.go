@@ -56,7 +56,7 @@ func prepare(d decoded, t *target, from start) prepared {
 // errPartly marks a page of which a target has seen the beginning already: it is applied batch by batch.
 var errPartly = errors.New("page was partly seen")
 
-// write brings t over a page. Whatever stops it is left in t.err.
+// write applies a page to t. Whatever stops it is left in t.err.
 func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	if t.err != nil || p.decoded.page.last().Position <= t.checkpoint.Position {
 		return
@@ -64,7 +64,7 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	if p.err == nil {
 		p.err = r.commit(ctx, t, p.decoded.page, p.ops)
 	}
-	if p.err == nil || !poisoned(p.err) {
+	if p.err == nil || !isEventFault(p.err) {
 		t.err = p.err
 		return
 	}
@@ -76,8 +76,8 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 	}
 }
 
-// poisoned reports whether the events are at fault, not the circumstances.
-func poisoned(err error) bool {
+// isEventFault reports whether the events are at fault, not the circumstances.
+func isEventFault(err error) bool {
 	for _, circumstance := range []error{
 		context.Canceled, context.DeadlineExceeded, projections.ErrLeaseLost, projections.ErrSuperseded, projections.ErrCancelled, projections.ErrPaused, projections.ErrMoved, projections.ErrTransient,
 		errDatabase,
@@ -89,7 +89,7 @@ func poisoned(err error) bool {
 	return true
 }
 
-// errDatabase marks what the database said that no retry and no other event would mend.
+// errDatabase marks a database error that no retry and no other event would fix.
 var errDatabase = errors.New("database failed")
 
 func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
@@ -100,7 +100,7 @@ func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
 		if err == nil {
 			err = r.commit(ctx, t, batch, ops)
 		}
-		if err == nil || !poisoned(err) {
+		if err == nil || !isEventFault(err) {
 			return err
 		}
 		record := batch.records[d.culprit(how, err)]
@@ -158,7 +158,7 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 		t.events += uint64(len(pg.records))
 		r.observe(t)
 		return nil
-	case poisoned(err) && !errors.Is(err, projections.ErrRefused):
+	case isEventFault(err) && !errors.Is(err, projections.ErrRefused):
 		return fmt.Errorf("%w: %w", errDatabase, err)
 	default:
 		return err
@@ -171,7 +171,7 @@ func (r *Runner) observe(t *target) {
 	}
 }
 
-// arrived reports whether t's build stands at the checkpoint to, written under our lease.
+// arrived reports whether t's build is at the checkpoint to, written under our lease.
 func (r *Runner) arrived(ctx context.Context, t *target, to projections.Checkpoint) bool {
 	found, err := r.Database.Builds(ctx, t.lease.Projection)
 	return err == nil && slices.ContainsFunc(found, func(b projections.Build) bool {

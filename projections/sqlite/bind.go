@@ -33,7 +33,7 @@ func (b *binder) bind(c projections.Column, value any) (driver.Value, error) {
 	case []byte:
 		return string(v), nil
 	default:
-		return value, nil // without boxing the text anew
+		return value, nil // without boxing the text again
 	}
 }
 
@@ -60,7 +60,7 @@ func column(c projections.Column, stored driver.Value) (any, error) {
 	case string:
 		switch c.Type {
 		case projections.Text, projections.Timestamp:
-			return stored, nil // without boxing the text anew
+			return stored, nil // without boxing the text again
 		case projections.JSON:
 			return json.RawMessage(v), nil
 		case projections.Integer, projections.Boolean:

@@ -27,7 +27,7 @@ func (db *DB) load(ctx context.Context, tx *sql.Conn, projection string, number 
 	for _, b := range found {
 		s.Builds = append(s.Builds, b.Build)
 	}
-	if s.Hold, err = held(ctx, tx, projection); err != nil || number > 0 {
+	if s.Paused, err = loadPause(ctx, tx, projection); err != nil || number > 0 {
 		return found, s, err
 	}
 	err = tx.QueryRowContext(ctx, "SELECT builds, tokens FROM projection_counters WHERE projection = ?", projection).Scan(&s.Numbers, &s.Tokens)
@@ -39,7 +39,7 @@ func (db *DB) load(ctx context.Context, tx *sql.Conn, projection string, number 
 
 // ChangeBuilds implements [projections.Database].
 func (db *DB) ChangeBuilds(ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error)) (found []projections.Build, err error) {
-	var held *projections.HeldError
+	var held *projections.LeaseHeldError
 	err = db.write(ctx, db.bulk, func(ctx context.Context, tx *sql.Conn) error {
 		var before builds.State
 		var err error
@@ -95,22 +95,22 @@ func (db *DB) store(ctx context.Context, tx *sql.Conn, before builds.State, d pr
 			return err
 		}
 	}
-	if c.Hold {
-		if err := storeHold(ctx, tx, d.State); err != nil {
+	if c.Pause {
+		if err := storePause(ctx, tx, d.State); err != nil {
 			return err
 		}
 	}
-	if d.Act == nil {
+	if d.Outbox == nil {
 		return nil
 	}
-	act, err := json.Marshal(d.Act.Act)
+	action, err := json.Marshal(d.Outbox.Action)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
 INSERT INTO kept_acts (id, projection, build, act) VALUES (?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET projection = excluded.projection, build = excluded.build, act = excluded.act`,
-		d.Act.Act.ID, d.Act.Projection, d.Act.Number, string(act))
+		d.Outbox.Action.ID, d.Outbox.Projection, d.Outbox.Number, string(action))
 	return err
 }
 
@@ -179,15 +179,15 @@ func activate(ctx context.Context, tx *sql.Conn, c builds.Changes, d projections
 	return err
 }
 
-func storeHold(ctx context.Context, tx *sql.Conn, s builds.State) error {
-	if s.Hold == nil {
+func storePause(ctx context.Context, tx *sql.Conn, s builds.State) error {
+	if s.Paused == nil {
 		_, err := tx.ExecContext(ctx, "DELETE FROM projection_holds WHERE projection = ?", s.Projection)
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
 INSERT INTO projection_holds (projection, held_by, reason, held_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excluded.reason, held_at = excluded.held_at`,
-		s.Projection, s.Hold.By, s.Hold.Reason, stamp(s.Hold.At))
+		s.Projection, s.Paused.By, s.Paused.Reason, stamp(s.Paused.At))
 	return err
 }
 
@@ -251,7 +251,7 @@ func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error
 	}
 	for _, name := range names {
 		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+quote(name)); err != nil {
-			return fmt.Errorf("drop %s: %w", name, err)
+			return fmt.Errorf("cannot drop %s: %w", name, err)
 		}
 	}
 	for _, query := range []string{
@@ -261,7 +261,7 @@ func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error
 		"DELETE FROM projection_builds WHERE projection = ? AND build = ?",
 	} {
 		if _, err := tx.ExecContext(ctx, query, ref.Projection, ref.Number); err != nil {
-			return fmt.Errorf("drop %s build %d: %w", ref.Projection, ref.Number, err)
+			return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
 		}
 	}
 	db.forgetPlan(ref)

@@ -15,9 +15,9 @@ import (
 // prolongs the lease.
 func (db *DB) FinishBuild(ctx context.Context, lease projections.Lease, p projections.Projection) error {
 	err := db.finishBuild(ctx, lease, p)
-	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins anew
+	db.forgetPlan(lease.Ref) // whoever writes next finds keys and indexes, or begins again
 	if err != nil {
-		return fmt.Errorf("finish %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot finish %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func checkForeign(ctx context.Context, q queries, table string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("check foreign keys of %s: %w", table, err)
+		return fmt.Errorf("cannot check foreign keys of %s: %w", table, err)
 	}
 	return fmt.Errorf("%w: row %d of %s refers to a row that %s does not have", projections.ErrRefused, row.Int64, table, parent)
 }

@@ -18,7 +18,7 @@ import (
 func (db *DB) Builds(ctx context.Context, projection string) ([]projections.Build, error) {
 	found, err := readBuilds(ctx, db.read, projection, "")
 	if err != nil {
-		return nil, fmt.Errorf("list builds of %s: %w", projection, translate(err))
+		return nil, fmt.Errorf("cannot list builds of %s: %w", projection, translate(err))
 	}
 	now := db.options.Now()
 	for i := range found {
@@ -32,14 +32,14 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 	rows, err := db.read.QueryContext(ctx, "SELECT name, row_count, sha256 FROM build_digests WHERE projection = ? AND build = ? ORDER BY ordinal",
 		ref.Projection, ref.Number)
 	if err != nil {
-		return nil, fmt.Errorf("read digests of %s build %d: %w", ref.Projection, ref.Number, translate(err))
+		return nil, fmt.Errorf("cannot read digests of %s build %d: %w", ref.Projection, ref.Number, translate(err))
 	}
 	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
 	var found []projections.Digest
 	for rows.Next() {
 		var d projections.Digest
 		if err := rows.Scan(&d.Table, &d.Rows, &d.SHA256); err != nil {
-			return nil, fmt.Errorf("read digests of %s build %d: %w", ref.Projection, ref.Number, err)
+			return nil, fmt.Errorf("cannot read digests of %s build %d: %w", ref.Projection, ref.Number, err)
 		}
 		found = append(found, d)
 	}
@@ -49,7 +49,7 @@ func (db *DB) Digests(ctx context.Context, ref projections.Ref) ([]projections.D
 // Inspect implements [projections.Database].
 func (db *DB) Inspect(ctx context.Context, ref projections.Ref, look func(projections.Snapshot) error) error {
 	if err := db.inspect(ctx, ref, look); err != nil {
-		return fmt.Errorf("inspect %s build %d: %w", ref.Projection, ref.Number, translate(err))
+		return fmt.Errorf("cannot inspect %s build %d: %w", ref.Projection, ref.Number, translate(err))
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (s *snapshot) Rows(ctx context.Context, table projections.Table) iter.Seq2[
 			return errors.Join(err, rows.Close())
 		})
 		if err != nil && !stopped {
-			yield(nil, fmt.Errorf("read %s: %w", name, translate(err)))
+			yield(nil, fmt.Errorf("cannot read %s: %w", name, translate(err)))
 		}
 	}
 }

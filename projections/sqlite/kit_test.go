@@ -30,7 +30,9 @@ func open(t *testing.T) *sqlite.DB {
 	return db
 }
 
-func claim() projections.Claim { return projections.Claim{Holder: "test", TTL: time.Minute} }
+func claim() projections.LeaseRequest {
+	return projections.LeaseRequest{Holder: "test", TTL: time.Minute}
+}
 
 // library has a table with each type of column, a child, and a list that only grows.
 func library() projections.Projection {
@@ -39,9 +41,9 @@ func library() projections.Projection {
 		Apply: func([]projections.Event, *projections.Rows) error { return nil },
 		Tables: []projections.Table{
 			{
-				Name: "books", Doc: "Books.", Key: []string{"shelf", "number"}, Indexes: []projections.Index{{Columns: []string{"order"}, Unique: true}},
+				Name: "books", Doc: "Books.", Key: []string{"inventory", "number"}, Indexes: []projections.Index{{Columns: []string{"order"}, Unique: true}},
 				Columns: []projections.Column{
-					{Name: "shelf", Type: projections.Text, Doc: "Where."},
+					{Name: "inventory", Type: projections.Text, Doc: "Where."},
 					{Name: "number", Type: projections.Integer, Doc: "Which."},
 					{Name: "order", Type: projections.Text, Null: true, Doc: "A word of SQL."},
 					{Name: "lent", Type: projections.Boolean, Null: true, Doc: "Whether."},
@@ -52,9 +54,9 @@ func library() projections.Projection {
 			{
 				Name: "loans", Doc: "Loans.", Key: []string{"id"},
 				Columns: []projections.Column{
-					{Name: "id", Type: projections.Integer}, {Name: "shelf", Type: projections.Text, Null: true}, {Name: "number", Type: projections.Integer, Null: true},
+					{Name: "id", Type: projections.Integer}, {Name: "inventory", Type: projections.Text, Null: true}, {Name: "number", Type: projections.Integer, Null: true},
 				},
-				Foreign: []projections.ForeignKey{{Columns: []string{"shelf", "number"}, Table: "books", Targets: []string{"shelf", "number"}}},
+				Foreign: []projections.ForeignKey{{Columns: []string{"inventory", "number"}, Table: "books", Targets: []string{"inventory", "number"}}},
 			},
 			{
 				Name: "log_lines", Doc: "Lines.", Key: []string{"day", "line"}, AppendOnly: true,

@@ -117,7 +117,7 @@ func unchanged(path string, before os.FileInfo) error {
 func OpenScratch(ctx context.Context, dir string, options Options) (*DB, error) {
 	folder, err := os.MkdirTemp(dir, "gxpledger-scratch-")
 	if err != nil {
-		return nil, fmt.Errorf("open scratch tables: %w", err)
+		return nil, fmt.Errorf("cannot open scratch tables: %w", err)
 	}
 	remove := func() error { return os.RemoveAll(folder) }
 	db, err := open(ctx, filepath.Join(folder, "tables.db"), options, scratch())
@@ -133,13 +133,13 @@ func OpenScratch(ctx context.Context, dir string, options Options) (*DB, error) 
 func OpenReadOnly(ctx context.Context, path string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn(path, readOnly()))
 	if err != nil {
-		return nil, fmt.Errorf("open tables %s: %w", path, err)
+		return nil, fmt.Errorf("cannot open tables %s: %w", path, err)
 	}
 	if err := db.PingContext(ctx); err != nil {
 		if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
 			err = missing
 		}
-		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, translate(err)), db.Close())
 	}
 	return db, nil
 }
@@ -160,14 +160,14 @@ func makePrivate(path string) error {
 func open(ctx context.Context, path string, options Options, mode mode) (*DB, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("open tables %s: %w: %w", path, projections.ErrInvalid, err)
+		return nil, fmt.Errorf("cannot open tables %s: %w: %w", path, projections.ErrInvalid, err)
 	}
 	err := makePrivate(path)
 	if err == nil {
 		err = migrate(ctx, path, options, mode)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open tables %s: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open tables %s: %w", path, translate(err))
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
 	if db.read, err = sql.Open(options.driver, dsn(path, mode.reader)); err == nil {
@@ -179,7 +179,7 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 		db.bulk, err = openWriter(ctx, options.driver, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open tables %s: %w", path, translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, translate(err)), db.Close())
 	}
 	return db, nil
 }

@@ -97,7 +97,7 @@ func (db *DB) plan(ref projections.Ref, state projections.BuildState, tables []p
 	return p
 }
 
-// forgetPlan makes the next page plan anew: the build got its keys, lost its transaction, or is gone.
+// forgetPlan makes the next page plan again: the build got its keys, lost its transaction, or is gone.
 func (db *DB) forgetPlan(ref projections.Ref) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -120,7 +120,7 @@ func (db *DB) WritePage(ctx context.Context, page projections.Page) error {
 	}
 	if err != nil {
 		db.forgetPlan(page.Lease.Ref)
-		return fmt.Errorf("write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
+		return fmt.Errorf("cannot write page of %s build %d up to position %d: %w", page.Lease.Projection, page.Lease.Number, page.To.Position, err)
 	}
 	return nil
 }

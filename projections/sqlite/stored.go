@@ -108,64 +108,64 @@ WHERE projection = ? AND build = ? AND token = ?`,
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("record fault of %s build %d: %w", lease.Projection, lease.Number, err)
+		return fmt.Errorf("cannot record fault of %s build %d: %w", lease.Projection, lease.Number, err)
 	}
 	return nil
 }
 
-// Held implements [projections.Database].
-func (db *DB) Held(ctx context.Context, projection string) (*projections.Hold, error) {
-	hold, err := held(ctx, db.read, projection)
+// Paused implements [projections.Database].
+func (db *DB) Paused(ctx context.Context, projection string) (*projections.Pause, error) {
+	pause, err := loadPause(ctx, db.read, projection)
 	if err != nil {
-		return nil, fmt.Errorf("look whether %s is paused: %w", projection, translate(err))
+		return nil, fmt.Errorf("cannot read the pause of %s: %w", projection, translate(err))
 	}
-	return hold, nil
+	return pause, nil
 }
 
-func held(ctx context.Context, q queries, projection string) (*projections.Hold, error) {
-	var hold projections.Hold
+func loadPause(ctx context.Context, q queries, projection string) (*projections.Pause, error) {
+	var pause projections.Pause
 	var at string
 	err := q.QueryRowContext(ctx, "SELECT held_by, reason, held_at FROM projection_holds WHERE projection = ?", projection).
-		Scan(&hold.By, &hold.Reason, &at)
+		Scan(&pause.By, &pause.Reason, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // none, as documented
 	}
 	if err == nil {
-		hold.At, err = time.Parse(projections.TimestampLayout, at)
+		pause.At, err = time.Parse(projections.TimestampLayout, at)
 	}
-	return &hold, err
+	return &pause, err
 }
 
-// KeptActs implements [projections.Database].
-func (db *DB) KeptActs(ctx context.Context) ([]projections.KeptAct, error) {
+// Outbox implements [projections.Database].
+func (db *DB) Outbox(ctx context.Context) ([]projections.OutboxEntry, error) {
 	rows, err := db.read.QueryContext(ctx, "SELECT projection, build, act FROM kept_acts ORDER BY number")
 	if err != nil {
-		return nil, fmt.Errorf("read kept acts: %w", translate(err))
+		return nil, fmt.Errorf("cannot read the outbox: %w", translate(err))
 	}
 	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
-	var found []projections.KeptAct
+	var found []projections.OutboxEntry
 	for rows.Next() {
-		var kept projections.KeptAct
-		var act string
-		if err := rows.Scan(&kept.Projection, &kept.Number, &act); err != nil {
-			return nil, fmt.Errorf("read kept acts: %w", err)
+		var kept projections.OutboxEntry
+		var action string
+		if err := rows.Scan(&kept.Projection, &kept.Number, &action); err != nil {
+			return nil, fmt.Errorf("cannot read the outbox: %w", err)
 		}
-		if err := json.Unmarshal([]byte(act), &kept.Act); err != nil {
-			return nil, fmt.Errorf("read kept acts: %w", err)
+		if err := json.Unmarshal([]byte(action), &kept.Action); err != nil {
+			return nil, fmt.Errorf("cannot read the outbox: %w", err)
 		}
 		found = append(found, kept)
 	}
 	return found, translate(rows.Err())
 }
 
-// ForgetAct implements [projections.Database].
-func (db *DB) ForgetAct(ctx context.Context, id string) error {
+// RemoveOutboxEntry implements [projections.Database].
+func (db *DB) RemoveOutboxEntry(ctx context.Context, id string) error {
 	err := db.write(ctx, db.live, func(ctx context.Context, tx *sql.Conn) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM kept_acts WHERE id = ?", id)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget act %s: %w", id, err)
+		return fmt.Errorf("cannot remove admin action %s from the outbox: %w", id, err)
 	}
 	return nil
 }

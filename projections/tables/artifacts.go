@@ -17,7 +17,7 @@ import (
 func Artifacts() projections.Projection {
 	a := newArtifacts()
 	return projections.Projection{
-		Name: "artifacts", Version: version(3), Tables: a.definitions(),
+		Name: "artifacts", Version: version(4), Tables: a.definitions(),
 		Handles: repositoryEvents(), Apply: a.apply,
 	}
 }
@@ -53,7 +53,7 @@ func (a *artifacts) apply(page []projections.Event, rows *projections.Rows) erro
 			err = p.err
 		}
 		if err != nil {
-			return poison("artifacts", e, err)
+			return eventFault("artifacts", e, err)
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ func evidenceColumns(parents []domain.Parent) []column[artifactRow] {
 func signatureColumns() []column[artifactRow] {
 	return []column[artifactRow]{
 		{oneOf(text("overall", "The worst of signature and checks: valid, unsigned, unverifiable (nothing against it, not all shown) or invalid."), domain.VerdictValid, domain.VerdictUnsigned, domain.VerdictUnverifiable, domain.VerdictInvalid), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Overall())) }},
-		{oneOf(text("verdict", "What verifying the signature came to."), verdicts()...), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Signature.Verdict)) }},
+		{oneOf(text("verdict", "Result of verifying the signature."), verdicts()...), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Signature.Verdict)) }},
 		{null(text("reason", "Why the signature is not valid, in one sentence.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Reason) }},
 		{null(text("alg", "Algorithm that the header of the signature claims; it decides nothing.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Algorithm) }},
 		{null(text("kid", "Key id that the header of the signature claims; it decides nothing.")), func(r *artifactRow) any { return opt(r.evidence.Signature.KeyID) }},

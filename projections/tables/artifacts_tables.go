@@ -112,7 +112,7 @@ func identityColumns(kinds []domain.Kind) []column[artifactRow] {
 	return []column[artifactRow]{
 		{repositoryColumn(), func(r *artifactRow) any { return r.repository }},
 		{numberColumn(), func(r *artifactRow) any { return r.number }},
-		{text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."), func(r *artifactRow) any { return ArtifactID(r.id, r.Key).String() }},
+		{text("id", "UUIDv5 of repository, path and ordinal: the same for ever for every artifact at that place."), func(r *artifactRow) any { return ArtifactID(r.id, r.Key).String() }},
 		{kind(text("kind", "What the artifact is."), kinds...), func(r *artifactRow) any { return r.kind }},
 		{text("path", "Path from the repository's root; for an evidence package that of its directory."), func(r *artifactRow) any { return r.path }},
 		{from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself. It follows an entry of a risk log that others are inserted before.")), func(r *artifactRow) any { return r.ordinal }},
@@ -230,7 +230,7 @@ func parentColumns(parents []domain.Parent) []column[artifactRow] {
 	return columns
 }
 
-// declared returns the target of the first link of edge, sound or not.
+// declared returns the target of the first link of edge, resolved or broken.
 func declared(links []domain.Link, edge domain.Edge) any {
 	for i := range links {
 		if links[i].Edge == edge {
@@ -242,7 +242,7 @@ func declared(links []domain.Link, edge domain.Edge) any {
 
 // parentColumn is the number of a parent, NULL when no link leads to one.
 func parentColumn(p domain.Parent) column[artifactRow] {
-	about := fmt.Sprintf("The %s that it belongs to: the first sound %s link to one, or else the first sound link of any edge to one.", p.Kind.Info().One, p.Edge)
+	about := fmt.Sprintf("The %s that it belongs to: the first resolved %s link to one, or else the first resolved link of any edge to one.", p.Kind.Info().One, p.Edge)
 	return column[artifactRow]{
 		from(1, null(integer(p.Number, about))),
 		func(r *artifactRow) any {
@@ -280,14 +280,14 @@ func (r *linkRow) set(index int, l *domain.Link) {
 
 func (r *linkRow) state() any {
 	if r.link.Broken == "" {
-		return "sound"
+		return "resolved"
 	}
 	return string(r.link.Broken)
 }
 
 // linkStates are what state returns.
 func linkStates() []domain.Broken {
-	return []domain.Broken{"sound", domain.BrokenMissing, domain.BrokenWrongKind}
+	return []domain.Broken{"resolved", domain.BrokenMissing, domain.BrokenWrongKind}
 }
 
 func linksTable() table[linkRow] {
@@ -301,9 +301,9 @@ func linksTable() table[linkRow] {
 		{from(0, integer("ordinal", "Its place in the file.")), func(r *linkRow) any { return r.ordinal }},
 		{oneOf(text("edge", "Field that declares the link."), domain.Edges()...), func(r *linkRow) any { return r.edges.of(string(r.link.Edge)) }},
 		{text("target", "gxp_id that the link names, verbatim."), func(r *linkRow) any { return str(r.link.Target) }},
-		{oneOf(text("state", "sound, missing (no artifact of the tree has that id) or wrong_kind (one has it, at a level that the edge cannot lead to)."), linkStates()...), func(r *linkRow) any { return r.state() }},
-		{kind(null(text("to_kind", "Kind of the artifact that a sound link leads to."))), func(r *linkRow) any { return r.toKind }},
-		{from(1, null(integer("to_number", "Number of the artifact that a sound link leads to, whatever its kind."))), func(r *linkRow) any { return r.toNumber }},
+		{oneOf(text("state", "resolved, missing (no artifact of the tree has that id) or wrong_kind (one has it, at a level that the edge cannot lead to)."), linkStates()...), func(r *linkRow) any { return r.state() }},
+		{kind(null(text("to_kind", "Kind of the artifact that a resolved link leads to."))), func(r *linkRow) any { return r.toKind }},
+		{from(1, null(integer("to_number", "Number of the artifact that a resolved link leads to, whatever its kind."))), func(r *linkRow) any { return r.toNumber }},
 	}
 	keys := []projections.ForeignKey{repositoryKey()}
 	var indexes []projections.Index

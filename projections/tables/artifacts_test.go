@@ -31,8 +31,8 @@ func TestAScanFillsTheTablesOfItsKinds(t *testing.T) {
 			"4 | 0 | spec | SPEC-001 | .gxp/specs/SPEC-001.md | 0 | parent_id | US-001",
 			"6 | 0 | user_story | US-001 | .gxp/user_stories/US-001.md | 0 | parent_id | REQ-001").
 		thenRows("traceability_links", "number | state | to_kind | to_number | to_requirement | to_user_story | to_spec | scan_id",
-			"4 | sound | user_story | 6 | - | 6 | - | "+scanID(1),
-			"6 | sound | requirement | 1 | 1 | - | - | "+scanID(1))
+			"4 | resolved | user_story | 6 | - | 6 | - | "+scanID(1),
+			"6 | resolved | requirement | 1 | 1 | - | - | "+scanID(1))
 }
 
 func TestAnArtifactKeepsItsFirstScanAndShowsItsLastVersion(t *testing.T) {
@@ -91,12 +91,12 @@ func TestBrokenLinksStayWithTheirReason(t *testing.T) {
 			"SPEC-001 | REQ-001 | wrong_kind | - | -",
 			"US-001 | REQ-999 | missing | - | -",
 			"US-002 | REQ-998 | missing | - | -",
-			"US-003 | REQ-001 | sound | requirement | 1",
-			"US-004 | REQ-001 | sound | requirement | 1",
-			"US-005 | REQ-001 | sound | requirement | 1").
+			"US-003 | REQ-001 | resolved | requirement | 1",
+			"US-004 | REQ-001 | resolved | requirement | 1",
+			"US-005 | REQ-001 | resolved | requirement | 1").
 		thenRows("user_stories", "parent_id | requirement_number",
 			"REQ-999 | -", "REQ-998 | -", "REQ-001 | 1", "REQ-001 | 1", "REQ-001 | 1").
-		thenRows("scans", "links_sound | links_missing | links_wrong_kind", "3 | 2 | 1")
+		thenRows("scans", "links_resolved | links_missing | links_wrong_kind", "3 | 2 | 1")
 }
 
 func TestALinkOfAnUnchangedArtifactBreaksAndHeals(t *testing.T) {
@@ -112,8 +112,8 @@ func TestALinkOfAnUnchangedArtifactBreaksAndHeals(t *testing.T) {
 	given(t, tree(Requirement("REQ-001", "first"), story), tree(Unchanged(story)), tree(Requirement("REQ-001", "new"), Unchanged(story))).
 		thenRows("requirements", "number", "3").
 		thenRows("user_stories", "number | requirement_number", "2 | 3").
-		thenRows("traceability_links", "state | to_number | to_requirement | scan_id", "sound | 3 | 3 | "+scanID(3)).
-		thenRows("link_changes", "change_index | number | state | to_kind | to_number", "0 | 2 | missing | - | -", "0 | 2 | sound | requirement | 3")
+		thenRows("traceability_links", "state | to_number | to_requirement | scan_id", "resolved | 3 | 3 | "+scanID(3)).
+		thenRows("link_changes", "change_index | number | state | to_kind | to_number", "0 | 2 | missing | - | -", "0 | 2 | resolved | requirement | 3")
 }
 
 func TestEveryArtifactThatIsRelinkedLosesItsParent(t *testing.T) {
@@ -124,7 +124,7 @@ func TestEveryArtifactThatIsRelinkedLosesItsParent(t *testing.T) {
 		thenRows("scans", "number | relinked", "1 | 0", "2 | 2")
 }
 
-func TestTheParentIsTheFirstSoundLinkAndParentIDComesFirst(t *testing.T) {
+func TestTheParentIsTheFirstResolvedLinkAndParentIDComesFirst(t *testing.T) {
 	t.Parallel()
 	link := func(edge domain.Edge, target string) domain.Link { return domain.Link{Edge: edge, Target: target} }
 	reqs := Tree(Requirement("REQ-001", ""), Requirement("REQ-002", ""), Requirement("REQ-003", ""))
@@ -139,10 +139,10 @@ func TestTheParentIsTheFirstSoundLinkAndParentIDComesFirst(t *testing.T) {
 		t.Parallel()
 		story := File(domain.KindUserStory, storyPath, "US-001", "", link(domain.EdgeSatisfies, "REQ-002"), link(domain.EdgeParentID, "REQ-001"))
 		given(t, tree(append(reqs, story)...), tree(Unchanged(reqs[0]), Unchanged(story))).
-			thenRows("traceability_links", "link_index | state | to_number", "0 | missing | -", "1 | sound | 1").
+			thenRows("traceability_links", "link_index | state | to_number", "0 | missing | -", "1 | resolved | 1").
 			thenRows("user_stories", "requirement_number", "1")
 		given(t, tree(append(reqs, story)...), tree(Unchanged(reqs[1]), Unchanged(story))).
-			thenRows("traceability_links", "link_index | state | to_number", "0 | sound | 2", "1 | missing | -").
+			thenRows("traceability_links", "link_index | state | to_number", "0 | resolved | 2", "1 | missing | -").
 			thenRows("user_stories", "requirement_number", "2")
 	})
 }

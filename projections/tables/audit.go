@@ -23,7 +23,7 @@ func Audit() projections.Projection {
 			for i := range page {
 				row.event = &page[i]
 				if err := row.describe(&s); err != nil {
-					return poison("audit", row.event, err)
+					return eventFault("audit", row.event, err)
 				}
 				t.insert(rows, &row)
 			}
@@ -36,7 +36,7 @@ func Audit() projections.Projection {
 func (r *auditRow) describe(s *sentence) error {
 	s.buf = s.buf[:0]
 	var err error
-	if r.act, err = describe(r.event.Event, s); err != nil {
+	if r.auditedAction, err = describe(r.event.Event, s); err != nil {
 		return err
 	}
 	r.summary = s.String()
@@ -47,8 +47,8 @@ func (r *auditRow) describe(s *sentence) error {
 	return r.inRepository(r.event)
 }
 
-// act is what an event did, and to what.
-type act struct {
+// auditedAction is what an event did, and to what.
+type auditedAction struct {
 	action, resource, resourceID, gxpID, outcome string
 }
 
@@ -60,7 +60,7 @@ const (
 	resourceEngine     = "engine"
 )
 
-// Outcomes, beside those that an administrator's act states.
+// Outcomes, beside those that an admin action states.
 const (
 	outcomeSucceeded = "succeeded"
 	outcomeFailed    = "failed"
@@ -68,7 +68,7 @@ const (
 )
 
 // describe says what e did, and writes it into s as one sentence.
-func describe(e domain.Event, s *sentence) (act, error) {
+func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	switch e := e.(type) {
 	case domain.RepositoryRegistered:
 		s.text("Registered repository ").quote(e.Repository.Name)
@@ -76,40 +76,40 @@ func describe(e domain.Event, s *sentence) (act, error) {
 			s.text(", read from ").quote(e.Repository.URL)
 		}
 		s.text(".")
-		return act{"REPOSITORY_REGISTERED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
+		return auditedAction{"REPOSITORY_REGISTERED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.RepositoryRetired:
 		s.text("Retired repository ").quote(e.Repository.Name).text(": it is scanned no more and its history stays.")
-		return act{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
+		return auditedAction{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.ArtifactParsed:
 		action := sayParsed(&e, s)
-		return act{action, string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{action, string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.ArtifactRejected:
 		sayRejected(&e, s)
-		return act{"ARTIFACT_REJECTED", resourceFile, e.Path, "", outcomeRejected}, nil
+		return auditedAction{"ARTIFACT_REJECTED", resourceFile, e.Path, "", outcomeRejected}, nil
 	case domain.ArtifactRemoved:
 		sayRemoved(&e, s)
-		return act{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{"ARTIFACT_REMOVED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.ArtifactRelinked:
 		s.text("Links of ").artifact(e.Kind, e.GxPID, "").at(e.Key).text(", which did not change itself, lead elsewhere than before: ").
 			number(len(e.Changed)).text(" of ").count(len(e.Links), "link").text(".")
-		return act{"ARTIFACT_RELINKED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
+		return auditedAction{"ARTIFACT_RELINKED", string(e.Kind), e.String(), e.GxPID, outcomeSucceeded}, nil
 	case domain.RejectionCleared:
 		s.text("File ").quote(e.Path).text(" is no longer rejected: it is gone or can be read.")
-		return act{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil
+		return auditedAction{"REJECTION_CLEARED", resourceFile, e.Path, "", outcomeSucceeded}, nil
 	case domain.ScanCompleted:
 		sayCompleted(&e, s)
-		return act{"SCAN_COMPLETED", resourceScan, e.Scan, "", outcomeSucceeded}, nil
+		return auditedAction{"SCAN_COMPLETED", resourceScan, e.Scan, "", outcomeSucceeded}, nil
 	case domain.ScanFailed:
 		sayFailed(&e, s)
-		return act{"SCAN_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
+		return auditedAction{"SCAN_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
 	case domain.AdminActed:
 		sayActed(&e, s)
-		return act{"ADMIN_" + capitals(e.Action), resourceEngine, actedOn(&e), "", e.Outcome}, nil
+		return auditedAction{"ADMIN_" + capitals(e.Action), resourceEngine, actedOn(&e), "", e.Outcome}, nil
 	}
-	return act{}, errUnhandled(e)
+	return auditedAction{}, errUnhandled(e)
 }
 
-// actedOn is the target of an act, or the engine itself.
+// actedOn is the target of an admin action, or the engine itself.
 func actedOn(e *domain.AdminActed) string {
 	if e.Target == "" {
 		return resourceEngine
@@ -117,7 +117,7 @@ func actedOn(e *domain.AdminActed) string {
 	return e.Target
 }
 
-// capitals makes an action of the name of an act: "projection.rebuild" gives PROJECTION_REBUILD.
+// capitals makes an action of the name of an admin action: "projection.rebuild" gives PROJECTION_REBUILD.
 func capitals(name string) string {
 	out := []byte(name)
 	for i, c := range out {
@@ -135,7 +135,7 @@ func capitals(name string) string {
 // auditRow is what the row of an event is made of.
 type auditRow struct {
 	*origin
-	act
+	auditedAction
 
 	event   *projections.Event
 	summary string
@@ -156,10 +156,10 @@ func auditTable() table[auditRow] {
 		{text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."), func(r *auditRow) any { return r.actions.of(r.action) }},
 		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
 		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
-		{null(text("repository_id", "UUID of the repository; NULL for acts on the engine.")), func(r *auditRow) any { return r.repository }},
+		{null(text("repository_id", "UUID of the repository; NULL for admin actions on the engine.")), func(r *auditRow) any { return r.repository }},
 		{null(text("gxp_id", "gxp_id of the artifact at that time.")), func(r *auditRow) any { return opt(r.gxpID) }},
 		{text("outcome", "succeeded, failed, cancelled, interrupted or rejected."), func(r *auditRow) any { return r.outcomes.of(r.outcome) }},
-		{null(text("reason", "Why, as the actor said.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
+		{null(text("reason", "Why, as the actor gave it.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
 		{text("summary", "The event as one plain sentence, safe to print: text from a repository is quoted, cut and escaped."), func(r *auditRow) any { return r.summary }},
 		{
 			text("payload_sha256", "SHA-256 of the event's data, byte for byte as recorded."),
@@ -170,7 +170,7 @@ func auditTable() table[auditRow] {
 				return string(digits[:])
 			},
 		},
-		{null(text("scan_id", "UUID of the scan, or of the act, that the event belongs to.")), func(r *auditRow) any { return r.scan }},
+		{null(text("scan_id", "UUID of the scan, or of the admin action, that the event belongs to.")), func(r *auditRow) any { return r.scan }},
 		{text("event_id", "UUID of the event."), func(r *auditRow) any { return r.event.ID.String() }},
 		{text("stream", "Stream of the event."), func(r *auditRow) any { return r.streams.of(string(r.event.Stream)) }},
 		{

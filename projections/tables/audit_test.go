@@ -126,15 +126,15 @@ func must(f domain.File) domain.Event {
 	return domain.ArtifactRejected{Path: f.Path, Rejection: *f.Rejected, Stamp: f.Stamp, Source: f.Blob}
 }
 
-func acted(act domain.AdminActed) step {
+func acted(action domain.AdminActed) step {
 	return func(s *story) {
 		s.scans++
-		act.ID = scanID(s.scans)
-		s.record(eventstore.EngineStream, eventstore.Meta{Actor: act.Actor, Reason: act.Reason, Scan: act.ID, Attempt: 1}, []domain.Event{act})
+		action.ID = scanID(s.scans)
+		s.record(eventstore.EngineStream, eventstore.Meta{Actor: action.Actor, Reason: action.Reason, Scan: action.ID, Attempt: 1}, []domain.Event{action})
 	}
 }
 
-func TestActsOfAnAdministratorAreInTheAuditTrail(t *testing.T) {
+func TestAdminActionsAreInTheAuditTrail(t *testing.T) {
 	t.Parallel()
 	rebuild := domain.AdminActed{
 		Action: "projection.rebuild", Target: "artifacts", Arguments: map[string]string{"from": "1", "all": "no"},

@@ -27,7 +27,7 @@ func parsed(number int, kind domain.Kind, path string, edit func(e *domain.Artif
 
 const packagePath = ".gxp/evidence/packages/OQ-SPEC-001"
 
-// evidencePackage is a sound package for SPEC-001 with two files.
+// evidencePackage is a valid package for SPEC-001 with two files.
 func evidencePackage(id string) domain.File {
 	issued := time.Date(2026, 2, 5, 10, 0, 0, 0, time.UTC)
 	expires := issued.AddDate(10, 0, 0)

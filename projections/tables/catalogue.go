@@ -33,7 +33,7 @@ func Catalogue(w io.Writer, all []projections.Projection) error {
 
 const catalogueHead = `# Tables
 
-Generated from the definitions in ` + "`projections/tables`" + `; do not edit. To bring it up to date:
+Generated from the definitions in ` + "`projections/tables`" + `; do not edit. To update it:
 ` + "`UPDATE_GOLDEN=1 go test ./projections/tables`" + `.
 
 Names of tables and columns are a stable contract. Each table is a view over the active build of its projection, the same in
@@ -86,7 +86,7 @@ reads every row, which takes a moment for ten thousand artifacts:
 | ` + "`REJECTION_CLEARED`" + ` | a file that could not be parsed is gone or can be |
 | ` + "`SCAN_COMPLETED`" + ` | a scan completed |
 | ` + "`SCAN_FAILED`" + ` | a scan failed and changed nothing |
-| ` + "`ADMIN_...`" + ` | an administrator acted; the rest is the act in capitals |
+| ` + "`ADMIN_...`" + ` | an admin action; the rest of the name is the action in capitals |
 `
 
 // catalogue writes Markdown and keeps the first error.

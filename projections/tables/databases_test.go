@@ -60,11 +60,11 @@ func TestPostgreSQLShowsWhatSQLiteShows(t *testing.T) {
 	url := pgtest.Start(t)
 	var schemas atomic.Int64
 	fresh := func() (projections.Database, func()) {
-		place := postgres.Place{Schema: fmt.Sprintf("story_%d", schemas.Add(1))}
-		if err := postgres.Up(t.Context(), url, place); err != nil {
+		namespace := postgres.Namespace{Schema: fmt.Sprintf("story_%d", schemas.Add(1))}
+		if err := postgres.Up(t.Context(), url, namespace); err != nil {
 			t.Fatal(err)
 		}
-		db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now, Place: place})
+		db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now, Namespace: namespace})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ var (
 	inCodes   = regexp.MustCompile("`([^`]+)`")
 )
 
-// words returns what stands in backquotes.
+// words returns what is in backquotes.
 func words(text string) string {
 	var out []string
 	for _, m := range inCodes.FindAllStringSubmatch(text, -1) {
@@ -107,12 +107,12 @@ func documented(t *testing.T) []string {
 	}
 	defer func() { _ = file.Close() }()
 	var out []string
-	table, said := "", false
+	table, listed := "", false
 	say := func(format string, args ...any) { out = append(out, table+" "+fmt.Sprintf(format, args...)) }
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		line := lines.Text()
 		if m := heading.FindStringSubmatch(line); m != nil {
-			table, said = m[1], false
+			table, listed = m[1], false
 			continue
 		}
 		if strings.HasPrefix(line, "# ") {
@@ -134,8 +134,8 @@ func documented(t *testing.T) []string {
 				}
 			}
 			say("column %s %s null=%t: %s", m[1], m[2], strings.Contains(m[3], "or NULL"), doc)
-		case !said:
-			said = true
+		case !listed:
+			listed = true
 			say("is: %s", line)
 		case strings.HasPrefix(line, "Append-only"):
 			say("only grows")
@@ -231,7 +231,7 @@ func describeSQLite(t *testing.T) []string {
 func describePostgres(t *testing.T) []string {
 	t.Helper()
 	url := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	made, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})

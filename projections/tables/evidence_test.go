@@ -104,7 +104,7 @@ func TestReplacedEvidenceReplacesItsFilesAndStaysInTheHistory(t *testing.T) {
 			"1 | 1 | PKG-1 | changed", "1 | 2 | PKG-2 | -", "2 | 1 | REQ-001 | -", "3 | 1 | SPEC-001 | -", "4 | 1 | US-001 | -")
 }
 
-// I15: counts of results that are unknown are NULL, and what the evidence is worth stands beside them.
+// I15: counts of results that are unknown are NULL, and what the evidence is worth is shown with them.
 func TestUnknownResultsHaveNoCounts(t *testing.T) {
 	t.Parallel()
 	const columns = "state | state_reason | results | results_reason | passed | failed | skipped"

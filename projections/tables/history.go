@@ -10,12 +10,12 @@ import (
 )
 
 // History is the projection "history": every version of every artifact, and every change of a link that no version
-// shows. A version ends when its artifact changes, is read anew, is removed or moves.
+// shows. A version ends when its artifact changes, is read again, is removed or moves.
 func History() projections.Projection {
 	h := &history{versions: versionsTable(), linkChanges: linkChangesTable()}
 	h.end = h.versions.change("ended_scan_id", "ended_at", "ended_position", "end_reason", "moved_to")
 	return projections.Projection{
-		Name: "history", Version: version(3), Tables: []projections.Table{h.versions.Table, h.linkChanges.Table},
+		Name: "history", Version: version(4), Tables: []projections.Table{h.versions.Table, h.linkChanges.Table},
 		Handles: []domain.Event{domain.ArtifactParsed{}, domain.ArtifactRemoved{}, domain.ArtifactRelinked{}, domain.ScanCompleted{}},
 		Apply:   h.apply,
 	}
@@ -46,7 +46,7 @@ func (h *history) apply(page []projections.Event, rows *projections.Rows) error 
 			err = p.err
 		}
 		if err != nil {
-			return poison("history", e, err)
+			return eventFault("history", e, err)
 		}
 	}
 	return nil
@@ -163,7 +163,7 @@ func versionIdentityColumns() []column[versionRow] {
 		{repositoryColumn(), func(r *versionRow) any { return r.repository }},
 		{numberColumn(), func(r *versionRow) any { return r.Number }},
 		{from(1, integer("version", "Counts the versions of this number, from 1.")), func(r *versionRow) any { return r.Version }},
-		{text("id", "UUIDv5 of repository, path and ordinal: the same for ever for whatever lies at that place."), func(r *versionRow) any { return ArtifactID(r.id, r.Key).String() }},
+		{text("id", "UUIDv5 of repository, path and ordinal: the same for ever for every artifact at that place."), func(r *versionRow) any { return ArtifactID(r.id, r.Key).String() }},
 		{kind(text("kind", "What the artifact is.")), func(r *versionRow) any { return r.kind(r.Kind) }},
 		{text("path", "Path from the repository's root; for an evidence package that of its directory."), func(r *versionRow) any { return str(r.Path) }},
 		{from(0, integer("ordinal", "Place in a file that holds several artifacts, from 1; 0 for the file itself. For an entry of a risk log the place where the last scan that had this version, or ended it, found the entry.")), func(r *versionRow) any { return r.Ordinal }},

@@ -23,7 +23,7 @@ func TestTheTablesHoldEveryKindAndEveryEdge(t *testing.T) {
 				parent := File(to, ".gxp/parent", "PARENT", "")
 				column := "to_" + string(to)
 				s := given(t, tree(child, parent)).thenRows("traceability_links", "kind | edge | state | to_kind | to_number | "+column,
-					fmt.Sprintf("%s | %s | sound | %s | 2 | 2", kind, e.Edge, to))
+					fmt.Sprintf("%s | %s | resolved | %s | 2 | 2", kind, e.Edge, to))
 				for _, p := range info.Parents {
 					if want := []string{"1 | 2", "2 | -"}; p.Kind == to && to.Info().Table == info.Table {
 						s.thenRows(info.Table, "number | "+p.Number, want...)

@@ -52,7 +52,7 @@ func (o *origin) json(v any) any {
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		o.fail(fmt.Errorf("encode %T: %w", v, err))
+		o.fail(fmt.Errorf("cannot encode %T: %w", v, err))
 		return nil
 	}
 	return withoutNUL(data)
@@ -112,8 +112,8 @@ func (o *origin) inRepository(e *projections.Event) error {
 	return nil
 }
 
-// poison names the event that a projection cannot apply.
-func poison(projection string, e *projections.Event, err error) error {
+// eventFault names the event that a projection cannot apply.
+func eventFault(projection string, e *projections.Event, err error) error {
 	return fmt.Errorf("%s: position %d: %w", projection, e.Position, err)
 }
 

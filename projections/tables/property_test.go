@@ -124,7 +124,7 @@ func drawStory(t *rapid.T) *history {
 	return h
 }
 
-// history is a story with what it came to, by the trees that were scanned and not by the events.
+// history is a story with its outcome, by the trees that were scanned and not by the events.
 type history struct {
 	*story
 	trees map[domain.RepositoryID][]domain.File // of the last completed scan
@@ -311,7 +311,7 @@ func (x *expectation) artifact(repository string, a domain.Artifact, at map[stri
 func resolve(child domain.Kind, l domain.Link, at map[string]string) (state, kind, key string) {
 	for _, k := range domain.Targets(child, l.Edge) {
 		if key := at[string(k)+" "+l.Target]; key != "" {
-			return "sound", string(k), key
+			return "resolved", string(k), key
 		}
 	}
 	for _, k := range domain.Kinds() {
@@ -322,7 +322,7 @@ func resolve(child domain.Kind, l domain.Link, at map[string]string) (state, kin
 	return "missing", "", ""
 }
 
-// parentColumn returns the column of a child that a sound link to kind fills, and whether that edge comes first.
+// parentColumn returns the column of a child that a resolved link to kind fills, and whether that edge comes first.
 func parentColumn(child domain.Kind, edge domain.Edge, kind string) (string, bool) {
 	switch fmt.Sprint(child, " to ", kind) {
 	case "requirement to requirement", "user_story to requirement":

@@ -188,7 +188,7 @@ func (m *model) show(table, columns string) []string {
 	return out
 }
 
-func TestTheDefinitionsAreSound(t *testing.T) {
+func TestTheDefinitionsAreConsistent(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, p := range tables.All() {

@@ -13,7 +13,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// ArtifactID derives the id of whatever artifact lies at key of a repository: a UUIDv5 in the namespace
+// ArtifactID derives the id of whatever artifact is at key of a repository: a UUIDv5 in the namespace
 // 0d3c5fa5-6e0b-5a0e-9d1f-3f2c8a7b9e41 over the repository's id, NUL, the path, NUL, and the ordinal in decimal.
 // It is the same in every log and for ever.
 func ArtifactID(repository domain.RepositoryID, key domain.Key) uuid.UUID {

@@ -29,7 +29,7 @@ func TestAScanOfAHundredThousandArtifactsIsOneBatch(t *testing.T) { //nolint:par
 	e := newEngine(t)
 	last := e.record(t, forest(n, "text"))
 	url := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), url, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), url, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := postgres.Open(t.Context(), url, postgres.Options{Now: time.Now})

@@ -38,7 +38,7 @@ func (p pair) server(t *testing.T, args ...string) result {
 // dumps returns every row of every table, in both.
 func (p pair) dumps(t *testing.T) (server, file string) {
 	t.Helper()
-	pg, err := postgres.Open(t.Context(), p.url, postgres.Options{Now: time.Now, Place: postgres.Place{Schema: "some_tables"}})
+	pg, err := postgres.Open(t.Context(), p.url, postgres.Options{Now: time.Now, Namespace: postgres.Namespace{Schema: "some_tables"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func linkLines(t *testing.T, db *sql.DB, repository string) []string {
 		edge := oracleEdge(r[0], r[3])
 		edges[edge]++
 		out = append(out, fmt.Sprintf("%s link %s -> %s", r[1], edge, r[4]))
-		if r[5] != "sound" {
+		if r[5] != "resolved" {
 			out = append(out, fmt.Sprintf("broken %s %s %s %s -> %s: %s", r[0], r[1], r[2], edge, r[4], r[5]))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// The acts on projections, as the log names them. They are stored and never change; see also [run.ActSkip]. A log
+// The acts on projections, as the log names them. They are stored and never change; see also [run.ActionSkip]. A log
 // may also hold "projection.rollback", which older versions recorded.
 const (
 	actRebuild = "projection.rebuild"
@@ -129,8 +129,8 @@ func (s steering) settle(ctx context.Context) error {
 
 // actKeeper is what settle needs of the tables.
 type actKeeper interface {
-	KeptActs(ctx context.Context) ([]projections.KeptAct, error)
-	ForgetAct(ctx context.Context, id string) error
+	Outbox(ctx context.Context) ([]projections.OutboxEntry, error)
+	RemoveOutboxEntry(ctx context.Context, id string) error
 }
 
 // settle moves the acts that ended from the tables to the log. Two processes that do it at once record each act once.
@@ -138,19 +138,19 @@ func settle(ctx context.Context, runner *run.Runner, tables actKeeper, records *
 	if _, err := runner.Interrupt(ctx); err != nil {
 		return err
 	}
-	kept, err := tables.KeptActs(ctx)
+	kept, err := tables.Outbox(ctx)
 	if err != nil {
 		return err
 	}
 	for _, k := range kept {
-		if k.Act.Outcome == "" {
+		if k.Action.Outcome == "" {
 			continue // it is at work
 		}
 		// An act that the log has with another outcome was interrupted, and its process found out later.
-		if _, err := records.Act(ctx, k.Act); err != nil && !errors.Is(err, eventstore.ErrIDReused) {
+		if _, err := records.RecordAction(ctx, k.Action); err != nil && !errors.Is(err, eventstore.ErrIDReused) {
 			return err
 		}
-		if err := tables.ForgetAct(ctx, k.Act.ID); err != nil {
+		if err := tables.RemoveOutboxEntry(ctx, k.Action.ID); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func (s steering) showActs(ctx context.Context, a *app) error {
 // held it has died. One that lives prolongs its lease, and then the act has failed.
 func (s steering) outwait(ctx context.Context, a *app, act *domain.AdminActed, work func() (run.Report, error)) (run.Report, error) {
 	report, err := work()
-	held, ok := errors.AsType[*projections.HeldError](err)
+	held, ok := errors.AsType[*projections.LeaseHeldError](err)
 	if !ok {
 		return report, err
 	}
@@ -189,6 +189,6 @@ func (s steering) outwait(ctx context.Context, a *app, act *domain.AdminActed, w
 	}
 	failure := *act
 	failure.Outcome, failure.Detail = run.OutcomeFailed, held.Error()
-	kept := projections.KeptAct{Act: failure, Ref: projections.Ref{Projection: held.Projection}}
-	return report, errors.Join(err, projections.KeepAct(context.WithoutCancel(ctx), s.tables, kept))
+	kept := projections.OutboxEntry{Action: failure, Ref: projections.Ref{Projection: held.Projection}}
+	return report, errors.Join(err, projections.SaveOutboxEntry(context.WithoutCancel(ctx), s.tables, kept))
 }

@@ -54,7 +54,7 @@ func (a *app) lookAt(ctx context.Context, l looking, use func(*view) error) (err
 	return v.asked(use(v))
 }
 
-// lent is a log that whoever it was lent to does not close.
+// borrowedLog is a log that whoever it was borrowedLog to does not close.
 type lent struct{ eventstore.Log }
 
 // Close does nothing.

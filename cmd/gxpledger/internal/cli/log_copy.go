@@ -140,7 +140,7 @@ func (o *logCopyOptions) copy(ctx context.Context) (_ transfer.Result, err error
 	defer func() { err = errors.Join(err, to.Close()) }()
 	progress := o.app.progress()
 	defer progress.Done()
-	order := transfer.Request{Act: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(), Until: eventstore.Position(o.until)}
+	order := transfer.Request{Action: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(), Until: eventstore.Position(o.until)}
 	for _, at := range o.checkpoints {
 		order.Checkpoints = append(order.Checkpoints, eventstore.Position(at))
 	}
@@ -191,7 +191,7 @@ func (o *logCopyOptions) show(c transfer.Result) error {
 	if c.Until > 0 {
 		field(screen, "Until", "position %d, as asked: what the original holds behind position %d was left out", uint64(c.Until), uint64(c.Last.From))
 	}
-	field(screen, "Recorded", "log.copied at position %d of the copy", uint64(c.Act))
+	field(screen, "Recorded", "log.copied at position %d of the copy", uint64(c.Action))
 	for _, at := range c.Checkpoints {
 		field(screen, "Checkpoint", "what has read up to position %d goes on behind position %d of the copy", uint64(at.From), uint64(at.To))
 	}

@@ -67,7 +67,7 @@ func TestACopiedLogIsUsedInPlaceOfTheOriginal(t *testing.T) {
 	ids := []string{again.FromLog.String(), "FROM-ID", again.ToLog.String(), "TO-ID", d.home, ".gxpledger", moved.home, "/srv/gxp"}
 	first.wantCode(0).golden("log_copy.txt", ids...)
 	d.copyTo("sqlite:"+moved.home).wantCode(0).golden("log_copy_again.txt", ids...)
-	if !again.Repeated || again.Written != 0 || again.Events != 21 || again.Act != 22 {
+	if !again.Repeated || again.Written != 0 || again.Events != 21 || again.Action != 22 {
 		t.Errorf("again it says %+v", again)
 	}
 	if want, got := d.digests(), moved.digests(); !reflect.DeepEqual(got, want) {

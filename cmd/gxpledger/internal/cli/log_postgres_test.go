@@ -29,7 +29,7 @@ func withPassword(t *testing.T, address, user, password string) string {
 func made(t *testing.T) string {
 	t.Helper()
 	address := pgtest.Start(t)
-	if err := postgres.Up(t.Context(), address, postgres.Place{}); err != nil {
+	if err := postgres.Up(t.Context(), address, postgres.Namespace{}); err != nil {
 		t.Fatal(err)
 	}
 	return address

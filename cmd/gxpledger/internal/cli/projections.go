@@ -171,8 +171,8 @@ func whyState(s inspect.Status) string {
 		return s.Mismatch.Error()
 	case s.Fault != nil:
 		return fmt.Sprintf("position %d (%s): %s", s.Fault.Position, s.Fault.Type, s.Fault.Text)
-	case s.Hold != nil:
-		return fmt.Sprintf("since %s by %s: %s", s.Hold.At.UTC().Format(time.RFC3339), s.Hold.By, s.Hold.Reason)
+	case s.Pause != nil:
+		return fmt.Sprintf("since %s by %s: %s", s.Pause.At.UTC().Format(time.RFC3339), s.Pause.By, s.Pause.Reason)
 	default:
 		return ""
 	}
@@ -211,7 +211,7 @@ func statusOf(s inspect.Status) projectionStatus {
 			SecondsLeft: b.Left(s.Head).Seconds(), Holder: b.Lease.Holder, HeldUntil: b.Lease.Expires.UTC(), CancelledBy: b.CancelledBy,
 		}
 	}
-	if h := s.Hold; h != nil {
+	if h := s.Pause; h != nil {
 		out.Paused = &pausedBy{By: h.By, Reason: h.Reason, At: h.At.UTC()}
 	}
 	if f := s.Fault; f != nil {

@@ -153,7 +153,7 @@ func (o *rebuildOptions) rebuild(ctx context.Context, s steering, name string) (
 	}
 	defer done()
 	report, cause := s.outwait(ctx, o.app, &act, func() (run.Report, error) {
-		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Act: &act})
+		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: o.adoptLog, Fresh: o.fresh, Action: &act})
 	})
 	return report, unfinished(ctx, name, cause)
 }

@@ -86,9 +86,9 @@ func newProjectionsPause(a *app) *cobra.Command {
 		if err != nil {
 			return act, "", err
 		}
-		hold := projections.Hold{By: o.actor, Reason: o.reason, At: act.At}
+		hold := projections.Pause{By: o.actor, Reason: o.reason, At: act.At}
 		return act, fmt.Sprintf("Paused %s: its tables stay as they are until gxpledger projections resume %s --reason TEXT.", name, name),
-			projections.Pause(ctx, s.tables, name, hold, act)
+			projections.PauseProjection(ctx, s.tables, name, hold, act)
 	}
 	return o.command(&cobra.Command{
 		Use:   "pause [NAME] --reason TEXT",
@@ -107,7 +107,7 @@ func newProjectionsResume(a *app) *cobra.Command {
 		if err != nil {
 			return act, "", err
 		}
-		err = projections.Resume(ctx, s.tables, name, act)
+		err = projections.ResumeProjection(ctx, s.tables, name, act)
 		if errors.Is(err, projections.ErrNotPaused) {
 			if o.all {
 				return domain.AdminActed{}, name + " was not paused.", nil
@@ -164,7 +164,7 @@ func newProjectionsPrune(a *app) *cobra.Command {
 		if err != nil || len(pruned) == 0 {
 			return domain.AdminActed{}, name + " has no former builds to remove.", err
 		}
-		act = projections.PruneAct(act, pruned)
+		act = projections.WithPrunedBuilds(act, pruned)
 		return act, fmt.Sprintf("Removed former builds of %s: %s.", name, act.Arguments["builds"]), nil
 	}
 	cmd := o.command(&cobra.Command{
@@ -230,14 +230,14 @@ func (o *skipOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		act, err := o.act(run.ActSkip, standing.Name)
+		act, err := o.act(run.ActionSkip, standing.Name)
 		if err == nil {
-			act, err = run.SkipAct(act, standing.Name, standing.Version, standing.Fault)
+			act, err = run.SkipAction(act, standing.Name, standing.Version, standing.Fault)
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := s.recorder.Act(ctx, act); err != nil {
+		if _, err := s.recorder.RecordAction(ctx, act); err != nil {
 			return err
 		}
 		if err := s.showActs(ctx, o.app); err != nil {

@@ -56,7 +56,7 @@ func (d *desk) triggers(db *sql.DB) (drop, guard []string) {
 
 // verified is what verify --json says.
 type verified struct {
-	Sound bool `json:"sound"`
+	Sound bool `json:"intact"`
 	Log   struct {
 		Events int `json:"events"`
 	} `json:"log"`

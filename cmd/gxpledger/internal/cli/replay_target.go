@@ -45,7 +45,7 @@ func (a *app) openReplayTarget(ctx context.Context, into string, force bool) (*r
 	}
 	return &replayTarget{
 		name: at.String(), db: export, query: query.NewReader(export.Query(), config.DialectOf(at)), describe: export.WriteOrigin,
-		finish: func() error { return export.Keep(ctx) }, free: export.Close,
+		finish: func() error { return export.Publish(ctx) }, free: export.Close,
 	}, nil
 }
 
@@ -65,7 +65,7 @@ func (a *app) openReplayFile(ctx context.Context, path string, force bool) (_ *r
 	return &replayTarget{
 		name: path, db: db, query: query.NewReader(db.Query(), query.SQLite), describe: db.WriteOrigin,
 		finish: func() error {
-			err := db.Keep(ctx)
+			err := db.Publish(ctx)
 			if err == nil {
 				err = whole.keep(force)
 			}

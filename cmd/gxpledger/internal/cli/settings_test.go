@@ -121,12 +121,12 @@ func TestNoSettingOfAServerChangesWhatCommandsDo(t *testing.T) { //nolint:parall
 	t.Cleanup(func() { execute(t, s.log, "DROP ROLE "+role) })
 	// Package pg tries each way with each parameter.
 	for _, way := range []string{"database", "parameter"} { //nolint:paralleltest // see above
-		give := pgtest.Ways()[way]
+		give := pgtest.SettingOverrides()[way]
 		t.Run(way, func(t *testing.T) {
 			s.sweep(t, func(admin, address string) string {
 				switch way {
 				case "database": // and the user acts as somebody else
-					pgtest.Ways()["role"](t, admin, address, map[string]string{"role": role})
+					pgtest.SettingOverrides()["role"](t, admin, address, map[string]string{"role": role})
 				case "parameter":
 					address = pgtest.With(address, "default_query_exec_mode=simple_protocol&statement_cache_capacity=0&pool_max_conns=5")
 				}
@@ -150,7 +150,7 @@ func TestALogIsReadWhateverTheEncodingOfASession(t *testing.T) {
 		d, log := newDesk(t), pgtest.Start(t)
 		as := func(settings map[string]string) {
 			pgtest.ResetSettings(t, admin, log)
-			d.env["GXPLEDGER_LOG"] = pgtest.Ways()["database"](t, admin, log, settings)
+			d.env["GXPLEDGER_LOG"] = pgtest.SettingOverrides()["database"](t, admin, log, settings)
 		}
 		as(first)
 		d.run("migrate", "up").wantCode(0)
@@ -207,7 +207,7 @@ func TestASerializableDefaultDoesNotKeepAStandbyFromAnswering(t *testing.T) {
 func checkUnknown(t *testing.T, d *desk) {
 	t.Helper()
 	var document struct {
-		Sound  bool `json:"sound"`
+		Sound  bool `json:"intact"`
 		Tables []struct {
 			Projection string `json:"projection"`
 		} `json:"tables"`

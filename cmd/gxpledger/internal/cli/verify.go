@@ -50,7 +50,7 @@ func (o *verifyOptions) run(ctx context.Context) error {
 	if err := o.show(result); err != nil {
 		return err
 	}
-	if !result.Sound {
+	if !result.Intact {
 		return found()
 	}
 	return nil
@@ -101,7 +101,7 @@ func (o *verifyOptions) show(d gxpledger.Verification) error {
 		}
 		screen.Blank()
 	}
-	if d.Sound {
+	if d.Intact {
 		screen.Line("%s", render.Good.Of("No fault was found."))
 		return screen.Err()
 	}

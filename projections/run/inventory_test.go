@@ -12,15 +12,15 @@ import (
 func TestRebuiltTablesEqualLiveOnes(t *testing.T) { // I6
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		projectionstest.CheckWith(t, rt, shelf(), projectionstest.NewLog(t, databasetest.History(rt)...))
+		projectionstest.CheckWith(t, rt, inventory(), projectionstest.NewLog(t, databasetest.History(rt)...))
 	})
 }
 
 func TestRowsAreWhatTheEventsSay(t *testing.T) {
 	t.Parallel()
-	log := projectionstest.NewLog(t, batch(act("box", 1, "label", "x"), act("put", 1, "slot", "left", "name", "pen"), act("label", 1, "label", "tools")),
-		batch(act("box", 2), act("put", 2, "slot", "top", "name", "cup"), act("drop", 2)))
-	story := projectionstest.Given(t, shelf(), log)
+	log := projectionstest.NewLog(t, batch(action("box", 1, "label", "x"), action("put", 1, "slot", "left", "name", "pen"), action("label", 1, "label", "tools")),
+		batch(action("box", 2), action("put", 2, "slot", "top", "name", "cup"), action("drop", 2)))
+	story := projectionstest.Given(t, inventory(), log)
 	story.Then("boxes", []string{"number", "label", "open", "since", "detail"},
 		projectionstest.Row{1, "tools", false, "2026-01-02T03:04:06.000000Z", `{"label":"x"}`})
 	story.Then("items", []string{"box", "slot", "name"}, projectionstest.Row{1, "left", "pen"})

@@ -12,21 +12,21 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-var _ projections.Examiner = (*DB)(nil)
+var _ projections.SchemaChecker = (*DB)(nil)
 
-// Examine implements [projections.Examiner]: the views show the tables of the build and all of them, and the tables have
+// CheckSchema implements [projections.SchemaChecker]: the views show the tables of the build and all of them, and the tables have
 // their columns, keys, indexes, references, rules and guards, and no others. It makes the same once more as temporary tables,
 // which it takes back, and compares what the server says of both: so the server need not be second-guessed.
-func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
+func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	var found []string
 	err := db.write(ctx, func(tx pgx.Tx) (err error) {
-		if found, err = db.examine(ctx, tx, ref, p); err == nil {
+		if found, err = db.checkSchema(ctx, tx, ref, p); err == nil {
 			err = errTakenBack
 		}
 		return err
 	})
 	if err != nil && !errors.Is(err, errTakenBack) {
-		return nil, fmt.Errorf("examine %s build %d: %w", ref.Projection, ref.Number, err)
+		return nil, fmt.Errorf("cannot check %s build %d: %w", ref.Projection, ref.Number, err)
 	}
 	return found, nil
 }
@@ -34,7 +34,7 @@ func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Pr
 // errTakenBack ends a transaction whose changes nobody wants.
 var errTakenBack = errors.New("taken back")
 
-func (db *DB) examine(ctx context.Context, tx pgx.Tx, ref projections.Ref, p projections.Projection) ([]string, error) {
+func (db *DB) checkSchema(ctx context.Context, tx pgx.Tx, ref projections.Ref, p projections.Projection) ([]string, error) {
 	if _, err := tx.Exec(ctx, lockProjection, db.options.Schema+"."+ref.Projection, 0); err != nil { // no views are exchanged meanwhile
 		return nil, err
 	}
@@ -46,11 +46,11 @@ func (db *DB) examine(ctx context.Context, tx pgx.Tx, ref projections.Ref, p pro
 		return nil, nil // it was replaced, and the views show another
 	}
 	if err := run(ctx, tx, db.twins(ref, p)); err != nil {
-		return nil, fmt.Errorf("make temporary tables to compare with: %w", err)
+		return nil, fmt.Errorf("cannot create temporary tables to compare with: %w", err)
 	}
 	var found []string
 	for _, t := range p.Tables {
-		faults, err := db.examineTable(ctx, tx, t, ref.Number)
+		faults, err := db.checkTable(ctx, tx, t, ref.Number)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (f feature) String() string {
 	return f.kind + " " + f.name + ": " + strings.Join(strings.Fields(f.form), " ")
 }
 
-func (db *DB) examineTable(ctx context.Context, tx pgx.Tx, t projections.Table, build int) ([]string, error) {
+func (db *DB) checkTable(ctx context.Context, tx pgx.Tx, t projections.Table, build int) ([]string, error) {
 	wanted, err := db.features(ctx, tx, temporary, t, build)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (db *DB) features(ctx context.Context, tx pgx.Tx, schema string, t projecti
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (feature, error) {
 		var f feature
 		err := row.Scan(&f.kind, &f.name, &f.form)
-		// Whatever is in one of the two schemas stands in both under one name.
+		// Whatever is in one of the two schemas is in both under one name.
 		f.form = strings.NewReplacer(temporary+".", "", pgx.Identifier{db.options.Schema}.Sanitize()+".", "", db.options.Schema+".", "").Replace(f.form)
 		return f, err
 	})

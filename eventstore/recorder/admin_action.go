@@ -12,25 +12,25 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Act records an act of an administrator in the stream "engine". act.ID must be a UUIDv7; recording the same act again
+// RecordAction records an admin action in the stream "engine". action.ID must be a UUIDv7; recording the same one again
 // finds it and writes nothing. ErrOutcomeUnknown: the log may have it.
-func (r *Recorder) Act(ctx context.Context, act domain.AdminActed) (eventstore.Position, error) {
-	id, err := uuid.Parse(act.ID)
-	if err != nil || id.Version() != 7 || act.Actor == "" || act.Action == "" {
-		return 0, fmt.Errorf("%w: act %q of %q needs a UUIDv7, an action and an actor", eventstore.ErrInvalid, act.Action, act.Actor)
+func (r *Recorder) RecordAction(ctx context.Context, action domain.AdminActed) (eventstore.Position, error) {
+	id, err := uuid.Parse(action.ID)
+	if err != nil || id.Version() != 7 || action.Actor == "" || action.Action == "" {
+		return 0, fmt.Errorf("%w: admin action %q of %q needs a UUIDv7, an action and an actor", eventstore.ErrInvalid, action.Action, action.Actor)
 	}
-	event := single{id: id, stream: eventstore.EngineStream, event: act, meta: eventstore.Meta{Actor: act.Actor, Reason: act.Reason}}
+	event := single{id: id, stream: eventstore.EngineStream, event: action, meta: eventstore.Meta{Actor: action.Actor, Reason: action.Reason}}
 	at, err := r.appendLast(ctx, event)
 	if err != nil {
-		return 0, fmt.Errorf("record act %s: %w", act.Action, err)
+		return 0, fmt.Errorf("cannot record admin action %s: %w", action.Action, err)
 	}
 	return at, nil
 }
 
-// Retire records that a repository is scanned no more. Its history stays. act must be a UUIDv7. Retiring a repository
+// Retire records that a repository is scanned no more. Its history stays. id must be a UUIDv7. Retiring a repository
 // that the log does not know, or that is retired, is ErrInvalid, also when somebody else retires it at the same moment. ErrOutcomeUnknown: the log may have
 // recorded it.
-func (r *Recorder) Retire(ctx context.Context, act uuid.UUID, retired domain.RepositoryRetired) (eventstore.Position, error) {
+func (r *Recorder) Retire(ctx context.Context, id uuid.UUID, retired domain.RepositoryRetired) (eventstore.Position, error) {
 	stream := eventstore.RepositoryStream(retired.Repository.ID)
 	var err error
 	for range r.config.Rounds {
@@ -47,7 +47,7 @@ func (r *Recorder) Retire(ctx context.Context, act uuid.UUID, retired domain.Rep
 		retired.Repository = at.state.Repository
 		var position eventstore.Position
 		position, err = r.appendSingle(ctx, at.expected, single{
-			id: act, stream: stream, event: retired, meta: eventstore.Meta{Actor: retired.Actor, Reason: retired.Reason},
+			id: id, stream: stream, event: retired, meta: eventstore.Meta{Actor: retired.Actor, Reason: retired.Reason},
 		})
 		if err == nil {
 			return position, nil
@@ -56,12 +56,12 @@ func (r *Recorder) Retire(ctx context.Context, act uuid.UUID, retired domain.Rep
 			break
 		}
 	}
-	return 0, fmt.Errorf("retire %q: %w", retired.Repository.Name, err)
+	return 0, fmt.Errorf("cannot retire %q: %w", retired.Repository.Name, err)
 }
 
 // single is a batch of one event.
 type single struct {
-	id     uuid.UUID // of the act
+	id     uuid.UUID // of the admin action
 	stream eventstore.StreamID
 	event  domain.Event
 	meta   eventstore.Meta

@@ -12,25 +12,25 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-var _ eventstore.Examiner = (*Log)(nil)
+var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// Examine implements [eventstore.Examiner]: the schema is what the migrations made, triggers and indexes included; whoever
+// CheckIntegrity implements [eventstore.IntegrityChecker]: the schema is what the migrations made, triggers and indexes included; whoever
 // may append may do nothing else to the log, and nobody else may write to it; and the counter row is where the events end.
 //
-// Whose rights are examined: every role that was given a right, all their members, and the user that is connected, but for
+// Whose rights are checked: every role that was given a right, all their members, and the user that is connected, but for
 // a superuser, who looks after the server and may do anything. Let the user that records run it.
-func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error {
+func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	var found []eventstore.Fault
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		found = nil
 		options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // one state, whoever appends
 		return pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
-			e := examination{schema: l.options.Schema, report: func(f eventstore.Fault) { found = append(found, f) }}
+			e := integrityCheck{schema: l.options.Schema, report: func(f eventstore.Fault) { found = append(found, f) }}
 			return e.run(ctx, tx)
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("examine log: %w", err)
+		return fmt.Errorf("cannot check log: %w", err)
 	}
 	for _, f := range found {
 		report(f)
@@ -38,18 +38,18 @@ func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error 
 	return nil
 }
 
-// examination is one run of Examine.
-type examination struct {
+// integrityCheck is one run of CheckIntegrity.
+type integrityCheck struct {
 	schema string
 	report func(eventstore.Fault)
 }
 
-func (e *examination) run(ctx context.Context, tx pgx.Tx) error {
+func (e *integrityCheck) run(ctx context.Context, tx pgx.Tx) error {
 	// So that the server leaves the schema out of what it says of the parts of it.
 	if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident($1) || ', pg_temp', true)", e.schema); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context, pgx.Tx) error{e.examineForm, e.examineGrants, e.examineRoles, e.examineHead} {
+	for _, part := range []func(context.Context, pgx.Tx) error{e.checkForm, e.checkGrants, e.checkRoles, e.checkHead} {
 		err := translate(ctx, pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return part(ctx, tx) }))
 		if errors.Is(err, eventstore.ErrCorrupt) { // also that a table is not there
 			e.report(eventstore.Fault{Code: eventstore.FaultFile, Where: "schema " + e.schema, Text: err.Error()})
@@ -63,7 +63,7 @@ func (e *examination) run(ctx context.Context, tx pgx.Tx) error {
 }
 
 // guard reports what is wrong with what keeps the log append-only.
-func (e *examination) guard(where, text string) {
+func (e *integrityCheck) guard(where, text string) {
 	e.report(eventstore.Fault{
 		Code: eventstore.FaultGuard, Where: where, Text: text,
 		Remedy: "find out who changed it and what was done meanwhile, keep the database as it is for an inquiry, and restore the last backup that verifies",
@@ -77,8 +77,8 @@ type counter struct {
 	streams    int64
 }
 
-// examineHead compares the counter row with the rows that it counts: an append takes its word for where they end.
-func (e *examination) examineHead(ctx context.Context, tx pgx.Tx) error {
+// checkHead compares the counter row with the rows that it counts: an append takes its word for where they end.
+func (e *integrityCheck) checkHead(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT position, recorded_at, streams FROM head`)
 	if err != nil {
 		return err

@@ -23,10 +23,10 @@ func defaultSizes() sizes {
 	return sizes{chunkEvents: 64, pageChunks: 8, hashes: 1000}
 }
 
-// way leads over the records of the log or of one stream, one number at a time, from one to another number, both
+// rangeScan leads over the records of the log or of one stream, one number at a time, from one to another number, both
 // included. A number that is not there is corruption.
-type way struct {
-	query    string // with the number to go on from as ?1, and a stream as ?2
+type rangeScan struct {
+	query    string // with the first number as ?1, and a stream as ?2
 	stream   string
 	from, to int64 // positions or revisions; from beyond to leads nowhere
 	step     int64 // 1 or -1
@@ -38,15 +38,15 @@ const sqlChunks = `SELECT c.last, c.size, s.name, c.last_revision, c.batch_first
 	c.meta, c.ids, c.types, c.lengths, c.data, c.checksum
 	FROM chunks AS c JOIN streams AS s ON s.id = c.stream `
 
-func upwards(after, until eventstore.Position) way {
-	return way{
+func upwards(after, until eventstore.Position) rangeScan {
+	return rangeScan{
 		query: sqlChunks + "WHERE c.last >= ?1 ORDER BY c.last LIMIT ?3",
 		from:  clamp(after) + 1, to: clamp(until), step: 1, number: positionOf, kind: "position",
 	}
 }
 
-func downwards(from eventstore.Position) way {
-	return way{
+func downwards(from eventstore.Position) rangeScan {
+	return rangeScan{
 		// From the chunk that holds the position on, which ends there or later.
 		query: sqlChunks + `WHERE c.last <= coalesce((SELECT min(last) FROM chunks WHERE last >= ?1), ?1)
 			ORDER BY c.last DESC LIMIT ?3`,
@@ -54,8 +54,8 @@ func downwards(from eventstore.Position) way {
 	}
 }
 
-func alongStream(stream eventstore.StreamID, from, to int64) way {
-	return way{
+func alongStream(stream eventstore.StreamID, from, to int64) rangeScan {
+	return rangeScan{
 		query: sqlChunks + `WHERE c.stream = (SELECT id FROM streams WHERE name = ?2) AND c.last_revision >= ?1
 			ORDER BY c.last_revision LIMIT ?3`,
 		stream: string(stream), from: from, to: to, step: 1,
@@ -63,8 +63,8 @@ func alongStream(stream eventstore.StreamID, from, to int64) way {
 	}
 }
 
-func backAlongStream(stream eventstore.StreamID, from int64) way {
-	return way{
+func backAlongStream(stream eventstore.StreamID, from int64) rangeScan {
+	return rangeScan{
 		query: sqlChunks + `WHERE c.stream = (SELECT id FROM streams WHERE name = ?2) AND c.last_revision <= ?1
 			ORDER BY c.last_revision DESC LIMIT ?3`,
 		stream: string(stream), from: from, to: 0, step: -1,
@@ -83,8 +83,8 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// walk yields the records of w in order, from up to most chunks at a time. It holds no query while the loop body runs.
-func (w way) walk(ctx context.Context, db querier, most int) iter.Seq2[eventstore.Record, error] {
+// records yields the records of w in order, from up to most chunks at a time. It holds no query while the loop body runs.
+func (w rangeScan) records(ctx context.Context, db querier, most int) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		at := w.from
 		for limit := 1; (w.to-at)*w.step >= 0; limit = min(2*limit, most) {
@@ -107,12 +107,12 @@ func (w way) walk(ctx context.Context, db querier, most int) iter.Seq2[eventstor
 	}
 }
 
-func (w way) missing(at int64) error {
+func (w rangeScan) missing(at int64) error {
 	return fmt.Errorf("%w: %s %d is missing", eventstore.ErrCorrupt, w.kind, at)
 }
 
 // page reads up to limit chunks from the one that holds the number at on, and leaves out what comes before it.
-func (w way) page(ctx context.Context, db querier, at int64, limit int) (records []eventstore.Record, err error) {
+func (w rangeScan) page(ctx context.Context, db querier, at int64, limit int) (records []eventstore.Record, err error) {
 	rows, err := db.QueryContext(ctx, w.query, at, w.stream, limit)
 	if err != nil {
 		return nil, err

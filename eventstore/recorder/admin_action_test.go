@@ -10,20 +10,20 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-func TestActIsRecordedOnce(t *testing.T) {
+func TestAnAdminActionIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
-	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
-	first, err := d.recorder.Act(t.Context(), act)
+	action := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Reason: "why not", Outcome: "succeeded", At: clock()}
+	first, err := d.recorder.RecordAction(t.Context(), action)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := d.recorder.Act(t.Context(), act)
+	again, err := d.recorder.RecordAction(t.Context(), action)
 	if err != nil || again != first {
 		t.Errorf("again at %d, %v; want %d", again, err, first)
 	}
-	act.Outcome = "failed"
-	if _, err := d.recorder.Act(t.Context(), act); !errors.Is(err, eventstore.ErrIDReused) {
+	action.Outcome = "failed"
+	if _, err := d.recorder.RecordAction(t.Context(), action); !errors.Is(err, eventstore.ErrIDReused) {
 		t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
 	}
 	d.wantTypes("admin.acted")

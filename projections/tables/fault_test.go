@@ -11,8 +11,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
-// TestAPoisonEventIsNamed: what cannot be projected is an error with its position, and never a guess.
-func TestAPoisonEventIsNamed(t *testing.T) {
+// TestAFaultNamesItsEvent: what cannot be projected is an error with its position, and never a guess.
+func TestAFaultNamesItsEvent(t *testing.T) {
 	t.Parallel()
 	parsedAs := func(kind domain.Kind) domain.Event {
 		return parsed(1, kind, reqPath, func(*domain.ArtifactParsed) {})

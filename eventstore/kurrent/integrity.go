@@ -11,12 +11,12 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-var _ eventstore.Examiner = (*Log)(nil)
+var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// Examine implements [eventstore.Examiner]: no stream of the log, nor of a content, was deleted, and none has settings of
+// CheckIntegrity implements [eventstore.IntegrityChecker]: no stream of the log, nor of a content, was deleted, and none has settings of
 // its own, which could cut it, hide it or let others at it. The package sets none; an administrator who wants to close the
 // streams does that for all, in the server's "$settings". What a server hides from its user is not seen.
-func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error {
+func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	err := l.usable(ctx)
 	if err == nil {
 		err = l.examine(ctx, report)

@@ -9,13 +9,13 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// OpenKept opens new tables in the empty file at path, to be filled once and then kept as one file that any SQL tool
+// OpenExport opens new tables in the empty file at path, to be filled once and then kept as one file that any SQL tool
 // reads. Until Close they are as those of [OpenScratch]: a crash leaves a file that is useless, so fill it beside its place.
-func OpenKept(ctx context.Context, path string, options Options) (*DB, error) {
+func OpenExport(ctx context.Context, path string, options Options) (*DB, error) {
 	return open(ctx, path, options, scratch())
 }
 
-// about is the table that says what kept tables are. Comments are part of what SQLite keeps of it.
+// about is the table that says what exported tables are. Comments are part of what SQLite keeps of it.
 const about = `
 CREATE TABLE about (                -- one row: what this file is
     log_id      TEXT    NOT NULL,   -- UUID of the log that the tables were replayed from
@@ -46,20 +46,20 @@ func (db *DB) WriteOrigin(ctx context.Context, o projections.Origin) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("write what the tables are: %w", err)
+		return fmt.Errorf("cannot write the table about: %w", err)
 	}
 	return nil
 }
 
-// IsKept reports whether the database at path has the table about: whether it holds kept tables. It changes nothing.
-func IsKept(ctx context.Context, path string) (kept bool, err error) {
+// IsExport reports whether the database at path has the table about: whether it holds exported tables. It changes nothing.
+func IsExport(ctx context.Context, path string) (isExport bool, err error) {
 	db, err := OpenReadOnly(ctx, path)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'about'").Scan(&kept); err != nil {
-		return false, fmt.Errorf("look into %s: %w", path, translate(err))
+	if err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'about'").Scan(&isExport); err != nil {
+		return false, fmt.Errorf("cannot inspect %s: %w", path, translate(err))
 	}
-	return kept, nil
+	return isExport, nil
 }

@@ -14,7 +14,7 @@ import (
 func examine(t *testing.T, log *kurrent.Log) []string {
 	t.Helper()
 	var found []string
-	err := log.Examine(within(t), func(f eventstore.Fault) {
+	err := log.CheckIntegrity(within(t), func(f eventstore.Fault) {
 		if f.Remedy == "" || f.Position == 0 {
 			t.Errorf("fault %+v does not say where it is or what to do", f)
 		}

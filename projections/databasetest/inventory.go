@@ -14,14 +14,14 @@ import (
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 )
 
-// ErrPoison is what the shelf says of an act named poison.
-var ErrPoison = errors.New("poison")
+// ErrBadEvent is what the inventory says of an action named fail.
+var ErrBadEvent = errors.New("action cannot be folded")
 
-// Shelf is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
-// that is never changed. The events are acts: the action says what to do.
-func Shelf() projections.Projection {
+// Inventory is a small projection with every kind of table, column and operation: boxes that hold items, and a list of moves
+// that is never changed. The events are admin actions: the action says what to do.
+func Inventory() projections.Projection {
 	return projections.Projection{
-		Name: "shelf", Version: 1, Handles: []domain.Event{domain.AdminActed{}}, Apply: applyShelf,
+		Name: "inventory", Version: 1, Handles: []domain.Event{domain.AdminActed{}}, Apply: applyInventory,
 		Tables: []projections.Table{
 			{
 				Name: "boxes", Doc: "Boxes that are there now.", Key: []string{"number"},
@@ -55,27 +55,27 @@ func Shelf() projections.Projection {
 	}
 }
 
-func applyShelf(page []projections.Event, rows *projections.Rows) error {
+func applyInventory(page []projections.Event, rows *projections.Rows) error {
 	for _, e := range page {
-		act, ok := e.Event.(domain.AdminActed)
+		action, ok := e.Event.(domain.AdminActed)
 		if !ok {
-			return fmt.Errorf("not an act: %T", e.Event)
+			return fmt.Errorf("not an admin action: %T", e.Event)
 		}
-		if err := applyAct(e, act, rows); err != nil {
+		if err := applyAction(e, action, rows); err != nil {
 			return err
 		}
-		rows.Insert("moves", int64(e.Position), e.Meta.Actor, act.Action)
+		rows.Insert("moves", int64(e.Position), e.Meta.Actor, action.Action)
 	}
 	return nil
 }
 
-func applyAct(e projections.Event, act domain.AdminActed, rows *projections.Rows) error {
-	box, err := strconv.Atoi(act.Target)
+func applyAction(e projections.Event, action domain.AdminActed, rows *projections.Rows) error {
+	box, err := strconv.Atoi(action.Target)
 	if err != nil {
 		return err
 	}
-	arg := act.Arguments
-	switch act.Action {
+	arg := action.Arguments
+	switch action.Action {
 	case "box":
 		var detail any
 		if arg["label"] != "" {
@@ -97,16 +97,16 @@ func applyAct(e projections.Event, act domain.AdminActed, rows *projections.Rows
 	case "drop":
 		rows.Delete("items", box)
 		rows.Delete("boxes", box)
-	case "poison":
-		return ErrPoison
+	case "fail":
+		return ErrBadEvent
 	case "panic":
 		panic("no such thing")
 	}
 	return nil
 }
 
-// Act returns an act on a box. Pairs are names and values of its arguments.
-func Act(action string, box int, pairs ...string) domain.Event {
+// Action returns an admin action on a box. Pairs are names and values of its arguments.
+func Action(action string, box int, pairs ...string) domain.Event {
 	arguments := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		arguments[pairs[i]] = pairs[i+1]
@@ -119,7 +119,7 @@ func Batch(events ...domain.Event) projectionstest.Batch {
 	return projectionstest.Batch{Stream: eventstore.EngineStream, Actor: "ann", Events: events}
 }
 
-// mover draws what a shelf can fold, and remembers which boxes are there.
+// mover draws what a inventory can fold, and remembers which boxes are there.
 type mover map[int]bool
 
 func (boxes mover) step(t *rapid.T) domain.Event {
@@ -129,22 +129,22 @@ func (boxes mover) step(t *rapid.T) domain.Event {
 	n := number.Draw(t, "box")
 	if !boxes[n] {
 		boxes[n] = true
-		return Act("box", n, "label", word.Draw(t, "label"))
+		return Action("box", n, "label", word.Draw(t, "label"))
 	}
 	switch rapid.IntRange(0, 6).Draw(t, "step") {
 	case 0:
-		return Act("box", n, "label", word.Draw(t, "label"))
+		return Action("box", n, "label", word.Draw(t, "label"))
 	case 1:
-		return Act("label", n, "label", word.Draw(t, "label"))
+		return Action("label", n, "label", word.Draw(t, "label"))
 	case 2, 3:
-		return Act("put", n, "slot", slot.Draw(t, "slot"), "name", word.Draw(t, "name"))
+		return Action("put", n, "slot", slot.Draw(t, "slot"), "name", word.Draw(t, "name"))
 	case 4:
-		return Act("take", n, "slot", slot.Draw(t, "slot"))
+		return Action("take", n, "slot", slot.Draw(t, "slot"))
 	case 5:
-		return Act("clear", n)
+		return Action("clear", n)
 	default:
 		boxes[n] = false
-		return Act("drop", n)
+		return Action("drop", n)
 	}
 }
 
@@ -159,7 +159,7 @@ func (boxes mover) batch(t *rapid.T) projectionstest.Batch {
 	return Batch(events...)
 }
 
-// History draws batches that a shelf can fold.
+// History draws batches that a inventory can fold.
 func History(t *rapid.T) []projectionstest.Batch {
 	boxes := mover{}
 	var batches []projectionstest.Batch
@@ -169,17 +169,17 @@ func History(t *rapid.T) []projectionstest.Batch {
 	return batches
 }
 
-// edition is the shelf of a version: each writes down otherwise what happened.
+// edition is the inventory of a version: each writes down otherwise what happened.
 func edition(version int) projections.Projection {
-	p := Shelf()
+	p := Inventory()
 	p.Version = version
 	p.Apply = func(page []projections.Event, rows *projections.Rows) error {
 		for _, e := range page {
 			a, ok := e.Event.(domain.AdminActed)
 			if !ok {
-				return fmt.Errorf("not an act: %T", e.Event)
+				return fmt.Errorf("not an admin action: %T", e.Event)
 			}
-			if err := applyAct(e, a, rows); err != nil {
+			if err := applyAction(e, a, rows); err != nil {
 				return err
 			}
 			rows.Insert("moves", int64(e.Position), e.Meta.Actor, fmt.Sprintf("%s, as version %d has it", a.Action, version))

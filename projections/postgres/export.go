@@ -13,34 +13,34 @@ import (
 )
 
 // ErrSchemaExists says that something is where tables were to be kept. Name another schema, or let it be replaced when it
-// holds kept tables.
+// holds exported tables.
 var ErrSchemaExists = errors.New("schema exists already")
 
 // unfinished ends the name of the schema in which tables are until they are whole.
 const unfinished = "_unfinished"
 
-// Kept is tables in a schema of their own, which are filled once and then kept for any SQL tool. Until [Kept.Keep] they are
+// Export is tables in a schema of their own, which are filled once and then kept for any SQL tool. Until [Export.Publish] they are
 // in a schema beside their place. One user at a time makes what is kept in a place; a crash leaves a schema whose name ends
 // in "_unfinished", which the next one who makes the same clears away.
-type Kept struct {
+type Export struct {
 	*DB
 
-	place   Place // where they are to be
-	replace bool
-	url     string
-	lock    *pgx.Conn // holds the place
-	claimed bool
-	done    bool
+	namespace Namespace // where they are to be
+	replace   bool
+	url       string
+	lock      *pgx.Conn // holds the place
+	locked    bool
+	done      bool
 }
 
-// MakeKept begins tables for the schema that options name. A schema of that name is ErrSchemaExists, unless replace is set
-// and it holds kept tables. Close what it returns, whether it was kept or not.
-func MakeKept(ctx context.Context, url string, options Options, replace bool) (_ *Kept, err error) { //revive:disable-line:flag-parameter // what the user said
+// CreateExport begins tables for the schema that options name. A schema of that name is ErrSchemaExists, unless replace is set
+// and it holds exported tables. Close what it returns, whether it was kept or not.
+func CreateExport(ctx context.Context, url string, options Options, replace bool) (_ *Export, err error) { //revive:disable-line:flag-parameter // what the user chose
 	options = options.withDefaults()
-	k := &Kept{place: options.Place, replace: replace, url: url}
+	k := &Export{namespace: options.Namespace, replace: replace, url: url}
 	defer func() { //nolint:contextcheck // Close works when ctx has ended
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make tables to keep: %w", translate(ctx, err)), k.Close())
+			err = errors.Join(fmt.Errorf("cannot create the export: %w", translate(ctx, err)), k.Close())
 		}
 	}()
 	config, err := parse(url, options.MaxConns)
@@ -50,7 +50,7 @@ func MakeKept(ctx context.Context, url string, options Options, replace bool) (_
 	if k.lock, err = pg.Connect(ctx, config.ConnConfig); err != nil {
 		return nil, err
 	}
-	if err := k.claim(ctx); err != nil {
+	if err := k.lockSchema(ctx); err != nil {
 		return nil, err
 	}
 	// Nobody projects into them: whoever makes them owns them.
@@ -61,42 +61,42 @@ func MakeKept(ctx context.Context, url string, options Options, replace bool) (_
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	if err := Up(ctx, url, options.Place); err != nil {
+	if err := Up(ctx, url, options.Namespace); err != nil {
 		return nil, err
 	}
 	k.DB, err = Open(ctx, url, options)
 	return k, err
 }
 
-// claim takes the place for this connection, and clears away what somebody left unfinished.
-func (k *Kept) claim(ctx context.Context) error {
+// lockSchema takes the place for this connection, and clears away what somebody left unfinished.
+func (k *Export) lockSchema(ctx context.Context) error {
 	var free bool
-	err := k.lock.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('gxpledger keeps ' || $1, 0))", k.place.Schema).Scan(&free)
+	err := k.lock.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('gxpledger keeps ' || $1, 0))", k.namespace.Schema).Scan(&free)
 	switch {
 	case err != nil:
 		return err
 	case !free:
-		return fmt.Errorf("%w: another process makes schema %q", projections.ErrLeaseHeld, k.place.Schema)
+		return fmt.Errorf("%w: another process makes schema %q", projections.ErrLeaseHeld, k.namespace.Schema)
 	}
-	k.claimed = true
-	if err := k.free(ctx, k.lock); err != nil {
+	k.locked = true
+	if err := k.checkSchemaFree(ctx, k.lock); err != nil {
 		return err
 	}
 	return k.drop(ctx)
 }
 
-// free returns ErrSchemaExists unless the place is free, or may be made so.
-func (k *Kept) free(ctx context.Context, conn queryer) error {
-	var exists, kept bool
+// checkSchemaFree returns ErrSchemaExists unless the place is free, or may be made so.
+func (k *Export) checkSchemaFree(ctx context.Context, conn queryer) error {
+	var exists, isExport bool
 	err := conn.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(pg_catalog.to_regclass(pg_catalog.format('%I.about', nspname)) IS NOT NULL), false)
-		FROM pg_catalog.pg_namespace WHERE nspname = $1`, k.place.Schema).Scan(&exists, &kept)
+		FROM pg_catalog.pg_namespace WHERE nspname = $1`, k.namespace.Schema).Scan(&exists, &isExport)
 	switch {
 	case err != nil:
 		return err
-	case exists && !kept:
-		return fmt.Errorf("%w, and holds no kept tables: %q", ErrSchemaExists, k.place.Schema)
+	case exists && !isExport:
+		return fmt.Errorf("%w, and is no export: %q", ErrSchemaExists, k.namespace.Schema)
 	case exists && !k.replace:
-		return fmt.Errorf("%w: %q", ErrSchemaExists, k.place.Schema)
+		return fmt.Errorf("%w: %q", ErrSchemaExists, k.namespace.Schema)
 	}
 	return nil
 }
@@ -106,12 +106,12 @@ type queryer interface {
 	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
-func (k *Kept) drop(ctx context.Context) error {
-	_, err := k.lock.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{k.place.Schema + unfinished}.Sanitize()+" CASCADE")
+func (k *Export) drop(ctx context.Context) error {
+	_, err := k.lock.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{k.namespace.Schema + unfinished}.Sanitize()+" CASCADE")
 	return err
 }
 
-// about is the table that says what kept tables are.
+// about is the table that says what exported tables are.
 const about = `
 CREATE TABLE @.about (
     log_id      uuid        NOT NULL,
@@ -137,7 +137,7 @@ CREATE TRIGGER about_stays BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON @.ab
 ALTER TABLE @.about ENABLE ALWAYS TRIGGER about_stays`
 
 // WriteOrigin adds the table about, which says what the tables are. It may be called once.
-func (k *Kept) WriteOrigin(ctx context.Context, o projections.Origin) error {
+func (k *Export) WriteOrigin(ctx context.Context, o projections.Origin) error {
 	fill := strings.NewReplacer("@", pgx.Identifier{k.options.Schema}.Sanitize()).Replace
 	err := pgx.BeginFunc(ctx, k.lock, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fill(about)); err != nil {
@@ -153,43 +153,43 @@ func (k *Kept) WriteOrigin(ctx context.Context, o projections.Origin) error {
 		return k.letRead(ctx, tx, fill)
 	})
 	if err != nil {
-		return fmt.Errorf("write what the tables are: %w", translate(ctx, err))
+		return fmt.Errorf("cannot write the table about: %w", translate(ctx, err))
 	}
 	return nil
 }
 
 // letRead lets the reader role, where there is one, read the table about.
-func (k *Kept) letRead(ctx context.Context, tx pgx.Tx, fill func(string) string) error {
+func (k *Export) letRead(ctx context.Context, tx pgx.Tx, fill func(string) string) error {
 	var there bool
-	if err := tx.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_catalog.pg_roles WHERE rolname = $1", k.place.Reader).Scan(&there); err != nil || !there {
+	if err := tx.QueryRow(ctx, "SELECT count(*) > 0 FROM pg_catalog.pg_roles WHERE rolname = $1", k.namespace.Reader).Scan(&there); err != nil || !there {
 		return err
 	}
-	_, err := tx.Exec(ctx, fill("GRANT SELECT ON @.about TO ")+pgx.Identifier{k.place.Reader}.Sanitize())
+	_, err := tx.Exec(ctx, fill("GRANT SELECT ON @.about TO ")+pgx.Identifier{k.namespace.Reader}.Sanitize())
 	return err
 }
 
-// Keep puts the tables in their place, in one instant. Nothing may use them meanwhile.
-func (k *Kept) Keep(ctx context.Context) error {
+// Publish puts the tables in their place, in one instant. Nothing may use them meanwhile.
+func (k *Export) Publish(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, k.lock, func(tx pgx.Tx) error {
-		if err := k.free(ctx, tx); err != nil {
+		if err := k.checkSchemaFree(ctx, tx); err != nil {
 			return err
 		}
-		place := pgx.Identifier{k.place.Schema}.Sanitize()
-		if _, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+place+" CASCADE"); err != nil {
+		schema := pgx.Identifier{k.namespace.Schema}.Sanitize()
+		if _, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+schema+" CASCADE"); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "ALTER SCHEMA "+pgx.Identifier{k.options.Schema}.Sanitize()+" RENAME TO "+place)
+		_, err := tx.Exec(ctx, "ALTER SCHEMA "+pgx.Identifier{k.options.Schema}.Sanitize()+" RENAME TO "+schema)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("put kept tables in their place: %w", translate(ctx, err))
+		return fmt.Errorf("cannot put the exported tables in their schema: %w", translate(ctx, err))
 	}
 	k.done = true
 	return nil
 }
 
 // Close frees what k holds, and drops the tables unless they were put in their place. Closing twice is harmless.
-func (k *Kept) Close() error {
+func (k *Export) Close() error {
 	var errs []error
 	if k.DB != nil {
 		errs = append(errs, k.DB.Close())
@@ -197,7 +197,7 @@ func (k *Kept) Close() error {
 	if k.lock != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout) //nolint:forbidigo // whoever wanted them may have gone
 		defer cancel()
-		if k.claimed && !k.done {
+		if k.locked && !k.done {
 			errs = append(errs, k.drop(ctx))
 		}
 		errs = append(errs, k.lock.Close(ctx))

@@ -15,7 +15,7 @@ import (
 
 // What a server says when somebody else is in the way, or it goes down, is worth another try with the same batch; what
 // says that something is wrong is not.
-func TestAnswersOfTheServerAreToldApart(t *testing.T) {
+func TestServerErrorsAreClassified(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]error{
 		"40001": eventstore.ErrTransient, // serialization failure
@@ -52,16 +52,16 @@ func TestAppendsSurviveEndedConnections(t *testing.T) {
 	where := made(t)
 	admin := connect(t, where)
 	log := open(t, where)
-	said := &promised{kept: make(chan struct{})}
+	reported := &promised{kept: make(chan struct{})}
 	ctx, stop := context.WithCancel(within(t))
 	var running sync.WaitGroup
 	for w := range writers {
-		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), said) })
+		running.Go(func() { writeUntil(ctx, t, log, fmt.Sprint(w), reported) })
 	}
 	heard := follow(ctx, t, log)
 	ended := 0
 	for range times {
-		said.await(ctx, t, 2*writers)
+		reported.await(ctx, t, 2*writers)
 		var n int
 		err := admin.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'gxpledger'`).Scan(&n)
@@ -70,11 +70,11 @@ func TestAppendsSurviveEndedConnections(t *testing.T) {
 		}
 		ended += n
 	}
-	said.await(ctx, t, 2*writers)
+	reported.await(ctx, t, 2*writers)
 	heard.await(ctx, t, len(readAll(t, log)))
 	stop()
 	running.Wait()
-	if n := said.check(t, log); n < times || ended < times {
+	if n := reported.check(t, log); n < times || ended < times {
 		t.Errorf("%d batches were acknowledged, %d connections ended", n, ended)
 	}
 	heard.check(t)

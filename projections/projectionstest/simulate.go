@@ -15,8 +15,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Steering is what [Steer] needs of a database and a projection.
-type Steering struct {
+// Simulation is what [SimulateOperation] needs of a database and a projection.
+type Simulation struct {
 	// Open opens the same tables each time, as another process would, with a clock. Close is called on what it returns.
 	Open func(now func() time.Time) ClosingDatabase
 	// Projection returns a projection whose rows differ from version to version.
@@ -31,13 +31,13 @@ type ClosingDatabase interface {
 	Close() error
 }
 
-// Steer draws a history of scans, catching up, rebuilds, pauses, cancels, pruning and new versions, in which
+// SimulateOperation draws a history of scans, catching up, rebuilds, pauses, cancels, pruning and new versions, in which
 // processes are stopped and killed in the middle, and checks after each step, against a fold in memory of nothing but the
 // log, that readers see whole tables that never go back (I5, I6, I7), that a paused projection stays as it is, and, at the
-// end, that no handwork is left to do and that every act has its outcome.
-func Steer(tb testing.TB, t *rapid.T, s Steering) {
+// end, that no handwork is left to do and that every admin action has its outcome.
+func SimulateOperation(tb testing.TB, t *rapid.T, s Simulation) {
 	tb.Helper()
-	m := &steered{tb: tb, t: t, Steering: s, log: NewLog(tb), version: 1, now: Epoch()}
+	m := &simulation{tb: tb, t: t, Simulation: s, log: NewLog(tb), version: 1, now: Epoch()}
 	m.db = m.open()
 	defer m.close()
 	must(t, "make the tables", m.runner(m.db).CatchUp(tb.Context(), 0))
@@ -65,47 +65,47 @@ func Steer(tb testing.TB, t *rapid.T, s Steering) {
 	m.end()
 }
 
-type steered struct {
+type simulation struct {
 	tb testing.TB
 	t  *rapid.T
-	Steering
-	log     *Log
-	db      projections.Database
-	opened  []ClosingDatabase
-	version int // of the binary at hand
-	now     time.Time
-	acts    int
-	seen    eventstore.Position // the furthest that readers saw
-	paused  bool
-	held    string // what a paused projection showed
-	heldAs  int    // its build
+	Simulation
+	log         *Log
+	db          projections.Database
+	opened      []ClosingDatabase
+	version     int // of the binary at hand
+	now         time.Time
+	actions     int
+	seen        eventstore.Position // the furthest that readers saw
+	paused      bool
+	frozen      string // what a paused projection showed
+	frozenBuild int    // its build
 }
 
-func (m *steered) open() projections.Database {
+func (m *simulation) open() projections.Database {
 	db := m.Open(m.clock)
 	m.opened = append(m.opened, db)
 	return db
 }
 
-func (m *steered) close() {
+func (m *simulation) close() {
 	for _, db := range m.opened {
 		must(m.t, "close", db.Close())
 	}
 }
 
-func (m *steered) clock() time.Time { return m.now }
+func (m *simulation) clock() time.Time { return m.now }
 
 // sleep lets every lease run out.
-func (m *steered) sleep() { m.now = m.now.Add(time.Hour) }
+func (m *simulation) sleep() { m.now = m.now.Add(time.Hour) }
 
-func (m *steered) runner(db projections.Database) *run.Runner {
+func (m *simulation) runner(db projections.Database) *run.Runner {
 	return Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *run.Config) {
 		c.Tries, c.Now = 1, m.clock
 	})
 }
 
 // tolerate fails the test unless err is what the history explains.
-func (m *steered) tolerate(err error) {
+func (m *simulation) tolerate(err error) {
 	m.t.Helper()
 	for _, fine := range []error{nil, errKilled, projections.ErrPaused, projections.ErrCancelled, context.Canceled} {
 		if errors.Is(err, fine) {
@@ -115,62 +115,62 @@ func (m *steered) tolerate(err error) {
 	m.t.Fatalf("error is %v", err)
 }
 
-func (m *steered) act(action string) domain.AdminActed {
-	m.acts++
-	return domain.AdminActed{ID: fmt.Sprintf("act %d", m.acts), Action: action, Target: "x", Actor: "ada", Reason: "test"}
+func (m *simulation) newAction(action string) domain.AdminActed {
+	m.actions++
+	return domain.AdminActed{ID: fmt.Sprintf("act %d", m.actions), Action: action, Target: "x", Actor: "ada", Reason: "test"}
 }
 
-func (m *steered) done(action string) domain.AdminActed {
-	act := m.act(action)
-	act.Outcome = run.OutcomeSucceeded
-	return act
+func (m *simulation) done(action string) domain.AdminActed {
+	done := m.newAction(action)
+	done.Outcome = run.OutcomeSucceeded
+	return done
 }
 
-func (m *steered) scan(t *rapid.T) { m.log.Add(m.tb, m.Draw(t)) }
+func (m *simulation) scan(t *rapid.T) { m.log.Add(m.tb, m.Draw(t)) }
 
-func (m *steered) rebuild(ctx context.Context, db projections.Database, observe func(run.Progress)) {
-	act := m.act("rebuild")
+func (m *simulation) rebuild(ctx context.Context, db projections.Database, observe func(run.Progress)) {
+	action := m.newAction("rebuild")
 	r := Runner(m.tb, m.log, db, m.Projection(m.version), PageEvents(1), func(c *run.Config) {
 		c.Tries, c.Now, c.Observe = 1, m.clock, observe
 	})
-	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, run.RebuildOptions{Act: &act})
+	_, err := r.Rebuild(ctx, m.Projection(m.version).Name, run.RebuildOptions{Action: &action})
 	m.tolerate(err)
-	m.asked()              //nolint:contextcheck // ctx may have ended, as the step wants
-	m.outcome(act.ID, err) //nolint:contextcheck // see above
+	m.asked()                 //nolint:contextcheck // ctx may have ended, as the step wants
+	m.outcome(action.ID, err) //nolint:contextcheck // see above
 }
 
 // asked notes that an administrator may have changed a paused projection, also one whose process died right after.
-func (m *steered) asked() {
-	if b := m.active(); m.paused && b.Number != m.heldAs {
-		m.held, m.heldAs = m.shown(), b.Number
+func (m *simulation) asked() {
+	if b := m.active(); m.paused && b.Number != m.frozenBuild {
+		m.frozen, m.frozenBuild = m.shown(), b.Number
 	}
 }
 
-// outcome checks that an act of a process that lives has the outcome that the caller saw.
-func (m *steered) outcome(id string, err error) {
+// outcome checks that an admin action of a process that lives has the outcome that the caller saw.
+func (m *simulation) outcome(id string, err error) {
 	if errors.Is(err, errKilled) {
 		return
 	}
-	for _, k := range m.kept() {
-		if k.Act.ID == id && (k.Act.Outcome == "" || (k.Act.Outcome == run.OutcomeSucceeded) != (err == nil)) {
-			m.t.Fatalf("act %+v came to %v", k.Act, err)
+	for _, k := range m.outbox() {
+		if k.Action.ID == id && (k.Action.Outcome == "" || (k.Action.Outcome == run.OutcomeSucceeded) != (err == nil)) {
+			m.t.Fatalf("act %+v came to %v", k.Action, err)
 		}
 	}
 }
 
-func (m *steered) kept() []projections.KeptAct {
-	all, err := m.db.KeptActs(m.tb.Context())
+func (m *simulation) outbox() []projections.OutboxEntry {
+	all, err := m.db.Outbox(m.tb.Context())
 	must(m.t, "read acts", err)
 	return all
 }
 
-func (m *steered) stopped(t *rapid.T) {
+func (m *simulation) stopped(t *rapid.T) {
 	ctx, cancel := context.WithCancel(m.tb.Context())
 	defer cancel()
 	m.rebuild(ctx, m.db, atPage(t, cancel))
 }
 
-func (m *steered) cancelled(t *rapid.T) {
+func (m *simulation) cancelled(t *rapid.T) {
 	m.rebuild(m.tb.Context(), m.db, atPage(t, func() {
 		_, err := projections.CancelBuild(m.tb.Context(), m.db, m.Projection(m.version).Name, "ada", m.done("cancel"))
 		if !errors.Is(err, projections.ErrNoBuild) { // at the last page it may be done
@@ -189,33 +189,33 @@ func atPage(t *rapid.T, do func()) func(run.Progress) {
 	}
 }
 
-func (m *steered) pause(*rapid.T) {
-	hold := projections.Hold{By: "ada", Reason: "test", At: m.now}
-	must(m.t, "pause", projections.Pause(m.tb.Context(), m.db, m.Projection(m.version).Name, hold, m.done("pause")))
-	m.paused, m.held, m.heldAs = true, m.shown(), m.active().Number
+func (m *simulation) pause(*rapid.T) {
+	pause := projections.Pause{By: "ada", Reason: "test", At: m.now}
+	must(m.t, "pause", projections.PauseProjection(m.tb.Context(), m.db, m.Projection(m.version).Name, pause, m.done("pause")))
+	m.paused, m.frozen, m.frozenBuild = true, m.shown(), m.active().Number
 }
 
-func (m *steered) resume(*rapid.T) {
-	err := projections.Resume(m.tb.Context(), m.db, m.Projection(m.version).Name, m.done("resume"))
+func (m *simulation) resume(*rapid.T) {
+	err := projections.ResumeProjection(m.tb.Context(), m.db, m.Projection(m.version).Name, m.done("resume"))
 	if m.paused == errors.Is(err, projections.ErrNotPaused) {
 		m.t.Fatalf("resume: error is %v", err)
 	}
 	m.paused = false
 }
 
-func (m *steered) prune(t *rapid.T) {
+func (m *simulation) prune(t *rapid.T) {
 	_, err := projections.PruneBuilds(m.tb.Context(), m.db, m.Projection(m.version).Name, rapid.IntRange(0, 1).Draw(t, "keep"), m.done("prune"))
 	must(m.t, "prune", err)
 }
 
 // upgrade starts a new binary. Its first catching up makes tables of the new version beside the old ones.
-func (m *steered) upgrade(*rapid.T) {
+func (m *simulation) upgrade(*rapid.T) {
 	if m.version < 4 {
 		m.version++
 	}
 }
 
-func (m *steered) active() projections.Build {
+func (m *simulation) active() projections.Build {
 	builds, err := m.db.Builds(m.tb.Context(), m.Projection(m.version).Name)
 	must(m.t, "list builds", err)
 	for _, b := range builds {
@@ -227,13 +227,13 @@ func (m *steered) active() projections.Build {
 	return projections.Build{}
 }
 
-func (m *steered) shown() string {
+func (m *simulation) shown() string {
 	b := m.active()
 	return Dump(m.tb.Context(), m.t, m.db, m.Projection(b.Checkpoint.Version))
 }
 
 // check is what holds after every step.
-func (m *steered) check() {
+func (m *simulation) check() {
 	b := m.active()
 	if b.Checkpoint.Position < m.seen {
 		m.t.Fatalf("readers went back from position %d to %d", m.seen, b.Checkpoint.Position)
@@ -243,13 +243,13 @@ func (m *steered) check() {
 	if want := Fold(m.tb.Context(), m.t, m.Projection(b.Checkpoint.Version), m.log, m.seen); shown != want {
 		m.t.Fatalf("build %d of version %d at position %d\n got: %s\nwant: %s", b.Number, b.Checkpoint.Version, m.seen, shown, want)
 	}
-	if m.paused && shown != m.held {
-		m.t.Fatalf("a paused projection changed\n got: %s\nwant: %s", shown, m.held)
+	if m.paused && shown != m.frozen {
+		m.t.Fatalf("a paused projection changed\n got: %s\nwant: %s", shown, m.frozen)
 	}
 }
 
-// end brings everything to rest, without handwork.
-func (m *steered) end() {
+// end finishes everything, without handwork.
+func (m *simulation) end() {
 	ctx := m.tb.Context()
 	if m.paused {
 		m.resume(m.t)
@@ -273,8 +273,8 @@ func (m *steered) end() {
 			m.t.Fatalf("build %d is %s: a ruin was left", b.Number, b.State)
 		}
 	}
-	for _, k := range m.kept() {
-		if k.Act.Outcome == "" {
+	for _, k := range m.outbox() {
+		if k.Action.Outcome == "" {
 			m.t.Fatalf("act %+v has no outcome", k)
 		}
 	}

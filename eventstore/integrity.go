@@ -2,12 +2,12 @@ package eventstore
 
 import "context"
 
-// Examiner is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
+// IntegrityChecker is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
 // indexes that do not agree with the events. Verify asks the logs that are one.
-type Examiner interface {
-	// Examine reports every such fault. The error is that of a log that could not be examined at all. Appending may go
+type IntegrityChecker interface {
+	// CheckIntegrity reports every such fault. The error is that of a log that could not be checked at all. Appending may go
 	// on meanwhile.
-	Examine(ctx context.Context, report func(Fault)) error
+	CheckIntegrity(ctx context.Context, report func(Fault)) error
 }
 
 // Fault is one thing that is wrong with a log. The JSON tags are stable.

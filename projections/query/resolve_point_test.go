@@ -66,8 +66,8 @@ func TestEveryFormOfAPointIsFound(t *testing.T) {
 		"2026-03-01T12:01:59.999999999Z": "4 at 12:01 of 8",
 		"2026-03-01T12:30:00Z":           "8 at 12:03 of 8",
 	} {
-		place, err := w.finder().Find(t.Context(), point(t, text), "")
-		got := fmt.Sprintf("%d at %s of %d", place.Position, place.RecordedAt.Format("15:04"), place.Head)
+		point, err := w.finder().Find(t.Context(), point(t, text), "")
+		got := fmt.Sprintf("%d at %s of %d", point.Position, point.RecordedAt.Format("15:04"), point.Head)
 		if err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
@@ -109,7 +109,7 @@ func TestAPointOfSeveralRepositoriesIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w := twoScans(t)
 	w.scanOf("other", domaintest.Flag(), domaintest.Requirement("REQ-1", "a"))
-	find := func(text, repository string) (query.Place, error) {
+	find := func(text, repository string) (query.ResolvedPoint, error) {
 		return w.finder().Find(t.Context(), point(t, text), repository)
 	}
 	var several *query.AmbiguousError
@@ -125,8 +125,8 @@ func TestAPointOfSeveralRepositoriesIsAskedFor(t *testing.T) {
 		{"commit:" + domaintest.Hash("commit 4")[:12], "", 11},
 		{"commit:" + domaintest.Hash("commit 4")[:12], "other", 11},
 	} {
-		if place, err := find(c.text, c.repository); err != nil || place.Position != c.want {
-			t.Errorf("%s of %q: %v, %v; want position %d", c.text, c.repository, place, err, c.want)
+		if point, err := find(c.text, c.repository); err != nil || point.Position != c.want {
+			t.Errorf("%s of %q: %v, %v; want position %d", c.text, c.repository, point, err, c.want)
 		}
 	}
 	if _, err := find("commit:"+domaintest.Hash("commit 4")[:12], "demo"); !errors.Is(err, query.ErrUnknown) {
@@ -148,9 +148,9 @@ func TestOnlyScansOfAWholeCommitCount(t *testing.T) {
 	for n := range 4 {
 		w.scan(domaintest.Requirement("REQ-1", fmt.Sprint(n)))
 	}
-	place, err := w.finder().Find(t.Context(), point(t, "commit:aaaaaaa111"), "")
-	if err != nil || place.Position != 9 {
-		t.Errorf("a commit that was scanned twice: %v, %v; want the last scan of it", place, err)
+	found, err := w.finder().Find(t.Context(), point(t, "commit:aaaaaaa111"), "")
+	if err != nil || found.Position != 9 {
+		t.Errorf("a commit that was scanned twice: %v, %v; want the last scan of it", found, err)
 	}
 	for text, part := range map[string]string{
 		"commit:aaaaaaa": "2 commits that were scanned begin so, aaaaaaa111, aaaaaaa222: give more digits",
@@ -256,15 +256,15 @@ func TestPropertyAPointIsWhatLookingAtEveryRecordFinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		place, err := finder.Find(context.Background(), p, "")
+		point, err := finder.Find(context.Background(), p, "")
 		if want == 0 {
 			if !errors.Is(err, query.ErrUnknown) {
-				t.Fatalf("%s of %v: %v, %v; want nothing", text, log, place, err)
+				t.Fatalf("%s of %v: %v, %v; want nothing", text, log, point, err)
 			}
 			return
 		}
-		if err != nil || place.Position != want {
-			t.Fatalf("%s of %v: %v, %v; want position %d", text, log, place, err, want)
+		if err != nil || point.Position != want {
+			t.Fatalf("%s of %v: %v, %v; want position %d", text, log, point, err, want)
 		}
 	})
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
-func TestKeptTablesAreOneFileThatSaysWhatItIs(t *testing.T) {
+func TestAnExportIsOneFileThatDescribesItself(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "kept.db")
-	db, err := sqlite.OpenKept(t.Context(), path, sqlite.Options{Now: time.Now})
+	db, err := sqlite.OpenExport(t.Context(), path, sqlite.Options{Now: time.Now})
 	must(t, err)
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 	origin := projections.Origin{
@@ -30,7 +30,7 @@ func TestKeptTablesAreOneFileThatSaysWhatItIs(t *testing.T) {
 	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 {
 		t.Errorf("closed, there are %v, %v; want one file", files, err)
 	}
-	kept, err := sqlite.IsKept(t.Context(), path)
+	kept, err := sqlite.IsExport(t.Context(), path)
 	if err != nil || !kept {
 		t.Errorf("kept: %v, %v", kept, err)
 	}
@@ -45,17 +45,17 @@ func TestKeptTablesAreOneFileThatSaysWhatItIs(t *testing.T) {
 	}
 }
 
-func TestOtherFilesAreNotKeptTables(t *testing.T) {
+func TestOtherFilesAreNotExports(t *testing.T) {
 	t.Parallel()
-	if kept, err := sqlite.IsKept(t.Context(), open(t).Path()); err != nil || kept {
+	if kept, err := sqlite.IsExport(t.Context(), open(t).Path()); err != nil || kept {
 		t.Errorf("live tables: %v, %v", kept, err)
 	}
 	path := filepath.Join(t.TempDir(), "text")
 	must(t, os.WriteFile(path, []byte("no database at all, but long enough to be looked at as one: "+t.Name()), 0o600))
-	if kept, err := sqlite.IsKept(t.Context(), path); err == nil || kept {
+	if kept, err := sqlite.IsExport(t.Context(), path); err == nil || kept {
 		t.Errorf("a text: %v, %v", kept, err)
 	}
-	if kept, err := sqlite.IsKept(t.Context(), path+".none"); err == nil || kept {
+	if kept, err := sqlite.IsExport(t.Context(), path+".none"); err == nil || kept {
 		t.Errorf("no file: %v, %v", kept, err)
 	}
 }

@@ -10,43 +10,43 @@ import (
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-var _ projections.Examiner = (*DB)(nil)
+var _ projections.SchemaChecker = (*DB)(nil)
 
-// Examine implements [projections.Examiner]: the views show the tables of the build and all of them, the tables have
+// CheckSchema implements [projections.SchemaChecker]: the views show the tables of the build and all of them, the tables have
 // their keys, indexes and triggers and no others, and their pages fit together.
-func (db *DB) Examine(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
-	found, err := db.examine(ctx, ref, p)
+func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
+	found, err := db.checkSchema(ctx, ref, p)
 	if err != nil {
-		return nil, fmt.Errorf("examine %s build %d: %w", ref.Projection, ref.Number, translate(err))
+		return nil, fmt.Errorf("cannot check %s build %d: %w", ref.Projection, ref.Number, translate(err))
 	}
 	return found, nil
 }
 
-func (db *DB) examine(ctx context.Context, ref projections.Ref, p projections.Projection) (found []string, err error) {
+func (db *DB) checkSchema(ctx context.Context, ref projections.Ref, p projections.Projection) (found []string, err error) {
 	conn, err := db.read.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	err = sqlitetx.On(conn).Read(ctx, func(ctx context.Context) (err error) { // one state of the file, whoever writes
-		found, err = examineBuild(ctx, conn, ref, p)
+		found, err = checkBuild(ctx, conn, ref, p)
 		return err
 	})
 	return found, err
 }
 
-func examineBuild(ctx context.Context, tx queries, ref projections.Ref, p projections.Projection) (found []string, err error) {
+func checkBuild(ctx context.Context, tx queries, ref projections.Ref, p projections.Projection) (found []string, err error) {
 	if now, err := build(ctx, tx, ref); errors.Is(err, projections.ErrNoBuild) || err == nil && now.State != projections.BuildActive {
 		return nil, nil // it was replaced meanwhile, and the views show another
 	} else if err != nil {
 		return nil, err
 	}
 	for _, t := range p.Tables {
-		parts, err := examineParts(ctx, tx, t, ref.Number)
+		parts, err := checkParts(ctx, tx, t, ref.Number)
 		if err != nil {
 			return nil, err
 		}
-		pages, err := examinePages(ctx, tx, physical(t.Name, ref.Number))
+		pages, err := checkPages(ctx, tx, physical(t.Name, ref.Number))
 		if err != nil {
 			return nil, err
 		}
@@ -55,8 +55,8 @@ func examineBuild(ctx context.Context, tx queries, ref projections.Ref, p projec
 	return found, nil
 }
 
-// examineParts compares the statements that SQLite remembers with those that made the table and its view.
-func examineParts(ctx context.Context, tx queries, t projections.Table, build int) ([]string, error) {
+// checkParts compares the statements that SQLite remembers with those that made the table and its view.
+func checkParts(ctx context.Context, tx queries, t projections.Table, build int) ([]string, error) {
 	name := physical(t.Name, build)
 	wanted := append([]string{view(t.Name, name, columnNames(t)), createTable(t, build)}, finishing(t, build)...)
 	missing := map[string]bool{}
@@ -88,8 +88,8 @@ func examineParts(ctx context.Context, tx queries, t projections.Table, build in
 	return found, rows.Err()
 }
 
-// examinePages lets SQLite compare a table with its indexes.
-func examinePages(ctx context.Context, tx queries, name string) ([]string, error) {
+// checkPages lets SQLite compare a table with its indexes.
+func checkPages(ctx context.Context, tx queries, name string) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, "PRAGMA integrity_check("+quote(name)+")")
 	if err != nil {
 		return nil, err

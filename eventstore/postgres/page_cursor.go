@@ -22,19 +22,19 @@ type sizes struct {
 	hashes                 int // listed in one query
 }
 
-// walk is a read under way: along all events or those of one stream, forwards or backwards. It counts in keys: positions
+// pageCursor is a running read: along all events or those of one stream, forwards or backwards. It counts in keys: positions
 // along all events, revisions along a stream.
-type walk struct {
-	single bool                // along one stream
-	stream eventstore.StreamID // which
-	filter eventstore.Filter
-	back   bool
-	head   int64 // no event beyond it is read
-	next   int64 // key of the next event that is not in spans
-	begun  bool  // a batch was read
-	ended  bool  // there is nothing after spans
-	spans  []span
-	limit  int // events on the next page; 0 before the first
+type pageCursor struct {
+	single  bool                // along one stream
+	stream  eventstore.StreamID // which
+	filter  eventstore.Filter
+	back    bool
+	head    int64 // no event beyond it is read
+	next    int64 // key of the next event that is not in spans
+	started bool  // a batch was read
+	ended   bool  // there is nothing after spans
+	spans   []span
+	limit   int // events on the next page; 0 before the first
 }
 
 // span is the part of a batch that is wanted.
@@ -53,14 +53,14 @@ type batchRow struct {
 	meta                  eventstore.Meta // the same
 }
 
-func newWalk(after eventstore.Position, filter eventstore.Filter, head int64) *walk {
-	w := &walk{filter: filter, head: head, next: clamp(uint64(after)) + 1}
+func newCursor(after eventstore.Position, filter eventstore.Filter, head int64) *pageCursor {
+	w := &pageCursor{filter: filter, head: head, next: clamp(uint64(after)) + 1}
 	w.ended = w.next > head
 	return w
 }
 
-func newWalkBack(before eventstore.Position, filter eventstore.Filter, head int64) *walk {
-	w := &walk{filter: filter, head: head, next: head, back: true}
+func newBackwardCursor(before eventstore.Position, filter eventstore.Filter, head int64) *pageCursor {
+	w := &pageCursor{filter: filter, head: head, next: head, back: true}
 	if before > 0 {
 		w.next = min(head, clamp(uint64(before))-1)
 	}
@@ -68,28 +68,28 @@ func newWalkBack(before eventstore.Position, filter eventstore.Filter, head int6
 	return w
 }
 
-func newStreamWalk(stream eventstore.StreamID, from eventstore.Revision, head int64) *walk {
-	return &walk{single: true, stream: stream, head: head, next: clamp(uint64(from))}
+func newStreamCursor(stream eventstore.StreamID, from eventstore.Revision, head int64) *pageCursor {
+	return &pageCursor{single: true, stream: stream, head: head, next: clamp(uint64(from))}
 }
 
-func newStreamWalkBack(stream eventstore.StreamID, head int64) *walk {
-	return &walk{single: true, stream: stream, head: head, next: math.MaxInt64, back: true}
+func newBackwardStreamCursor(stream eventstore.StreamID, head int64) *pageCursor {
+	return &pageCursor{single: true, stream: stream, head: head, next: math.MaxInt64, back: true}
 }
 
 // clamp keeps n among the numbers that the database has, and whose successor it has.
 func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64-1)) }
 
 // clone returns a copy that shares no span that one of the two may change.
-func (w *walk) clone() *walk {
+func (w *pageCursor) clone() *pageCursor {
 	c := *w
 	c.spans = slices.Clone(w.spans)
 	return &c
 }
 
-func (w *walk) done() bool { return w.ended && len(w.spans) == 0 }
+func (w *pageCursor) done() bool { return w.ended && len(w.spans) == 0 }
 
 // page returns the next records, perhaps none, and moves w on.
-func (l *Log) page(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventstore.Record, error) {
+func (l *Log) page(ctx context.Context, conn *pgxpool.Conn, w *pageCursor) ([]eventstore.Record, error) {
 	if len(w.spans) == 0 {
 		if err := l.look(ctx, conn, w); err != nil {
 			return nil, err
@@ -102,7 +102,7 @@ func (l *Log) page(ctx context.Context, conn *pgxpool.Conn, w *walk) ([]eventsto
 }
 
 // look finds the next batches.
-func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *walk) error {
+func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *pageCursor) error {
 	query := l.sql.batchesForward
 	args := []any{w.next, w.head, l.sizes.batches}
 	switch {
@@ -115,11 +115,11 @@ func (l *Log) look(ctx context.Context, conn *pgxpool.Conn, w *walk) error {
 	}
 	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("look for batches: %w", err)
+		return fmt.Errorf("cannot find batches: %w", err)
 	}
 	batches, err := pgx.CollectRows(rows, scanBatch)
 	if err != nil {
-		return fmt.Errorf("look for batches: %w", err)
+		return fmt.Errorf("cannot find batches: %w", err)
 	}
 	before := w.next
 	for _, b := range batches {
@@ -145,8 +145,8 @@ func scanBatch(row pgx.CollectableRow) (*batchRow, error) {
 	return b, nil
 }
 
-// add takes b, which must go on where w is, and notes the part of it that is wanted.
-func (w *walk) add(b *batchRow) error {
+// add takes b, which must continue where w is, and notes the part of it that is wanted.
+func (w *pageCursor) add(b *batchRow) error {
 	low := b.first
 	if w.single {
 		low = b.revision
@@ -156,17 +156,17 @@ func (w *walk) add(b *batchRow) error {
 	if w.single && !w.back && high < w.next {
 		return nil
 	}
-	if w.single && w.back && !w.begun {
+	if w.single && w.back && !w.started {
 		w.next = high
 	}
 	adjoins := low <= w.next && w.next <= high
-	if w.begun {
+	if w.started {
 		adjoins = !w.back && low == w.next || w.back && high == w.next
 	}
 	if !adjoins {
 		return w.missing()
 	}
-	w.begun = true
+	w.started = true
 	s := span{batchRow: b, lo: b.first + w.next - low, hi: b.first + b.size - 1}
 	if w.next = high + 1; w.back {
 		s.lo, s.hi = b.first, s.lo
@@ -179,12 +179,12 @@ func (w *walk) add(b *batchRow) error {
 }
 
 // finish notes whether the walk ended with a look, the last of a stream when there was no more to be found.
-func (w *walk) finish(n int, last bool) error {
+func (w *pageCursor) finish(n int, last bool) error {
 	switch {
 	case w.single && !w.back:
 		w.ended = last
 	case w.single:
-		w.ended = !w.begun || w.next < 0
+		w.ended = !w.started || w.next < 0
 	case w.back:
 		w.ended = w.next < 1
 	default:
@@ -196,7 +196,7 @@ func (w *walk) finish(n int, last bool) error {
 	return nil
 }
 
-func (w *walk) missing() error {
+func (w *pageCursor) missing() error {
 	if w.single {
 		return fmt.Errorf("%w: revision %d of stream %s is missing", eventstore.ErrCorrupt, w.next, w.stream)
 	}

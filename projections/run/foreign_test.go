@@ -13,11 +13,11 @@ import (
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// TestGuestsAreNeverProjected: what services append to streams of their own may have any type and say anything.
-func TestGuestsAreNeverProjected(t *testing.T) {
+// TestForeignStreamsAreNeverProjected: what services append to streams of their own may have any type and say anything.
+func TestForeignStreamsAreNeverProjected(t *testing.T) {
 	t.Parallel()
 	var seen []eventstore.StreamID
-	p := shelf()
+	p := inventory()
 	p.Handles = []domain.Event{domain.ScanCompleted{}}
 	p.Apply = func(page []projections.Event, _ *projections.Rows) error {
 		for _, e := range page {

@@ -12,16 +12,16 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Place is where in a log a point in time is. It ends a batch, since a batch appears in one instant (I1).
-type Place struct {
+// Namespace is where in a log a point in time is. It ends a batch, since a batch appears in one instant (I1).
+type ResolvedPoint struct {
 	Given      string              `json:"given,omitempty"`      // the point as it was given; absent for now
 	Position   eventstore.Position `json:"position"`             // of the last event that was recorded by then
 	RecordedAt time.Time           `json:"recorded_at,omitzero"` // when that event was; absent where nothing was
 	Head       eventstore.Position `json:"head"`                 // where the log ended when it was asked
 }
 
-// PlaceLog is what finding points in time needs of a log.
-type PlaceLog interface {
+// FinderLog is what finding points in time needs of a log.
+type FinderLog interface {
 	eventstore.Reader
 	Features() eventstore.Features
 }
@@ -30,7 +30,7 @@ type PlaceLog interface {
 type Finder struct {
 	// Log may have positions that are not dense. Its times must not fall: where several machines record with clocks that
 	// disagree, a time is found as exactly as they agree.
-	Log PlaceLog
+	Log FinderLog
 	// Scans returns a reader of the present tables, which are up to date with the log. It is asked for scans and commits
 	// alone, so that times and positions are found without any tables.
 	Scans func(context.Context) (*Reader, error)
@@ -44,27 +44,27 @@ type Finder struct {
 // ErrFuture says that a point in time has not come yet. What will be true then is not recorded.
 var ErrFuture = errors.New("in the future")
 
-// Find returns the place of p, which must not be now. repository is the name or id of the repository whose scans p
+// Find resolves p, which must not be now. repository is the name or id of the repository whose scans p
 // counts, or "" for the only one, or for whichever one the commit is of.
 //
 // Errors: ErrEmpty, ErrFuture, a *PointError when p says too little, an *AmbiguousError, an *UnknownError which says what
 // there is.
-func (f Finder) Find(ctx context.Context, p Point, repository string) (Place, error) {
+func (f Finder) Find(ctx context.Context, p Point, repository string) (ResolvedPoint, error) {
 	head, err := f.Log.Head(ctx)
 	if err != nil {
-		return Place{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("cannot find %s: %w", p, err)
 	}
 	if head == 0 {
-		return Place{}, ErrEmpty
+		return ResolvedPoint{}, ErrEmpty
 	}
 	last, err := f.find(ctx, p, repository, head)
 	if err != nil {
-		return Place{}, err
+		return ResolvedPoint{}, err
 	}
 	if last, err = f.endOfBatch(ctx, last); err != nil {
-		return Place{}, fmt.Errorf("find %s: %w", p, err)
+		return ResolvedPoint{}, fmt.Errorf("cannot find %s: %w", p, err)
 	}
-	return Place{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
+	return ResolvedPoint{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
 }
 
 // find returns the last record that p shows, or one of its batch.
@@ -96,7 +96,7 @@ func (f Finder) byPosition(ctx context.Context, p Point, at, head eventstore.Pos
 	record, found, err := f.lastBy(ctx, at)
 	switch {
 	case err != nil:
-		return record, fmt.Errorf("find %s: %w", p, err)
+		return record, fmt.Errorf("cannot find %s: %w", p, err)
 	case !found:
 		return record, f.outside(ctx, p, "event at or before", head)
 	}
@@ -135,7 +135,7 @@ func (f Finder) byTime(ctx context.Context, p Point, head eventstore.Position) (
 	})
 	switch now := f.Now(); {
 	case err != nil:
-		return last, fmt.Errorf("find %s: %w", p, err)
+		return last, fmt.Errorf("cannot find %s: %w", p, err)
 	case !found:
 		return last, f.outside(ctx, p, "event recorded at or before", head)
 	case p.from.After(now) && p.from.After(last.RecordedAt): // a machine with another clock may have recorded the last

@@ -14,8 +14,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
-// examined is a closed log of 200 events, whose file a test is about to change.
-func examined(t *testing.T) (path string) {
+// checkedLog is a closed log of 200 events, whose file a test is about to change.
+func checkedLog(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "log.db")
 	log := open(t, path)
@@ -31,8 +31,8 @@ func examined(t *testing.T) (path string) {
 	return path
 }
 
-// examine says what Examine finds in the log at path, opened for reading.
-func examine(t *testing.T, path string) []string {
+// faultsFound returns what CheckIntegrity finds in the log at path, opened for reading.
+func faultsFound(t *testing.T, path string) []string {
 	t.Helper()
 	log, err := sqlite.OpenReadOnly(t.Context(), path, sqlite.Options{Now: time.Now})
 	if err != nil {
@@ -40,7 +40,7 @@ func examine(t *testing.T, path string) []string {
 	}
 	defer func() { _ = log.Close() }()
 	var found []string
-	err = log.Examine(t.Context(), func(f eventstore.Fault) { found = append(found, fmt.Sprintf("%s %s: %s", f.Code, f.Where, f.Text)) })
+	err = log.CheckIntegrity(t.Context(), func(f eventstore.Fault) { found = append(found, fmt.Sprintf("%s %s: %s", f.Code, f.Where, f.Text)) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func examine(t *testing.T, path string) []string {
 
 // What no reading of the events would show: guards that are gone or that guard nothing (I10), and a table of ids that
 // would let an id be given twice (I4).
-func TestExamineFindsWhatNoReadingShows(t *testing.T) {
+func TestCheckIntegrityFindsWhatReadingDoesNot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change []string
@@ -89,13 +89,13 @@ func TestExamineFindsWhatNoReadingShows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := examined(t)
+			path := checkedLog(t)
 			db := raw(t, path)
 			db.SetMaxOpenConns(1)
 			for _, change := range c.change {
 				exec(t, db, change)
 			}
-			found := examine(t, path)
+			found := faultsFound(t, path)
 			if len(found) != len(c.want) {
 				t.Fatalf("found %q, want %d faults", found, len(c.want))
 			}
@@ -108,9 +108,9 @@ func TestExamineFindsWhatNoReadingShows(t *testing.T) {
 	}
 }
 
-func TestExamineFindsAFileThatDoesNotFitTogether(t *testing.T) {
+func TestCheckIntegrityFindsADamagedFile(t *testing.T) {
 	t.Parallel()
-	path := examined(t)
+	path := checkedLog(t)
 	var root, size int64
 	db := raw(t, path)
 	if err := db.QueryRowContext(t.Context(), "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'sqlite_autoindex_streams_1'").
@@ -133,7 +133,7 @@ func TestExamineFindsAFileThatDoesNotFitTogether(t *testing.T) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found := examine(t, path)
+	found := faultsFound(t, path)
 	if len(found) == 0 || !strings.HasPrefix(found[0], "file the file of the log: ") || !strings.Contains(found[0], "sqlite_autoindex_streams_1") {
 		t.Errorf("found %q, want the index that does not agree with its table", found)
 	}
@@ -143,13 +143,13 @@ func TestExamineFindsAFileThatDoesNotFitTogether(t *testing.T) {
 // them all the same, and then shares the file with writers as ever.
 func TestALogInAnUnwritableFolderIsRead(t *testing.T) {
 	t.Parallel()
-	path := examined(t)
+	path := checkedLog(t)
 	folder := filepath.Dir(path)
 	if err := os.Chmod(folder, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
-	if found := examine(t, path); len(found) != 0 {
+	if found := faultsFound(t, path); len(found) != 0 {
 		t.Errorf("found %q, want a sound log", found)
 	}
 	log, err := sqlite.OpenReadOnly(t.Context(), path, sqlite.Options{Now: time.Now})

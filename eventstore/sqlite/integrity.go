@@ -15,33 +15,33 @@ import (
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
-var _ eventstore.Examiner = (*Log)(nil)
+var _ eventstore.IntegrityChecker = (*Log)(nil)
 
-// Examine implements [eventstore.Examiner]: the file is sound, its tables, indexes and triggers are the ones that the
+// CheckIntegrity implements [eventstore.IntegrityChecker]: the file is intact, its tables, indexes and triggers are the ones that the
 // migrations make, and the table of ids holds exactly the ids of the events.
-func (l *Log) Examine(ctx context.Context, report func(eventstore.Fault)) error {
+func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault)) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
-	if err := l.examine(ctx, report); err != nil {
-		return fmt.Errorf("examine log %s: %w", l.path, l.fault(err))
+	if err := l.checkIntegrity(ctx, report); err != nil {
+		return fmt.Errorf("cannot check log %s: %w", l.path, l.fault(err))
 	}
 	return nil
 }
 
-func (l *Log) examine(ctx context.Context, report func(eventstore.Fault)) (err error) {
+func (l *Log) checkIntegrity(ctx context.Context, report func(eventstore.Fault)) (err error) {
 	conn, err := l.readers.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	return sqlitetx.On(conn).Read(ctx, func(ctx context.Context) error { // one state of the log, whoever appends
-		return examineAll(ctx, conn, report)
+		return checkAll(ctx, conn, report)
 	})
 }
 
-func examineAll(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
-	for _, part := range []func(context.Context, queryer, func(eventstore.Fault)) error{examineFile, examineSchema, examineIDs} {
+func checkAll(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
+	for _, part := range []func(context.Context, queryer, func(eventstore.Fault)) error{checkFile, checkSchema, checkIDs} {
 		err := part(ctx, tx, report)
 		if errors.Is(translate(err), eventstore.ErrCorrupt) {
 			report(eventstore.Fault{Code: eventstore.FaultFile, Where: "the file of the log", Text: err.Error()})
@@ -54,8 +54,8 @@ func examineAll(ctx context.Context, tx queryer, report func(eventstore.Fault)) 
 	return nil
 }
 
-// examineFile lets SQLite look for pages and indexes that do not fit together.
-func examineFile(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
+// checkFile lets SQLite look for pages and indexes that do not fit together.
+func checkFile(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	found, err := texts(ctx, tx, "PRAGMA integrity_check")
 	if err != nil {
 		return err
@@ -68,11 +68,11 @@ func examineFile(ctx context.Context, tx queryer, report func(eventstore.Fault))
 	return nil
 }
 
-// examineSchema compares what the file is made of with a new one: a log without its triggers would let go of events.
-func examineSchema(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
+// checkSchema compares what the file is made of with a new one: a log without its triggers would let go of events.
+func checkSchema(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	want, err := pristine(ctx)
 	if err != nil {
-		return fmt.Errorf("make a log to compare with: %w", err)
+		return fmt.Errorf("cannot create a log to compare with: %w", err)
 	}
 	held, err := schema(ctx, tx)
 	if err != nil {
@@ -142,9 +142,9 @@ type queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// examineIDs finds events whose id the table of ids lacks, so that it could be given twice (I4), and ids of no event, so
+// checkIDs finds events whose id the table of ids lacks, so that it could be given twice (I4), and ids of no event, so
 // that a batch would be taken for one that was appended.
-func examineIDs(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
+func checkIDs(ctx context.Context, tx queryer, report func(eventstore.Fault)) error {
 	rows, err := tx.QueryContext(ctx, `
 SELECT c.last, c.size, (SELECT count(*) FROM event_ids AS e WHERE e.batch = c.batch_first AND e.id IN (
     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < c.size)

@@ -17,27 +17,27 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/verify"
 )
 
-// examined is a log of two batches whose schema and roles no other test has: roles belong to the whole server.
-type examined struct {
-	url    string // as a superuser
-	as     string // as the user that records
-	place  postgres.Place
-	writer string // that user
+// checkedLog is a log of two batches whose schema and roles no other test has: roles belong to the whole server.
+type checkedLog struct {
+	url       string // as a superuser
+	as        string // as the user that records
+	namespace postgres.Namespace
+	writer    string // that user
 }
 
-// newExamined makes a log in a schema of its own of the database at url.
-func newExamined(t *testing.T, url string, n int) examined {
+// newCheckedLog makes a log in a schema of its own of the database at url.
+func newCheckedLog(t *testing.T, url string, n int) checkedLog {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", strings.TrimPrefix(mustParse(t, url).Path, "/gxpledger_test_"), n)
-	e := examined{url: url, writer: "user_" + name, place: postgres.Place{
+	e := checkedLog{url: url, writer: "user_" + name, namespace: postgres.Namespace{
 		Schema: fmt.Sprint("log_", n), Owner: "owner_" + name, Writer: "writer_" + name,
 	}}
-	if err := postgres.Up(within(t), url, e.place); err != nil {
+	if err := postgres.Up(within(t), url, e.namespace); err != nil {
 		t.Fatal(err)
 	}
 	admin := connect(t, url)
-	exec(t, admin, "CREATE USER "+e.writer+" PASSWORD 'secret' IN ROLE "+e.place.Writer)
-	t.Cleanup(func() { drop(t, url, e.writer, e.place.Owner, e.place.Writer) })
+	exec(t, admin, "CREATE USER "+e.writer+" PASSWORD 'secret' IN ROLE "+e.namespace.Writer)
+	t.Cleanup(func() { drop(t, url, e.writer, e.namespace.Owner, e.namespace.Writer) })
 	u := mustParse(t, url)
 	u.User = neturl.UserPassword(e.writer, "secret")
 	e.as = u.String()
@@ -46,11 +46,11 @@ func newExamined(t *testing.T, url string, n int) examined {
 	return e
 }
 
-func (e examined) inSchema(o *postgres.Options) { o.Schema = e.place.Schema }
+func (e checkedLog) inSchema(o *postgres.Options) { o.Schema = e.namespace.Schema }
 
 // fill puts the names of e into a text: %log is the schema, %owner, %writer and %user the roles.
-func (e examined) fill(text string) string {
-	return strings.NewReplacer("%log", e.place.Schema, "%owner", e.place.Owner, "%writer", e.place.Writer, "%user", e.writer).Replace(text)
+func (e checkedLog) fill(text string) string {
+	return strings.NewReplacer("%log", e.namespace.Schema, "%owner", e.namespace.Owner, "%writer", e.namespace.Writer, "%user", e.writer).Replace(text)
 }
 
 // drop drops roles and all that is theirs.
@@ -70,12 +70,12 @@ func drop(t *testing.T, url string, roles ...string) {
 	}
 }
 
-// examine says what Examine finds, for a user.
-func (e examined) examine(t *testing.T, as string) string {
+// faultsFound returns what CheckIntegrity finds, for a user.
+func (e checkedLog) faultsFound(t *testing.T, as string) string {
 	t.Helper()
 	log := open(t, as, e.inSchema, func(o *postgres.Options) { o.Inspect = true })
 	var found strings.Builder
-	err := log.Examine(within(t), func(f eventstore.Fault) { fmt.Fprintf(&found, "%s %s: %s\n", f.Code, f.Where, f.Text) })
+	err := log.CheckIntegrity(within(t), func(f eventstore.Fault) { fmt.Fprintf(&found, "%s %s: %s\n", f.Code, f.Where, f.Text) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +85,11 @@ func (e examined) examine(t *testing.T, as string) string {
 // What no reading of the events would show: guards that are gone or that guard nothing, and rights that would let somebody
 // do what no guard allows (I10); indexes and constraints that keep ids and revisions apart (I4); a counter row that would
 // give positions twice (I3).
-func TestExamineFindsWhatNoReadingShows(t *testing.T) {
+func TestCheckIntegrityFindsWhatReadingDoesNot(t *testing.T) {
 	t.Parallel()
 	url, n := pgtest.Start(t), 0
 	for name, c := range map[string]struct {
-		change []string // see examined.fill
+		change []string // see checkedLog.fill
 		want   []string // a part of each fault
 	}{
 		"nothing":                      {nil, nil},
@@ -140,13 +140,13 @@ func TestExamineFindsWhatNoReadingShows(t *testing.T) {
 		number := n
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newExamined(t, url, number)
+			e := newCheckedLog(t, url, number)
 			admin := connect(t, e.url)
 			for _, change := range c.change {
 				exec(t, admin, e.fill(change))
 			}
 			for user, as := range map[string]string{"the superuser": e.url, "the user that records": e.as} {
-				found := e.examine(t, as)
+				found := e.faultsFound(t, as)
 				want := slices.DeleteFunc(slices.Clone(c.want), func(part string) bool { return part == more })
 				if n := strings.Count(found, "\n"); n != len(want) && len(want) == len(c.want) {
 					t.Errorf("%s finds %s\nwant %d faults", user, found, len(want))
@@ -165,14 +165,14 @@ func TestExamineFindsWhatNoReadingShows(t *testing.T) {
 const more = "..."
 
 // A user who owns all of it, where nobody could make roles, can take the guards away, and is told so.
-func TestExamineOfALogWithoutRoles(t *testing.T) {
+func TestCheckIntegrityOfALogWithoutRoles(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t)
 	as, name := ordinary(t, url)
-	if err := postgres.Up(within(t), as, postgres.Place{Owner: "nobody_" + name, Writer: "nothing_" + name}); err != nil {
+	if err := postgres.Up(within(t), as, postgres.Namespace{Owner: "nobody_" + name, Writer: "nothing_" + name}); err != nil {
 		t.Fatal(err)
 	}
-	text := examined{}.examine(t, as)
+	text := checkedLog{}.faultsFound(t, as)
 	for _, want := range []string{"no role may append but the owner", "role " + name + ": it may append and is, or may act as, the owner"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("found %s\nwant %s", text, want)
