@@ -1,31 +1,21 @@
 package kurrent_test
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
-	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
-	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
 
 // disturbed starts three nodes of which one after the other is frozen and comes back, the leader too, who does not know at first that
@@ -199,72 +189,6 @@ func TestAStaleLeaderAndALaggingFollowerAreNoTruncation(t *testing.T) {
 		if err := ask(open(t, c.Node(0).URL(), options()), at.Last); err != nil { // of the old leader, until that finds out
 			t.Errorf("%s: %v", what, err)
 		}
-	}
-}
-
-// Recording over a cluster that is disturbed all the time: each scan that was acknowledged is there once, and nothing torn; nobody
-// is told that the log is corrupt.
-func TestScansThroughElections(t *testing.T) {
-	t.Parallel()
-	seeds := []uint64{1, 2, 3, 16}
-	if text := os.Getenv("GXPLEDGER_CHAOS_SEEDS"); text != "" { // task test:chaos
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("GXPLEDGER_CHAOS_SEEDS: %v", err)
-		}
-		for range n {
-			seeds = append(seeds, rand.Uint64()) // the name of a test that fails tells it
-		}
-	}
-	for _, seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			c := cluster(t)
-			first, second := open(t, c.URL(), options()), open(t, c.URL(), options())
-			recorders := []*recorder.Recorder{newRecorder(t, first), newRecorder(t, second)}
-			var mu sync.Mutex
-			recorded := map[string]int{}
-			esdbtest.Chaos(t, c, seed, 25, func(round int) {
-				var running sync.WaitGroup
-				for i, r := range recorders {
-					running.Go(func() {
-						q := request()
-						q.Repository.ID = domain.RepositoryID(fmt.Sprintf("6f1b1f5e-0000-5000-8000-00000000000%d", i))
-						out, err := r.Record(context.WithoutCancel(t.Context()), q, reading)
-						mu.Lock()
-						defer mu.Unlock()
-						if err == nil && out.Completed != nil {
-							recorded[q.Scan.String()]++
-							return
-						}
-						t.Errorf("round %d: a scan failed: %+v, %v", round, out, err)
-					})
-				}
-				running.Wait()
-			})
-			found := map[string]int{}
-			for _, r := range readAll(t, second) {
-				if !strings.HasPrefix(r.Type, "scan.completed.") {
-					continue
-				}
-				var head domain.Head
-				if err := json.Unmarshal(r.Data, &head); err != nil {
-					t.Fatal(err)
-				}
-				found[head.Scan]++
-			}
-			for scan := range recorded {
-				if found[scan] != 1 {
-					t.Errorf("scan %s was acknowledged, and is there %d times", scan, found[scan])
-				}
-			}
-			if id := first.ID(); id != second.ID() || id == uuid.Nil {
-				t.Errorf("logs %s and %s", id, second.ID())
-			}
-			if faults := examine(t, first); len(faults) != 0 {
-				t.Errorf("found %q", faults)
-			}
-		})
 	}
 }
 
