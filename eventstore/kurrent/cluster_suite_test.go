@@ -47,14 +47,12 @@ func TestAnAnswerThatNoElectionGivesIsNotRepeatedForLong(t *testing.T) {
 	t.Parallel()
 	for _, code := range []codes.Code{codes.Unknown, codes.Internal} {
 		c := cluster(t, func(o *esdbtest.ClusterOptions) { o.Nodes = 1 })
-		log := open(t, c.URL(), options())
+		log := open(t, c.URL(), unhurried())
 		mustAppend(t, log, batch("s", 0, 1))
 		fault := esdbtest.Fault{Err: status.Error(code, "Exception was thrown by handler.")}
 		c.FailNext(slices.Repeat([]esdbtest.Fault{fault}, 100)...)
-		begin := time.Now()
-		_, err := log.Append(within(t), batch("s", 1, 1))
-		if took := time.Since(begin); !errors.Is(err, eventstore.ErrTransient) || took > 5*time.Second {
-			t.Errorf("%s: error is %v after %s, want ErrTransient, soon", code, err, took)
+		if _, err := log.Append(within(t), batch("s", 1, 1)); !errors.Is(err, eventstore.ErrTransient) {
+			t.Errorf("%s: error is %v, want ErrTransient", code, err)
 		}
 	}
 }
@@ -63,9 +61,8 @@ func TestAnAnswerThatNoElectionGivesIsNotRepeatedForLong(t *testing.T) {
 func TestASubscriptionLeavesAFrozenLeader(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
-	log, other := open(t, c.URL(), options()), open(t, c.URL(), options())
+	log, other := open(t, c.URL()+"&keepAliveInterval=-1", unhurried()), open(t, c.URL(), unhurried())
 	mustAppend(t, other, batch("s", 0, 1))
-	var begin time.Time
 	for r, err := range log.Subscribe(within(t), 0, eventstore.Filter{}) {
 		if err != nil {
 			t.Fatal(err)
@@ -73,13 +70,11 @@ func TestASubscriptionLeavesAFrozenLeader(t *testing.T) {
 		if r.Revision == 1 {
 			break
 		}
-		begin = time.Now()
 		c.Node(0).Freeze()
 		c.Elect(1)
 		next := batch("s", 1, 1)
 		go func() { _, _ = other.Append(t.Context(), next) }()
 	}
-	mustBeSoon(t, begin)
 	c.Node(0).Resume()
 }
 
@@ -88,22 +83,19 @@ func TestASubscriptionLeavesAFrozenLeader(t *testing.T) {
 func TestABatchThatWasCutIsToldSoon(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
-	o := options()
-	o.Wait = time.Minute
-	log := open(t, c.URL(), o)
+	log := open(t, c.URL(), unhurried())
 	mustAppend(t, log, batch("s", 0, 2))
 	c.PutBatch("s", 2, 3, 0, 1)
-	begin := time.Now()
-	for range 3 { // only the first of them waits
+	ctx := within(t)
+	for range 20 { // only the first of them waits
 		var last error
-		for _, err := range log.Read(within(t), 0, eventstore.Filter{}) {
+		for _, err := range log.Read(ctx, 0, eventstore.Filter{}) {
 			last = err
 		}
 		if !errors.Is(last, eventstore.ErrCorrupt) {
-			t.Errorf("reading ends with %v, want ErrCorrupt", last)
+			t.Fatalf("reading ends with %v, want ErrCorrupt", last)
 		}
 	}
-	mustBeSoon(t, begin)
 }
 
 // A log is truncated where a majority of the nodes ends earlier and no node reaches the position. A node that is down says neither.

@@ -98,14 +98,10 @@ func TestASilentServerCostsTheTimeToWaitOnce(t *testing.T) {
 	log := open(t, f.URL(), o)
 	log.SetShortAnswers(20 * time.Millisecond)
 	f.Node(0).Freeze()
-	begin := time.Now()
-	for range 10 {
-		if _, err := log.Append(within(t), batch("s", 0, 1)); !errors.Is(err, eventstore.ErrTransient) {
-			t.Errorf("error is %v, want ErrTransient", err)
+	for ctx, n := within(t), time.Duration(0); n < 2*patience/(o.Wait+o.Timeout); n++ {
+		if _, err := log.Append(ctx, batch("s", 0, 1)); !errors.Is(err, eventstore.ErrTransient) {
+			t.Fatalf("error is %v, want ErrTransient", err)
 		}
-	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("10 calls took %s", took)
 	}
 	f.Node(0).Resume()
 }
@@ -115,9 +111,7 @@ func TestASilentServerCostsTheTimeToWaitOnce(t *testing.T) {
 func TestAPositionOfAnotherLogIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	o := options()
-	o.Wait = kurrent.DefaultWait
-	log, hasty := open(t, f.URL(), options()), open(t, f.URL(), o)
+	log, hasty := open(t, f.URL(), options()), open(t, f.URL(), unhurried())
 	hasty.SetShortAnswers(200 * time.Millisecond)
 	at := mustAppend(t, log, batch("s", 0, 3))
 	f.AllowMadeUpPositions()
@@ -127,12 +121,8 @@ func TestAPositionOfAnotherLogIsNotWaitedFor(t *testing.T) {
 		}
 	}
 	f.HangAtMadeUpPositions()
-	begin := time.Now()
 	if _, err := hasty.At(within(t), at.Last-1); !errors.Is(err, eventstore.ErrNotFound) || errors.Is(err, eventstore.ErrTransient) {
 		t.Errorf("without an answer: error is %v, want ErrNotFound", err)
-	}
-	if took := time.Since(begin); took > 5*time.Second { // 30 s are the budget
-		t.Errorf("it took %s", took)
 	}
 	if r, err := log.At(within(t), at.Last); err != nil || r.Position != at.Last {
 		t.Errorf("the last event: %+v, %v", r, err)
