@@ -71,8 +71,9 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	p, url := throughProxy(t, memory.New(time.Now))
 	o := options()
 	o.Timeout, o.Wait = 300*time.Millisecond, 100*time.Millisecond
-	log, patient := open(t, url, o), open(t, url, unhurried())
+	log, patient := open(t, url, options()), open(t, url, unhurried())
 	mustAppend(t, log, batch("s", 0, 2))
+	log.SetWaits(o.Timeout, o.Wait)
 	p.silent.Store(true)
 	calls := map[string]func(ctx context.Context, log *kurrent.Log, o kurrent.Options) error{
 		"append": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error {
