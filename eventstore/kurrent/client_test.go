@@ -38,7 +38,9 @@ func TestCallsShareOneConnection(t *testing.T) {
 	p.cut()
 	var running sync.WaitGroup
 	for range callers { // none of them finds a server
-		running.Go(func() { _ = timely(t, 100*time.Millisecond, func(ctx context.Context) error { _, err := log.Head(ctx); return err }) })
+		running.Go(func() {
+			_ = timely(t, 1500*time.Millisecond, func(ctx context.Context) error { _, err := log.Head(ctx); return err })
+		})
 	}
 	running.Wait()
 	p.down.Store(false)
@@ -80,7 +82,10 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 			_, err := log.Append(ctx, batch("s", 1, 2))
 			return err
 		},
-		"head": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error { _, err := log.Head(ctx); return err },
+		"head": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error {
+			_, err := log.Head(ctx)
+			return err
+		},
 		"read": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error { return look(ctx, log, "s", 1) },
 		"open": func(ctx context.Context, _ *kurrent.Log, o kurrent.Options) error {
 			other, err := kurrent.Open(ctx, url, o)
