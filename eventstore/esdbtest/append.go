@@ -12,13 +12,14 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // Append implements the call (facts: append/*, append_nothing/*, repeat/*, malformed/*, size/*).
 func (n *Node) Append(call api.Streams_AppendServer) error {
 	ctx := call.Context()
 	fault := n.cluster.nextFault()
-	if err := n.enter(ctx, "Append", rightWrite); err != nil {
+	if err := n.enter(ctx, "Append", rightNone, ""); err != nil {
 		return err
 	}
 	if fault.Early {
@@ -60,10 +61,10 @@ func (n *Node) receive(call api.Streams_AppendServer) (p proposal, expected *api
 				return p, nil, errHandler
 			}
 			return p, expected, nil
-		case status.Code(err) == codes.ResourceExhausted: // size/message_17MiB
-			return p, nil, status.Error(codes.ResourceExhausted, "Received message exceeds the maximum configured message size.")
 		case err != nil:
 			return p, nil, err
+		case proto.Size(m) > maxMessage:
+			return p, nil, errMessage
 		}
 		if o := m.GetOptions(); o != nil {
 			if expected != nil {
@@ -72,6 +73,9 @@ func (n *Node) receive(call api.Streams_AppendServer) (p proposal, expected *api
 			expected, p.stream = o, string(o.GetStreamIdentifier().GetStreamName())
 			var ok bool
 			p.expected, ok = expectedOf(o, o.GetNoStream() != nil, o.GetAny() != nil, o.GetStreamExists() != nil, o.GetExpectedStreamRevision() != nil)
+			if err := n.cluster.authorise(ctx, rightWrite, p.stream); err != nil { // before all events came (secure/acl_append_many)
+				return p, nil, err
+			}
 			if !ok {
 				return p, nil, errExpectation("AppendReq")
 			}
@@ -91,6 +95,9 @@ func (n *Node) receive(call api.Streams_AppendServer) (p proposal, expected *api
 		}
 	}
 }
+
+// errMessage is the answer to a message that is too large (size/message_17MiB). gRPC would answer in other words.
+var errMessage = status.Error(codes.ResourceExhausted, "Received message exceeds the maximum configured message size.")
 
 // tooLarge reports whether the data of an append are above the limit. Only they count (notes 3.2; facts: size/metadata_only).
 func (c *Cluster) tooLarge(size int) bool {
@@ -283,7 +290,7 @@ func (n *Node) Tombstone(ctx context.Context, request *api.TombstoneReq) (*api.T
 }
 
 func (n *Node) delete(ctx context.Context, call, stream string, x expectation) (uint64, error) {
-	if err := n.enter(ctx, call, rightWrite); err != nil {
+	if err := n.enter(ctx, call, rightDelete, stream); err != nil {
 		return 0, err
 	}
 	if stream == "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
@@ -22,7 +22,9 @@ type batchCall struct {
 	call    api.Streams_BatchAppendServer
 	open    map[string]*openBatch // by correlation id
 	waiting sync.WaitGroup
-	sending sync.Mutex
+
+	answered <-chan struct{} // closed when what was written last is answered
+	sending  sync.Mutex
 }
 
 type openBatch struct {
@@ -35,7 +37,7 @@ type openBatch struct {
 // BatchAppend implements the call. Who half-closes it loses the answers that did not come yet, and it does not end by itself
 // (facts: batch/half_close/*).
 func (n *Node) BatchAppend(call api.Streams_BatchAppendServer) error {
-	if err := n.enter(call.Context(), "BatchAppend", rightNone); err != nil {
+	if err := n.enter(call.Context(), "BatchAppend", rightNone, ""); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(call.Context())
@@ -51,6 +53,8 @@ func (n *Node) BatchAppend(call api.Streams_BatchAppendServer) error {
 			return status.FromContextError(call.Context().Err()).Err()
 		case err != nil:
 			return err
+		case proto.Size(m) > maxMessage:
+			return errMessage
 		}
 		if err := b.take(ctx, m); err != nil {
 			return err
@@ -109,14 +113,17 @@ func (b *batchCall) add(ctx context.Context, m *api.BatchAppendReq, batch *openB
 // write writes a batch, and answers it when that is acknowledged. What a follower may not do, and what a test scripted, ends the call.
 func (b *batchCall) write(ctx context.Context, m *api.BatchAppendReq, batch *openBatch) error {
 	o := batch.options
-	md, _ := metadata.FromIncomingContext(ctx)
-	if err := b.node.cluster.authorise(ctx, md, rightWrite); err != nil {
+	if b.node.cluster.authorise(ctx, rightWrite, batch.proposal.stream) != nil {
 		return b.refuse(m, batch, codes.PermissionDenied, "AccessDenied", &shared.AccessDenied{})
 	}
 	var ok bool
 	batch.proposal.expected, ok = expectedOf(position{o}, o.GetNoStream() != nil, o.GetAny() != nil, o.GetStreamExists() != nil,
 		o.GetExpectedStreamPosition() != nil)
-	if !ok || batch.proposal.stream == "" {
+	switch {
+	case !ok: // batch/new/unset
+		return b.refuse(m, batch, codes.InvalidArgument, "BadRequest", &shared.BadRequest{Message: `Status(StatusCode="InvalidArgument", ` +
+			`Detail="'None' is not a valid EventStore.Client.Streams.BatchAppendReq+Types+Options+ExpectedStreamPositionOneofCase")`})
+	case batch.proposal.stream == "":
 		return b.refuse(m, batch, codes.InvalidArgument, "BadRequest", &shared.BadRequest{Message: "eventStreamId"})
 	}
 	fault := b.node.cluster.nextFault()
@@ -138,8 +145,15 @@ func (b *batchCall) write(ctx context.Context, m *api.BatchAppendReq, batch *ope
 	case d.outcome == outcomeConflict:
 		return b.refuse(m, batch, codes.AlreadyExists, "WrongExpectedVersion", conflictDetail(d, o))
 	}
+	before, done := b.answered, make(chan struct{})
+	b.answered = done
 	b.waiting.Go(func() { // the next may be written meanwhile
-		switch err := w.acknowledged(ctx, d); {
+		defer close(done)
+		err := w.acknowledged(ctx, d)
+		if before != nil { // pipelined_same_stream
+			<-before
+		}
+		switch {
 		case errors.Is(err, errTimeout):
 			_ = b.refuse(m, batch, codes.DeadlineExceeded, "Timeout", &shared.Timeout{}) // the call tells of its own end
 		case err == nil:

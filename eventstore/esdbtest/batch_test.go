@@ -20,6 +20,9 @@ func batchOptions(stream, expected string) *api.BatchAppendReq_Options {
 	switch expected {
 	case "any":
 		o.ExpectedStreamPosition = &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}}
+	case "unset":
+	case "exists":
+		o.ExpectedStreamPosition = &api.BatchAppendReq_Options_StreamExists{StreamExists: &emptypb.Empty{}}
 	case "no_stream":
 		o.ExpectedStreamPosition = &api.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}}
 	default:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Chaos calls step rounds times. Before each it kills, freezes, restores or elects nodes, or changes the lag, as seed says: a majority
+// Chaos calls step rounds times. Before each it kills, freezes, restores or elects nodes, changes the lag, or drops subscriptions, as seed says: a majority
 // lives always, and an election ends within some requests where ClusterOptions.Tick moves the clock, at once elsewhere. It ends with
 // all nodes up and no lag, and compares what was acknowledged with what the cluster has.
 func Chaos(tb testing.TB, c *Cluster, seed uint64, rounds int, step func(round int)) {
@@ -36,7 +36,7 @@ type chaos struct {
 func (x *chaos) act() string {
 	c, i := x.cluster, x.random.IntN(x.cluster.Size())
 	n := c.Node(i)
-	switch x.random.IntN(7) {
+	switch x.random.IntN(8) {
 	case 0:
 		if x.spare(n) {
 			n.Kill()
@@ -64,6 +64,10 @@ func (x *chaos) act() string {
 	case 6:
 		c.FallBehind()
 		return "let subscriptions fall behind"
+	case 7:
+		n := 1 + x.random.IntN(3)
+		c.DropSubscriptions(n, errNoLeader)
+		return fmt.Sprintf("drop %d subscriptions", n)
 	}
 	return "nothing"
 }
@@ -135,6 +139,7 @@ func (x *chaos) heal() {
 	}
 	c.Lag(Lag{})
 	c.ReleaseIndex()
+	c.DropSubscriptions(0, nil)
 	c.Replicate()
 }
 

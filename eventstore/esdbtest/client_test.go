@@ -2,6 +2,7 @@ package esdbtest_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type client struct {
 	conn   *grpc.ClientConn
 	stubs  api.StreamsClient
 	leader bool // each call requires the leader
+	header []string
 	labels map[uint64]string
 	at     map[string]uint64
 }
@@ -52,12 +54,38 @@ func (c *client) context() (context.Context, context.CancelFunc) {
 	if c.leader {
 		ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
 	}
-	return ctx, cancel
+	return metadata.AppendToOutgoingContext(ctx, c.header...), cancel
+}
+
+// oneNode starts a cluster of one node with a client.
+func oneNode(t *testing.T, set ...func(*esdbtest.ClusterOptions)) (*esdbtest.Cluster, *client) {
+	t.Helper()
+	o := esdbtest.ClusterOptions{Nodes: 1}
+	for _, change := range set {
+		change(&o)
+	}
+	cluster := esdbtest.StartCluster(t, o)
+	return cluster, dial(t, cluster.Node(0))
+}
+
+// with returns a client whose calls have a header, names and values in turn.
+func (c *client) with(header ...string) *client {
+	other := *c
+	other.header = header
+	return &other
 }
 
 // ids are fixed by label.
 func id(label string) *shared.UUID {
 	return &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewSHA1(uuid.NameSpaceURL, []byte(label)).String()}}
+}
+
+// structuredID is id in its other form.
+func structuredID(label string) *shared.UUID {
+	u := uuid.NewSHA1(uuid.NameSpaceURL, []byte(label))
+	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
+		MostSignificantBits: int64(binary.BigEndian.Uint64(u[:8])), LeastSignificantBits: int64(binary.BigEndian.Uint64(u[8:])),
+	}}}
 }
 
 func identifier(stream string) *shared.StreamIdentifier {

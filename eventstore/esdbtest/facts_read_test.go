@@ -5,32 +5,49 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 )
 
-// streamFacts reads streams.
-func (c *client) streamFacts(record func(name, answer string), later func()) {
+// fill makes the streams that are read: ten-events, tb (cut to 3 of 6), mc (to 2 of 6), ma (all too old), tball (all cut), mo (metadata
+// alone), sd and ts (deleted).
+func fill(t *testing.T) *client {
+	t.Helper()
+	now := time.Now()
+	c := dial(t, esdbtest.StartCluster(t, esdbtest.ClusterOptions{Nodes: 1, Now: func() time.Time { return now }}).Node(0))
 	many := func(s, label string, n int) string {
-		labels := make([]string, n)
-		for i := range labels {
-			labels[i] = fmt.Sprintf("%s%d", label, i)
-		}
-		c.must(c.append(s, "any", labels...))
+		c.must(c.append(s, "any", labelled(label, n)...))
 		return s
 	}
-	r, tb, mc, ma, all := many("ten-events", "R", 10), many("tb", "TB", 6), many("mc", "MC", 6), many("ma", "MA", 3), many("tball", "TA", 3)
-	c.settings(tb, `{"$tb":3}`)
-	c.settings(mc, `{"$maxCount":2}`)
-	c.settings(ma, `{"$maxAge":1}`)
-	c.settings(all, `{"$tb":99}`)
+	many("ten-events", "R", 10)
+	c.settings(many("tb", "TB", 6), `{"$tb":3}`)
+	c.settings(many("mc", "MC", 6), `{"$maxCount":2}`)
+	c.settings(many("ma", "MA", 3), `{"$maxAge":1}`)
+	c.settings(many("tball", "TA", 3), `{"$tb":99}`)
 	c.settings("mo", `{"a":1}`)
 	c.bury("delete", many("sd", "SD", 3))
 	c.bury("tombstone", many("ts", "TS", 3))
-	later()
+	now = now.Add(time.Hour)
+	return c
+}
+
+// labelled returns n labels.
+func labelled(label string, n int) []string {
+	labels := make([]string, n)
+	for i := range labels {
+		labels[i] = fmt.Sprintf("%s%d", label, i)
+	}
+	return labels
+}
+
+// streamFacts reads streams.
+func streamFacts(t *testing.T, record record) {
+	t.Helper()
+	c := fill(t)
+	const r, tb, mc, ma, all = "ten-events", "tb", "mc", "ma", "tball"
 	ask := func(name, stream string, o *api.ReadReq_Options) {
 		said, err := c.read(o, nil)
 		text := sayRefusal(err, "\x00")
@@ -51,18 +68,19 @@ func (c *client) streamFacts(record func(name, answer string), later func()) {
 		for name, s := range map[string]string{
 			"missing": "nope", "tb3_of_6": tb, "max_count2_of_6": mc, "max_age_all_expired": ma, "soft_deleted": "sd", "tombstoned": "ts",
 			"only_metadata": "mo", "empty_name": "", "metastream_of_none": "$$" + r, "metastream": "$$" + tb, "metastream_soft_deleted": "$$sd",
-			"metastream_tombstoned": "$$ts", "users": "$users",
+			"metastream_tombstoned": "$$ts", "users": "$users", "long_missing": strings.Repeat("n", 5000),
 		} {
 			ask(way+name, s, ofStream(s, first, back, 100))
 			ask(way+name+"/compat1", s, told(ofStream(s, first, back, 100), 1))
 		}
 		ask(way+"tb_all", all, ofStream(all, first, back, 100))
+		ask(way+"tb_all/compat1", all, told(ofStream(all, first, back, 100), 1))
 		for _, from := range []string{
 			"0", "4", "9", "10", "1000", "start", "end", "2147483648", "9223372036854775807", "9223372036854775808", "18446744073709551615",
 		} {
 			ask(way+"from_"+from, r, ofStream(r, from, back, 3))
 		}
-		for _, n := range []uint64{0, 1, 10, 11, math.MaxInt32, math.MaxInt64, math.MaxUint64} {
+		for _, n := range []uint64{0, 1, 10, 11, math.MaxInt32, 1 << 31, math.MaxInt64, math.MaxUint64} {
 			ask(fmt.Sprintf("%scount_%d", way, n), r, ofStream(r, first, back, n))
 		}
 		for _, n := range []uint32{0, 1, 2, 99} {
@@ -76,34 +94,8 @@ func (c *client) streamFacts(record func(name, answer string), later func()) {
 	}
 }
 
-// malformedFacts appends what is no event.
-func (c *client) malformedFacts(record func(name, answer string)) {
-	change := func(what func(m *api.AppendReq_ProposedMessage)) *api.AppendReq_ProposedMessage {
-		m := proposed("malformed", "T", []byte("{}"))
-		what(m)
-		return m
-	}
-	for name, m := range map[string]*api.AppendReq_ProposedMessage{
-		"empty_type":               change(func(m *api.AppendReq_ProposedMessage) { m.Metadata["type"] = "" }),
-		"no_type":                  change(func(m *api.AppendReq_ProposedMessage) { delete(m.Metadata, "type") }),
-		"no_content_type":          change(func(m *api.AppendReq_ProposedMessage) { delete(m.Metadata, "content-type") }),
-		"no_type_no_content_type":  change(func(m *api.AppendReq_ProposedMessage) { m.Metadata = nil }),
-		"id_missing":               change(func(m *api.AppendReq_ProposedMessage) { m.Id = nil }),
-		"id_zero_structured":       change(func(m *api.AppendReq_ProposedMessage) { m.Id = &shared.UUID{Value: &shared.UUID_Structured_{}} }),
-		"id_garbage":               change(func(m *api.AppendReq_ProposedMessage) { m.Id.Value = &shared.UUID_String_{String_: "nonsense"} }),
-		"custom_metadata_not_json": change(func(m *api.AppendReq_ProposedMessage) { m.CustomMetadata = []byte("{") }),
-		"json_not_json":            change(func(m *api.AppendReq_ProposedMessage) { m.Data = []byte("{not json") }),
-	} {
-		s := "malformed-" + name
-		answer, err := c.propose(expecting(s, "any"), m)
-		record("malformed/"+name, sayAppend(answer, err, s))
-	}
-	answer, err := c.propose(expecting("", "any"), proposed("nowhere", "T", nil))
-	record("malformed/no_stream_identifier", sayAppend(answer, err, "\x00"))
-}
-
 // allFacts reads $all, and subscribes to it, at positions that the server gave and others.
-func allFacts(t *testing.T, record func(name, answer string)) {
+func allFacts(t *testing.T, record record) {
 	t.Helper()
 	cluster := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Nodes: 1})
 	cluster.AllowMadeUpPositions()
@@ -139,11 +131,21 @@ func allFacts(t *testing.T, record func(name, answer string)) {
 				record(fmt.Sprintf("all/%s/%s/count_%d", way, name, n), sayRefusal(err, "\x00")+" "+strings.Join(folded(said), ", "))
 			}
 		}
+		for way, back := range map[string]bool{"forth": false, "back": true} {
+			switch name {
+			case "plus1", "minus1", "beyond_1000", "c_gt_p", "max63":
+				said, err := c.read(ofAll(back, 1_000_000, at...), nil)
+				record(fmt.Sprintf("all/%s/%s/count_1000000", way, name), sayRefusal(err, "\x00")+" "+strings.Join(folded(said), ", "))
+			}
+		}
 		if name == "last" || name == "last_plus1" || name == "beyond_1000" { // were asked after the log had grown
 			continue
 		}
 		said, err := c.read(following(ofAll(false, 1, at...)), caughtUp)
-		text := sayRefusal(err, "\x00") + " " + strings.Join(said, ", ")
+		text := strings.TrimSpace(sayRefusal(err, "\x00") + " " + strings.Join(said, ", "))
+		if name == "one" || name == "c_0_p_R4" {
+			text += fields(map[string]any{"first_event": "none"})
+		}
 		if len(said) < 3 {
 			record("sub/all/"+name, text)
 		}
@@ -160,7 +162,7 @@ func allFacts(t *testing.T, record func(name, answer string)) {
 }
 
 // filterFacts reads $all with filters.
-func filterFacts(c *client, spots map[string][]uint64, record func(name, answer string)) {
+func filterFacts(c *client, spots map[string][]uint64, record record) {
 	ask := func(name string, o *api.ReadReq_Options) {
 		said, err := c.read(o, nil)
 		record("all_filter/"+name, sayRefusal(err, "\x00")+" "+strings.Join(said, ", "))
@@ -210,7 +212,7 @@ func folded(said []string) (out []string) {
 }
 
 // checkpointFacts subscribes with filters.
-func checkpointFacts(t *testing.T, record func(name, answer string)) {
+func checkpointFacts(t *testing.T, record record) {
 	t.Helper()
 	c := dial(t, esdbtest.StartCluster(t, esdbtest.ClusterOptions{Nodes: 1}).Node(0))
 	batch := func(s, label string, n int, kind func(i int) string) {
@@ -236,9 +238,11 @@ func checkpointFacts(t *testing.T, record func(name, answer string)) {
 	o.GetFilter().Filter = &api.ReadReq_Options_FilterOptions_EventType{EventType: &api.ReadReq_Options_FilterOptions_Expression{Prefix: []string{"ten"}}}
 	said, err = c.read(o, caughtUp)
 	record("sub_filter/catchup_checkpoints_match", sayRefusal(err, "\x00")+" "+strings.Join(said, ", "))
-	for name, setting := range map[string][2]uint32{"max10": {10, 1}, "max5_mult4": {5, 4}, "count": {32, 1}} {
+	for name, setting := range map[string][2]uint32{"max1": {1, 1}, "max10": {10, 1}, "max5_mult4": {5, 4}, "count": {32, 1}} {
 		o := filtered(fromEnd(), setting[0], setting[1], "nothing")
-		last := map[string]string{"max10": "checkpoint @b57", "max5_mult4": "checkpoint @b47", "count": "checkpoint @b51"}[name]
+		last := map[string]string{
+			"max1": "checkpoint @b59", "max10": "checkpoint @b57", "max5_mult4": "checkpoint @b47", "count": "checkpoint @b51",
+		}[name]
 		s := "live-" + name
 		said, err := c.read(o, func(said []string) bool {
 			if len(said) == 2 {
@@ -256,6 +260,20 @@ func checkpointFacts(t *testing.T, record func(name, answer string)) {
 		})
 		record("sub_filter_live/"+name, sayRefusal(err, "\x00")+" "+strings.Join(said, ", "))
 	}
+	begun := false
+	said, err = c.read(filtered(fromEnd(), 32, 1, "match"), func(said []string) bool {
+		if caughtUp(said) && !begun {
+			begun = true
+			c.must(c.append("hx", "any", labelled("HX", 100)...))
+			c.must(c.append("match", "any", "HXm"))
+			c.must(c.append("hx", "any", labelled("HY", 40)...))
+			if _, err := c.read(ofStream("hx", "start", false, 1000), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return said[len(said)-1] == "checkpoint @HY26"
+	})
+	record("sub_filter/live", sayRefusal(err, "\x00")+" "+strings.Join(said, ", "))
 	for name, o := range map[string]*api.ReadReq_Options{
 		"from_end": filtered(fromEnd(), 10, 1, "R"), "mult_0": filtered(fromEnd(), 10, 0, "R"), "max_0": filtered(following(ofAll(false, 1)), 0, 1, "R"),
 	} {

@@ -1,110 +1,14 @@
 package esdbtest_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-
-	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 )
-
-// Each situation of the table is answered as the real server answered it. The table has the essential facts; where the file that
-// they are from is there, the table is compared with it, too.
-func TestAnswersAreThoseOfTheRealServer(t *testing.T) {
-	t.Parallel()
-	answers, facts := map[string]string{}, readFacts(t)
-	record := func(name, answer string) { answers[name] = strings.TrimSpace(answer) }
-	now := time.Now()
-	c := dial(t, esdbtest.StartCluster(t, esdbtest.ClusterOptions{Nodes: 1, Now: func() time.Time { return now }}).Node(0))
-	c.stateFacts(record)
-	c.repeatFacts(record)
-	c.streamFacts(record, func() { now = now.Add(time.Hour) })
-	c.malformedFacts(record)
-	allFacts(t, record)
-	checkpointFacts(t, record)
-	for _, name := range slices.Sorted(maps.Keys(answers)) {
-		if want, ok := facts[name]; !ok || want != answers[name] {
-			t.Errorf("%s:\n is %s\nnot %s", name, answers[name], want)
-		}
-	}
-	for name := range facts {
-		if _, ok := answers[name]; !ok {
-			t.Errorf("%s is in the table, and was not asked", name)
-		}
-	}
-}
-
-// readFacts reads the table: names and what EventStoreDB 24.6.0 answered, each line status, text, [trailers], and messages or fields.
-func readFacts(t *testing.T) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("testdata/facts.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	facts := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		name, answer, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		facts[name] = answer
-	}
-	return facts
-}
-
-// The table says what the file says.
-func TestTheTableIsThatOfTheFile(t *testing.T) {
-	t.Parallel()
-	folder := os.Getenv("GXPLEDGER_ESDB_FACTS")
-	if folder == "" {
-		folder = "../../../shared/esdb"
-	}
-	text, err := os.ReadFile(filepath.Join(folder, "facts-24.6.0.json"))
-	if err != nil {
-		if os.Getenv("GXPLEDGER_ESDB_FACTS") != "" {
-			t.Fatalf("GXPLEDGER_ESDB_FACTS names no facts: %v", err)
-		}
-		t.Skipf("the facts of the real server are not there: %v; set GXPLEDGER_ESDB_FACTS to their folder", err)
-	}
-	var file map[string]json.RawMessage
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range readFacts(t) {
-		var f struct {
-			Code string            `json:"code"`
-			Msg  string            `json:"msg"`
-			Tr   map[string]string `json:"tr"`
-			Msgs []string          `json:"msgs"`
-			F    map[string]any    `json:"f"`
-		}
-		if err := json.Unmarshal(file[name], &f); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		answer := strings.TrimSpace(f.Code + " " + f.Msg)
-		for _, key := range slices.Sorted(maps.Keys(f.Tr)) {
-			answer += fmt.Sprintf(" [%s=%s]", key, f.Tr[key])
-		}
-		if len(f.Msgs) > 0 {
-			answer += " " + strings.Join(f.Msgs, ", ")
-		}
-		for _, key := range []string{"rev", "pos", "cur", "exp", "cur_old", "exp_old", "stream_then"} {
-			if value, ok := f.F[key]; ok {
-				answer += fmt.Sprintf(" %s=%v", key, value)
-			}
-		}
-		if answer != want {
-			t.Errorf("%s:\nin the file %s\nin the table %s", name, answer, want)
-		}
-	}
-}
 
 var expectations = []string{"0", "2", "5", "any", "exists", "no_stream", "unset", "18446744073709551615", "9223372036854775807"}
 
@@ -149,6 +53,12 @@ func (c *client) bury(kind, stream string) {
 
 // delete deletes a stream, or makes a tombstone of it.
 func (c *client) delete(kind, stream, expected string) error {
+	_, err := c.deletedAt(kind, stream, expected)
+	return err
+}
+
+// deletedAt is delete that returns the position of the answer.
+func (c *client) deletedAt(kind, stream, expected string) (at *api.AppendResp_Position, err error) {
 	ctx, cancel := c.context()
 	defer cancel()
 	trailers, o := metadata.MD{}, expecting(stream, expected)
@@ -166,13 +76,29 @@ func (c *client) delete(kind, stream, expected string) error {
 		d.ExpectedStreamRevision = &api.DeleteReq_Options_Revision{Revision: number(expected)}
 		f.ExpectedStreamRevision = &api.TombstoneReq_Options_Revision{Revision: number(expected)}
 	}
-	var err error
-	if kind == "tombstone" {
-		_, err = c.stubs.Tombstone(ctx, &api.TombstoneReq{Options: f}, grpc.Trailer(&trailers))
-	} else {
-		_, err = c.stubs.Delete(ctx, &api.DeleteReq{Options: d}, grpc.Trailer(&trailers))
+	var answer interface {
+		GetCommitPosition() uint64
+		GetPreparePosition() uint64
 	}
-	return told(err, trailers)
+	if kind == "tombstone" {
+		var sent *api.TombstoneResp
+		sent, err = c.stubs.Tombstone(ctx, &api.TombstoneReq{Options: f}, grpc.Trailer(&trailers))
+		answer = sent.GetPosition()
+	} else {
+		var sent *api.DeleteResp
+		sent, err = c.stubs.Delete(ctx, &api.DeleteReq{Options: d}, grpc.Trailer(&trailers))
+		answer = sent.GetPosition()
+	}
+	return &api.AppendResp_Position{CommitPosition: answer.GetCommitPosition(), PreparePosition: answer.GetPreparePosition()}, told(err, trailers)
+}
+
+// sayDeletion deletes, and puts the answer as the table has it.
+func (c *client) sayDeletion(kind, stream, expected string) string {
+	at, err := c.deletedAt(kind, stream, expected)
+	if err != nil {
+		return sayRefusal(err, stream)
+	}
+	return "OK position" + fields(map[string]any{"commit_is_prepare": at.GetCommitPosition() == at.GetPreparePosition()})
 }
 
 // sayAppend puts the answer to an append as the table has it.
@@ -208,7 +134,9 @@ func sayAppend(answer *api.AppendResp, err error, stream string) string {
 }
 
 // stateFacts writes to, and deletes, streams of each state.
-func (c *client) stateFacts(record func(name, answer string)) {
+func stateFacts(t *testing.T, record record) {
+	t.Helper()
+	_, c := oneNode(t)
 	for state, begin := range c.states() {
 		for _, expected := range expectations {
 			s := fmt.Sprintf("append-%s-%s", state, expected)
@@ -226,18 +154,17 @@ func (c *client) stateFacts(record func(name, answer string)) {
 			for _, expected := range []string{"0", "2", "7", "any", "exists", "no_stream", "unset"} {
 				s := fmt.Sprintf("%s-%s-%s", kind, state, expected)
 				begin(s)
-				answer := "OK position"
-				if err := c.delete(kind, s, expected); err != nil {
-					answer = sayRefusal(err, s)
-				}
-				record(kind+"/"+state+"/"+expected, answer)
+				record(kind+"/"+state+"/"+expected, c.sayDeletion(kind, s, expected))
 			}
 		}
 	}
 }
 
 // repeatFacts appends ids again.
-func (c *client) repeatFacts(record func(name, answer string)) {
+func repeatFacts(t *testing.T, record record) {
+	t.Helper()
+	_, c := oneNode(t)
+	c.moreRepeatFacts(record)
 	n := 0
 	ask := func(name, expected string, indexes []int, before func(s string)) {
 		n++
@@ -262,7 +189,7 @@ func (c *client) repeatFacts(record func(name, answer string)) {
 		}
 		then := fmt.Sprintf("%d events", len(held))
 		if err != nil {
-			then = code(err)
+			then = code(err) + " "
 		}
 		record("repeat/"+name+"/"+expected, strings.TrimSpace(fmt.Sprintf("%s stream_then=%s", text, then)))
 	}
@@ -284,6 +211,9 @@ func (c *client) repeatFacts(record func(name, answer string)) {
 	}
 	for _, expected := range []string{"2", "any", "exists", "no_stream"} {
 		ask("after_soft_delete", expected, []int{0, 1, 2}, func(s string) { c.bury("delete", s) })
+	}
+	for _, expected := range []string{"any", "no_stream"} {
+		ask("after_tombstone", expected, []int{0, 1, 2}, func(s string) { c.bury("tombstone", s) })
 	}
 	for _, expected := range []string{"2", "any", "no_stream"} {
 		ask("after_truncation", expected, []int{0, 1, 2}, func(s string) { c.settings(s, `{"$tb":2}`) })

@@ -75,3 +75,21 @@ func (c *Cluster) Judge() error {
 	}
 	return nil
 }
+
+// JudgeSubscriber compares what a subscriber was sent with what a majority has in the streams that it follows: each event once, in order, and none
+// left out. It looks at neither a client nor a node.
+func (c *Cluster) JudgeSubscriber(follows func(stream string) bool, sent []Committed) error {
+	held := slices.DeleteFunc(c.Committed(), func(e Committed) bool { return !follows(e.Stream) })
+	for i, e := range sent {
+		if i == len(held) {
+			return fmt.Errorf("a subscriber was sent %d events too many, of which the first is %+v", len(sent)-i, e)
+		}
+		if e != held[i] {
+			return fmt.Errorf("event %d that a subscriber was sent is %+v, where a majority has %+v", i, e, held[i])
+		}
+	}
+	if missing := held[len(sent):]; len(missing) > 0 {
+		return fmt.Errorf("a subscriber was not sent %d events, of which the first is %+v", len(missing), missing[0])
+	}
+	return nil
+}

@@ -55,7 +55,8 @@ func (n *Node) serve() {
 		tb.Fatal(err)
 	}
 	n.address = listener.Addr().String()
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage+1<<20), grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+	// The windows are those that a server of .NET has.
+	server := grpc.NewServer(grpc.InitialWindowSize(768<<10), grpc.InitialConnWindowSize(1<<20), grpc.MaxRecvMsgSize(2*maxMessage), grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 		MinTime: time.Second, PermitWithoutStream: true,
 	}))
 	api.RegisterStreamsServer(server, n)
@@ -187,7 +188,7 @@ func (n *Node) view() view {
 }
 
 // enter is what each call of the Streams service begins with: the clock moves, and who may not do it is told.
-func (n *Node) enter(ctx context.Context, call string, r right) error {
+func (n *Node) enter(ctx context.Context, call string, r right, stream string) error {
 	c := n.cluster
 	c.tick()
 	md, _ := metadata.FromIncomingContext(ctx)
@@ -195,7 +196,7 @@ func (n *Node) enter(ctx context.Context, call string, r right) error {
 	c.requests.Calls[call]++
 	c.requests.Leader[fmt.Sprint(md.Get("requires-leader"))]++
 	c.mu.Unlock()
-	if err := c.authorise(ctx, md, r); err != nil {
+	if err := c.authorise(ctx, r, stream); err != nil {
 		return err
 	}
 	select {
@@ -261,8 +262,7 @@ func (n *Node) wait(ctx context.Context, changed <-chan struct{}, epoch int) err
 
 // GetSupportedMethods tells the version, if the server has one.
 func (n *Node) GetSupportedMethods(ctx context.Context, _ *shared.Empty) (*serverfeatures.SupportedMethods, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	if err := n.cluster.authorise(ctx, md, rightNone); err != nil {
+	if err := n.cluster.authorise(ctx, rightNone, ""); err != nil {
 		return nil, err
 	}
 	n.cluster.mu.Lock()
@@ -289,9 +289,8 @@ type gossiper struct {
 // Read tells what the node thinks of the others (facts: gossip, follower/gossip, no_leader/gossip).
 func (g gossiper) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	n, c := g.node, g.node.cluster
-	md, _ := metadata.FromIncomingContext(ctx)
 	c.tick()
-	if err := c.authorise(ctx, md, rightNone); err != nil {
+	if err := c.authorise(ctx, rightNone, ""); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

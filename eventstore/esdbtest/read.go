@@ -20,7 +20,7 @@ func (n *Node) Read(request *api.ReadReq, call api.Streams_ReadServer) error {
 	if o.GetAll() != nil {
 		r = rightReadAll
 	}
-	if err := n.enter(call.Context(), describe(o), r); err != nil {
+	if err := n.enter(call.Context(), describe(o), r, string(o.GetStream().GetStreamIdentifier().GetStreamName())); err != nil {
 		return err
 	}
 	if o == nil {
@@ -172,7 +172,7 @@ func (r *reader) stream(name string) error {
 	}
 	page := min(r.o.GetCount(), defaultWindow)
 	if told && !r.backwards && from <= last && (first >= from+page || len(shown) == 0) { // the first page has no event
-		if err := r.send(&api.ReadResp{Content: &api.ReadResp_FirstStreamPosition{FirstStreamPosition: first}}); err != nil {
+		if err := r.sendFirst(v.settings(name), first); err != nil {
 			return err
 		}
 	}
@@ -180,6 +180,20 @@ func (r *reader) stream(name string) error {
 		return err
 	}
 	return r.send(&api.ReadResp{Content: &api.ReadResp_LastStreamPosition{LastStreamPosition: last}})
+}
+
+// sendFirst tells where a stream begins: where it was cut, and where that is behind its end what it continues with.
+func (r *reader) sendFirst(s settings, first uint64) error {
+	positions := []uint64{first}
+	if cut := s.TruncateBefore; cut != nil && uint64(*cut) > first {
+		positions = []uint64{uint64(*cut), first}
+	}
+	for _, at := range positions {
+		if err := r.send(&api.ReadResp{Content: &api.ReadResp_FirstStreamPosition{FirstStreamPosition: at}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // beginAt returns the index of the first entry at or behind a revision.

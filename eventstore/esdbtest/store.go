@@ -174,6 +174,7 @@ type settings struct {
 	TruncateBefore *int64 `json:"$tb"`
 	MaxCount       *int64 `json:"$maxCount"`
 	MaxAge         *int64 `json:"$maxAge"` // seconds
+	Access         access `json:"$acl"`
 }
 
 // settings returns those of a stream. What is no metadata counts as none (facts: meta/after_invalid), and the type of the event is not

@@ -25,16 +25,6 @@ func cluster(t *testing.T, set ...func(*esdbtest.ClusterOptions)) *esdbtest.Clus
 	return esdbtest.StartCluster(t, o)
 }
 
-// soon is how long a command may take that has to find another leader.
-const soon = 8 * time.Second
-
-func mustBeSoon(t *testing.T, begin time.Time) {
-	t.Helper()
-	if took := time.Since(begin); took > soon {
-		t.Errorf("it took %s", took)
-	}
-}
-
 // A host that is a follower names the leader, and that is asked.
 func TestAFollowerIsLeftForTheLeaderThatItNames(t *testing.T) {
 	t.Parallel()
@@ -72,11 +62,17 @@ func TestAFrozenFollowerCostsNothing(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	c.Node(1).Freeze()
-	begin := time.Now()
-	mustAppend(t, open(t, c.URL(), options()), batch("s", 0, 3))
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("it took %s", took)
+	ctx := within(t)
+	for range 30 { // in all less than each would take that waits until a node is given up which accepted its connection
+		log, err := kurrent.Open(ctx, c.URL()+"&gossipTimeout=3600&keepAliveInterval=-1", unhurried())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
 	}
+	mustAppend(t, open(t, c.URL(), unhurried()), batch("s", 0, 3))
 	c.Node(1).Resume()
 }
 
@@ -84,18 +80,15 @@ func TestAFrozenFollowerCostsNothing(t *testing.T) {
 func TestAFrozenLeaderIsLeft(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
-	log := open(t, c.URL(), options())
+	url := c.URL() + "&keepAliveInterval=-1"
+	log := open(t, url, unhurried())
 	mustAppend(t, log, batch("s", 0, 3))
 	c.Node(0).Freeze()
 	time.AfterFunc(200*time.Millisecond, func() { c.Elect(1) })
-	begin := time.Now()
 	mustAppend(t, log, batch("s", 1, 3))
-	mustBeSoon(t, begin)
-	begin = time.Now()
-	if n := len(readAll(t, open(t, c.URL(), options()))); n != 6 {
+	if n := len(readAll(t, open(t, url, unhurried()))); n != 6 {
 		t.Errorf("read %d records", n)
 	}
-	mustBeSoon(t, begin)
 	c.Node(0).Resume()
 }
 
@@ -267,7 +260,7 @@ func TestASubscriptionGoesOnWithTheNextLeader(t *testing.T) {
 func TestTheLimitThatWasMetIsNamed(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, func(o *esdbtest.ClusterOptions) { o.MaxAppendSize, o.MaxAppendEventSize = 4<<20, 1<<20 })
-	log := open(t, c.URL(), options())
+	log := open(t, c.URL(), unhurried())
 	large := func(n, bytes int) eventstore.Batch {
 		b := batch("s", 0, n)
 		for i := range b.Events {
@@ -283,7 +276,6 @@ func TestTheLimitThatWasMetIsNamed(t *testing.T) {
 		"append": {large(100, 5<<20), []string{"MaxAppendSize", "4194304", "100 events", "some 79 of them fit", "18,000 artifacts"}, "MaxAppendEventSize"},
 		"event":  {large(1, 2<<20), []string{"MaxAppendEventSize", "1048576", "an append of 1 event needs"}, "maxAppendSize"},
 	} {
-		begin := time.Now()
 		_, err := log.Append(within(t), test.batch)
 		if !errors.Is(err, eventstore.ErrTooLarge) || strings.Contains(err.Error(), test.absent) {
 			t.Errorf("%s: error is %v, want ErrTooLarge", name, err)
@@ -293,7 +285,6 @@ func TestTheLimitThatWasMetIsNamed(t *testing.T) {
 				t.Errorf("%s: error is %v, want %s in it", name, err, word)
 			}
 		}
-		mustBeSoon(t, begin)
 	}
 }
 
@@ -308,12 +299,10 @@ func TestAUserWithoutTheRightIsToldBeforeAnythingIsWritten(t *testing.T) {
 		if credentials != "" {
 			url = strings.Replace(url, "esdb://", "esdb://"+credentials+"@", 1)
 		}
-		begin := time.Now()
-		_, err := kurrent.Open(within(t), url, options())
+		_, err := kurrent.Open(within(t), url, unhurried())
 		if !errors.Is(err, kurrent.ErrRefused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error is %v, want ErrRefused and %q", credentials, err, want)
 		}
-		mustBeSoon(t, begin)
 	}
 	if n := len(c.Of("")); n > 1 {
 		t.Errorf("%d events were written", n)
@@ -365,15 +354,11 @@ func TestTheBudgetEndsWithOneSentence(t *testing.T) {
 	o.Waiting = func(time.Duration, time.Duration, string) { told++ }
 	log := open(t, c.URL(), o)
 	c.NoLeader()
-	begin := time.Now()
-	for range 20 { // not each of them waits
-		_, err := log.Append(within(t), batch("s", 0, 1))
+	for ctx, n := within(t), time.Duration(0); n < 2*patience/o.Wait; n++ { // not each of them waits
+		_, err := log.Append(ctx, batch("s", 0, 1))
 		if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "within 400ms: no leader") {
 			t.Fatalf("error is %v", err)
 		}
-	}
-	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("20 calls took %s", took)
 	}
 	if told == 0 {
 		t.Error("nobody was told of the wait")

@@ -53,23 +53,19 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	s.Kill()
 	o := options()
 	o.Wait = 300 * time.Millisecond
-	begin := time.Now()
 	_, err := kurrent.Open(within(t), s.URL()+"&maxDiscoverAttempts=2&discoveryInterval=1", o)
 	if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error is %v, want ErrTransient and that the connection was refused", err)
 	}
-	if took := time.Since(begin); took > o.Wait+time.Second {
-		t.Errorf("it took %s", took)
-	}
 }
 
-// However many calls are under way while the server goes and comes, each returns within its deadline and a second, what
+// However many calls are under way while the server goes and comes, each returns at its deadline, what
 // was acknowledged is there, and what was not is written once by calling again.
 func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 	t.Parallel()
-	const callers, rounds, size = 200, 3, 3
+	const callers, rounds, size, deadline = 200, 3, 3, 1500 * time.Millisecond
 	s := newMemory(t)
-	log := open(t, s.URL(), options())
+	log := open(t, s.URL(), unhurried())
 	for round := range rounds {
 		batches := make([]eventstore.Batch, callers/2)
 		answers := make([]eventstore.Appended, callers/2)
@@ -78,14 +74,14 @@ func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 		for i := range batches {
 			batches[i] = batch(eventstore.StreamID(fmt.Sprintf("s-%d", i)), round, size)
 			running.Go(func() {
-				_ = timely(t, func(ctx context.Context) (err error) {
+				_ = timely(t, deadline, func(ctx context.Context) (err error) {
 					answers[i], err = log.Append(ctx, batches[i])
 					return err
 				})
 				returned <- struct{}{}
 			})
 			running.Go(func() {
-				_ = timely(t, func(ctx context.Context) error { return look(ctx, log, batches[i].Stream, i) })
+				_ = timely(t, deadline, func(ctx context.Context) error { return look(ctx, log, batches[i].Stream, i) })
 				returned <- struct{}{}
 			})
 		}
@@ -113,18 +109,14 @@ func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 	}
 }
 
-// timely makes a call with a deadline, and checks that it returns soon after it.
-func timely(t *testing.T, call func(ctx context.Context) error) error {
+// timely makes a call with a deadline, and checks that it returns after it.
+func timely(t *testing.T, deadline time.Duration, call func(ctx context.Context) error) error {
 	t.Helper()
-	const deadline = 1500 * time.Millisecond
-	begin := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	err := call(ctx)
-	if took := time.Since(begin); took > deadline+time.Second {
-		t.Errorf("a call with a deadline of %s took %s", deadline, took)
-	}
-	return err
+	overdue := time.AfterFunc(deadline+patience, func() { t.Errorf("a call with a deadline of %s goes on", deadline) })
+	defer overdue.Stop()
+	return call(ctx)
 }
 
 // look is a read of some kind.
