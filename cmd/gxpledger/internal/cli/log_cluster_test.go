@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 )
@@ -142,5 +144,50 @@ func TestAScanWithoutAQuorumWasNotStopped(t *testing.T) {
 	got := d.scan(r, "--wait", "500ms").wantCode(1).says("no leader")
 	if strings.Contains(got.stderr, "stopped") || strings.Contains(got.stderr, "another process") {
 		t.Errorf("it says %q", got.stderr)
+	}
+}
+
+// A person at a terminal is told what a command waits for, in one line, which is erased before anything else is shown there. Neither a
+// pipe nor a program reads of it.
+func TestACommandThatWaitsForTheServerOfItsLogSaysSo(t *testing.T) {
+	t.Parallel()
+	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond})
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = c.URL()
+	d.scan(r).wantCode(0)
+	clock := d.now()
+	d.now = func() time.Time { // each look at it takes seconds
+		clock = clock.Add(2 * time.Second)
+		return clock
+	}
+	terminal := &render.Terminal{Width: 80, Live: true}
+	lines := regexp.MustCompile(`^(\r\x1b\[K(waiting for [^\r\n\x1b]+)?)+`)
+	waits := regexp.MustCompile(`waiting for the log's server, \d+ s of 30: [^\r]*no leader`)
+	for name, test := range map[string]struct {
+		terminal *render.Terminal
+		args     []string
+	}{
+		"a terminal":           {terminal, nil},
+		"a program's terminal": {terminal, []string{"--json"}},
+		"a pipe":               {nil, nil},
+		"a program":            {nil, []string{"--json"}},
+	} {
+		d.terminal = test.terminal
+		c.ElectAfter(500*time.Millisecond, c.Elections()%c.Size())
+		got := d.run(append([]string{"show", "requirements"}, test.args...)...).wantCode(0)
+		if strings.Contains(got.stdout, "waiting") || strings.Contains(got.stdout, "\x1b") {
+			t.Errorf("%s: standard output is %q", name, got.stdout)
+		}
+		told := got.stderr
+		if test.terminal != nil {
+			erased := lines.FindString(told)
+			if !waits.MatchString(erased) || !strings.HasSuffix(erased, "\r\x1b[K") {
+				t.Errorf("%s: standard error begins with %q, want a line that tells what is waited for, and is erased", name, told)
+			}
+			told = strings.TrimPrefix(told, erased)
+		}
+		if strings.Contains(told, "waiting") || strings.Contains(told, "\x1b") {
+			t.Errorf("%s: standard error goes on with %q", name, told)
+		}
 	}
 }
