@@ -61,9 +61,10 @@ func (n *Node) serve() {
 	api.RegisterStreamsServer(server, n)
 	serverfeatures.RegisterServerFeaturesServer(server, n)
 	gossip.RegisterGossipServer(server, gossiper{node: n})
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(gatedListener{listener, n.gate}) }()
+	done, cut := make(chan error, 1), make(chan struct{})
+	go func() { done <- server.Serve(gatedListener{listener, n.gate, cut}) }()
 	n.stop = func() {
+		close(cut)
 		server.Stop()
 		if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // before it served
 			tb.Error(err)
