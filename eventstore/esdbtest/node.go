@@ -1,6 +1,7 @@
 package esdbtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -300,7 +301,7 @@ func (g gossiper) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInf
 	c.requests.Calls["Gossip"]++
 	info := &gossip.ClusterInfo{}
 	for _, other := range c.nodes {
-		host, port, err := net.SplitHostPort(other.address)
+		host, port, err := net.SplitHostPort(cmp.Or(c.options.Advertised, other.address))
 		if err != nil {
 			return nil, err
 		}
