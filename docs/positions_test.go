@@ -30,7 +30,6 @@ var counting = []string{
 	logs + ".Records",                    // of a log whose positions are dense
 	logs + "/verify.next", logs + "/verify.previous",
 	logs + "/eventstoretest.dense", logs + "/eventstoretest.give",
-	logs + "/kurrent", logs + "/esdbtest",
 }
 
 // TestNobodyCountsPositions holds I19: a position is a token, which only a log whose positions are dense may count with.

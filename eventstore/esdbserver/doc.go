@@ -19,7 +19,9 @@
 // Commit and prepare position are both the position in the log: 1, 2, 3 and so on in logs with dense positions. Position
 // 0 is the start. A read of $all from a position includes it forwards and excludes it backwards, and a subscription
 // excludes its start. A position beyond the head is refused as invalid: the checkpoint is of another log. (A read, but
-// not a subscription, may name the one after the head.) "created" of an event is the log's RecordedAt, in ticks of 100 ns.
+// not a subscription, may name the one after the head.) A number at which no event is means the last event before it; where
+// positions are not dense and the number was not given to a client lately, the server reads backwards from the head to find that
+// event. "created" of an event is the log's RecordedAt, in ticks of 100 ns.
 //
 // # What an event of the log looks like
 //

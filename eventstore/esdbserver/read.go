@@ -2,7 +2,6 @@ package esdbserver
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 
@@ -23,7 +22,7 @@ func (v *service) read(ctx context.Context, c call) error {
 	if err != nil {
 		return err
 	}
-	s := &sender{call: c, log: v.log, now: v.options.Now, textIDs: q.textIDs}
+	s := &sender{call: c, log: v.log, give: v.give, now: v.options.Now, textIDs: q.textIDs}
 	switch {
 	case q.live && q.all:
 		return v.followAll(ctx, s, q)
@@ -68,45 +67,27 @@ func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
 	case beyond == 1:
 		return nothing, nil
 	}
-	at, err := v.given(ctx, q.from.at)
+	at, err := v.lastBy(ctx, q.from.at)
 	if err != nil {
 		return nil, err
 	}
-	if q.backwards {
-		return v.log.ReadBackwards(ctx, at, eventstore.Filter{}), nil
-	}
-	return v.from(ctx, at)
-}
-
-// given returns a position that a client sent. It must be one of the log, or 0: a log whose positions are not dense is asked
-// for the event there before it is asked for what is behind (I19).
-func (v *service) given(ctx context.Context, sent uint64) (eventstore.Position, error) {
-	at := eventstore.Position(sent)
-	if at == 0 || v.log.Features().DensePositions {
-		return at, nil
-	}
-	_, err := v.log.At(ctx, at)
-	if errors.Is(err, eventstore.ErrNotFound) {
-		return 0, invalidPosition()
-	}
-	return at, err
-}
-
-// from returns what the log holds from the record at a position on, that included.
-func (v *service) from(ctx context.Context, at eventstore.Position) (records, error) {
-	behind := v.log.Read(ctx, at, eventstore.Filter{}) // what there is now
-	if at == 0 {
-		return behind, nil
-	}
-	first, err := v.log.At(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	return func(yield func(eventstore.Record, error) bool) {
-		if yield(first, nil) {
-			behind(yield)
+	exact := uint64(at) == q.from.at
+	switch {
+	case q.backwards && at == 0:
+		return nothing, nil
+	case q.backwards:
+		before := v.log.ReadBackwards(ctx, at, eventstore.Filter{})
+		if exact {
+			return before, nil
 		}
-	}, nil
+		return v.with(ctx, at, before)
+	default:
+		behind := v.log.Read(ctx, at, eventstore.Filter{}) // what there is now
+		if !exact {
+			return behind, nil
+		}
+		return v.with(ctx, at, behind)
+	}
 }
 
 func nothing(func(eventstore.Record, error) bool) {}

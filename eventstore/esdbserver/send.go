@@ -18,6 +18,7 @@ import (
 type sender struct {
 	call
 	log     eventstore.ContentStore
+	give    func(eventstore.Position) // called with each position before the client is told of it
 	now     func() time.Time
 	textIDs bool
 }
@@ -53,6 +54,7 @@ func (s *sender) sendRecord(ctx context.Context, r eventstore.Record) error {
 	if err != nil {
 		return err
 	}
+	s.give(r.Position)
 	position := uint64(r.Position)
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Event{Event: &wire.ReadResp_ReadEvent{
 		Event: &wire.ReadResp_ReadEvent_RecordedEvent{
@@ -74,6 +76,7 @@ func (s *sender) sendConfirmation() error {
 
 // sendCheckpoint tells how far the log was considered.
 func (s *sender) sendCheckpoint(at eventstore.Position) error {
+	s.give(at)
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Checkpoint_{Checkpoint: &wire.ReadResp_Checkpoint{
 		CommitPosition: uint64(at), PreparePosition: uint64(at), Timestamp: timestamppb.New(s.now()),
 	}}})

@@ -21,6 +21,7 @@ type Server struct {
 	options Options
 	streams atomic.Int64 // calls running
 	pending budget
+	given   positions
 }
 
 // ErrClearText is refused by Serve: the address can be reached from other machines, and neither TLS was given nor clear text allowed.

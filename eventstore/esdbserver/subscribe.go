@@ -46,7 +46,7 @@ func (v *service) followAll(ctx context.Context, s *sender, q query) error {
 	case q.from.at > uint64(head):
 		return invalidPosition() // a log that was replaced, or a checkpoint of another one
 	default:
-		if f.at, err = v.given(ctx, q.from.at); err != nil {
+		if f.at, err = v.lastBy(ctx, q.from.at); err != nil {
 			return ended(ctx, err)
 		}
 	}
@@ -108,6 +108,7 @@ func (f *allFollower) caughtUp() error {
 				return err
 			}
 		}
+		f.give(f.at)
 		message.Position = &wire.Position{CommitPosition: uint64(f.at), PreparePosition: uint64(f.at)}
 	}
 	return f.sendCaughtUp(message)

@@ -51,13 +51,21 @@ func (v *service) writeAt(ctx context.Context, batch eventstore.Batch) (outcome,
 	appended, err := v.log.Append(ctx, batch)
 	switch {
 	case err == nil:
-		return outcome{end: streamEnd(appended.LastRevision) + 1, position: appended.Last}, nil
+		return v.written(appended), nil
 	case errors.Is(err, eventstore.ErrConflict):
 		end, err := v.endOf(ctx, batch.Stream)
 		return outcome{conflict: true, end: end}, err
 	default:
 		return outcome{}, v.appendFault(batch, err)
 	}
+}
+
+// written is the outcome of what the log took.
+func (v *service) written(appended eventstore.Appended) outcome {
+	if appended.Last > 0 {
+		v.give(appended.Last)
+	}
+	return outcome{end: streamEnd(appended.LastRevision) + 1, position: appended.Last}
 }
 
 // writeLoose appends a batch that does not say where: to the end, and again to the new end if others were faster. If an
@@ -75,7 +83,7 @@ func (v *service) writeLoose(ctx context.Context, e expectation, batch eventstor
 		appended, err := v.log.Append(ctx, batch)
 		switch {
 		case err == nil:
-			return outcome{end: streamEnd(appended.LastRevision) + 1, position: appended.Last}, nil
+			return v.written(appended), nil
 		case errors.Is(err, eventstore.ErrIDReused):
 			return v.writeAgain(ctx, batch)
 		case !errors.Is(err, eventstore.ErrConflict):

@@ -24,6 +24,7 @@ type ClusterOptions struct {
 	Stale              time.Duration // how long a leader that was frozen goes on as one when it is back, though there is another
 	MaxAppendSize      int           // sum of the data of an append; 1 MiB if 0
 	MaxAppendEventSize int           // none if 0 (24.10.4 and later)
+	Advertised         string        // host:port by which every node tells that it is reached; its own address if empty
 	Users              map[string]User
 	Now                func() time.Time // of the events; time.Now if nil
 }

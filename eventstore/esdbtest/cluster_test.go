@@ -373,3 +373,29 @@ func TestANodeThatLacksSomethingIsNotElected(t *testing.T) {
 		t.Errorf("after the election it has %s", got)
 	}
 }
+
+// A node can be killed while it is frozen and somebody connects to it.
+func TestAFrozenNodeIsKilledWhileSomebodyConnects(t *testing.T) {
+	t.Parallel()
+	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Nodes: 1})
+	c.Node(0).Freeze()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", c.Node(0).Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("PRI * HTTP/2.0\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	killed := make(chan struct{})
+	go func() { c.Node(0).Kill(); close(killed) }()
+	const patience = 30 * time.Second // reached only by a node that waits for who connects
+	select {
+	case <-killed:
+	case <-time.After(patience):
+		t.Error("the node waits for who connects")
+		c.Node(0).Resume()
+		_ = conn.Close()
+		<-killed
+	}
+}

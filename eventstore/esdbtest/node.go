@@ -1,6 +1,7 @@
 package esdbtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -62,9 +63,10 @@ func (n *Node) serve() {
 	api.RegisterStreamsServer(server, n)
 	serverfeatures.RegisterServerFeaturesServer(server, n)
 	gossip.RegisterGossipServer(server, gossiper{node: n})
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(gatedListener{listener, n.gate}) }()
+	done, cut := make(chan error, 1), make(chan struct{})
+	go func() { done <- server.Serve(gatedListener{listener, n.gate, cut}) }()
 	n.stop = func() {
+		close(cut)
 		server.Stop()
 		if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // before it served
 			tb.Error(err)
@@ -298,7 +300,7 @@ func (g gossiper) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInf
 	c.requests.Calls["Gossip"]++
 	info := &gossip.ClusterInfo{}
 	for _, other := range c.nodes {
-		host, port, err := net.SplitHostPort(other.address)
+		host, port, err := net.SplitHostPort(cmp.Or(c.options.Advertised, other.address))
 		if err != nil {
 			return nil, err
 		}

@@ -51,11 +51,12 @@ func (g *gate) flows() <-chan struct{} {
 	return g.open
 }
 
-// gatedListener accepts connections that go through a gate.
+// gatedListener accepts connections that go through a gate, until cut is closed: a server does not close those that it has not greeted.
 type gatedListener struct {
 	net.Listener
 
 	gate *gate
+	cut  chan struct{}
 }
 
 func (l gatedListener) Accept() (net.Conn, error) {
@@ -63,21 +64,23 @@ func (l gatedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatedConn{Conn: conn, gate: l.gate, closed: make(chan struct{})}, nil
+	return &gatedConn{Conn: conn, from: l, closed: make(chan struct{})}, nil
 }
 
 type gatedConn struct {
 	net.Conn
 
-	gate   *gate
+	from   gatedListener
 	once   sync.Once
 	closed chan struct{}
 }
 
 func (c *gatedConn) wait() error {
 	select {
-	case <-c.gate.flows():
+	case <-c.from.gate.flows():
 		return nil
+	case <-c.from.cut:
+		return net.ErrClosed
 	case <-c.closed:
 		return net.ErrClosed
 	}

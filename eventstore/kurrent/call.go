@@ -42,7 +42,7 @@ func (c *cluster) begin(ctx context.Context, limit time.Duration) (context.Conte
 		return nil, nil, k.end(ctx, err, nil)
 	}
 	k.node = n
-	if c.settings.clustered() {
+	if c.several() {
 		k.timers[1] = time.AfterFunc(math.MaxInt64, func() { k.look(ctx) })
 		k.timers[1].Reset(k.quiet()) // it is known to look from here on
 	}
@@ -84,11 +84,29 @@ func (k *call) late() error {
 
 // look asks the nodes who leads while the one that was asked says nothing. If that is another, nobody waits any longer.
 func (k *call) look(ctx context.Context) {
+	if !k.cluster.settings.clustered() && k.node.address == k.cluster.settings.hosts[0] {
+		k.lookAtOnly(ctx)
+		return
+	}
 	leader, err := k.cluster.find(ctx)
 	switch {
 	case ctx.Err() != nil:
 	case err == nil && leader != k.node.address:
 		k.cancel(passing(k.node.address, "gave no answer, and no longer leads"))
+	default:
+		k.timers[1].Reset(k.quiet())
+	}
+}
+
+// lookAtOnly asks the one host of a connection string whether it lives: other nodes may name it by another address.
+func (k *call) lookAtOnly(ctx context.Context) {
+	asking, cancel := context.WithTimeout(ctx, k.quiet())
+	defer cancel()
+	_, err := k.cluster.askMembers(asking, k.node.address, "")
+	switch {
+	case ctx.Err() != nil:
+	case asking.Err() != nil && errors.Is(err, eventstore.ErrTransient):
+		k.cancel(passing(k.node.address, "gives no answer"))
 	default:
 		k.timers[1].Reset(k.quiet())
 	}

@@ -31,7 +31,8 @@ const (
 	maxMessage = 17 << 20
 	// connecting bounds how long a node may take to accept a connection: one that is frozen accepts and never answers.
 	connecting = 3 * time.Second
-	// lateVotes is how long the first node that names a leader waits for others, which may name a newer one.
+	// lateVotes is how long the first node that names a leader waits for others, which may name a newer one, and half of the nodes, which
+	// know none, for the others.
 	lateVotes = 100 * time.Millisecond
 	// maxMembers bounds what a server may tell of its nodes.
 	maxMembers = 32
@@ -64,7 +65,9 @@ type cluster struct {
 
 	mu      sync.Mutex // guards all below
 	nodes   map[string]*node
-	members []string // that the last search found
+	members []string // that the last search found, or the one host told
+	learns  bool     // the one host was asked for its members, and answered or has not yet
+	lost    string   // the node that was left last
 	leader  string   // "" for unknown
 	terms   int      // how often the leader changed
 	search  *search  // under way, nil for none
@@ -192,7 +195,7 @@ func (c *cluster) pick(ctx context.Context) (*node, error) {
 	switch {
 	case address != "":
 	case !c.settings.clustered():
-		address = c.settings.hosts[0]
+		address = c.only(ctx)
 	default:
 		address, err = c.find(ctx)
 	}
@@ -202,10 +205,52 @@ func (c *cluster) pick(ctx context.Context) (*node, error) {
 	return c.at(address, "")
 }
 
+// only returns the one host of a connection string. Where that does not lead, or is gone, and told of other nodes before, they are asked
+// who leads. What they name need not be reachable from here, so that the host has its turn after each of them.
+func (c *cluster) only(ctx context.Context) string {
+	host := c.settings.hosts[0]
+	c.mu.Lock()
+	others := c.lost == host && len(c.members) > 1
+	if learns := !c.learns && c.life.Err() == nil; learns {
+		c.learns = true
+		c.running.Go(func() { c.learn(host) }) //nolint:contextcheck // nobody waits for it
+	}
+	c.mu.Unlock()
+	if others {
+		if leader, err := c.find(ctx); err == nil {
+			return leader
+		}
+	}
+	return host
+}
+
+// learn asks the one host for the members of its cluster, for the time when it does not answer any more.
+func (c *cluster) learn(host string) {
+	ctx, cancel := context.WithTimeout(c.life, c.settings.gossipTimeout)
+	defer cancel()
+	members, err := c.askMembers(ctx, host, "")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, eventstore.ErrTransient):
+		c.learns = false
+	case err == nil && c.members == nil:
+		c.members = addresses(members)
+	}
+}
+
+// several reports whether there are other nodes to ask who leads.
+func (c *cluster) several() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings.clustered() || len(c.members) > 1
+}
+
 // leave forgets that the node at an address leads.
 func (c *cluster) leave(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.lost = address
 	if c.leader == address {
 		c.leader = ""
 	}
@@ -319,6 +364,9 @@ count:
 				continue
 			case named == "":
 				faults = append(faults, passing(a.node, "knows no leader"))
+				if 2*len(faults) >= asked && late == nil { // the others may be frozen
+					late = time.After(lateVotes)
+				}
 				continue
 			}
 			if votes[named]++; leader == "" || votes[named] > votes[leader] {
@@ -433,11 +481,11 @@ func (c *cluster) askMembers(ctx context.Context, address, name string) ([]membe
 	var members []member
 	for _, m := range told.GetMembers()[:min(len(told.GetMembers()), maxMembers)] {
 		at, err := endpoint(m.GetHttpEndPoint().GetAddress(), strconv.FormatUint(uint64(m.GetHttpEndPoint().GetPort()), 10))
-		if err != nil {
-			if len(told.GetMembers()) > 1 {
-				continue
-			}
-			at = address // the only node, which does not know how it is reached
+		switch {
+		case len(told.GetMembers()) == 1:
+			at = address // the only node need not know how it is reached
+		case err != nil:
+			continue
 		}
 		state := m.GetState()
 		members = append(members, member{

@@ -2,6 +2,7 @@ package kurrent
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -38,4 +39,11 @@ func TooLarge(what string, own bool, events int, bytes, most int64) error { //re
 		e.limit = limitOwn
 	}
 	return e
+}
+
+// Members returns the addresses of the nodes that l knows beside those of its connection string.
+func (l *Log) Members() []string {
+	l.cluster.mu.Lock()
+	defer l.cluster.mu.Unlock()
+	return slices.Clone(l.cluster.members)
 }

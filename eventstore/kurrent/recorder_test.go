@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,65 +52,138 @@ func types(t *testing.T, log eventstore.Reader) string {
 	return strings.Join(all, " ")
 }
 
+// electing is a log on nodes that elect another leader whenever something is appended.
+type electing struct {
+	eventstore.Log
+
+	nodes *esdbtest.Cluster
+}
+
+func (e electing) Append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
+	able := e.nodes.Electable()
+	next := able[(e.nodes.Elections()+1)%len(able)]
+	e.nodes.ElectAfter(300*time.Millisecond, next)
+	return e.Log.Append(ctx, b)
+}
+
+// overEach runs test over the log of a quiet server, over that of nodes that freeze, lag and hold elections, and where each append meets
+// an election.
+func overEach(t *testing.T, test func(t *testing.T, log eventstore.Log)) {
+	t.Helper()
+	for name, start := range map[string]func(t *testing.T) eventstore.Log{
+		"quiet":     func(t *testing.T) eventstore.Log { t.Helper(); return open(t, likeEventStoreDB(t), options()) },
+		"disturbed": func(t *testing.T) eventstore.Log { t.Helper(); return openDisturbed(t, disturbed(t)) },
+		"electing": func(t *testing.T) eventstore.Log {
+			t.Helper()
+			c := cluster(t)
+			return electing{open(t, c.URL(), options()), c}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := start(t)
+			t.Cleanup(func() { _ = log.Close() })
+			test(t, log)
+		})
+	}
+}
+
 // A scan whose every answer was lost is in the log. Its failure must not be written behind it (I2), although an
 // EventStoreDB would take it: it knows an id again only where it is expected.
 func TestALostScanIsNotRecordedAsFailedToo(t *testing.T) {
 	t.Parallel()
-	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
-	log.Next(eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil))
-	out, err := newRecorder(t, log).Record(within(t), request(), reading)
-	if err != nil || out.Completed == nil || out.Failed != nil {
-		t.Errorf("outcome %+v, %v; want the completed scan that the log holds", out, err)
-	}
-	if got := types(t, log); got != "repository.registered artifact.parsed scan.completed" {
-		t.Errorf("the log holds %s", got)
-	}
+	overEach(t, func(t *testing.T, behind eventstore.Log) {
+		t.Helper()
+		log := &eventstoretest.Faulty{Log: behind}
+		log.Next(eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil), eventstoretest.LoseAnswer(nil))
+		out, err := newRecorder(t, log).Record(within(t), request(), reading)
+		if err != nil || out.Completed == nil || out.Failed != nil {
+			t.Errorf("outcome %+v, %v; want the completed scan that the log holds", out, err)
+		}
+		if got := types(t, log); got != "repository.registered artifact.parsed scan.completed" {
+			t.Errorf("the log holds %s", got)
+		}
+	})
 }
 
 // The same, when the failure was spooled and is recorded by a later run, behind the scans that came meanwhile.
 func TestASpooledFailureOfAScanThatLandedIsDropped(t *testing.T) {
 	t.Parallel()
-	log := &eventstoretest.Faulty{Log: open(t, esdbtest.StartFake(t).URL(), options())}
-	down := eventstoretest.FailBefore(eventstore.ErrTransient)
-	log.Next(eventstoretest.LoseAnswer(nil), down, down, down, down, down, down)
-	r := newRecorder(t, log)
-	out, err := r.Record(within(t), request(), reading)
-	if err == nil || out.Spooled == "" {
-		t.Fatalf("outcome %+v, %v; want a spooled failure", out, err)
-	}
-	for range 40 { // more than a page
-		if _, err := r.Record(within(t), request(), reading); err != nil {
-			t.Fatal(err)
+	overEach(t, func(t *testing.T, behind eventstore.Log) {
+		t.Helper()
+		log := &eventstoretest.Faulty{Log: behind}
+		down := eventstoretest.FailBefore(eventstore.ErrTransient)
+		log.Next(eventstoretest.LoseAnswer(nil), down, down, down, down, down, down)
+		r := newRecorder(t, log)
+		out, err := r.Record(within(t), request(), reading)
+		if err == nil || out.Spooled == "" {
+			t.Fatalf("outcome %+v, %v; want a spooled failure", out, err)
 		}
-	}
-	if n, err := r.Drain(within(t)); n != (recorder.Drained{Dropped: 1}) || err != nil {
-		t.Errorf("drained %d, %v", n, err)
-	}
-	if got := types(t, log); strings.Contains(got, "failed") || strings.Count(got, "scan.completed") != 41 {
-		t.Errorf("the log holds %s", got)
-	}
+		for range 40 { // more than a page
+			if _, err := r.Record(within(t), request(), reading); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := r.Drain(within(t)); n != (recorder.Drained{Dropped: 1}) || err != nil {
+			t.Errorf("drained %d, %v", n, err)
+		}
+		if got := types(t, log); strings.Contains(got, "failed") || strings.Count(got, "scan.completed") != 41 {
+			t.Errorf("the log holds %s", got)
+		}
+	})
 }
 
 // An act that is recorded once more is found, wherever it stands.
 func TestAnActIsRecordedOnce(t *testing.T) {
 	t.Parallel()
-	log := open(t, esdbtest.StartFake(t).URL(), options())
-	r := newRecorder(t, log)
-	act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Outcome: "succeeded", At: time.Now()}
-	first, err := r.RecordAction(within(t), act)
-	if err != nil {
-		t.Fatal(err)
+	overEach(t, func(t *testing.T, log eventstore.Log) {
+		t.Helper()
+		r := newRecorder(t, log)
+		act := domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: "rebuild", Actor: "admin", Outcome: "succeeded", At: time.Now()}
+		first, err := r.RecordAction(within(t), act)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := act
+		other.ID = uuid.Must(uuid.NewV7()).String()
+		if _, err := r.RecordAction(within(t), other); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := r.RecordAction(within(t), act); err != nil || again != first {
+			t.Errorf("again at %d, %v; want %d", again, err, first)
+		}
+		act.Outcome = "failed"
+		if _, err := r.RecordAction(within(t), act); !errors.Is(err, eventstore.ErrIDReused) {
+			t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
+		}
+	})
+}
+
+// Two who scan one repository at the same time meet each other once, whatever the nodes do meanwhile: what one of them met is shown before
+// the other tries again.
+func TestRecordersOfOneRepositoryMeetOnce(t *testing.T) {
+	t.Parallel()
+	c := disturbed(t)
+	recorders := make([]*recorder.Recorder, 2)
+	for i := range recorders {
+		log := openDisturbed(t, c)
+		t.Cleanup(func() { _ = log.Close() })
+		recorders[i] = newRecorder(t, log)
 	}
-	other := act
-	other.ID = uuid.Must(uuid.NewV7()).String()
-	if _, err := r.RecordAction(within(t), other); err != nil {
-		t.Fatal(err)
+	const rounds = 5
+	for range rounds {
+		var running sync.WaitGroup
+		for _, r := range recorders {
+			running.Go(func() {
+				out, err := r.Record(within(t), request(), reading)
+				if err != nil || out.Completed == nil || out.Attempts > 2 {
+					t.Errorf("outcome %+v after %d attempts, %v; want a completed scan after 2 at most", out.Failed, out.Attempts, err)
+				}
+			})
+		}
+		running.Wait()
 	}
-	if again, err := r.RecordAction(within(t), act); err != nil || again != first {
-		t.Errorf("again at %d, %v; want %d", again, err, first)
-	}
-	act.Outcome = "failed"
-	if _, err := r.RecordAction(within(t), act); !errors.Is(err, eventstore.ErrIDReused) {
-		t.Errorf("got %v for another act of the same id, want ErrIDReused", err)
+	if got := types(t, open(t, c.URL(), options())); strings.Count(got, "scan.completed") != rounds*len(recorders) {
+		t.Errorf("the log holds %s", got)
 	}
 }

@@ -2,6 +2,7 @@ package kurrent_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/eventstore/transfer"
 )
@@ -100,5 +102,60 @@ func wantPlaces(t *testing.T, c transfer.Result, want ...eventstore.Position) {
 	}
 	if len(c.Checkpoints) != len(want) {
 		t.Errorf("checkpoints are %+v, want %v", c.Checkpoints, want)
+	}
+}
+
+// What is whole of a log that an administrator damaged is copied from a server that others use, and to one: up to any number, whether or
+// not the server gave it as a position.
+func TestWhatIsWholeOfADamagedLogIsCopied(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(f *esdbtest.Fake){
+		"at its end": func(f *esdbtest.Fake) { f.PutBatch("s", 4, 3, 0, 1) },
+		"in its middle": func(f *esdbtest.Fake) {
+			f.PutBatch("s", 4, 3, 0, 1)
+			f.PutBatch("t", 0, 2, 0, 1)
+		},
+		"by an event that is not the log's": func(f *esdbtest.Fake) { f.Put("repository-1", 0, "placed", []byte("{}"), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, to := esdbtest.StartFake(t), esdbtest.StartFake(t)
+			source := open(t, from.URL(), unsaid())
+			var ends []eventstore.Position
+			for n := range 2 {
+				ends = append(ends, mustAppend(t, source, batch("s", n, 2)).Last)
+				from.Put("orders-1", uint64(n), "placed", []byte("{}"), nil)
+				to.Put("orders-1", uint64(n), "placed", []byte("{}"), nil)
+			}
+			whole := readAll(t, source)
+			damage(from)
+			for i, until := range []eventstore.Position{ends[0], ends[0] + 1, ends[1] - 1, ends[1], ends[1] + 1} {
+				copied := open(t, to.URL(), kurrent.Options{Now: time.Now, Wait: options().Wait, Prefix: fmt.Sprintf("copy%d-", i)})
+				order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "tampered", At: time.Now(), Until: until}
+				want := 2
+				if until >= ends[1] {
+					want = 4
+				}
+				for _, repeated := range []bool{false, true} {
+					done, err := transfer.Copy(within(t), open(t, from.URL(), unsaid()), copied, order, nil)
+					if err != nil || done.Repeated != repeated || done.Events != uint64(want) {
+						t.Fatalf("until %d: copied %+v, %v; want %d events", until, done, err, want)
+					}
+				}
+				got := readAll(t, copied)
+				if len(got) != want+1 {
+					t.Fatalf("until %d: the copy has %d events, want %d and the act", until, len(got), want)
+				}
+				for i, r := range got[:want] {
+					r.Position = whole[i].Position
+					if !reflect.DeepEqual(r, whole[i]) {
+						t.Errorf("until %d: event %d was copied as\n %+v\nwant\n %+v", until, i, r, whole[i])
+					}
+				}
+				if faults := examine(t, copied); len(faults) != 0 {
+					t.Errorf("until %d: the copy has faults %q", until, faults)
+				}
+			}
+		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
@@ -89,6 +91,9 @@ func NewRunner(log projections.Log, db projections.Database, set []projections.P
 	}
 	if log == nil || db == nil || len(set) == 0 {
 		faults = append(faults, errors.New("a log, a database and a projection are required"))
+	}
+	if log != nil && log.ID() == uuid.Nil { // every checkpoint stores it, and could be of any log then (I14)
+		faults = append(faults, errors.New("the log does not tell its id: open it again"))
 	}
 	owners := map[string]string{}
 	names := map[string]bool{}

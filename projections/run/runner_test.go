@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
@@ -147,6 +149,19 @@ func TestNewRunnerNamesEveryFault(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %q: %v", want, err)
 		}
+	}
+}
+
+// TestALogWithoutAnIDIsRefused holds I14: no table is made from such a log.
+func TestALogWithoutAnIDIsRefused(t *testing.T) {
+	t.Parallel()
+	db := projectionstest.Open(t)
+	_, err := run.NewRunner(restored{story(t, 1), uuid.Nil}, db, []projections.Projection{inventory()}, config(t))
+	if !errors.Is(err, projections.ErrInvalid) || !strings.Contains(err.Error(), "does not tell its id") {
+		t.Errorf("error is %v, want ErrInvalid that tells of the id", err)
+	}
+	if builds, err := db.Builds(t.Context(), "inventory"); err != nil || len(builds) != 0 {
+		t.Errorf("builds are %+v (%v), want none", builds, err)
 	}
 }
 

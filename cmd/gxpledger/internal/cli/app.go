@@ -39,27 +39,36 @@ type app struct {
 	verbose  bool
 	wait     time.Duration // how long a command waits for the log's server in all
 	records  *atomic.Bool  // the command may have recorded something
+	waiting  *atomic.Bool  // the log says what it waits for
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, records: &atomic.Bool{}, colour: render.ColourAuto}
+	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, colour: render.ColourAuto}
 	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
 	return a
 }
 
 // screen is where a command shows its result to a person.
 func (a *app) screen() *render.Screen {
-	return render.NewScreen(a.system.Stdout, render.Detect(a.system.Stdout, a.colour, a.system.Env))
+	return render.NewScreen(a.system.Stdout, a.terminal(a.system.Stdout))
 }
 
 // notes is where a command says what is not its result.
 func (a *app) notes() *render.Screen {
-	return render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
+	return render.NewScreen(a.system.Stderr, a.terminal(a.system.Stderr))
 }
 
 // progress tells a person at a terminal what takes so long.
 func (a *app) progress() *render.Progress {
-	return render.NewProgress(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env), a.system.Now)
+	return render.NewProgress(a.system.Stderr, a.terminal(a.system.Stderr), a.system.Now)
+}
+
+// terminal is what a writer can show.
+func (a *app) terminal(w io.Writer) render.Terminal {
+	if a.system.Terminal != nil {
+		return *a.system.Terminal
+	}
+	return render.Detect(w, a.colour, a.system.Env)
 }
 
 // logger logs to standard error when --verbose is given. Its text form quotes whatever could act on a terminal.

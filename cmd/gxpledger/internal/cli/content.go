@@ -218,5 +218,5 @@ func (o *contentOptions) write(v *view, hash string, data []byte) error {
 }
 
 func (o *contentOptions) toTerminal() bool {
-	return render.Detect(o.app.system.Stdout, render.ColourNever, o.app.system.Env).Width > 0
+	return o.app.terminal(o.app.system.Stdout).Width > 0
 }

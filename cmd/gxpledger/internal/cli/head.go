@@ -37,7 +37,7 @@ func (a *app) screenOf(v *view) *render.Screen { return a.screenOn(a.system.Stdo
 
 // screenOn is screenOf for another writer.
 func (a *app) screenOn(w io.Writer, v *view) *render.Screen {
-	screen := render.NewScreen(w, render.Detect(w, a.colour, a.system.Env))
+	screen := render.NewScreen(w, a.terminal(w))
 	showHead(screen, v.Shown)
 	screen.Blank()
 	return screen

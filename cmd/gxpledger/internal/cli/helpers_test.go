@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -23,9 +24,10 @@ type desk struct {
 	home     string
 	env      map[string]string
 	now      func() time.Time
-	commands int            // that were run
-	patience time.Duration  // with tables
-	log      eventstore.Log // in place of the one in the home; nil for that
+	commands int              // that were run
+	patience time.Duration    // with tables
+	log      eventstore.Log   // in place of the one in the home; nil for that
+	terminal *render.Terminal // at which the desk is; nil for none
 }
 
 func newDesk(t *testing.T) *desk {
@@ -51,7 +53,7 @@ func (d *desk) bare(ctx context.Context, args ...string) result {
 		value, ok := d.env[name]
 		return value, ok
 	}
-	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Log: d.log}.Run(ctx, args)
+	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Log: d.log, Terminal: d.terminal}.Run(ctx, args)
 	d.commands++
 	return result{t: d.t, args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }

@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 )
@@ -95,6 +98,67 @@ func (d *desk) lastScan() string {
 	return fmt.Sprint(found.Position)
 }
 
+// No command fails within 10 seconds of an election, whether it begins then, or meets the election in the middle of what it reads or writes.
+func TestNoCommandFailsWithinTenSecondsOfAnElection(t *testing.T) {
+	t.Parallel()
+	const election = 10 * time.Second // of the nodes' clock, which each request moves by two
+	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 2 * time.Second})
+	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = c.URL()
+	d.scan(r).wantCode(0)
+	d.scan(r.requirement("REQ-001", "Another title").commit("Change it")).wantCode(0)
+	at, local := d.lastScan(), newDesk(t)
+	local.scan(r).wantCode(0)
+	once := regexp.MustCompile("^(projections (pause|resume) |retire |log copy --from sqlite)") // a second time is an error
+	elect := func() { c.ElectAfter(election, (c.Elections()+1)%c.Size()) }
+	for _, command := range []string{
+		"scan " + r.dir + " --name demo", "scans", "show requirements", "show requirements --as-of pos:" + at, "matrix", "diff scan:1 scan:2", "history REQ-001", "audit",
+		"content .gxp/requirements/REQ-001.md", "log", "log --backwards", "log --after " + at, "verify", "projections status",
+		"projections rebuild --all --reason again", "projections pause audit --reason wait", "projections resume audit --reason on",
+		"replay --to scan:1 --into past.db", "log copy --from " + c.URL() + " --to sqlite:COPY --reason home",
+		"log copy --from sqlite:" + local.home + " --to " + c.URL() + "&streamPrefix=copy- --reason there", "retire demo --reason done",
+	} {
+		for when, begin := range map[string]func(){
+			"at its start": elect,
+			"meanwhile": func() {
+				var answers atomic.Int64
+				c.Rewrite(func(m *api.ReadResp) []*api.ReadResp {
+					if answers.Add(1) == 3 {
+						elect()
+					}
+					return []*api.ReadResp{m}
+				})
+			},
+		} {
+			if when == "meanwhile" && once.MatchString(command) {
+				continue
+			}
+			args := strings.Fields(strings.NewReplacer("COPY", t.TempDir(), "past.db", filepath.Join(t.TempDir(), "past.db")).Replace(command))
+			before := c.Elections()
+			begin()
+			var got result
+			if strings.HasPrefix(command, "log copy ") {
+				got = d.bare(t.Context(), args...)
+			} else {
+				got = d.run(args...)
+			}
+			c.Rewrite(nil)
+			if got.code != 0 {
+				t.Errorf("%s, an election %s: exit code %d\n%s%s", command, when, got.code, got.stdout, got.stderr)
+			}
+			if c.Leader() == nil {
+				c.Advance(election)
+			}
+			if c.Elections() == before {
+				t.Errorf("%s met no election %s", command, when)
+			}
+		}
+	}
+	if err := c.Judge(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A scan that is in the log ends with 0, and says that the tables will follow, where reads of the log stall behind its append.
 func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
@@ -142,5 +206,50 @@ func TestAScanWithoutAQuorumWasNotStopped(t *testing.T) {
 	got := d.scan(r, "--wait", "500ms").wantCode(1).says("no leader")
 	if strings.Contains(got.stderr, "stopped") || strings.Contains(got.stderr, "another process") {
 		t.Errorf("it says %q", got.stderr)
+	}
+}
+
+// A person at a terminal is told what a command waits for, in one line, which is erased before anything else is shown there. Neither a
+// pipe nor a program reads of it.
+func TestACommandThatWaitsForTheServerOfItsLogSaysSo(t *testing.T) {
+	t.Parallel()
+	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond})
+	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d.env["GXPLEDGER_LOG"] = c.URL()
+	d.scan(r).wantCode(0)
+	clock := d.now()
+	d.now = func() time.Time { // each look at it takes seconds
+		clock = clock.Add(2 * time.Second)
+		return clock
+	}
+	terminal := &render.Terminal{Width: 80, Live: true}
+	lines := regexp.MustCompile(`^(\r\x1b\[K(waiting for [^\r\n\x1b]+)?)+`)
+	waits := regexp.MustCompile(`waiting for the log's server, \d+ s of 30: [^\r]*no leader`)
+	for name, test := range map[string]struct {
+		terminal *render.Terminal
+		args     []string
+	}{
+		"a terminal":           {terminal, nil},
+		"a program's terminal": {terminal, []string{"--json"}},
+		"a pipe":               {nil, nil},
+		"a program":            {nil, []string{"--json"}},
+	} {
+		d.terminal = test.terminal
+		c.ElectAfter(500*time.Millisecond, c.Elections()%c.Size())
+		got := d.run(append([]string{"show", "requirements"}, test.args...)...).wantCode(0)
+		if strings.Contains(got.stdout, "waiting") || strings.Contains(got.stdout, "\x1b") {
+			t.Errorf("%s: standard output is %q", name, got.stdout)
+		}
+		told := got.stderr
+		if test.terminal != nil {
+			erased := lines.FindString(told)
+			if !waits.MatchString(erased) || !strings.HasSuffix(erased, "\r\x1b[K") {
+				t.Errorf("%s: standard error begins with %q, want a line that tells what is waited for, and is erased", name, told)
+			}
+			told = strings.TrimPrefix(told, erased)
+		}
+		if strings.Contains(told, "waiting") || strings.Contains(told, "\x1b") {
+			t.Errorf("%s: standard error goes on with %q", name, told)
+		}
 	}
 }

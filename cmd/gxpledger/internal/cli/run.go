@@ -33,6 +33,8 @@ type System struct {
 	Patience time.Duration
 	// Log is what commands use in place of the log in the home, for tests of what they ask a log. They do not close it.
 	Log eventstore.Log
+	// Terminal is what Stdout and Stderr can show, for tests of what a person sees; nil for what they are.
+	Terminal *render.Terminal
 }
 
 // Run runs one command in this process's environment and returns its exit code.
@@ -132,7 +134,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		return a.reportJSON(ctx, code, text, err)
 	}
 	if text != "" {
-		screen := render.NewScreen(a.system.Stderr, render.Detect(a.system.Stderr, a.colour, a.system.Env))
+		screen := render.NewScreen(a.system.Stderr, a.terminal(a.system.Stderr))
 		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code

@@ -114,6 +114,7 @@ func (a *app) options() config.Options {
 	return config.Options{
 		Now: a.system.Now, Observe: func(err error) { logger.Warn(err) }, Wait: a.wait,
 		Waiting: func(spent, wait time.Duration, why string) { // tells somebody at a terminal
+			a.waiting.Store(why != "")
 			if why == "" {
 				progress.Done()
 				return
@@ -168,7 +169,9 @@ func (a *app) waitFor(what string) (done func()) {
 		for {
 			select {
 			case <-tick.C:
-				progress.Say("waiting for " + what)
+				if !a.waiting.Load() { // what the log says is more
+					progress.Say("waiting for " + what)
+				}
 			case <-stop:
 				return
 			}

@@ -51,7 +51,7 @@ type started struct {
 func newWatch(a *app, what string, head eventstore.Position) *watch {
 	return &watch{
 		app: a, what: what, head: head, progress: a.progress(), builds: map[projections.Ref]started{}, last: a.system.Now(),
-		live: render.Detect(a.system.Stderr, a.colour, a.system.Env).Live,
+		live: a.terminal(a.system.Stderr).Live,
 	}
 }
 
