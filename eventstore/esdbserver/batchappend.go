@@ -131,7 +131,7 @@ func (b *batchOrder) add(message *wire.BatchAppendReq) error {
 func batchExpectation(o *wire.BatchAppendReq_Options) expectation {
 	switch e := o.GetExpectedStreamPosition().(type) {
 	case *wire.BatchAppendReq_Options_StreamPosition:
-		return expectation{kind: expectRevision, revision: e.StreamPosition}
+		return atRevision(e.StreamPosition)
 	case *wire.BatchAppendReq_Options_NoStream:
 		return expectation{kind: expectNoStream}
 	case *wire.BatchAppendReq_Options_Any:

@@ -407,7 +407,7 @@ func TestAnIdleClientStaysConnected(t *testing.T) {
 	if said := pings(t, served(t, newLog(t), o), 12, 40*time.Millisecond); said != "" {
 		t.Errorf("a client that pings as often as it may is told %q", said)
 	}
-	o.KeepAlive = 0 // the default: 5 s
+	o.KeepAlive = 0 // the default: 1 s
 	if said := pings(t, served(t, newLog(t), o), 12, time.Millisecond); said != "too_many_pings" {
 		t.Errorf("a client that pings too often is told %q", said)
 	}

@@ -96,7 +96,7 @@ const (
 // register returns a gRPC server of v.
 func (s *Server) register(v *service) *grpc.Server {
 	options := []grpc.ServerOption{
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.options.KeepAlive, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.options.KeepAlive / 2, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.MaxRecvMsgSize(max(minReceive, s.options.MaxEventSize+messageOverhead)),
 		grpc.MaxConcurrentStreams(uint32(s.options.StreamsPerConnection)), //nolint:gosec // validate bounds it
