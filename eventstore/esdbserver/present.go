@@ -14,19 +14,14 @@ type event struct {
 	metadata []byte // any bytes
 }
 
-// present returns r as clients see it.
+// present returns r as clients see it: what a client wrote as it wrote it, all else with the metadata of the log.
 func (s *sender) present(ctx context.Context, r eventstore.Record) (event, error) {
-	e, wrapped := unwrap(r.Data)
-	if wrapped && len(e.metadata) > 0 {
+	if e, ok := unwrap(r.Data); ok {
 		return e, nil
 	}
 	metadata, err := encodeMeta(r.Meta)
 	if err != nil {
 		return event{}, err
-	}
-	if wrapped {
-		e.metadata = metadata
-		return e, nil
 	}
 	if p, ok := contentPartOf(r); ok {
 		data, err := p.bytes(ctx, s.log)
