@@ -102,6 +102,10 @@ func (s *sender) id(id uuid.UUID) *wire.UUID {
 	if s.textIDs {
 		return uuidText(id)
 	}
+	return structured(id)
+}
+
+func structured(id uuid.UUID) *wire.UUID {
 	return &wire.UUID{Value: &wire.UUID_Structured_{Structured: &wire.UUID_Structured{
 		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])), //nolint:gosec // the bits matter, not the sign
 		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])), //nolint:gosec // likewise
