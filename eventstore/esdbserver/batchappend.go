@@ -36,17 +36,12 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			if errors.Is(a.err, io.EOF) {
 				return nil
 			}
-			if a.err != nil {
-				return a.err
-			}
-			if err := b.collect(ctx, a.message); err != nil {
+			if err := b.collect(ctx, a); err != nil {
 				return err
 			}
 		case o := <-b.late:
-			if b.open[o.key] == o {
-				if err := b.timeOut(ctx, o); err != nil {
-					return err
-				}
+			if err := b.timeOut(ctx, o); err != nil {
+				return err
 			}
 		case <-v.stopping: // clients keep such a call open for as long as they live
 			return errStopping
@@ -103,7 +98,11 @@ func arrivals(c call) <-chan arrival {
 }
 
 // collect adds a message to the append that it belongs to, and writes and answers that once it is complete.
-func (b *batches) collect(ctx context.Context, message *wire.BatchAppendReq) error {
+func (b *batches) collect(ctx context.Context, a arrival) error {
+	if a.err != nil {
+		return a.err
+	}
+	message := a.message
 	id, err := parseID(message.GetCorrelationId())
 	if err != nil {
 		return b.SendMsg(&wire.BatchAppendResp{
@@ -143,6 +142,9 @@ func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAp
 
 // timeOut answers an append that was not finished in time.
 func (b *batches) timeOut(ctx context.Context, o *batchOrder) error {
+	if b.open[o.key] != o {
+		return nil // it was answered meanwhile
+	}
 	defer b.close(o)
 	if id, err := parseID(o.id); err == nil {
 		o.id = structured(id) // as the protocol has it here, whatever the form that the client used

@@ -248,7 +248,7 @@ func TestADeniedCallIsAnswered(t *testing.T) {
 		var trailer metadata.MD
 		return answered(conn.Invoke(ctx, method, &shared.Empty{}, &shared.Empty{}, grpc.Trailer(&trailer)), trailer)
 	}
-	const features, gossip = "/event_store.client.server_features.ServerFeatures/GetSupportedMethods", "/event_store.client.gossip.Gossip/Read"
+	open := []string{"/event_store.client.server_features.ServerFeatures/GetSupportedMethods", "/event_store.client.gossip.Gossip/Read"}
 	const nobody, wrong = "PermissionDenied: Access Denied | exception=access-denied", "Unauthenticated: unknown user or wrong password"
 	for user, want := range map[string]string{"": nobody, "eve": wrong} {
 		call, err := client.Read(as(user), readRequest(func(*api.ReadReq_Options) {}))
@@ -277,7 +277,7 @@ func TestADeniedCallIsAnswered(t *testing.T) {
 			t.Errorf("%q appends: %s, want %s", user, got, want)
 		}
 	}
-	for _, method := range []string{features, gossip} {
+	for _, method := range open {
 		if got := unary(as(""), method); got != "OK: " {
 			t.Errorf("nobody calls %s: %s", method, got)
 		}
