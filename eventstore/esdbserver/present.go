@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -30,15 +31,31 @@ func (s *sender) present(ctx context.Context, r eventstore.Record) (event, error
 	return event{json: true, data: r.Data, metadata: metadata}, nil
 }
 
-// clientMeta is the metadata of a record as clients read it: what the log holds, and the two names by which tools of the
-// protocol know correlation and causation.
+// clientMeta is the metadata of a record as clients read it: what the log holds, and the names by which tools of the protocol know
+// correlation, causation and trace.
 type clientMeta struct {
 	eventstore.Meta
-
-	CorrelationID string `json:"$correlationId,omitempty"`
-	CausationID   string `json:"$causationId,omitempty"`
+	knownNames
 }
 
+type knownNames struct {
+	CorrelationID string `json:"$correlationId,omitempty"`
+	CausationID   string `json:"$causationId,omitempty"`
+	TraceID       string `json:"$traceId,omitempty"`
+	SpanID        string `json:"$spanId,omitempty"`
+}
+
+func namesOf(meta eventstore.Meta) knownNames {
+	names := knownNames{CorrelationID: meta.Correlation, CausationID: meta.Causation}
+	if parts := traceParent.FindStringSubmatch(meta.TraceParent); parts != nil {
+		names.TraceID, names.SpanID = parts[1], parts[2]
+	}
+	return names
+}
+
+// traceParent is the form of a traceparent of W3C Trace Context, of any version.
+var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-|$)`)
+
 func encodeMeta(meta eventstore.Meta) ([]byte, error) {
-	return json.Marshal(clientMeta{Meta: meta, CorrelationID: meta.Correlation, CausationID: meta.Causation})
+	return json.Marshal(clientMeta{Meta: meta, knownNames: namesOf(meta)})
 }

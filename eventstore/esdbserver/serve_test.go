@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,7 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -310,6 +312,80 @@ func TestADeniedCallIsAnswered(t *testing.T) {
 		if name := strings.TrimPrefix(got, "Unimplemented: "); !strings.HasPrefix(name, method) {
 			t.Errorf("%s is answered %s", method, got)
 		}
+	}
+}
+
+// What does not speak HTTP/2 is answered in words: browsers, probes, and clients that ask for persistent subscriptions.
+func TestAnotherProtocolIsAnsweredInWords(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t)
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(ca)
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		t.Fatal(err)
+	}
+	secure := options()
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+	for scheme, o := range map[string]esdbserver.Options{"http": options(), "https": secure} {
+		address := served(t, newLog(t), o)
+		silent, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = silent.Close() }) // after the server has ended, which it does not hold up
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}}
+		t.Cleanup(transport.CloseIdleConnections)
+		request, err := http.NewRequestWithContext(within(t), http.MethodGet, scheme+"://"+address+"/subscriptions", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusNotImplemented || !strings.Contains(string(body), "no persistent subscriptions") {
+			t.Errorf("%s: answered %d %q, %v", scheme, response.StatusCode, body, err)
+		}
+		odd, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(odd, "\x00\x01\x02\x03\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if rest, _ := io.ReadAll(odd); strings.Contains(string(rest), "HTTP") {
+			t.Errorf("%s: bytes of no protocol are answered %q", scheme, rest)
+		}
+		_ = odd.Close()
+	}
+}
+
+// Orchestrators ask the health service of gRPC.
+func TestHealthIsTold(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	listener := listen(t)
+	stop := serve(t, log, options(), listener)
+	client := grpc_health_v1.NewHealthClient(dialRaw(t, listener.Addr().String()))
+	watch, err := client.Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("watched: %v, %v", got, err)
+	}
+	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("checked: %v, %v", got, err)
+	}
+	_ = log.Close()
+	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("checked when the log is closed: %v, %v", got, err)
+	}
+	stop()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("watched at the end: %v, %v", got, err)
 	}
 }
 

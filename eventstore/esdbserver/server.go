@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -49,7 +48,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	stopping := make(chan struct{})
 	server := s.register(&service{Server: s, stopping: stopping}) //nolint:contextcheck // each call brings its own
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(newFront(listener, s.options.TLS)) }()
 	select {
 	case err := <-served:
 		close(stopping)
@@ -86,6 +85,7 @@ func (s *Server) allow(address net.Addr) error {
 // What a connection may cost before it has said anything worth it.
 const (
 	handshakeTimeout = 10 * time.Second
+	healthTimeout    = 5 * time.Second
 	pingAfter        = time.Minute // of silence: a subscriber that vanished would never be noticed
 	pingTimeout      = 20 * time.Second
 	maxHeaderBytes   = 16 << 10
@@ -104,9 +104,6 @@ func (s *Server) register(v *service) *grpc.Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
 		grpc.UnknownServiceHandler(v.unknown),
-	}
-	if s.options.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.options.TLS)))
 	}
 	server := grpc.NewServer(options...)
 	for _, description := range v.services() {

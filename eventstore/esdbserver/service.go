@@ -61,6 +61,9 @@ func (v *service) services() []grpc.ServiceDesc {
 			method("Delete", v.known(v.refuseDelete)), method("Tombstone", v.known(v.refuseDelete)),
 		}},
 		{ServiceName: serviceFeatures, Streams: []grpc.StreamDesc{method("GetSupportedMethods", v.anybody(v.supportedMethods))}},
+		{ServiceName: serviceHealth, Streams: []grpc.StreamDesc{
+			method("Check", v.anybody(v.checkHealth)), method("Watch", v.anybody(v.watchHealth)),
+		}},
 		{ServiceName: serviceGossip, Streams: []grpc.StreamDesc{method("Read", v.anybody(v.gossip))}},
 	}
 }
