@@ -54,8 +54,11 @@ const maxDrained = 256 << 20
 
 // receive reads an append to its end, also when it is refused before.
 func (o *order) receive(c call) error {
-	var refused error
-	for drained := 0; drained < maxDrained; {
+	refused, limit := c.denied, maxDrained
+	if refused != nil {
+		limit = minReceive
+	}
+	for drained := 0; drained < limit; {
 		var message wire.AppendReq
 		err := c.RecvMsg(&message)
 		switch {

@@ -100,11 +100,7 @@ func comesBack(ctx context.Context, t rapid.TB, client *esdb.Client, want esdb.E
 	if string(got.Data) != string(want.Data) || (got.ContentType == "application/json") != (want.ContentType == esdb.ContentTypeJson) {
 		t.Errorf("data %q as %s comes back as %q", want.Data, got.ContentType, got.Data)
 	}
-	metadata := string(want.Metadata)
-	if metadata == "" {
-		metadata = `{"actor":"esdb","index":0,"size":1,"attempt":1}` // the log's
-	}
-	if string(got.UserMetadata) != metadata {
+	if string(got.UserMetadata) != string(want.Metadata) {
 		t.Errorf("metadata %q comes back as %q", want.Metadata, got.UserMetadata)
 	}
 }
@@ -193,29 +189,76 @@ func TestARepeatedAppendIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// An id is for ever: what is not the same append is refused, rather than written twice or taken for written.
+// An id is for ever: what is not the same append is refused, rather than written twice or taken for written. An event is the same
+// with other metadata: clients put the trace of each try into it.
 func TestAnIdIsUsedOnce(t *testing.T) {
 	t.Parallel()
-	client := dial(t, served(t, newLog(t), options()))
-	events := made("e", 2)
-	mustAppend(t, client, "s", events...)
-	changed := slices.Clone(events)
-	changed[1].Data = []byte(`{"n": 7}`)
-	remarked := slices.Clone(events)
-	remarked[0].Metadata = []byte(`{"user":"another"}`)
-	for name, c := range map[string]struct {
-		stream string
-		events []esdb.EventData
-	}{
-		"in another stream": {"t", events}, "with other data": {"s", changed}, "with other metadata": {"s", remarked},
-		"as a part": {"s", events[:1]}, "in another batch": {"s", append(made("e", 1), events...)},
-	} {
-		for _, expected := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}} {
-			_, err := client.AppendToStream(within(t), c.stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, c.events...)
-			if fault, _ := esdb.FromError(err); fault == nil || fault.Code() != esdb.ErrorCodeResourceAlreadyExists {
-				t.Errorf("%s, expecting %T: %v", name, expected, err)
+	for name, client := range overLogs(t, options()) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			events := made("e", 3)
+			first := mustAppend(t, client, "s", events...)
+			changed, renamed, traced := slices.Clone(events), slices.Clone(events), slices.Clone(events)
+			changed[2].Data = []byte(`{"n": 7}`)
+			renamed[0].EventType = "f"
+			traced[0].Metadata, traced[2].Metadata = []byte(`{"$traceId":"2"}`), nil
+			const written, taken, conflict = esdb.ErrorCode(-1), esdb.ErrorCodeResourceAlreadyExists, esdb.ErrorCodeWrongExpectedVersion
+			for name, c := range map[string]struct {
+				stream      string
+				events      []esdb.EventData
+				any, absent esdb.ErrorCode // expecting any revision, and no stream
+			}{
+				"in another stream":   {"t", events, taken, taken},
+				"with other data":     {"s", changed, taken, taken},
+				"with another type":   {"s", renamed, taken, taken},
+				"with other metadata": {"s", traced, written, written},
+				"in another batch":    {"s", append(made("e", 1), events...), taken, conflict},
+				"with one more":       {"s", append(slices.Clone(events), made("e", 1)...), conflict, conflict},
+				"a part and one more": {"s", append(slices.Clone(events[:1]), made("e", 1)...), conflict, conflict},
+				"in another order":    {"s", []esdb.EventData{events[1], events[0]}, conflict, conflict},
+			} {
+				for expected, want := range map[esdb.ExpectedRevision]esdb.ErrorCode{esdb.Any{}: c.any, esdb.NoStream{}: c.absent} {
+					again, err := client.AppendToStream(within(t), c.stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, c.events...)
+					switch fault, ok := esdb.FromError(err); {
+					case want == written && (!ok || *again != *first):
+						t.Errorf("%s, expecting %T: %v, %+v, want %+v", name, expected, err, again, first)
+					case want != written && (ok || fault.Code() != want):
+						t.Errorf("%s, expecting %T: %v, want code %v", name, expected, err, want)
+					}
+				}
 			}
-		}
+			page, err := client.ReadAll(within(t), esdb.ReadAllOptions{}, 100)
+			if n := len(drain(t, page, err)); n != 3 {
+				t.Errorf("the log holds %d events, want 3", n)
+			}
+			again, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Revision(0)}, events[1:]...)
+			if err != nil || *again != *first {
+				t.Errorf("the last two, where they are: %+v, %v, want %+v", again, err, first)
+			}
+		})
+	}
+}
+
+// Events of before were held as they are where they were JSON without metadata. They come back with the metadata of the log, as they
+// did, and a repeated append of one is known.
+func TestAnEventThatIsNotWrappedIsKnown(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	event := esdb.EventData{EventID: uuid.New(), EventType: "e", ContentType: esdb.ContentTypeJson, Data: []byte(`{"n": 1}`)}
+	if _, err := log.Append(within(t), eventstore.Batch{
+		Stream: "s", Expected: eventstore.NoStream(), Meta: eventstore.Meta{Actor: "esdb", Attempt: 1},
+		Events: []eventstore.NewEvent{{ID: event.EventID, Type: event.EventType, Data: event.Data}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	client := dial(t, served(t, log, options()))
+	if again := mustAppend(t, client, "s", event); again.CommitPosition != 1 {
+		t.Errorf("it is written again at %+v", again)
+	}
+	page, err := client.ReadStream(within(t), "s", esdb.ReadStreamOptions{}, 9)
+	got := drain(t, page, err)
+	if len(got) != 1 || string(got[0].Data) != string(event.Data) || string(got[0].UserMetadata) != `{"actor":"esdb","index":0,"size":1,"attempt":1}` {
+		t.Errorf("read %+v", got)
 	}
 }
 

@@ -11,14 +11,20 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
+// noCredentials is what a call without credentials is told that needs some.
+const noCredentials = "Access Denied"
+
 // authenticate returns the user who makes a call, "" where nobody has to say who they are.
 func (v *service) authenticate(ctx context.Context) (string, error) {
 	if v.options.Authenticate == nil {
 		return "", nil
 	}
+	if !hasCredentials(ctx) {
+		return "", accessDenied(noCredentials)
+	}
 	user, password, ok := basicCredentials(ctx)
 	if !ok {
-		return "", refuse(codes.Unauthenticated, "credentials are required: basic authentication, over TLS")
+		return "", refuse(codes.Unauthenticated, "credentials are required in the form of basic authentication")
 	}
 	err := v.options.Authenticate(ctx, user, password)
 	switch {
@@ -30,6 +36,12 @@ func (v *service) authenticate(ctx context.Context) (string, error) {
 		v.options.Failed(fmt.Errorf("cannot authenticate a client: %w", err))
 		return "", refuse(codes.Unavailable, "credentials cannot be checked now")
 	}
+}
+
+// hasCredentials reports whether a call has credentials of any form.
+func hasCredentials(ctx context.Context) bool {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return len(md.Get("authorization")) > 0
 }
 
 // basicCredentials takes user and password from the metadata of a call.

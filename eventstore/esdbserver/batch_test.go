@@ -3,6 +3,7 @@ package esdbserver_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,21 +158,22 @@ func TestBatchesAreRefusedAsClientsKnowIt(t *testing.T) {
 		},
 		"not allowed": {
 			batch("engine", nil, propose(1, 10)),
-			`PermissionDenied: stream "engine" is written by the engine alone | event_store.client.AccessDenied `,
+			`PermissionDenied: stream "engine" is written by the engine alone | event_store.client.BadRequest` +
+				` message:"stream \"engine\" is written by the engine alone"`,
 		},
 		"malformed": {
 			batch("s", nil, odd),
 			`InvalidArgument: Required Metadata Property is missing: type and content-type are required. | event_store.client.BadRequest` +
 				` message:"Required Metadata Property is missing: type and content-type are required."`,
 		},
-		"no options": {
-			&api.BatchAppendReq{CorrelationId: correlation(), IsFinal: true},
-			`InvalidArgument: the append has no options | event_store.client.BadRequest message:"the append has no options"`,
+		"options without a stream": {
+			batch("", nil, propose(1, 10)), `InvalidArgument: no stream is named | event_store.client.BadRequest message:"no stream is named"`,
 		},
 		"an id that is held": {
 			batch("s", nil, propose(99, 10)),
 			"AlreadyExists: an event id was used for another event, or at another place: ids are for ever, and a repeated append must be" +
-				" the same | event_store.client.Unknown ",
+				" the same | event_store.client.BadRequest message:\"an event id was used for another event, or at another place: ids are" +
+				" for ever, and a repeated append must be the same\"",
 		},
 		"late already": {
 			batch("s", &api.BatchAppendReq_Options{
@@ -221,24 +223,86 @@ func TestABatchThatTheLogDoesNotAnswer(t *testing.T) {
 
 func TestABatchNeedsACorrelation(t *testing.T) {
 	t.Parallel()
-	client := dialStreams(t, served(t, newLog(t), options()))
-	call := batches(t, client)
-	if err := call.Send(&api.BatchAppendReq{IsFinal: true}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := call.Recv()
-	if got, want := answered(err, nil), "InvalidArgument: an id that is not the zero UUID is required"; got != want {
-		t.Errorf("answered %s, want %s", got, want)
-	}
-	call = batches(t, client)
-	for range 129 {
-		if err := call.Send(&api.BatchAppendReq{CorrelationId: correlation()}); err != nil {
+	call := batches(t, dialStreams(t, served(t, newLog(t), options())))
+	for _, id := range []*shared.UUID{nil, {}, {Value: &shared.UUID_String_{String_: "x"}}, {Value: &shared.UUID_Structured_{}}} {
+		message := batch("s", nil, propose(1, 10))
+		message.CorrelationId = id
+		if err := call.Send(message); err != nil {
 			t.Fatal(err)
 		}
+		response, err := call.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := failed(t, response); !strings.HasPrefix(got, "InvalidArgument: ") || response.GetCorrelationId().GetString_() != id.GetString_() {
+			t.Errorf("answered %s for %v, want InvalidArgument for %v", got, response.GetCorrelationId(), id)
+		}
 	}
-	_, err = call.Recv()
+	if s := exchange(t, call, batch("s", nil, propose(1, 10))).GetSuccess(); s == nil {
+		t.Error("the call does not go on")
+	}
+	for { // on a machine so slow that some are too late, more than 129
+		message := batch("s", nil)
+		message.IsFinal = false
+		if err := call.Send(message); err != nil {
+			break
+		}
+	}
+	var err error
+	for err == nil {
+		_, err = call.Recv()
+	}
 	if got, want := answered(err, nil), "ResourceExhausted: too many appends were begun and not finished in this call"; got != want {
 		t.Errorf("answered %s, want %s", got, want)
+	}
+}
+
+// An append that is not finished in time is answered, and nothing that comes of it later is written.
+func TestAnUnfinishedBatchIsAnswered(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	call := batches(t, dialStreams(t, served(t, log, options())))
+	begun := batch("s", &api.BatchAppendReq_Options{
+		ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
+		DeadlineOption:         &api.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(50 * time.Millisecond)},
+	}, propose(1, 10))
+	begun.IsFinal = false
+	if err := call.Send(begun); err != nil {
+		t.Fatal(err)
+	}
+	response, err := call.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "DeadlineExceeded: Operation timed out: the append was not finished. | event_store.client.Timeout "
+	if got := squeeze(failed(t, response)); got != want || response.GetCorrelationId().GetStructured() == nil {
+		t.Errorf("answered %s for %v, want %s for a structured id", got, response.GetCorrelationId(), want)
+	}
+	if err := call.Send(&api.BatchAppendReq{CorrelationId: begun.CorrelationId, IsFinal: true}); err != nil {
+		t.Fatal(err)
+	}
+	if s := exchange(t, call, batch("t", nil, propose(2, 10))).GetSuccess(); s.GetPosition().GetCommitPosition() != 1 {
+		t.Errorf("the next append is answered %+v, want the first event of the log", s)
+	}
+}
+
+// A refused append is answered when it is refused, once, whatever comes of it later.
+func TestARefusedBatchIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.MaxAppendSize = 1000
+	call := batches(t, dialStreams(t, served(t, newLog(t), o)))
+	begun := batch("s", nil, propose(1, 600), propose(2, 600))
+	begun.IsFinal = false
+	if got := failed(t, exchange(t, call, begun)); !strings.HasPrefix(got, "InvalidArgument: Maximum Append Size of 1000 Exceeded.") {
+		t.Errorf("answered %s", got)
+	}
+	rest := &api.BatchAppendReq{CorrelationId: begun.CorrelationId, ProposedMessages: batch("", nil, propose(3, 10)).ProposedMessages, IsFinal: true}
+	if err := call.Send(rest); err != nil {
+		t.Fatal(err)
+	}
+	if s := exchange(t, call, batch("t", nil, propose(4, 10))).GetSuccess(); s.GetPosition().GetCommitPosition() != 1 {
+		t.Errorf("the next append is answered %+v, want the first event of the log", s)
 	}
 }
 

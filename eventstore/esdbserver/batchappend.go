@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -16,15 +17,18 @@ import (
 // maxOpenAppends is how many appends one call of BatchAppend may have started and not finished.
 const maxOpenAppends = 128
 
+// maxUnfinished is how long an append of a call of BatchAppend may take from its first message to its last. Part of the protocol.
+const maxUnfinished = 2 * time.Second
+
 // batchAppend answers Streams.BatchAppend: any number of appends over one call, each in one or more messages that its
-// correlation id holds together. They are written in the order in which they are finished, and each is answered.
+// correlation id holds together. They are written in the order in which they are finished, and each is answered. What comes of an
+// append that was answered before it was finished, since it was refused or took too long, is passed over.
 func (v *service) batchAppend(ctx context.Context, c call) error {
-	open := map[string]*batchOrder{}
-	defer func() {
-		for _, b := range open {
-			b.share.giveBack()
-		}
-	}()
+	if c.denied != nil && hasCredentials(ctx) {
+		return c.receive(&wire.BatchAppendReq{})
+	}
+	b := &batches{service: v, call: c, open: map[string]*batchOrder{}, late: make(chan *batchOrder)}
+	defer b.drop()
 	arrived := arrivals(c)
 	for {
 		select {
@@ -32,16 +36,39 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			if errors.Is(a.err, io.EOF) {
 				return nil
 			}
-			if a.err != nil {
-				return a.err
+			if err := b.collect(ctx, a); err != nil {
+				return err
 			}
-			if err := v.collect(ctx, c, open, a.message); err != nil {
+		case o := <-b.late:
+			if err := b.timeOut(ctx, o); err != nil {
 				return err
 			}
 		case <-v.stopping: // clients keep such a call open for as long as they live
 			return errStopping
 		}
 	}
+}
+
+// batches are the appends of one call of BatchAppend.
+type batches struct {
+	*service
+	call
+	open map[string]*batchOrder // begun and not answered, by correlation id
+	late chan *batchOrder       // not finished in time
+}
+
+// drop lets go of the appends that were not answered.
+func (b *batches) drop() {
+	for _, o := range b.open {
+		b.close(o)
+	}
+}
+
+// close ends an append, whatever its outcome.
+func (b *batches) close(o *batchOrder) {
+	o.timer.Stop()
+	o.share.giveBack()
+	delete(b.open, o.key)
 }
 
 // arrival is what a call received.
@@ -71,57 +98,78 @@ func arrivals(c call) <-chan arrival {
 }
 
 // collect adds a message to the append that it belongs to, and writes and answers that once it is complete.
-func (v *service) collect(ctx context.Context, c call, open map[string]*batchOrder, message *wire.BatchAppendReq) error {
+func (b *batches) collect(ctx context.Context, a arrival) error {
+	if a.err != nil {
+		return a.err
+	}
+	message := a.message
 	id, err := parseID(message.GetCorrelationId())
 	if err != nil {
-		return err // nobody could tell which append an answer is for
+		return b.SendMsg(&wire.BatchAppendResp{
+			CorrelationId: message.GetCorrelationId(), Result: &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)},
+		})
 	}
-	b := open[id.String()]
-	if b == nil {
-		if len(open) == maxOpenAppends {
-			return refuse(codes.ResourceExhausted, "too many appends were begun and not finished in this call")
-		}
-		b = &batchOrder{order: v.newOrder()}
-		open[id.String()] = b
+	o := b.open[id.String()]
+	switch {
+	case o == nil && message.GetOptions() == nil:
+		return nil // of an append that was answered already
+	case o == nil && len(b.open) == maxOpenAppends:
+		return refuse(codes.ResourceExhausted, "too many appends were begun and not finished in this call")
+	case o == nil:
+		o = b.begin(ctx, id, message)
 	}
-	b.take(message)
-	if !message.GetIsFinal() {
+	err = o.take(message)
+	if err == nil && !message.GetIsFinal() {
 		return nil
 	}
-	delete(open, id.String())
-	return c.SendMsg(v.finish(ctx, c.user, b))
+	defer b.close(o)
+	return b.SendMsg(b.finish(ctx, o, err))
+}
+
+// begin begins an append, which must be finished in time.
+func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAppendReq) *batchOrder {
+	o := &batchOrder{order: b.newOrder(), key: id.String(), id: message.GetCorrelationId(), options: message.GetOptions()}
+	b.open[o.key] = o
+	limit := min(maxUnfinished, b.timeFor(o.options))
+	o.timer = time.AfterFunc(limit, func() {
+		select {
+		case b.late <- o:
+		case <-ctx.Done():
+		}
+	})
+	return o
+}
+
+// timeOut answers an append that was not finished in time.
+func (b *batches) timeOut(ctx context.Context, o *batchOrder) error {
+	if b.open[o.key] != o {
+		return nil // it was answered meanwhile
+	}
+	defer b.close(o)
+	if id, err := parseID(o.id); err == nil {
+		o.id = structured(id) // as the protocol has it here, whatever the form that the client used
+	}
+	return b.SendMsg(b.finish(ctx, o, refuse(codes.DeadlineExceeded, "Operation timed out: the append was not finished.")))
 }
 
 // batchOrder is one append of a call of BatchAppend.
 type batchOrder struct {
 	*order
-	options *wire.BatchAppendReq_Options // nil until they came
-	id      *wire.UUID                   // correlation, in the form of the client
-	refused error
+	key     string                       // correlation
+	id      *wire.UUID                   // the same in the form of the client
+	options *wire.BatchAppendReq_Options // of its first message
+	timer   *time.Timer
 }
 
-// take adds a message. A refusal is kept until the append is finished.
-func (b *batchOrder) take(message *wire.BatchAppendReq) {
-	b.id = message.GetCorrelationId()
-	if b.refused == nil {
-		if b.refused = b.add(message); b.refused != nil {
-			b.drop()
-		}
-	}
-}
-
-func (b *batchOrder) add(message *wire.BatchAppendReq) error {
+// take adds a message.
+func (b *batchOrder) take(message *wire.BatchAppendReq) error {
 	if o := message.GetOptions(); o != nil {
 		if err := b.begin(o.GetStreamIdentifier(), batchExpectation(o)); err != nil {
 			return err
 		}
-		b.options = o
-	}
-	if !b.started {
-		return malformed("the append has no options")
 	}
 	for _, p := range message.GetProposedMessages() {
-		if err := b.order.add(p); err != nil {
+		if err := b.add(p); err != nil {
 			return err
 		}
 	}
@@ -131,7 +179,7 @@ func (b *batchOrder) add(message *wire.BatchAppendReq) error {
 func batchExpectation(o *wire.BatchAppendReq_Options) expectation {
 	switch e := o.GetExpectedStreamPosition().(type) {
 	case *wire.BatchAppendReq_Options_StreamPosition:
-		return expectation{kind: expectRevision, revision: e.StreamPosition}
+		return atRevision(e.StreamPosition)
 	case *wire.BatchAppendReq_Options_NoStream:
 		return expectation{kind: expectNoStream}
 	case *wire.BatchAppendReq_Options_Any:
@@ -143,38 +191,39 @@ func batchExpectation(o *wire.BatchAppendReq_Options) expectation {
 	}
 }
 
-// finish writes an append and returns its answer.
-func (v *service) finish(ctx context.Context, user string, b *batchOrder) *wire.BatchAppendResp {
-	defer b.share.giveBack()
-	response := &wire.BatchAppendResp{CorrelationId: b.id, StreamIdentifier: streamIdentifier(b.stream)}
-	b.expected.tellBatch(response)
+// finish writes an append, unless there is an error already, and returns its answer.
+func (b *batches) finish(ctx context.Context, o *batchOrder, err error) *wire.BatchAppendResp {
+	response := &wire.BatchAppendResp{CorrelationId: o.id, StreamIdentifier: streamIdentifier(o.stream)}
+	o.expected.tellBatch(response)
 	var done outcome
-	err := b.refused
 	if err == nil {
-		ctx, cancel := v.withDeadline(ctx, b.options)
-		done, err = v.write(ctx, user, b.order)
+		err = b.denied
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, b.timeFor(o.options)) // the client waits no longer
+		done, err = b.write(ctx, b.user, o.order)
 		cancel()
 	}
 	switch {
 	case err != nil:
-		response.Result = &wire.BatchAppendResp_Error{Error: v.batchError(ctx, err)}
+		response.Result = &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)}
 	case done.conflict:
-		response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, b.expected)}
+		response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, o.expected)}
 	default:
 		response.Result = &wire.BatchAppendResp_Success{Success: done.success()}
 	}
 	return response
 }
 
-// withDeadline returns a context that ends when the client no longer waits for this append.
-func (v *service) withDeadline(ctx context.Context, o *wire.BatchAppendReq_Options) (context.Context, context.CancelFunc) {
+// timeFor returns how long the client waits for an append.
+func (v *service) timeFor(o *wire.BatchAppendReq_Options) time.Duration {
 	switch d := o.GetDeadlineOption().(type) {
 	case *wire.BatchAppendReq_Options_Deadline:
-		return context.WithTimeout(ctx, d.Deadline.AsDuration())
+		return d.Deadline.AsDuration()
 	case *wire.BatchAppendReq_Options_Deadline_21_10_0:
-		return context.WithTimeout(ctx, d.Deadline_21_10_0.AsTime().Sub(v.options.Now()))
+		return d.Deadline_21_10_0.AsTime().Sub(v.options.Now())
 	default:
-		return context.WithTimeout(ctx, maxBatchTime)
+		return maxBatchTime
 	}
 }
 
@@ -236,14 +285,12 @@ func (v *service) batchError(ctx context.Context, err error) *wire.Status {
 	case name == "maximum-append-size-exceeded":
 		return withDetail(code, text, "MaximumAppendSizeExceeded",
 			&wire.MaximumAppendSizeExceeded{MaxAppendSize: uint32(v.logLimit())}) //nolint:gosec // validate bounds it
-	case code == codes.InvalidArgument:
-		return withDetail(code, text, "BadRequest", &wire.BadRequest{Message: text})
-	case code == codes.PermissionDenied:
+	case code == codes.PermissionDenied && text == noCredentials:
 		return withDetail(code, text, "AccessDenied", &wire.Empty{})
 	case code == codes.DeadlineExceeded, code == codes.Aborted:
 		return withDetail(codes.DeadlineExceeded, text, "Timeout", &wire.Empty{})
-	default:
-		return withDetail(code, text, "Unknown", &wire.Empty{})
+	default: // of all details, this one alone has a text that clients show
+		return withDetail(code, text, "BadRequest", &wire.BadRequest{Message: text})
 	}
 }
 

@@ -139,7 +139,7 @@ func decodeMeta(text []byte) (eventstore.Meta, bool) {
 	if err := decoder.Decode(&m); err != nil || decoder.More() {
 		return eventstore.Meta{}, false
 	}
-	if m.CorrelationID != "" && m.CorrelationID != m.Correlation || m.CausationID != "" && m.CausationID != m.Causation {
+	if m.knownNames != (knownNames{}) && m.knownNames != namesOf(m.Meta) {
 		return eventstore.Meta{}, false
 	}
 	return m.Meta, m.Attempt > 0

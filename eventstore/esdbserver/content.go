@@ -118,7 +118,7 @@ func (s *sender) sendHeldContent(parts [][]byte, q query) error {
 			at = 0
 		}
 	case q.from.kind == placeEnd:
-		return nil
+		at = len(parts)
 	}
 	if q.from.kind == placeExact {
 		if at = int(min(q.from.at, left)); q.backwards { //nolint:gosec // a number of parts
@@ -131,7 +131,10 @@ func (s *sender) sendHeldContent(parts [][]byte, q query) error {
 		}
 		at += step
 	}
-	return nil
+	if !q.endings {
+		return nil
+	}
+	return s.sendEnding(streamEnd(len(parts)), q)
 }
 
 func (s *sender) sendPart(stream string, number int, data []byte) error {

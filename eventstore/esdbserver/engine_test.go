@@ -33,7 +33,7 @@ func asEngine(t *testing.T, meta eventstore.Meta, size int) (eventstore.Batch, [
 func fullMeta() eventstore.Meta {
 	return eventstore.Meta{
 		Actor: "Ada <é\u2028\n\">", Reason: "why", Scan: "s", Attempt: 3,
-		Correlation: "c", Causation: "d", TraceParent: "00-1-2-01", TraceState: "x=y",
+		Correlation: "c", Causation: "d", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "x=y",
 	}
 }
 
@@ -61,11 +61,14 @@ func TestAnEngineWritesThroughTheProtocol(t *testing.T) {
 			eventstore.Meta
 			CorrelationID string `json:"$correlationId"`
 			CausationID   string `json:"$causationId"`
+			TraceID       string `json:"$traceId"`
+			SpanID        string `json:"$spanId"`
 		}
 		if err := json.Unmarshal(e.UserMetadata, &read); err != nil {
 			t.Fatal(err)
 		}
-		if read.Meta != r.Meta || read.CorrelationID != "c" || read.CausationID != "d" {
+		if read.Meta != r.Meta || read.CorrelationID != "c" || read.CausationID != "d" ||
+			read.TraceID != "0af7651916cd43dd8448eb211c80319c" || read.SpanID != "b7ad6b7169203331" {
 			t.Errorf("event %d has the metadata %s", i, e.UserMetadata)
 		}
 		if string(e.Data) != string(r.Data) || e.ContentType != "application/json" || !e.CreatedDate.Equal(r.RecordedAt) {

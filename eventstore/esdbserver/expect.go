@@ -27,7 +27,7 @@ const (
 func expectationOf(o *wire.AppendReq_Options) expectation {
 	switch e := o.GetExpectedStreamRevision().(type) {
 	case *wire.AppendReq_Options_Revision:
-		return expectation{kind: expectRevision, revision: e.Revision}
+		return atRevision(e.Revision)
 	case *wire.AppendReq_Options_NoStream:
 		return expectation{kind: expectNoStream}
 	case *wire.AppendReq_Options_Any:
@@ -37,6 +37,14 @@ func expectationOf(o *wire.AppendReq_Options) expectation {
 	default:
 		return expectation{}
 	}
+}
+
+// atRevision expects the last event at a revision. Some clients write -1 for no stream.
+func atRevision(revision uint64) expectation {
+	if revision == math.MaxUint64 {
+		return expectation{kind: expectNoStream}
+	}
+	return expectation{kind: expectRevision, revision: revision}
 }
 
 // loose reports whether e leaves open where the stream ends.

@@ -2,7 +2,6 @@ package esdbserver
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -15,18 +14,19 @@ const (
 	maxExpression = 4 << 10 // bytes of a regular expression
 )
 
-// defaultWindow is how many records a checkpoint stands for at least, times the multiplier of the client.
+// defaultWindow is how many records a checkpoint stands for, times the multiplier of the client, where the client names no number.
 const defaultWindow = 32
 
-// filter chooses records by the name of their stream or by their type.
+// filter chooses records by the name of their stream or by their type. Without prefixes and without an expression it chooses none.
 type filter struct {
 	byType     bool
-	prefixes   []string       // any of them
-	expression *regexp.Regexp // or this one, anywhere in the name
-	interval   uint64         // records considered between two checkpoints
+	prefixes   []string // any of them
+	expression *pattern // or this one, anywhere in the name
+	interval   uint64   // records considered between two checkpoints of a subscription
 }
 
-func parseFilter(o *wire.ReadReq_Options_FilterOptions) (*filter, error) {
+// parseFilter checks a filter. What it says of checkpoints matters to subscriptions alone: some clients send 0 with every read.
+func parseFilter(o *wire.ReadReq_Options_FilterOptions, live bool) (*filter, error) { //nolint:revive // what is asked for, not a switch
 	f := &filter{}
 	var e *wire.ReadReq_Options_FilterOptions_Expression
 	switch by := o.GetFilter().(type) {
@@ -43,35 +43,35 @@ func parseFilter(o *wire.ReadReq_Options_FilterOptions) (*filter, error) {
 	window := uint64(defaultWindow)
 	switch w := o.GetWindow().(type) {
 	case *wire.ReadReq_Options_FilterOptions_Max:
-		window = max(window, uint64(w.Max))
+		window = uint64(w.Max)
 	case *wire.ReadReq_Options_FilterOptions_Count:
 	default:
 		return nil, malformed("the filter has no window")
 	}
-	if o.GetCheckpointIntervalMultiplier() == 0 {
-		return nil, malformed("the checkpoint interval multiplier of the filter is 0")
-	}
 	f.interval = window * uint64(o.GetCheckpointIntervalMultiplier())
+	if live && f.interval == 0 {
+		return nil, malformed("the window or the checkpoint interval multiplier of the filter is 0")
+	}
 	return f, nil
 }
 
 func (f *filter) parseExpression(e *wire.ReadReq_Options_FilterOptions_Expression) error {
 	f.prefixes = e.GetPrefix()
-	pattern := e.GetRegex()
+	text := e.GetRegex()
 	switch {
-	case (pattern == "") == (len(f.prefixes) == 0):
-		return malformed("the filter needs either prefixes or a regular expression")
+	case text != "" && len(f.prefixes) > 0:
+		return malformed("the filter has both prefixes and a regular expression")
 	case len(f.prefixes) > maxPrefixes:
 		return malformed(fmt.Sprintf("the filter has %d prefixes: the limit is %d", len(f.prefixes), maxPrefixes))
-	case len(pattern) > maxExpression:
-		return malformed(fmt.Sprintf("the regular expression has %d bytes: the limit is %d", len(pattern), maxExpression))
-	case pattern == "":
+	case len(text) > maxExpression:
+		return malformed(fmt.Sprintf("the regular expression has %d bytes: the limit is %d", len(text), maxExpression))
+	case text == "":
 		return nil
 	}
 	var err error
-	if f.expression, err = regexp.Compile(pattern); err != nil {
-		return malformed(fmt.Sprintf("the regular expression is not of RE2 syntax, which has neither lookaround nor "+
-			"backreferences: %v", err))
+	if f.expression, err = parsePattern(text); err != nil {
+		return malformed(fmt.Sprintf("the regular expression is not of RE2 syntax, which has neither lookaround (but for (?!...) "+
+			"behind a leading ^) nor backreferences: %v", err))
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (f *filter) match(r eventstore.Record) bool {
 		name = r.Type
 	}
 	if f.expression != nil {
-		return f.expression.MatchString(name)
+		return f.expression.match(name)
 	}
 	for _, prefix := range f.prefixes {
 		if strings.HasPrefix(name, prefix) {

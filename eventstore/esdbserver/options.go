@@ -52,7 +52,7 @@ type Options struct {
 	// Advertise is the "host:port" that Gossip tells clients to connect to. By default the address that the client
 	// reached the server at.
 	Advertise string
-	// KeepAlive is the shortest time between two keep-alive pings of a client: 5 s. A client that sends them faster is
+	// KeepAlive is the shortest time between two keep-alive pings of a client: 1 s. A client that sends them twice as fast is
 	// disconnected.
 	KeepAlive time.Duration
 	// StopTimeout is how long Serve waits, once its context ended, for calls that are running: 5 s. Subscriptions are
@@ -72,7 +72,7 @@ func (o Options) withDefaults() Options {
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 256<<20)
 	o.StreamsPerConnection = cmp.Or(o.StreamsPerConnection, 256)
 	o.Streams = cmp.Or(o.Streams, 4096)
-	o.KeepAlive = cmp.Or(o.KeepAlive, 5*time.Second)
+	o.KeepAlive = cmp.Or(o.KeepAlive, time.Second)
 	o.StopTimeout = cmp.Or(o.StopTimeout, 5*time.Second)
 	if o.Failed == nil {
 		o.Failed = func(error) {}

@@ -16,6 +16,8 @@ type query struct {
 	live      bool    // continue with new events; then from is exclusive and limit means nothing
 	filter    *filter // nil for none; of $all only
 	textIDs   bool    // event ids as text
+	// endings asks for a message at the end of a page of a stream, which says where the stream ends.
+	endings bool
 }
 
 // place is where reading begins.
@@ -35,7 +37,7 @@ const (
 // parseQuery checks a request. It refuses what is not stated, rather than guess.
 func parseQuery(request *wire.ReadReq) (query, error) {
 	o := request.GetOptions()
-	q := query{textIDs: o.GetUuidOption().GetString_() != nil}
+	q := query{textIDs: o.GetUuidOption().GetString_() != nil, endings: o.GetControlOption().GetCompatibility() > 0}
 	switch o.GetReadDirection() {
 	case wire.ReadReq_Options_Forwards:
 	case wire.ReadReq_Options_Backwards:
@@ -127,7 +129,7 @@ func (q *query) parseFilter(o *wire.ReadReq_Options) error {
 		return malformed("a filter is for $all, not for a stream")
 	}
 	var err error
-	q.filter, err = parseFilter(option.Filter)
+	q.filter, err = parseFilter(option.Filter, q.live)
 	return err
 }
 

@@ -60,12 +60,12 @@ func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
 		return nil, err
 	}
 	switch beyond := eventstore.Distance(head, eventstore.Position(q.from.at)); {
+	case beyond > 0 && !q.backwards:
+		return nothing, nil
 	case beyond > 1:
 		return nil, invalidPosition()
-	case beyond == 1 && q.backwards: // the one after the head is where a reader that has all goes on
+	case beyond == 1: // the one after the head is where a reader that has all goes on
 		return v.log.ReadBackwards(ctx, 0, eventstore.Filter{}), nil
-	case beyond == 1:
-		return nothing, nil
 	}
 	at, err := v.lastBy(ctx, q.from.at)
 	if err != nil {
@@ -98,7 +98,14 @@ func (v *service) readStream(ctx context.Context, s *sender, q query) error {
 		return err
 	}
 	if !missing {
-		return s.sendPage(ctx, v.pageOfStream(ctx, q), q)
+		if err := s.sendPage(ctx, v.pageOfStream(ctx, q), q); err != nil || !q.endings {
+			return err
+		}
+		end, err := v.endOf(ctx, eventstore.StreamID(q.stream))
+		if err != nil {
+			return err
+		}
+		return s.sendEnding(end, q)
 	}
 	if hash, ok := contentHash(q.stream); ok {
 		found, err := v.heldContent(ctx, hash)

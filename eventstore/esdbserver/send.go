@@ -48,6 +48,18 @@ func (s *sender) sendPage(ctx context.Context, found records, q query) error {
 	return nil
 }
 
+// sendEnding tells where a stream ends, once a page of it is sent. Clients that ask for it wait for it: a page without events would
+// otherwise be an answer without a message. A page that begins behind the next revision is told first where the stream goes on.
+func (s *sender) sendEnding(end streamEnd, q query) error {
+	if !q.backwards && q.from.kind == placeExact && q.from.at > uint64(end) {
+		next := &wire.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(end)}
+		if err := s.send(&wire.ReadResp{Content: next}); err != nil {
+			return err
+		}
+	}
+	return s.send(&wire.ReadResp{Content: &wire.ReadResp_LastStreamPosition{LastStreamPosition: uint64(end) - 1}})
+}
+
 // sendRecord sends r as clients see it.
 func (s *sender) sendRecord(ctx context.Context, r eventstore.Record) error {
 	e, err := s.present(ctx, r)
@@ -93,6 +105,10 @@ func (s *sender) id(id uuid.UUID) *wire.UUID {
 	if s.textIDs {
 		return uuidText(id)
 	}
+	return structured(id)
+}
+
+func structured(id uuid.UUID) *wire.UUID {
 	return &wire.UUID{Value: &wire.UUID_Structured_{Structured: &wire.UUID_Structured{
 		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])), //nolint:gosec // the bits matter, not the sign
 		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])), //nolint:gosec // likewise

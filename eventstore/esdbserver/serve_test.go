@@ -8,12 +8,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +30,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"golang.org/x/net/http2"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -208,7 +212,7 @@ func TestUsersAreAskedForOverTLS(t *testing.T) {
 	}
 	tells(t, subscribe(t, ada, "s", esdb.Start{}), "s@0", "caught up")
 	for credentials, code := range map[string]esdb.ErrorCode{
-		"": esdb.ErrorCodeUnauthenticated, "ada:wrong@": esdb.ErrorCodeUnauthenticated, "eve:x@": esdb.ErrorCodeUnauthenticated,
+		"": esdb.ErrorCodeAccessDenied, "ada:wrong@": esdb.ErrorCodeUnauthenticated, "eve:x@": esdb.ErrorCodeUnauthenticated,
 		"broken:x@": esdb.ErrorUnavailable,
 	} {
 		_, err := client(credentials).AppendToStream(within(t), "s", esdb.AppendToStreamOptions{})
@@ -223,6 +227,168 @@ func TestUsersAreAskedForOverTLS(t *testing.T) {
 	}
 }
 
+// Without credentials a call is denied, each append of BatchAppend alone; with wrong ones it is not authenticated, also where none are
+// needed. The answer comes once something was received, and so do answers to what is not served.
+func TestADeniedCallIsAnswered(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Authenticate = func(_ context.Context, user, _ string) error {
+		if user != "ada" {
+			return esdbserver.ErrNotAuthenticated
+		}
+		return nil
+	}
+	conn := dialRaw(t, served(t, newLog(t), o))
+	client := api.NewStreamsClient(conn)
+	as := func(user string) context.Context {
+		if user == "" {
+			return within(t)
+		}
+		return metadata.AppendToOutgoingContext(within(t), "authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":x")))
+	}
+	unary := func(ctx context.Context, method string) string {
+		var trailer metadata.MD
+		return answered(conn.Invoke(ctx, method, &shared.Empty{}, &shared.Empty{}, grpc.Trailer(&trailer)), trailer)
+	}
+	open := []string{"/event_store.client.server_features.ServerFeatures/GetSupportedMethods", "/event_store.client.gossip.Gossip/Read"}
+	const nobody, wrong = "PermissionDenied: Access Denied | exception=access-denied", "Unauthenticated: unknown user or wrong password"
+	for user, want := range map[string]string{"": nobody, "eve": wrong} {
+		call, err := client.Read(as(user), readRequest(func(*api.ReadReq_Options) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = call.Recv()
+		if got := answered(err, call.Trailer()); got != want {
+			t.Errorf("%q reads: %s, want %s", user, got, want)
+		}
+		appending, err := client.Append(as(user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			m := proposal(propose(i+1, 10))
+			if i == 0 {
+				m = beginAny("s")
+			}
+			if err := appending.Send(m); err != nil {
+				t.Errorf("%q: message %d is not taken: %v", user, i, err)
+			}
+		}
+		_, err = appending.CloseAndRecv()
+		if got := answered(err, appending.Trailer()); got != want {
+			t.Errorf("%q appends: %s, want %s", user, got, want)
+		}
+	}
+	for _, method := range open {
+		if got := unary(as(""), method); got != "OK: " {
+			t.Errorf("nobody calls %s: %s", method, got)
+		}
+		if got := unary(as("eve"), method); got != wrong {
+			t.Errorf("eve calls %s: %s, want %s", method, got, wrong)
+		}
+	}
+	call, err := client.BatchAppend(as(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		want := "PermissionDenied: Access Denied | event_store.client.AccessDenied "
+		if got := squeeze(failed(t, exchange(t, call, batch("s", nil, propose(1, 10))))); got != want {
+			t.Errorf("answered %s, want %s", got, want)
+		}
+	}
+	if call, err = client.BatchAppend(as("eve")); err != nil {
+		t.Fatal(err)
+	}
+	if err := call.Send(batch("s", nil, propose(1, 10))); err != nil {
+		t.Fatal(err)
+	}
+	_, err = call.Recv()
+	if got := answered(err, nil); got != wrong {
+		t.Errorf("answered %s, want %s", got, wrong)
+	}
+	for _, method := range []string{"/event_store.client.persistent_subscriptions.PersistentSubscriptions/Read", "/x.Y/Z"} {
+		got := unary(as("ada"), method)
+		if name := strings.TrimPrefix(got, "Unimplemented: "); !strings.HasPrefix(name, method) {
+			t.Errorf("%s is answered %s", method, got)
+		}
+	}
+}
+
+// What does not speak HTTP/2 is answered in words: browsers, probes, and clients that ask for persistent subscriptions.
+func TestAnotherProtocolIsAnsweredInWords(t *testing.T) {
+	t.Parallel()
+	cert, ca := certificate(t)
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(ca)
+	if err != nil || !pool.AppendCertsFromPEM(text) {
+		t.Fatal(err)
+	}
+	secure := options()
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+	for scheme, o := range map[string]esdbserver.Options{"http": options(), "https": secure} {
+		address := served(t, newLog(t), o)
+		silent, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = silent.Close() }) // after the server has ended, which it does not hold up
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}}
+		t.Cleanup(transport.CloseIdleConnections)
+		request, err := http.NewRequestWithContext(within(t), http.MethodGet, scheme+"://"+address+"/subscriptions", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusNotImplemented || !strings.Contains(string(body), "no persistent subscriptions") {
+			t.Errorf("%s: answered %d %q, %v", scheme, response.StatusCode, body, err)
+		}
+		odd, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(odd, "\x00\x01\x02\x03\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if rest, _ := io.ReadAll(odd); strings.Contains(string(rest), "HTTP") {
+			t.Errorf("%s: bytes of no protocol are answered %q", scheme, rest)
+		}
+		_ = odd.Close()
+	}
+}
+
+// Orchestrators ask the health service of gRPC.
+func TestHealthIsTold(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	listener := listen(t)
+	stop := serve(t, log, options(), listener)
+	client := grpc_health_v1.NewHealthClient(dialRaw(t, listener.Addr().String()))
+	watch, err := client.Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("watched: %v, %v", got, err)
+	}
+	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("checked: %v, %v", got, err)
+	}
+	_ = log.Close()
+	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("checked when the log is closed: %v, %v", got, err)
+	}
+	stop()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("watched at the end: %v, %v", got, err)
+	}
+}
+
 // Credentials are taken in one form only.
 func TestOddCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
@@ -231,7 +397,7 @@ func TestOddCredentialsAreRefused(t *testing.T) {
 	client := dialStreams(t, served(t, newLog(t), o))
 	for header, want := range map[string]codes.Code{
 		"Basic YTpi": codes.OK, "basic YTo=": codes.OK, "Basic YQ==": codes.Unauthenticated, "Basic": codes.Unauthenticated,
-		"Bearer YTpi": codes.Unauthenticated, "Basic !": codes.Unauthenticated, "": codes.Unauthenticated,
+		"Bearer YTpi": codes.Unauthenticated, "Basic !": codes.Unauthenticated,
 	} {
 		ctx := metadata.AppendToOutgoingContext(within(t), "authorization", header)
 		call, err := client.Read(ctx, readRequest(func(*api.ReadReq_Options) {}))
@@ -407,7 +573,7 @@ func TestAnIdleClientStaysConnected(t *testing.T) {
 	if message := pings(t, served(t, newLog(t), o), 12, 40*time.Millisecond); message != "" {
 		t.Errorf("a client that pings as often as it may is told %q", message)
 	}
-	o.KeepAlive = 0 // the default: 5 s
+	o.KeepAlive = 0 // the default: 1 s
 	if message := pings(t, served(t, newLog(t), o), 12, time.Millisecond); message != "too_many_pings" {
 		t.Errorf("a client that pings too often is told %q", message)
 	}

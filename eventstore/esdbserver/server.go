@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -50,7 +49,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	stopping := make(chan struct{})
 	server := s.register(&service{Server: s, stopping: stopping}) //nolint:contextcheck // each call brings its own
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(newFront(listener, s.options.TLS)) }()
 	select {
 	case err := <-served:
 		close(stopping)
@@ -87,6 +86,7 @@ func (s *Server) allow(address net.Addr) error {
 // What a connection may cost before it has sent anything useful.
 const (
 	handshakeTimeout = 10 * time.Second
+	healthTimeout    = 5 * time.Second
 	pingAfter        = time.Minute // of silence: a subscriber that vanished would never be noticed
 	pingTimeout      = 20 * time.Second
 	maxHeaderBytes   = 16 << 10
@@ -97,7 +97,7 @@ const (
 // register returns a gRPC server of v.
 func (s *Server) register(v *service) *grpc.Server {
 	options := []grpc.ServerOption{
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.options.KeepAlive, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.options.KeepAlive / 2, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.MaxRecvMsgSize(max(minReceive, s.options.MaxEventSize+messageOverhead)),
 		grpc.MaxConcurrentStreams(uint32(s.options.StreamsPerConnection)), //nolint:gosec // validate bounds it
@@ -105,9 +105,6 @@ func (s *Server) register(v *service) *grpc.Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
 		grpc.UnknownServiceHandler(v.unknown),
-	}
-	if s.options.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.options.TLS)))
 	}
 	server := grpc.NewServer(options...)
 	for _, description := range v.services() {

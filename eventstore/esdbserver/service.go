@@ -7,8 +7,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
 )
 
 // service answers the calls of one Serve.
@@ -21,15 +22,21 @@ type service struct {
 type call struct {
 	grpc.ServerStream
 	user string // "" if nobody had to say who they are
+	// denied is why the call may do nothing. It is answered once something was received: clients whose sending fails do not look at
+	// the answer.
+	denied error
 }
 
-// receive reads the one message of a call that has one.
+// receive reads the one message of a call that has one, and returns why the call is denied, if it is.
 func (c call) receive(message proto.Message) error {
-	err := c.RecvMsg(message)
-	if errors.Is(err, io.EOF) {
+	switch err := c.RecvMsg(message); {
+	case errors.Is(err, io.EOF):
 		return malformed("the call has no request")
+	case err != nil:
+		return err
+	default:
+		return c.denied
 	}
-	return err
 }
 
 // handler answers a call. Its error is mapped by status.
@@ -45,43 +52,50 @@ const (
 // services describes what is served. Descriptions are written by hand, since generated ones would carry the proto
 // package of package wire in their names.
 func (v *service) services() []grpc.ServiceDesc {
-	method := func(name string, h handler) grpc.StreamDesc {
-		return grpc.StreamDesc{StreamName: name, Handler: v.known(h), ServerStreams: true, ClientStreams: true}
-	}
-	open := func(name string, h handler) grpc.StreamDesc {
-		return grpc.StreamDesc{StreamName: name, Handler: v.anybody(h), ServerStreams: true, ClientStreams: true}
+	method := func(name string, h grpc.StreamHandler) grpc.StreamDesc {
+		return grpc.StreamDesc{StreamName: name, Handler: h, ServerStreams: true, ClientStreams: true}
 	}
 	return []grpc.ServiceDesc{
 		{ServiceName: serviceStreams, Streams: []grpc.StreamDesc{
-			method("Read", v.read), method("Append", v.append), method("BatchAppend", v.batchAppend),
-			method("Delete", v.refuseDelete), method("Tombstone", v.refuseDelete),
+			method("Read", v.known(v.read)), method("Append", v.known(v.append)), method("BatchAppend", v.known(v.batchAppend)),
+			method("Delete", v.known(v.refuseDelete)), method("Tombstone", v.known(v.refuseDelete)),
 		}},
-		{ServiceName: serviceFeatures, Streams: []grpc.StreamDesc{open("GetSupportedMethods", v.supportedMethods)}},
-		{ServiceName: serviceGossip, Streams: []grpc.StreamDesc{open("Read", v.gossip)}},
+		{ServiceName: serviceFeatures, Streams: []grpc.StreamDesc{method("GetSupportedMethods", v.anybody(v.supportedMethods))}},
+		{ServiceName: serviceHealth, Streams: []grpc.StreamDesc{
+			method("Check", v.anybody(v.checkHealth)), method("Watch", v.anybody(v.watchHealth)),
+		}},
+		{ServiceName: serviceGossip, Streams: []grpc.StreamDesc{method("Read", v.anybody(v.gossip))}},
 	}
 }
 
-// unknown answers calls of services that are not served.
+// unknown answers calls of services that are not served. It reads what is asked first: some clients take a refusal that comes while
+// they send for a call that they cancelled.
 func (v *service) unknown(_ any, stream grpc.ServerStream) error {
-	name, _ := grpc.MethodFromServerStream(stream)
-	return status.Errorf(codes.Unimplemented, "%s is not served here: this is a gxpledger log, which serves Streams (Read, "+
-		"Append, BatchAppend), ServerFeatures and Gossip, and neither persistent subscriptions nor projections", name)
+	return v.handle(call{ServerStream: stream}, func(_ context.Context, c call) error {
+		_ = c.RecvMsg(&wire.Empty{}) // whatever it says
+		name, _ := grpc.MethodFromServerStream(c)
+		return refuse(codes.Unimplemented, name+" is not served here: this is a gxpledger log, which serves Streams (Read, "+
+			"Append, BatchAppend), ServerFeatures and Gossip, and neither persistent subscriptions nor projections")
+	})
 }
 
-// known lets in whom Options.Authenticate knows.
+// known lets in whom Options.Authenticate knows. Others are denied once their call was received.
 func (v *service) known(h handler) grpc.StreamHandler {
 	return func(_ any, stream grpc.ServerStream) error {
 		user, err := v.authenticate(stream.Context())
-		if err != nil {
-			return answer(stream, err)
-		}
-		return v.handle(call{ServerStream: stream, user: user}, h)
+		return v.handle(call{ServerStream: stream, user: user, denied: err}, h)
 	}
 }
 
-// anybody lets in everybody.
+// anybody lets in everybody, but for those who say that they are somebody and are not.
 func (v *service) anybody(h handler) grpc.StreamHandler {
-	return func(_ any, stream grpc.ServerStream) error { return v.handle(call{ServerStream: stream}, h) }
+	known := v.known(h)
+	return func(server any, stream grpc.ServerStream) error {
+		if hasCredentials(stream.Context()) {
+			return known(server, stream)
+		}
+		return v.handle(call{ServerStream: stream}, h)
+	}
 }
 
 // handle runs h within the limit of calls.

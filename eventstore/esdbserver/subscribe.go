@@ -43,8 +43,8 @@ func (v *service) followAll(ctx context.Context, s *sender, q query) error {
 	switch {
 	case q.from.kind == placeEnd:
 		f.at = head
-	case q.from.at > uint64(head):
-		return invalidPosition() // a log that was replaced, or a checkpoint of another one
+	case q.from.at > uint64(head): // a checkpoint of another log: nothing is new before the log is that long
+		f.at, f.told, f.after = head, head, eventstore.Position(q.from.at)
 	default:
 		if f.at, err = v.lastBy(ctx, q.from.at); err != nil {
 			return ended(ctx, err)
@@ -67,6 +67,7 @@ type allFollower struct {
 	*sender
 	filter     *filter
 	at         eventstore.Position // of the last record considered
+	after      eventstore.Position // records up to it are not sent, also when they come later
 	considered uint64              // records since the last checkpoint
 	told       eventstore.Position // of the last checkpoint
 }
@@ -77,12 +78,15 @@ func (f *allFollower) consider(ctx context.Context, found records) error {
 		if err != nil {
 			return err
 		}
+		f.at = r.Position
+		if r.Position <= f.after {
+			continue
+		}
 		if f.filter.match(r) {
 			if err := f.sendRecord(ctx, r); err != nil {
 				return err
 			}
 		}
-		f.at = r.Position
 		f.considered++
 		if f.filter != nil && f.considered >= f.filter.interval {
 			if err := f.checkpoint(); err != nil {

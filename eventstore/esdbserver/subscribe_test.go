@@ -173,7 +173,7 @@ func TestCheckpointsTellHowFarAFilterGot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := esdb.SubscribeToAllOptions{
-				From: esdb.Start{}, MaxSearchWindow: 5, CheckpointInterval: 2,
+				From: esdb.Start{}, MaxSearchWindow: 32, CheckpointInterval: 2,
 				Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"rare"}},
 			}
 			tells(t, subscribeAll(t, client, o), "caught up")

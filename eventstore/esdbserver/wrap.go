@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// wrapper begins the data of an event that came from a client and is more than JSON data without metadata: a log has
-// no other place for metadata of single events, and holds JSON. Stored form: it must not be changed.
+// wrapper begins the data of an event that came from a client: a log has no other place for the metadata of single events, and
+// holds JSON. Events that came before every one was wrapped are JSON data without metadata. Stored form: it must not be changed.
 const wrapper = `{"esdb-client-event":1,`
 
 // wrapped is the stored form behind the wrapper. Of each pair one is there, or none if it has no bytes.
@@ -21,12 +21,8 @@ type wrapped struct {
 	MetadataBytes []byte          `json:"metadataBytes,omitempty"`
 }
 
-// wrap returns the data under which a log holds e: as it is where that says it all, and wrapped where it does not. Equal
-// events give equal bytes, so that a repeated append is known.
+// wrap returns the data under which a log holds e. Equal events give equal bytes, so that a repeated append is known.
 func wrap(e event) []byte {
-	if e.json && len(e.metadata) == 0 && embeddable(e.data) && !bytes.HasPrefix(e.data, []byte(wrapper)) {
-		return e.data
-	}
 	text := []byte(wrapper)
 	text = append(text, `"json":`...)
 	if e.json {
@@ -57,6 +53,14 @@ func appendPart(text []byte, verbatim, encoded string, part []byte) []byte {
 func embeddable(part []byte) bool {
 	const blank = " \t\r\n"
 	return json.Valid(part) && utf8.Valid(part) && len(bytes.Trim(part, blank)) == len(part)
+}
+
+// clientEvent returns the event of a client that data is, wrapped or not.
+func clientEvent(data []byte) event {
+	if e, ok := unwrap(data); ok {
+		return e
+	}
+	return event{json: true, data: data}
 }
 
 // unwrap returns the event that was wrapped, if data is one.

@@ -1,6 +1,7 @@
 package esdbserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ const (
 	maxLookBack = 10_000
 )
 
-// write appends an order to the log.
+// write appends an order to the log. One that names no revision goes to the end of its stream, and again to the new end if others
+// were faster. What the log refuses may have been written by an earlier try, whose answer the client did not get: see repeated.
 func (v *service) write(ctx context.Context, user string, o *order) (outcome, error) {
 	if len(o.proposals) == 0 {
 		return v.writeNothing(ctx, o)
@@ -27,11 +29,29 @@ func (v *service) write(ctx context.Context, user string, o *order) (outcome, er
 	if err != nil {
 		return outcome{}, err
 	}
-	if o.expected.loose() {
-		return v.writeLoose(ctx, o.expected, batch)
+	for range maxTries {
+		var end streamEnd
+		if o.expected.loose() {
+			if end, err = v.endOf(ctx, batch.Stream); err != nil {
+				return outcome{}, err
+			}
+			if !o.expected.holds(end) {
+				return outcome{conflict: true}, nil
+			}
+		}
+		batch.Expected = o.expected.at(end)
+		appended, err := v.log.Append(ctx, batch)
+		switch {
+		case err == nil:
+			return v.written(appended.LastRevision, appended.Last), nil
+		case errors.Is(err, eventstore.ErrConflict) && o.expected.loose():
+		case errors.Is(err, eventstore.ErrConflict), errors.Is(err, eventstore.ErrIDReused):
+			return v.repeated(ctx, o.expected, batch)
+		default:
+			return outcome{}, v.appendFault(batch, err)
+		}
 	}
-	batch.Expected = o.expected.at(0)
-	return v.writeAt(ctx, batch)
+	return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
 }
 
 // writeNothing answers an append without events, which says no more than whether the stream is as expected.
@@ -43,74 +63,94 @@ func (v *service) writeNothing(ctx context.Context, o *order) (outcome, error) {
 		return outcome{}, malformed(fmt.Sprintf("stream name %q: want 1 to 200 bytes of printable ASCII without blanks", o.stream))
 	}
 	end, err := v.endOf(ctx, eventstore.StreamID(o.stream))
-	return outcome{conflict: !o.expected.holds(end), end: end}, err
+	if err != nil {
+		return outcome{}, err
+	}
+	head, err := v.log.Head(ctx)
+	v.give(head)
+	return outcome{conflict: !o.expected.holds(end), end: end, position: head}, err
 }
 
-// writeAt appends a batch that says where.
-func (v *service) writeAt(ctx context.Context, batch eventstore.Batch) (outcome, error) {
-	appended, err := v.log.Append(ctx, batch)
+// written is the outcome of an append whose last event is at a revision and a position.
+func (v *service) written(last eventstore.Revision, at eventstore.Position) outcome {
+	v.give(at)
+	return outcome{end: streamEnd(last) + 1, position: at}
+}
+
+// repeated answers an append that the log refused: with the place of an earlier try that was written, with a conflict where the
+// stream is elsewhere or holds a part of the append, and else with a refusal, since an id is held by another event.
+//
+// An event is the same if id, type and data are. Metadata may differ: some clients put the trace of each try into it. What an
+// engine appends is the same only with the same metadata, which is the log's own.
+func (v *service) repeated(ctx context.Context, e expectation, batch eventstore.Batch) (outcome, error) {
+	from, found, err := v.placeOfFirst(ctx, e, batch)
+	if err != nil {
+		return outcome{}, err
+	}
+	held, same, last := 0, true, eventstore.Record{}
+	if found {
+		for r, err := range v.log.ReadStream(ctx, batch.Stream, from) {
+			if err != nil {
+				return outcome{}, err
+			}
+			if held == len(batch.Events) || r.ID != batch.Events[held].ID {
+				break
+			}
+			same = same && v.sameEvent(r, batch, held)
+			held, last = held+1, r
+		}
+	}
 	switch {
-	case err == nil:
-		return v.written(appended), nil
-	case errors.Is(err, eventstore.ErrConflict):
-		end, err := v.endOf(ctx, batch.Stream)
-		return outcome{conflict: true, end: end}, err
-	default:
-		return outcome{}, v.appendFault(batch, err)
+	case held == len(batch.Events) && same:
+		return v.written(last.Revision, last.Position), nil
+	case held > 0 && !same:
+		return outcome{}, idReused()
 	}
+	end, err := v.endOf(ctx, batch.Stream)
+	if err != nil {
+		return outcome{}, err
+	}
+	if held == 0 && e.holds(end) {
+		return outcome{}, idReused()
+	}
+	return outcome{conflict: true, end: end}, nil
 }
 
-// written is the outcome of what the log took.
-func (v *service) written(appended eventstore.Appended) outcome {
-	if appended.Last > 0 {
-		v.give(appended.Last)
+// placeOfFirst returns the revision at which the first event of an append would stand, were it written: behind the one that is
+// expected, or where its id is.
+func (v *service) placeOfFirst(ctx context.Context, e expectation, batch eventstore.Batch) (at eventstore.Revision, found bool, err error) {
+	switch e.kind {
+	case expectNoStream:
+		return 0, true, nil
+	case expectRevision:
+		return eventstore.Revision(e.revision + 1), true, nil
+	case expectAny, expectExists, expectNothing:
 	}
-	return outcome{end: streamEnd(appended.LastRevision) + 1, position: appended.Last}
-}
-
-// writeLoose appends a batch that does not say where: to the end, and again to the new end if others were faster. If an
-// id is held already, an earlier try of the same batch may have been written: then that is the outcome.
-func (v *service) writeLoose(ctx context.Context, e expectation, batch eventstore.Batch) (outcome, error) {
-	for range maxTries {
-		end, err := v.endOf(ctx, batch.Stream)
-		if err != nil {
-			return outcome{}, err
-		}
-		if !e.holds(end) {
-			return outcome{conflict: true}, nil
-		}
-		batch.Expected = e.at(end)
-		appended, err := v.log.Append(ctx, batch)
-		switch {
-		case err == nil:
-			return v.written(appended), nil
-		case errors.Is(err, eventstore.ErrIDReused):
-			return v.writeAgain(ctx, batch)
-		case !errors.Is(err, eventstore.ErrConflict):
-			return outcome{}, v.appendFault(batch, err)
-		}
-	}
-	return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
-}
-
-// writeAgain repeats a batch where its first event stands, so that the log compares them.
-func (v *service) writeAgain(ctx context.Context, batch eventstore.Batch) (outcome, error) {
 	looked := 0
 	for r, err := range v.log.ReadStreamBackwards(ctx, batch.Stream) {
 		if err != nil {
-			return outcome{}, err
+			return 0, false, err
 		}
 		if r.ID == batch.Events[0].ID {
-			if batch.Expected = eventstore.NoStream(); r.Revision > 0 {
-				batch.Expected = eventstore.AtRevision(r.Revision - 1)
-			}
-			return v.writeAt(ctx, batch)
+			return r.Revision, true, nil
 		}
 		if looked++; looked == maxLookBack {
 			break
 		}
 	}
-	return outcome{}, idReused()
+	return 0, false, nil
+}
+
+// sameEvent reports whether r is the event of batch with an index.
+func (v *service) sameEvent(r eventstore.Record, batch eventstore.Batch, index int) bool {
+	proposed := batch.Events[index]
+	meta := r.Meta
+	meta.Index, meta.Size, meta.Attempt = batch.Meta.Index, batch.Meta.Size, batch.Meta.Attempt
+	if v.options.AllowEngineStreams && meta != batch.Meta {
+		return false
+	}
+	held, want := clientEvent(r.Data), clientEvent(proposed.Data)
+	return r.Type == proposed.Type && held.json == want.json && bytes.Equal(held.data, want.data)
 }
 
 // idReused is no case of the protocol. Clients know its code as "exists already".

@@ -131,7 +131,7 @@ func TestWhatIsWholeOfADamagedLogIsCopied(t *testing.T) {
 			damage(from)
 			for i, until := range []eventstore.Position{ends[0], ends[0] + 1, ends[1] - 1, ends[1], ends[1] + 1} {
 				copied := open(t, to.URL(), kurrent.Options{Now: time.Now, Wait: options().Wait, Prefix: fmt.Sprintf("copy%d-", i)})
-				order := transfer.Request{Act: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "tampered", At: time.Now(), Until: until}
+				order := transfer.Request{Action: uuid.Must(uuid.NewV7()), Actor: "mover", Reason: "tampered", At: time.Now(), Until: until}
 				want := 2
 				if until >= ends[1] {
 					want = 4

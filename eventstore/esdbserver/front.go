@@ -1,0 +1,148 @@
+package esdbserver
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// front is a listener whose connections speak HTTP/2, over TLS where the server does. Others, such as those of browsers, probes and
+// clients that ask for persistent subscriptions over HTTP/1.1, are answered in words and closed.
+type front struct {
+	net.Listener
+	config *tls.Config // nil for clear text
+	ready  chan net.Conn
+	failed chan error // why no more connections come
+	done   chan struct{}
+
+	mu      sync.Mutex
+	pending map[net.Conn]bool // accepted, and not known yet; nil once closed
+	waiting sync.WaitGroup
+}
+
+func newFront(listener net.Listener, config *tls.Config) *front {
+	f := &front{
+		Listener: listener, ready: make(chan net.Conn), failed: make(chan error, 1), done: make(chan struct{}), pending: map[net.Conn]bool{},
+	}
+	if config != nil {
+		f.config = config.Clone()
+		f.config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	f.waiting.Go(f.accept)
+	return f
+}
+
+func (f *front) accept() {
+	for {
+		conn, err := f.Listener.Accept()
+		if err != nil {
+			f.failed <- err
+			return
+		}
+		f.mu.Lock()
+		if f.pending == nil {
+			_ = conn.Close()
+		} else {
+			f.pending[conn] = true
+			f.waiting.Go(func() { f.admit(conn) })
+		}
+		f.mu.Unlock()
+	}
+}
+
+// admit hands a connection to Accept once it is seen to speak HTTP/2.
+func (f *front) admit(conn net.Conn) {
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.pending, conn)
+	}()
+	late := time.AfterFunc(handshakeTimeout, func() { _ = conn.Close() })
+	spoken, isHTTP2 := f.greet(conn)
+	if !late.Stop() || !isHTTP2 {
+		_ = conn.Close()
+		return
+	}
+	select {
+	case f.ready <- spoken:
+	case <-f.done:
+		_ = conn.Close()
+	}
+}
+
+// prefaceStart begins every connection of HTTP/2 (RFC 9113 section 3.4), and no request of HTTP/1.1.
+const prefaceStart = "PRI "
+
+// greet reads the first bytes of a connection, and answers what is not HTTP/2.
+func (f *front) greet(conn net.Conn) (spoken net.Conn, isHTTP2 bool) {
+	if f.config != nil {
+		conn = tls.Server(conn, f.config)
+	}
+	first := make([]byte, len(prefaceStart))
+	if _, err := io.ReadFull(conn, first); err != nil {
+		return nil, false
+	}
+	all := io.MultiReader(bytes.NewReader(first), conn)
+	if string(first) == prefaceStart {
+		return &greeted{Conn: conn, reader: all}, true
+	}
+	if request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(all, maxHeaderBytes))); err == nil {
+		answerInWords(conn, request)
+	}
+	return nil, false
+}
+
+// answerInWords answers a request that is not of gRPC.
+func answerInWords(conn io.Writer, request *http.Request) {
+	const text = "This port serves a gxpledger log to EventStoreDB clients, over gRPC (HTTP/2). It has neither pages nor an HTTP API,\n" +
+		"and no persistent subscriptions: subscribe to a stream or to $all, and keep the position yourself.\n"
+	response := http.Response{
+		StatusCode: http.StatusNotImplemented, ProtoMajor: 1, ProtoMinor: 1, Request: request, Close: true,
+		Header:        http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
+		ContentLength: int64(len(text)), Body: io.NopCloser(strings.NewReader(text)),
+	}
+	_ = response.Write(conn) // nobody is there to be told
+}
+
+// Accept returns the next connection that speaks HTTP/2.
+func (f *front) Accept() (net.Conn, error) {
+	select {
+	case conn := <-f.ready:
+		return conn, nil
+	case err := <-f.failed:
+		f.failed <- err
+		return nil, err
+	}
+}
+
+// Close closes the listener and the connections that were not handed out yet.
+func (f *front) Close() error {
+	err := f.Listener.Close()
+	f.mu.Lock()
+	open := f.pending != nil
+	for conn := range f.pending {
+		_ = conn.Close()
+	}
+	f.pending = nil
+	f.mu.Unlock()
+	if open {
+		close(f.done)
+	}
+	f.waiting.Wait()
+	return err
+}
+
+// greeted is a connection of which the first bytes were read already.
+type greeted struct {
+	net.Conn
+	reader io.Reader
+}
+
+// Read implements [net.Conn].
+func (g *greeted) Read(p []byte) (int, error) { return g.reader.Read(p) }
