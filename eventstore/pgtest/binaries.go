@@ -14,8 +14,14 @@ import (
 var errNoServer = errors.New("no PostgreSQL server binaries in /usr/lib/postgresql/*/bin or PATH: run `apt-get install -y postgresql`, " +
 	"or set GXPLEDGER_TEST_POSTGRES_URL to a server where databases and roles may be created")
 
-// binaries returns the folder with the newest server that is installed.
+// EnvBin names the variable with the folder of the server's programs, where it is not the newest installed ones.
+const EnvBin = "GXPLEDGER_TEST_POSTGRES_BIN"
+
+// binaries returns the folder with the server's programs: the one in the environment, or that of the newest server that is installed.
 func binaries() (string, error) {
+	if bin := os.Getenv(EnvBin); bin != "" {
+		return bin, nil
+	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
 		return "", fmt.Errorf("look for a PostgreSQL server: %w", err)

@@ -1,0 +1,3 @@
+module github.com/gxpledger/gxpledger/mutate
+
+go 1.26.0
