@@ -259,7 +259,7 @@ func ExampleLedger_Follow() {
 			break
 		}
 	}
-	fmt.Println("go on from", stored)
+	fmt.Println("continue from", stored)
 	// Output:
 	// scan 1 of pump completed at position 5
 	// continue from 5

@@ -151,7 +151,7 @@ type Snapshot interface {
 	Rows(ctx context.Context, table Table) iter.Seq2[[]any, error]
 }
 
-// SchemaChecker is a database that can look at what stands around the rows: the views that readers use, keys, indexes and
+// SchemaChecker is a database that can check what is around the rows: the views that readers use, keys, indexes and
 // guards. A verification asks the databases that are one, since readers see rows through these.
 type SchemaChecker interface {
 	// CheckSchema returns a sentence for each of them that is not as it was made for the active build ref of p. It is

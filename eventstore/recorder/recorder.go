@@ -36,7 +36,7 @@ type Config struct {
 	// FirstWait and LongestWait bound the waits between tries: each is about twice the one before, with jitter.
 	// Defaults 100 ms and 5 s.
 	FirstWait, LongestWait time.Duration
-	// FailureTimeout is how long a Recorder goes on, after its context has ended, to record that the scan failed. Default 10 s.
+	// FailureTimeout is how long a Recorder tries, after its context has ended, to record that the scan failed. Default 10 s.
 	FailureTimeout time.Duration
 	// Spool is the directory for failures that could not be recorded (I2). Empty: they are only returned.
 	Spool string

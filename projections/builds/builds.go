@@ -38,7 +38,7 @@ type Point struct {
 	Version    int // of the projection
 }
 
-// LeaseRequest is who wants to write a build, and for how long the claim outlives its last sign of life.
+// LeaseRequest is who wants to write a build, and for how long its lease outlives the last sign of life.
 type LeaseRequest struct {
 	Holder string        // names the process for people, such as "host:pid"
 	TTL    time.Duration // above 0

@@ -23,9 +23,9 @@ type Verification struct {
 	Replayed        []projections.Digest   // as the log has them
 	// Differences holds the first difference of each table that differs. None means that all are equal to the byte.
 	Differences []Difference
-	// Broken holds what an [projections.SchemaChecker] found, one sentence each.
+	// Broken holds what a [projections.SchemaChecker] found, one sentence each.
 	Broken []string
-	// Unknown says why an [projections.SchemaChecker] could not look, as on a replica: nil when it did. Broken is empty then, which means
+	// Unknown says why a [projections.SchemaChecker] could not look, as on a replica: nil when it did. Broken is empty then, which means
 	// nothing.
 	Unknown error
 }
@@ -68,7 +68,7 @@ func text(value any) string {
 }
 
 // Verify replays the log into scratch, which must have no build of the projection, up to where the active build is, and
-// compares every row of every table, and asks an [projections.SchemaChecker]. Writers and readers of the active build go on meanwhile.
+// compares every row of every table, and asks a [projections.SchemaChecker]. Writers and readers of the active build go on meanwhile.
 func Verify(ctx context.Context, r *run.Runner, name string, scratch projections.Database) (Verification, error) {
 	v, err := verify(ctx, r, name, scratch)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// Namespace is where in a log a point in time is. It ends a batch, since a batch appears in one instant (I1).
+// ResolvedPoint is the position of a point in time in a log. It ends a batch, since a batch appears in one instant (I1).
 type ResolvedPoint struct {
 	Given      string              `json:"given,omitempty"`      // the point as it was given; absent for now
 	Position   eventstore.Position `json:"position"`             // of the last event that was recorded by then

@@ -22,7 +22,7 @@ func TestFiltersThatMatchNothingAnswerAlike(t *testing.T) {
 		{[]string{"show", "stories", "--parent", "NO-1"}, []string{`There is no parent "NO-1" here: the values are `, "REQ-"}, false},
 		{[]string{"show", "requirements", "--query", "NO-1"}, []string{`No requirement matches --query "NO-1".`}, false},
 		{[]string{"show", "requirements", "--risk", "high", "--query", "NO-1"}, []string{`--risk "high" and --query "NO-1".`}, false},
-		{[]string{"show", "links", "--status", "WAT"}, []string{`There is no status "WAT" here: the values are missing, sound, wrong_kind.`}, false},
+		{[]string{"show", "links", "--status", "WAT"}, []string{`There is no status "WAT" here: the values are missing, resolved, wrong_kind.`}, false},
 		{[]string{"show", "links", "--parent", "NO-1"}, []string{`There is no parent "NO-1" here`}, false},
 		{[]string{"show", "findings", "--query", "NO-1"}, []string{`No finding matches --query "NO-1".`}, false},
 		{[]string{"show", "rejected", "--query", "NO-1"}, []string{`No rejected file matches --query "NO-1".`}, false},
