@@ -350,42 +350,55 @@ func (c *cluster) vote(ctx context.Context) (leader string, members []string, er
 	if err != nil {
 		return "", nil, err
 	}
-	votes := map[string]int{}
-	var faults []error
-	var late <-chan time.Time
-count:
+	t := tally{asked: asked, votes: map[string]int{}}
 	for range asked {
 		select {
 		case a := <-answers:
-			named := a.leader()
-			switch {
-			case a.err != nil:
-				faults = append(faults, a.err)
-				continue
-			case named == "":
-				faults = append(faults, passing(a.node, "knows no leader"))
-				if 2*len(faults) >= asked && late == nil { // the others may be frozen
-					late = time.After(lateVotes)
-				}
-				continue
+			if t.take(a) {
+				return t.leader, t.members, nil
 			}
-			if votes[named]++; leader == "" || votes[named] > votes[leader] {
-				leader, members = named, addresses(a.members)
-			}
-			if votes[leader] > asked/2 {
-				break count
-			}
-			if late == nil {
-				late = time.After(lateVotes)
-			}
-		case <-late:
-			break count
+			continue
+		case <-t.late:
+		}
+		break
+	}
+	if t.leader == "" {
+		return "", nil, noLeader(t.faults)
+	}
+	return t.leader, t.members, nil
+}
+
+// tally counts what the nodes say of who leads.
+type tally struct {
+	asked   int
+	votes   map[string]int
+	leader  string // that most name so far, "" for none
+	members []string
+	faults  []error          // of those that name none
+	late    <-chan time.Time // when no further answer is waited for, nil for when all have come
+}
+
+// take counts an answer, and reports whether most of the nodes name one leader.
+func (t *tally) take(a answer) (decided bool) {
+	named := a.leader()
+	switch {
+	case a.err != nil:
+		t.faults = append(t.faults, a.err)
+		return false
+	case named == "":
+		t.faults = append(t.faults, passing(a.node, "knows no leader"))
+		if 2*len(t.faults) < t.asked {
+			return false
+		}
+	default:
+		if t.votes[named]++; t.leader == "" || t.votes[named] > t.votes[t.leader] {
+			t.leader, t.members = named, addresses(a.members)
 		}
 	}
-	if leader == "" {
-		return "", nil, noLeader(faults)
+	if t.late == nil { // the others may be frozen
+		t.late = time.After(lateVotes)
 	}
-	return leader, members, nil
+	return t.votes[t.leader] > t.asked/2
 }
 
 func addresses(members []member) []string {
