@@ -118,12 +118,7 @@ func (v *View) openPast(ctx context.Context, point query.Point) error {
 	return err
 }
 
-// Replay builds tables in an empty database, as they were at a place of the log, by the code that builds the present ones.
-// progress is told how far it is, from several goroutines; nil for nobody.
-func (l *Ledger) Replay(ctx context.Context, place query.Place, into projections.Database, progress func(at, of eventstore.Position)) error {
-	return l.replay(ctx, place, into, ViewOptions{Progress: progress})
-}
-
+// replay builds tables in an empty database, as they were at a place of the log, by the code that builds the present ones.
 func (l *Ledger) replay(ctx context.Context, place query.Place, into projections.Database, options ViewOptions) error {
 	log, err := l.openLog(ctx, config.ToRead)
 	if err != nil {

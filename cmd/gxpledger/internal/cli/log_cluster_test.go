@@ -22,7 +22,7 @@ func TestCommandsThroughElections(t *testing.T) {
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond, Stale: 200 * time.Millisecond})
 	c.Lag(esdbtest.Lag{Leader: 100 * time.Millisecond, Followers: 200 * time.Millisecond, AckFirst: true, Index: 100 * time.Millisecond})
 	c.CatchUpEarly()
-	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
+	d, r := newFixture(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	elections := 0
 	elect := func() {
@@ -54,12 +54,12 @@ func TestCommandsThroughElections(t *testing.T) {
 	d.through("log --after " + at)
 	c.Node((elections + 1) % c.Size()).Resume()
 	elect()
-	moved := newDesk(t)
+	moved := newFixture(t)
 	d.bare(t.Context(), "log", "copy", "--from", c.URL(), "--to", "sqlite:"+moved.home, "--reason", "home").wantCode(0)
 	moved.verify(0)
 	back := esdbtest.StartFake(t)
 	d.bare(t.Context(), "log", "copy", "--from", "sqlite:"+moved.home, "--to", back.URL(), "--reason", "back again").wantCode(0)
-	again := newDesk(t)
+	again := newFixture(t)
 	again.env["GXPLEDGER_LOG"] = back.URL()
 	again.run("show", "requirements").wantCode(0).has("Another title")
 	again.verify(0)
@@ -69,7 +69,7 @@ func TestCommandsThroughElections(t *testing.T) {
 }
 
 // through runs a command that must end well, in the seconds that an election takes. Files that it makes are made anew each time.
-func (d *desk) through(command string) {
+func (d *fixture) through(command string) {
 	d.t.Helper()
 	args := strings.Fields(command)
 	if i := slices.Index(args, "--into"); i >= 0 {
@@ -83,7 +83,7 @@ func (d *desk) through(command string) {
 }
 
 // lastScan returns the position of the last scan.
-func (d *desk) lastScan() string {
+func (d *fixture) lastScan() string {
 	d.t.Helper()
 	var found struct {
 		Position eventstore.Position `json:"position"`
@@ -95,11 +95,11 @@ func (d *desk) lastScan() string {
 	return fmt.Sprint(found.Position)
 }
 
-// A scan that is in the log ends with 0, and says that the tables will follow, where reads of the log stall behind its append.
+// A scan that is in the log ends with 0, and says that the tables do not show it yet, where reads of the log stall behind its append.
 func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = f.URL() + "&defaultDeadline=500"
 	d.patience = time.Second
 	d.scan(r).wantCode(0)
@@ -113,7 +113,7 @@ func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 	release := sync.OnceFunc(func() { close(stalled) })
 	t.Cleanup(release)
 	got := d.scan(r, "--json", "--wait", "1s").wantCode(0)
-	if !strings.Contains(got.stderr, "scan 2 was recorded; tables will follow: ") {
+	if !strings.Contains(got.stderr, "scan 2 was recorded; the tables do not show it yet: ") {
 		t.Errorf("it says %q", got.stderr)
 	}
 	var done struct {
@@ -133,7 +133,7 @@ func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 func TestAScanWithoutAQuorumWasNotStopped(t *testing.T) {
 	t.Parallel()
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond})
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	d.scan(r).wantCode(0)
 	c.Node(1).Kill()
