@@ -349,12 +349,12 @@ func ExampleLedger_Verify() {
 }
 
 // Retire a repository: it is scanned no more, and its history stays.
-func ExampleLedger_Retire() {
+func ExampleAdmin_Retire() {
 	ctx := context.Background()
 	ledger, product, remove := recorded(ctx)
 	defer remove()
 
-	retired, err := ledger.Retire(ctx, gxpledger.RetireRequest{Repository: "pump", Reason: "replaced by pump-2"})
+	retired, err := ledger.Admin().Retire(ctx, gxpledger.RetireRequest{Repository: "pump", Reason: "replaced by pump-2"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -365,4 +365,94 @@ func ExampleLedger_Retire() {
 	// Output:
 	// pump was retired by ada at position 6
 	// another scan fails: true
+}
+
+// Rebuild the tables from the log while readers keep reading. The log records who did it and why.
+func ExampleAdmin_Rebuild() {
+	ctx := context.Background()
+	ledger, _, remove := recorded(ctx)
+	defer remove()
+
+	result, err := ledger.Admin().Rebuild(ctx, gxpledger.RebuildRequest{
+		Projections: []string{gxpledger.Artifacts}, Reason: "change request 17",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range result.Rebuilt {
+		fmt.Printf("%s: build %d replaced build %d, compared %t, differing tables %d\n", r.Projection, r.Build, r.Replaced, r.Compared, len(r.Differing))
+	}
+	// Output:
+	// artifacts: build 2 replaced build 1, compared true, differing tables 0
+}
+
+// Pause a projection, for instance while its database is upgraded, and resume it.
+func ExampleAdmin_Pause() {
+	ctx := context.Background()
+	ledger, _, remove := recorded(ctx)
+	defer remove()
+
+	request := gxpledger.ActionRequest{Projections: []string{gxpledger.Audit}, Reason: "database upgrade"}
+	if _, err := ledger.Admin().Pause(ctx, request); err != nil {
+		fmt.Println(err)
+		return
+	}
+	all, err := ledger.Admin().Status(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, status := range all {
+		if status.Paused != nil {
+			fmt.Printf("%s is paused by %s: %s\n", status.Name, status.Paused.By, status.Paused.Reason)
+		}
+	}
+	if _, err := ledger.Admin().Resume(ctx, request); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// audit is paused by ada: database upgrade
+}
+
+// Copy a log to another ledger, of the same kind or another, and compare the copy.
+func ExampleAdmin_CopyLog() {
+	ctx := context.Background()
+	ledger, product, remove := recorded(ctx)
+	defer remove()
+	archive, err := gxpledger.Open(ctx, gxpledger.Config{Home: filepath.Join(product, "archive")}) // or Log: "postgres://..."
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer archive.Close()
+
+	copied, err := ledger.Admin().CopyLog(ctx, archive, gxpledger.CopyRequest{Reason: "end of the project"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%d events copied and compared; recorded at position %d of the copy\n", copied.Events, copied.Action)
+	// Output:
+	// 5 events copied and compared; recorded at position 6 of the copy
+}
+
+// Export the tables as of a point in time, for any SQL tool.
+func ExampleLedger_Export() {
+	ctx := context.Background()
+	ledger, product, remove := recorded(ctx)
+	defer remove()
+
+	exported, err := ledger.Export(ctx, gxpledger.ExportRequest{AsOf: "scan:1", Into: filepath.Join(product, "audit.db")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range exported.Tables {
+		if p.Projection == gxpledger.History {
+			fmt.Printf("%s: %s has %d rows as of position %d\n", p.Projection, p.Tables[0].Table, p.Tables[0].Rows, exported.Shown.Position)
+		}
+	}
+	// Output:
+	// history: artifact_versions has 3 rows as of position 5
 }

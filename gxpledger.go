@@ -20,7 +20,7 @@
 //	gaps, err := view.Gaps(ctx, query.Scope{})
 //
 // [Ledger.Follow] yields the events of the log from a position on, and goes on live. [Ledger.Verify] checks the integrity of
-// the log.
+// the log. [Ledger.Admin] is what administrators do: rebuild and pause projections, copy the log, retire repositories.
 //
 // The events are those of package domain, records and positions those of package eventstore, and what views return those of
 // packages projections/query and domain/trace.
@@ -172,14 +172,14 @@ func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return borrowedLog{log}, nil
+	return sharedLog{log}, nil
 }
 
-// borrowedLog is a log that whoever it was borrowedLog to does not close.
-type borrowedLog struct{ eventstore.Log }
+// sharedLog is a log that its ledger closes.
+type sharedLog struct{ eventstore.Log }
 
 // Close does nothing.
-func (borrowedLog) Close() error { return nil }
+func (sharedLog) Close() error { return nil }
 
 func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
 	if err := l.acquire(ctx); err != nil {

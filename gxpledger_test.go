@@ -203,7 +203,7 @@ func TestAppendsAreReported(t *testing.T) {
 	if _, err := ledger.Verify(t.Context(), gxpledger.VerifyOptions{}); err != nil || appends.Load() != 1 {
 		t.Errorf("after a verification %d appends, %v", appends.Load(), err)
 	}
-	if _, err := ledger.Retire(t.Context(), gxpledger.RetireRequest{Repository: "pump", Reason: "x"}); err != nil || appends.Load() != 2 {
+	if _, err := ledger.Admin().Retire(t.Context(), gxpledger.RetireRequest{Repository: "pump", Reason: "x"}); err != nil || appends.Load() != 2 {
 		t.Errorf("after a retirement %d appends, %v", appends.Load(), err)
 	}
 }

@@ -49,7 +49,8 @@ func (e *NotRetirableError) Error() string {
 //
 // Errors: [ErrInvalid] without a reason, a *[NotRetirableError], those of [Ledger.View] where the repository is not known, and
 // [eventstore.ErrOutcomeUnknown]: call it again, nothing is recorded twice.
-func (l *Ledger) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {
+func (a Admin) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {
+	l := a.ledger
 	switch {
 	case request.Reason == "":
 		return Retirement{}, fmt.Errorf("cannot retire: %w: a reason is required", ErrInvalid)

@@ -118,12 +118,7 @@ func (v *View) openPast(ctx context.Context, point query.Point) error {
 	return err
 }
 
-// Replay builds tables in an empty database, as they were at a position of the log, by the code that builds the present ones.
-// progress is told how far it is, from several goroutines; nil for nobody.
-func (l *Ledger) Replay(ctx context.Context, point query.ResolvedPoint, into projections.Database, progress func(at, of eventstore.Position)) error {
-	return l.replay(ctx, point, into, ViewOptions{Progress: progress})
-}
-
+// replay builds tables in an empty database, as they were at a position of the log, by the code that builds the present ones.
 func (l *Ledger) replay(ctx context.Context, point query.ResolvedPoint, into projections.Database, options ViewOptions) error {
 	log, err := l.openLog(ctx, config.ToRead)
 	if err != nil {

@@ -14,6 +14,7 @@ const (
 	Log
 	Tables
 	Lease
+	ExportTarget // of [CreateExport]
 )
 
 // Error says that a setting is wrong, or that what it names cannot be used. Its texts hold no password.

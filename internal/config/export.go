@@ -3,8 +3,14 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/gxpledger/gxpledger/internal/wholefile"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/query"
 	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
@@ -16,7 +22,7 @@ type Export interface {
 	TablesDB
 	// WriteOrigin adds the table about, which says what the tables are. It may be called once.
 	WriteOrigin(ctx context.Context, origin projections.Origin) error
-	// Publish ends the export: it is complete when Publish returns nil.
+	// Publish ends the export: it is in its place and complete when Publish returns nil.
 	Publish(ctx context.Context) error
 }
 
@@ -29,43 +35,133 @@ type ExportOptions struct {
 // ErrExportExists says that something is where an export was to be. An [*Error] wraps it.
 var ErrExportExists = errors.New("export exists already")
 
-// CreateExport begins an export to the schema that an address names, in which nobody sees it until it is kept. The
-// caller closes it. Errors are those of [Settings.Check] and an [*Error], which may wrap [ErrExportExists].
-func CreateExport(ctx context.Context, address Address, options ExportOptions) (Export, error) {
+// CreateExport begins an export to a SQLite file, or to the schema that an address names. Nobody sees it there until it is
+// kept. The caller closes it. It replaces an earlier export where options say so, and nothing else.
+//
+// Errors: an [*Error], which may wrap [ErrInvalid] or [ErrExportExists].
+func CreateExport(ctx context.Context, into string, options ExportOptions) (Export, error) {
+	if !IsAddress(into) {
+		return createExportFile(ctx, into, options)
+	}
+	address := Address(into)
 	driver, err := pick(Tables, address, tablesDrivers())
-	if err != nil {
-		return nil, err
+	if err == nil && driver.export == nil {
+		err = &Error{Err: ErrInvalid, Problem: "no address of an export", Remedy: "want " + TablesForms()}
 	}
-	if driver.export == nil {
-		return nil, &Error{Setting: Tables, Err: ErrInvalid, Problem: "no address of an export", Remedy: "want " + TablesForms()}
+	var export Export
+	if err == nil {
+		if export, err = driver.export(ctx, address, options); err == nil {
+			return export, nil
+		}
+		err = driver.unusable(ctx, Tables, address, err)
 	}
-	export, err := driver.export(ctx, address, options)
-	if err != nil {
-		return nil, driver.unusable(ctx, Tables, address, err)
+	if wrong, ok := errors.AsType[*Error](err); ok {
+		about := *wrong
+		about.Setting = ExportTarget
+		if errors.Is(err, ErrInvalid) {
+			about.Remedy += ", or the path of a file"
+		}
+		return nil, &about
 	}
-	return export, nil
+	return nil, err
 }
 
-// DialectOf returns the SQL dialect of tables at an address.
-func DialectOf(tables Address) query.Dialect { return Settings{Tables: tables}.Dialect() }
+// IsAddress reports whether the target of an export is an address. Other targets are files.
+func IsAddress(into string) bool { return strings.Contains(into, "://") }
 
-// exportFile is an export to a SQLite file.
-type exportFile struct{ *tablesqlite.DB }
-
-// Publish closes the file, which is complete then.
-func (f exportFile) Publish(context.Context) error { return f.Close() }
-
-// CreateExportFile begins an export to an empty SQLite file. Until it is kept, a crash leaves a file that is useless: fill
-// it beside its place. The caller closes it.
-func CreateExportFile(ctx context.Context, path string, now func() time.Time) (Export, error) {
-	db, err := tablesqlite.OpenExport(ctx, path, tablesqlite.Options{Now: now})
-	if err != nil {
-		return nil, err
+// ExportDialect returns the SQL dialect of an export.
+func ExportDialect(into string) query.Dialect {
+	if !IsAddress(into) {
+		return query.SQLite
 	}
-	return exportFile{db}, nil
+	return Settings{Tables: Address(into)}.Dialect()
 }
 
-// IsExportFile reports whether the SQLite file at path is an export. It changes nothing.
-func IsExportFile(ctx context.Context, path string) (bool, error) {
-	return tablesqlite.IsExport(ctx, path)
+// ExportName names the target of an export to people, without passwords.
+func ExportName(into string) string {
+	if !IsAddress(into) {
+		return into
+	}
+	return Address(into).String()
+}
+
+// exportFile is an export to a SQLite file, which is beside its place until it is published.
+type exportFile struct {
+	*tablesqlite.DB
+
+	file    *wholefile.File
+	path    string
+	replace bool
+}
+
+// Publish closes the file and puts it in its place.
+func (f exportFile) Publish(context.Context) error {
+	err := f.DB.Close()
+	if err == nil {
+		err = f.file.Keep(f.replace)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return exportExists(f.path)
+	}
+	return err
+}
+
+// Close closes the file and removes it, unless it was kept.
+func (f exportFile) Close() error { return errors.Join(f.DB.Close(), f.file.Discard()) }
+
+func createExportFile(ctx context.Context, path string, options ExportOptions) (Export, error) {
+	if err := checkExportFile(ctx, path, options.Replace); err != nil {
+		return nil, err
+	}
+	file, err := wholefile.New(path)
+	if err != nil {
+		return nil, notAFile(err)
+	}
+	db, err := tablesqlite.OpenExport(ctx, file.Temporary, tablesqlite.Options{Now: options.Now})
+	if err != nil {
+		return nil, errors.Join(err, file.Discard())
+	}
+	return exportFile{db, file, path, options.Replace}, nil
+}
+
+// checkExportFile refuses a path where something is, unless replace is set and it is nothing that would be missed: a database
+// that is no export may be a log, which is the record itself.
+func checkExportFile(ctx context.Context, path string, replace bool) error { //revive:disable-line:flag-parameter // what the caller asked for
+	refuse := func(err error, remedy, format string, args ...any) error {
+		return &Error{Setting: ExportTarget, Err: err, Problem: fmt.Sprintf(format, args...), Remedy: remedy}
+	}
+	for _, beside := range []string{"-wal", "-shm", "-journal"} {
+		if _, err := os.Lstat(path + beside); err == nil {
+			return refuse(nil, "name another file", "%s exists, so a database at %s is in use or was not closed", path+beside, path)
+		}
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return refuse(err, "name another file", "the file %s cannot be created (%v)", path, err)
+	case info.IsDir():
+		return refuse(ErrInvalid, "name a file in it, such as "+filepath.Join(path, "audit.db"), "%s is a folder", path)
+	case !replace:
+		return exportExists(path)
+	}
+	if err := wholefile.CheckPlain(path); err != nil {
+		return notAFile(err)
+	}
+	if !wholefile.IsDatabase(path) {
+		return nil
+	}
+	if export, err := tablesqlite.IsExport(ctx, path); err != nil || !export {
+		return refuse(err, "name another file", "%s is a database that gxpledger replay did not create, and is not replaced", path)
+	}
+	return nil
+}
+
+func notAFile(err error) error {
+	return &Error{Setting: ExportTarget, Err: err, Problem: err.Error(), Remedy: "name another file"}
+}
+
+func exportExists(path string) error {
+	return &Error{Setting: ExportTarget, Err: errors.Join(ErrExportExists, fs.ErrExist), Problem: path + " exists already", Remedy: "name another file"}
 }

@@ -32,7 +32,7 @@ type tablesDriver struct {
 	dialect query.Dialect
 	// open opens the tables, toRead for a user who may not write them.
 	open, toRead func(context.Context, Settings, Options) (TablesDB, error)
-	// export begins an export at an address; nil for files, see [CreateExportFile].
+	// export begins an export at an address; nil for files.
 	export func(context.Context, Address, ExportOptions) (Export, error)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // The folder holds a home that the binary of revision 0cdf77d made (log format and tables of version 1), the repository
-// that it scanned, and the key of its evidence. It is never made anew: it is the memory of what users have on disk.
+// that it scanned, and the key of its evidence. It is never created again: it is the memory of what users have on disk.
 //
 // SPEC-001 has evidence that passed, SPEC-002 results in the form ["pass","fail"], which that binary took for no failure,
 // SPEC-003 evidence that failed, SPEC-004 a package without a signature. Of five scans the second was refused.

@@ -119,7 +119,7 @@ func TestThePastOfAnUnknownRepositoryIsNotThePresent(t *testing.T) {
 
 func TestBeforeAnyScanNothingWasThere(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).story("US-1", "REQ-404").commit("Refused")
 	d.scan(r).wantCode(1)
 	d.scan(r, "--links", "flag").wantCode(0)

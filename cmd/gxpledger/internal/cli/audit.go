@@ -21,21 +21,19 @@ type auditDocument struct {
 }
 
 type auditOptions struct {
-	app          *app
-	repository   repositoryFlag
-	asOf         asOfFlag
+	readOptions
 	filter       query.AuditFilter
 	since, until string
 	outcome      *choice
 }
 
 func newAudit(a *app) *cobra.Command {
-	o := &auditOptions{app: a, outcome: &choice{words: []string{"succeeded", "failed", "cancelled", "interrupted", "rejected"}}}
+	o := &auditOptions{readOptions: readOptions{app: a}, outcome: &choice{words: []string{"succeeded", "failed", "cancelled", "interrupted", "rejected"}}}
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit trail: who did what, when and why",
-		Long: "Shows one line for each event that was ever recorded, the newest last. Times and actors are what the engine\n" +
-			"recorded, in UTC. A date without a time means the whole day. All filters that are given must hold.",
+		Long: "Show the audit trail: one line for each recorded event, the newest last. Times and actors are those that gxpledger\n" +
+			"recorded, in UTC. A date without a time means the whole day. All filters that are given must match.",
 		Example: "  gxpledger audit --limit 20\n" +
 			"  gxpledger audit --resource REQ-001\n" +
 			"  gxpledger audit --action artifact_removed --since 2026-02-01 --until 2026-02-28\n" +
@@ -48,16 +46,15 @@ func newAudit(a *app) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
-	o.repository.add(cmd)
-	o.asOf.add(cmd)
+	o.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.filter.Actor, "actor", "", "only acts of this `WHO`, exactly")
-	flags.StringVar(&o.filter.Action, "action", "", "only this `ACTION`, such as ARTIFACT_UPDATED")
-	flags.StringVar(&o.filter.Resource, "resource", "", "only this `RESOURCE`: a type, a path, a gxp_id or the id of a scan, exactly")
-	flags.StringVar(&o.since, "since", "", "only from this `TIME` on: 2026-03-01 or 2026-03-01T12:00:00Z")
-	flags.StringVar(&o.until, "until", "", "only before this `TIME`; of a date, its end")
-	flags.Var(o.outcome, "outcome", "only what came to this")
-	flags.Int64Var(&o.filter.Limit, "limit", 0, "at most `N` lines, the newest (default all)")
+	flags.StringVar(&o.filter.Actor, "actor", "", "filter by `NAME` of the actor, exactly")
+	flags.StringVar(&o.filter.Action, "action", "", "filter by `ACTION`, such as ARTIFACT_UPDATED")
+	flags.StringVar(&o.filter.Resource, "resource", "", "filter by `RESOURCE`: a type, a path, a gxp_id or the id of a scan, exactly")
+	flags.StringVar(&o.since, "since", "", "earliest `TIME`: 2026-03-01 or 2026-03-01T12:00:00Z")
+	flags.StringVar(&o.until, "until", "", "latest `TIME`, exclusive; a date includes its whole day")
+	flags.Var(o.outcome, "outcome", "filter by outcome")
+	flags.Int64Var(&o.filter.Limit, "limit", 0, "maximum number `N` of lines, the newest (default: all)")
 	return cmd
 }
 
@@ -72,7 +69,7 @@ func (o *auditOptions) validate() (err error) {
 		return err
 	}
 	if !o.filter.Until.IsZero() && o.filter.Until.Before(o.filter.Since) {
-		return usage("--until %s is before --since %s: nothing can be between", o.until, o.since)
+		return usage("--until %s is before --since %s: no time is between", o.until, o.since)
 	}
 	o.filter.Action = strings.ToUpper(o.filter.Action)
 	o.filter.Outcome = o.outcome.value
@@ -95,12 +92,8 @@ func parseTime(flag, text string, days int) (time.Time, error) {
 }
 
 func (o *auditOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.Audit}}, func(v *view) error {
-		id, err := o.repository.id(ctx, v)
-		if err != nil {
-			return err
-		}
-		o.filter.RepositoryID = id
+	return o.read(ctx, []string{gxpledger.Artifacts, gxpledger.Audit}, func(v *view) error {
+		o.filter.RepositoryID = v.repositoryID
 		rows, err := v.Audit(ctx, o.filter)
 		if err != nil {
 			return err
@@ -109,23 +102,16 @@ func (o *auditOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if o.app.json {
-			return o.app.document(auditDocument{v.document(), rows, note})
-		}
-		several, err := o.repository.several(ctx, v)
-		if err != nil {
-			return err
-		}
-		screen := o.app.screenOf(v)
-		showAudit(screen, rows, several)
-		if note != "" {
-			screen.Line("%s", note)
-		}
-		return screen.Err()
+		return v.answer(auditDocument{v.head(), rows, note}, func(screen *render.Screen) {
+			showAudit(screen, v, rows)
+			if note != "" {
+				screen.Line("%s", note)
+			}
+		})
 	})
 }
 
-// note says of n lines why there are none, and which actors and actions the trail has.
+// note says why there are no lines, and which actors and actions the trail has; "" when there are some.
 func (o *auditOptions) note(ctx context.Context, v *view, n int) (string, error) {
 	if n > 0 {
 		return "", nil
@@ -149,19 +135,19 @@ func (o *auditOptions) note(ctx context.Context, v *view, n int) (string, error)
 	note := noMatch("line of the audit trail", givenFilter{name: "--actor", value: f.Actor, present: actors},
 		givenFilter{name: "--action", value: f.Action, present: actions}, givenFilter{name: "--resource", value: f.Resource},
 		givenFilter{name: "--outcome", value: f.Outcome}, givenFilter{name: "--since", value: o.since}, givenFilter{name: "--until", value: o.until},
-		givenFilter{name: "--repository", value: o.repository.name})
+		givenFilter{name: "--repository", value: o.repository})
 	return cmp.Or(note, "The audit trail is empty."), nil
 }
 
-func showAudit(screen *render.Screen, rows []query.Audit, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func showAudit(screen *render.Screen, v *view, rows []query.Audit) {
 	for _, a := range rows {
 		action := any(a.Action)
 		if a.Outcome != "succeeded" {
 			action = render.Bad.Of(a.Action)
 		}
 		where := ""
-		if several && a.Repository != "" {
-			where = " in " + a.Repository
+		if name := v.of(a.Repository); name != "" {
+			where = " in " + name
 		}
 		screen.Line("%d  %s  %s  %s%s", a.Sequence, a.RecordedAt, action, a.Actor, where)
 		reason := ""

@@ -17,7 +17,7 @@ import (
 // its new form (I14, I19).
 func TestACheckpointOfTheOlderFormIsCheckedAndRenewed(t *testing.T) {
 	t.Parallel()
-	onFile := func(t *testing.T, d *desk) (exec func(string) int) {
+	onFile := func(t *testing.T, d *fixture) (exec func(string) int) {
 		t.Helper()
 		return func(statement string) int {
 			db, err := sql.Open("sqlite", "file:"+filepath.Join(d.home, "tables.db")+"?_pragma=busy_timeout(10000)")
@@ -36,9 +36,9 @@ func TestACheckpointOfTheOlderFormIsCheckedAndRenewed(t *testing.T) {
 			return int(n)
 		}
 	}
-	for name, prepare := range map[string]func(t *testing.T, d *desk) func(string) int{
+	for name, prepare := range map[string]func(t *testing.T, d *fixture) func(string) int{
 		"SQLite": onFile,
-		"PostgreSQL": func(t *testing.T, d *desk) func(string) int {
+		"PostgreSQL": func(t *testing.T, d *fixture) func(string) int {
 			t.Helper()
 			address := pgtest.Start(t)
 			d.env["GXPLEDGER_DB"] = address
@@ -55,7 +55,7 @@ func TestACheckpointOfTheOlderFormIsCheckedAndRenewed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, r := newDesk(t), newRepo(t).commit("Write it down")
+			d, r := newFixture(t), newRepo(t).commit("Write it down")
 			d.env["GXPLEDGER_LOG"] = esdbtest.StartFake(t).URL()
 			exec := prepare(t, d)
 			d.scan(r).wantCode(0)

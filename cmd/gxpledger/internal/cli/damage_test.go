@@ -8,7 +8,7 @@ import (
 )
 
 // wreck overwrites the beginning of a file of the home.
-func (d *desk) wreck(file string) {
+func (d *fixture) wreck(file string) {
 	d.t.Helper()
 	f, err := os.OpenFile(filepath.Join(d.home, file), os.O_WRONLY, 0)
 	if err != nil {
@@ -21,7 +21,7 @@ func (d *desk) wreck(file string) {
 }
 
 // remove takes a file, and what SQLite lays beside it, out of the home.
-func (d *desk) remove(file string) {
+func (d *fixture) remove(file string) {
 	d.t.Helper()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(filepath.Join(d.home, file+suffix)); suffix == "" && err != nil {
@@ -30,24 +30,24 @@ func (d *desk) remove(file string) {
 	}
 }
 
-func TestDamagedTablesAreNamedAndMadeAnew(t *testing.T) {
+func TestDamagedTablesAreNamedAndRebuilt(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
 	d.wreck("tables.db")
 	for _, command := range [][]string{{"scans"}, {"gaps"}, {"projections", "status"}, {"projections", "rebuild", "--all", "--reason", "x"}} {
-		d.run(command...).wantCode(1).says(filepath.Join(d.home, "tables.db"), "damaged", "move that file", "the next command makes it anew from the log")
+		d.run(command...).wantCode(1).says(filepath.Join(d.home, "tables.db"), "damaged", "move that file", "the next command builds it again from the log")
 	}
 	if v := d.verify(3); v.Sound || len(v.Faults) != 1 || v.Faults[0].Code != "tables" || !strings.Contains(v.Faults[0].Remedy, "move that file") {
 		t.Errorf("verify found %+v, want the tables and what to do", v.Faults)
 	}
 	got := d.scan(r, "--links", "flag").wantCode(0)
-	if !strings.Contains(got.stderr, "scan 4 was recorded; tables will follow: ") || !strings.Contains(got.stderr, "move that file") {
+	if !strings.Contains(got.stderr, "scan 4 was recorded; the tables do not show it yet: ") || !strings.Contains(got.stderr, "move that file") {
 		t.Errorf("standard error is %q, want it to tell of the tables", got.stderr)
 	}
 	d.remove("tables.db")
 	d.verify(0)
 	if got := d.run("scans").wantCode(0); strings.Count(got.stdout, "completed ") != 3 {
-		t.Errorf("after the tables were made anew:\n%s\nwant the three scans that completed", got.stdout)
+		t.Errorf("after the tables were rebuilt:\n%s\nwant the three scans that completed", got.stdout)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestAFailedScanTellsOfDamagedTablesToo(t *testing.T) {
 	d, r := recorded(t)
 	d.wreck("tables.db")
 	got := d.scan(r).wantCode(1).says("scan 4 was recorded as failed")
-	if !strings.Contains(got.stderr, "the failed scan was recorded; tables will follow: ") {
+	if !strings.Contains(got.stderr, "the failed scan was recorded; the tables do not show it yet: ") {
 		t.Errorf("standard error is %q, want it to tell of the tables", got.stderr)
 	}
 }
@@ -85,7 +85,7 @@ func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
 	for _, command := range [][]string{{"scans"}, {"verify"}, {"log"}, {"projections", "status"}, {"retire", "demo", "--reason", "x"}} {
 		d.run(command...).wantCode(1).says(filepath.Join(d.home, "log.db")+" is missing", "restore it from a backup")
 	}
-	d.scan(r, "--links", "flag").wantCode(1).says("log.db is missing", "restore it from a backup", "nothing was recorded", "the failure waits in")
+	d.scan(r, "--links", "flag").wantCode(1).says("log.db is missing", "restore it from a backup", "nothing was recorded", "the failure is spooled in")
 	if _, err := os.Stat(filepath.Join(d.home, "log.db")); err == nil {
 		t.Error("a new log was made")
 	}
@@ -145,14 +145,14 @@ func TestAHomeThatCannotBeWrittenCanBeRead(t *testing.T) {
 	}
 }
 
-func TestARejectedFileThatIsTooLargeIsNotSaidToBeKept(t *testing.T) {
+func TestTheBytesOfATooLargeFileAreNotReportedAsKept(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t).write(".gxp/requirements/REQ-002.md", strings.Repeat("x", 2<<20)).commit("Large")
-	if got := newDesk(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "1 file: it is too large, so that nothing of it was kept") {
+	if got := newFixture(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "1 file: it is too large, so that nothing of it was kept") {
 		t.Errorf("screen is\n%s\nwant it to say that the bytes are not kept", got.stdout)
 	}
 	r.write(".gxp/requirements/REQ-003.md", "---\ntitle: [never closed\n---\n").commit("Broken too")
-	if got := newDesk(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "2 files: the bytes of 1 are kept, the others are too large") {
+	if got := newFixture(t).scan(r).wantCode(0); !strings.Contains(got.stdout, "2 files: the bytes of 1 are kept, the others are too large") {
 		t.Errorf("screen is\n%s\nwant it to say which bytes are kept", got.stdout)
 	}
 }

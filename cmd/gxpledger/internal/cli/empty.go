@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// No flag and no argument takes an empty value, or one of blanks alone: it is what a pipeline passes whose variable is not
-// set, and would silently mean something else. emptyFlags are the exceptions, each with what its empty value means.
+// No flag and no argument takes an empty value, or blanks alone: a pipeline passes it when a variable is not set, and it would
+// silently mean something else. emptyFlags are the exceptions, each with the meaning of its empty value.
 func emptyFlags() map[string]string {
-	return map[string]string{"esdb-writable": "every stream but those of the engine"}
+	return map[string]string{"esdb-writable": "every stream except those of gxpledger"}
 }
 
 var errEmpty = errors.New("the value is empty")
@@ -67,7 +67,7 @@ func emptyFlag(err error) error {
 	}
 	flag := wrong.GetFlag()
 	orNot := ", or leave the flag out"
-	if strings.HasSuffix(flag.Usage, "required") {
+	if strings.HasSuffix(flag.Usage, "(required)") {
 		orNot = ""
 	}
 	return usage("the flag --%s is empty: want %s%s", flag.Name, expects(flag), orNot)

@@ -8,16 +8,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
-// faultError is an error with the sentence that a user reads: what is wrong, where, what was expected, what to do.
+// faultError is an error with the sentence that a user reads.
 type faultError struct {
 	code int
-	text string // "" when everything was said already
+	text string // "" when the screen has it already
 	hint string // the end of text that says what to do; "" when it does not end so
 	err  error  // the cause, or nil
 }
@@ -40,17 +41,26 @@ func failed(cause error, format string, args ...any) error {
 
 func sentence(format string, args []any) string { return fmt.Sprintf(format, args...) }
 
-// found is the error of a command that did its work and found what should not be. The findings are on the screen.
+// found is the error of a command that succeeded and found a problem, which is on the screen.
 func found() error { return &faultError{code: exitFindings} }
 
-// What is said of a command that was interrupted.
+// The sentences on a command that was interrupted.
 const (
 	interrupted         = "interrupted; nothing was recorded"
-	interruptedAfterAct = "interrupted; what was done until then may have been recorded: see gxpledger audit"
+	interruptedAfterAct = "interrupted; what was done before may be recorded: see gxpledger audit"
 )
 
 // explain returns the exit code and the sentence of an error.
 func explain(ctx context.Context, err error) (code int, text string) {
+	if unrecorded, ok := errors.AsType[*gxpledger.UnrecordedError](err); ok {
+		action := "the action succeeded but"
+		if unrecorded.Cause != nil {
+			_, why := explain(ctx, unrecorded.Cause)
+			action = why + "; this"
+		}
+		return exitFailed, action + " is not in the audit log yet (" + oneLine(unrecorded.Err.Error()) + "): " +
+			"the next gxpledger projections command records it"
+	}
 	if fault, ok := errors.AsType[*faultError](err); ok {
 		return fault.code, oneLine(fault.text)
 	}
@@ -67,9 +77,9 @@ func explain(ctx context.Context, err error) (code int, text string) {
 	if stopped, ok := errors.AsType[*projections.EventError](err); ok {
 		look := ""
 		if stopped.Before > 0 { // a position that the log gave (I19)
-			look = fmt.Sprintf("look at the tables as they were before with --as-of pos:%d, ", stopped.Before)
+			look = fmt.Sprintf("look at the tables before it with --as-of pos:%d, ", stopped.Before)
 		}
-		return exitFailed, oneLine(stopped.Error()) + fmt.Sprintf(": use a gxpledger that can fold it, %sor pass over it with "+
+		return exitFailed, oneLine(stopped.Error()) + fmt.Sprintf(": use a gxpledger that can apply it, %sor skip it with "+
 			"gxpledger projections skip %s %d --reason TEXT", look, stopped.Projection, stopped.Position)
 	}
 	if mismatch, ok := errors.AsType[*projections.MismatchError](err); ok { // the same of every projection: once is enough
@@ -78,12 +88,12 @@ func explain(ctx context.Context, err error) (code int, text string) {
 	return exitFailed, oneLine(err.Error()) + remedy(err)
 }
 
-// makeAnew is what to do about tables that are damaged: nothing is in them that is not in the log.
-func makeAnew(err error) string {
+// replaceTables is the remedy for damaged tables: the log holds all that is in them.
+func replaceTables(err error) string {
 	if errors.As(err, new(*pgconn.PgError)) {
-		return "see that the server is sound, then run gxpledger projections rebuild --all --reason TEXT: nothing is lost that is in the log"
+		return "check the server, then run gxpledger projections rebuild --all --reason TEXT; the log holds all data"
 	}
-	return "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
+	return "move that file, and those beside it that end in -wal and -shm, away: the next command builds it again from the log"
 }
 
 // oneLine joins the lines of joined errors.
@@ -106,15 +116,15 @@ type cause struct {
 // causeOf returns the first known cause of an error; nil when there is none. The codes are documented and stable.
 func causeOf(err error) *cause {
 	for _, known := range []cause{
-		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": it is unknown whether this was recorded, since the log did not answer: run the command again, nothing is recorded twice"},
-		{eventstore.ErrCorrupt, "log_corrupt", ": do not write to this log any more, restore it from a backup and run gxpledger verify"},
+		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"},
+		{eventstore.ErrCorrupt, "log_corrupt", ": stop writing to this log, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
-		{eventstore.ErrTransient, "log_busy", ": the log cannot be used now, since others keep it busy or its server does not answer: try again"},
-		{projections.ErrTransient, "tables_busy", ": another process keeps the tables busy, or their server cannot be reached: try again"},
-		{projections.ErrDamaged, "tables_damaged", ": " + makeAnew(err)},
-		{projections.ErrCancelled, "cancelled", ": an administrator ended it, see gxpledger audit"},
+		{eventstore.ErrTransient, "log_busy", ": the log is busy or its server does not answer: try again"},
+		{projections.ErrTransient, "tables_busy", ": the tables are busy or their server does not answer: try again"},
+		{projections.ErrDamaged, "tables_damaged", ": " + replaceTables(err)},
+		{projections.ErrCancelled, "cancelled", ": an administrator cancelled it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
-		{fs.ErrPermission, "permission_denied", ": give this user the right to it, or choose another folder with --home"},
+		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 	} {
 		if errors.Is(err, known.err) {
 			return &known

@@ -44,7 +44,7 @@ func (a *app) reportJSON(ctx context.Context, code int, text string, err error) 
 	return code
 }
 
-// hintOf returns what stands behind the last colon of a format, which is where an error says what to do.
+// hintOf returns what follows the last colon of a format, where an error says what to do.
 func hintOf(format string, args []any) string {
 	at := strings.LastIndex(format, ": ")
 	if at < 0 {

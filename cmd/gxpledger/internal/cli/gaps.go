@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/internal/spelling"
@@ -23,59 +22,46 @@ type gapsDocument struct {
 }
 
 type gapsOptions struct {
-	app        *app
-	repository repositoryFlag
-	asOf       asOfFlag
-	retired    retiredFlag
-	failOn     statesFlag
+	readOptions
+	failOn statesFlag
 }
 
 func newGaps(a *app) *cobra.Command {
-	o := &gapsOptions{app: a}
+	o := &gapsOptions{readOptions{app: a}, nil}
 	cmd := &cobra.Command{
 		Use:   "gaps",
-		Short: "Find where the chain from requirement to evidence does not hold",
-		Long: "Lists broken links, requirements that no user story leads to, user stories that no spec leads to, and specs that no\n" +
-			"valid evidence leads to: its signature was verified by the operator's key, for a package every check passed, and it\n" +
-			"claims no failed test. Apart from these it lists notices: ids that two artifacts claim, artifacts that lead to nothing\n" +
-			"above them, and artifacts that something above was changed after (suspect). The states are those of matrix.\n" +
-			"The exit code is 3 when there is any gap, or with --fail-on when there is a gap, a notice or a transitive artifact in\n" +
-			"one of these states; and whatever --fail-on says when the last scan of a repository did not complete, since the answer\n" +
-			"is about an older one. It is 1 when no scan of a repository ever completed, and 0 when there is no gap. Retired\n" +
-			"repositories do not count.",
+		Short: "Find gaps in traceability: broken links, untested or unverified artifacts",
+		Long: "Find gaps in traceability: broken links, requirements without a user story, user stories without a spec, and specs\n" +
+			"without valid evidence. Evidence is valid when the operator's key verifies its signature, every check of its package\n" +
+			"passed, and it claims no failed test. Findings are listed apart: ids that two artifacts claim, artifacts that lead to\n" +
+			"nothing above them, and suspect artifacts, whose upstream changed after them. The states are those of matrix.\n" +
+			"The exit code is 3 when there is a gap, or with --fail-on a gap, a finding or a transitive artifact in one of these\n" +
+			"states; and always 3 when the last scan of a repository did not complete, since the answer is about an older one. It\n" +
+			"is 1 when no scan of a repository ever completed, and else 0. Retired repositories are left out.",
 		Example: "  gxpledger gaps\n" +
 			"  gxpledger gaps --fail-on failed,orphaned,suspect      in a pipeline that lets missing evidence pass\n" +
 			"  gxpledger gaps --repository product --as-of scan:3 --json",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	o.repository.add(cmd)
-	o.asOf.add(cmd)
-	o.retired.add(cmd)
-	cmd.Flags().Var(&o.failOn, "fail-on", "exit code 3 for these `STATES` alone, separated by commas: "+strings.Join(badStates(), ", ")+" (default: any gap)")
+	o.add(cmd)
+	o.addRetired(cmd)
+	cmd.Flags().Var(&o.failOn, "fail-on", "comma-separated `STATES` that set exit code 3: "+strings.Join(badStates(), ", ")+" (default: any gap)")
 	return cmd
 }
 
 func (o *gapsOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
-		id, err := o.repository.id(ctx, v)
-		if err != nil {
-			return err
-		}
-		without := o.retired.leaveOut(v)
+	return o.read(ctx, withHistory, func(v *view) error {
+		without := o.leaveOutRetired(v)
 		others, unknown := v.judged()
 		if !others {
 			return unknown
 		}
-		gaps, err := v.Gaps(ctx, query.Scope{RepositoryID: id, WithoutRetired: without})
+		gaps, err := v.Gaps(ctx, query.Scope{RepositoryID: v.repositoryID, WithoutRetired: without})
 		if err != nil {
 			return err
 		}
-		several, err := o.repository.several(ctx, v)
-		if err != nil {
-			return err
-		}
-		if err := o.show(v, gaps, several); err != nil {
+		if err := v.answer(gapsDocument{v.head(), gaps}, func(screen *render.Screen) { o.show(screen, v, gaps) }); err != nil {
 			return err
 		}
 		if unknown != nil {
@@ -88,11 +74,7 @@ func (o *gapsOptions) run(ctx context.Context) error {
 	})
 }
 
-func (o *gapsOptions) show(v *view, gaps trace.Gaps, several bool) error { //revive:disable-line:flag-parameter // a fact of the log, not a switch
-	if o.app.json {
-		return o.app.document(gapsDocument{v.document(), gaps})
-	}
-	screen := o.app.screenOf(v)
+func (o *gapsOptions) show(screen *render.Screen, v *view, gaps trace.Gaps) {
 	for _, group := range []struct{ gap, one, many string }{
 		{trace.GapBrokenLink, "broken link", "broken links"},
 		{trace.GapNoStory, "requirement without a user story", "requirements without a user story"},
@@ -106,44 +88,39 @@ func (o *gapsOptions) show(v *view, gaps trace.Gaps, several bool) error { //rev
 			}
 		}
 		if len(of) > 0 {
-			screen.Line("%s", render.Bad.Of(fmt.Sprintf("%d %s", len(of), verb(len(of), group.one, group.many))))
-			gapTable(of, several).show(screen)
+			screen.Line("%s", render.Bad.Of(render.CountOf(len(of), group.one, group.many)))
+			screen.List(gapTable(v, of))
 			screen.Blank()
 		}
 	}
 	if len(gaps.Gaps) == 0 {
 		none := render.Good.Of("No gaps.")
 		if v.incomplete() {
-			none = render.Notice.Of("No gaps in the scans that completed. Later scans did not complete: what they read may have gaps.")
+			none = render.Notice.Of("No gaps in the completed scans. Later scans did not complete: the revisions that they read may have gaps.")
 		}
 		screen.Line("%s", none)
 		screen.Blank()
 	}
-	showNotices(screen, gaps.Notices, several)
+	showGapFindings(screen, v, gaps.Notices)
 	showCoverage(screen, gaps.Coverage)
 	o.showFailOn(screen, gaps)
-	return screen.Err()
 }
 
-// showNotices lists what is no gap and should be looked at.
-func showNotices(screen *render.Screen, notices []trace.Gap, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
-	if len(notices) == 0 {
+// showGapFindings lists what is not a gap and should be looked at.
+func showGapFindings(screen *render.Screen, v *view, findings []trace.Gap) {
+	if len(findings) == 0 {
 		return
 	}
-	screen.Line("%s", render.Notice.Of(render.Count(len(notices), "notice")+", which are no gaps"))
-	t := columns("Repository", "ID", "Title", "State", "Why", "Path")
-	for _, n := range notices {
-		repository := ""
-		if several {
-			repository = n.Repository
-		}
-		t.Add(repository, n.Name(), n.Title, n.State.Words(), n.Text, n.Key())
+	screen.Line("%s", render.Notice.Of(render.Count(len(findings), "finding")+", not "+render.Verb(len(findings), "a gap", "gaps")))
+	t := render.NewList("Repository", "ID", "Title", "State", "Why", "Path")
+	for _, n := range findings {
+		t.Add(v.of(n.Repository), n.Name(), n.Title, n.State.Words(), n.Text, n.Key())
 	}
-	t.show(screen)
+	screen.List(t)
 	screen.Blank()
 }
 
-// showFailOn says how often there is what the exit code depends on.
+// showFailOn counts the states that the exit code depends on.
 func (o *gapsOptions) showFailOn(screen *render.Screen, gaps trace.Gaps) {
 	if len(o.failOn) == 0 {
 		return
@@ -153,10 +130,10 @@ func (o *gapsOptions) showFailOn(screen *render.Screen, gaps trace.Gaps) {
 		parts[i] = fmt.Sprintf("%d %s", gaps.Count(state), state.Words())
 	}
 	screen.Blank()
-	field(screen, "Fail on", "%s", strings.Join(parts, ", "))
+	screen.Field("Fail on", "%s", strings.Join(parts, ", "))
 }
 
-// statesFlag is a list of states of the matrix that one does not hope for.
+// statesFlag is a list of states of the matrix other than covered.
 type statesFlag []trace.State
 
 var _ pflag.Value = (*statesFlag)(nil)
@@ -202,18 +179,14 @@ func (f *statesFlag) String() string {
 // Type names the value in the help.
 func (*statesFlag) Type() string { return "STATES" }
 
-func gapTable(gaps []trace.Gap, several bool) *table { //revive:disable-line:flag-parameter // a fact of the log, not a switch
-	t := columns("Repository", "ID", "Title", "Risk", "Link", "To", "State", "Evidence", "Path")
+func gapTable(v *view, gaps []trace.Gap) *render.List {
+	t := render.NewList("Repository", "ID", "Title", "Risk", "Link", "To", "State", "Evidence", "Path")
 	for _, g := range gaps {
-		repository := ""
-		if several {
-			repository = g.Repository
-		}
 		state := ""
 		if g.Gap == trace.GapBrokenLink {
 			state = map[trace.State]string{trace.StateOrphaned: "missing", trace.StateWrongKind: "wrong kind"}[g.State]
 		}
-		t.Add(repository, g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), g.Key())
+		t.Add(v.of(g.Repository), g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), g.Key())
 	}
 	return t
 }
@@ -242,17 +215,17 @@ func gapEvidence(g trace.Gap) string {
 }
 
 func showCoverage(screen *render.Screen, c trace.Coverage) {
-	t := columns("Coverage", "Covered>", "Of>")
+	t := render.NewList("Coverage", "Covered>", "Of>")
 	for _, row := range []struct {
 		what    string
 		covered trace.Covered
 	}{
-		{"sound links", c.Links},
+		{"resolved links", c.Links},
 		{"requirements with a user story", c.Requirements},
 		{"user stories with a spec", c.Stories},
 		{"specs with valid evidence", c.Specs},
 	} {
 		t.Add(row.what, row.covered.Covered, row.covered.Total)
 	}
-	t.show(screen)
+	screen.List(t)
 }

@@ -98,7 +98,7 @@ func TestEveryCommandIsSweptOrNoAnswer(t *testing.T) {
 // subjectsOfShow reads from its help what show shows.
 func subjectsOfShow(t *testing.T) []string {
 	t.Helper()
-	help := newDesk(t).run("show", "--help").wantCode(0).stdout
+	help := newFixture(t).run("show", "--help").wantCode(0).stdout
 	match := regexp.MustCompile(`(?s)KIND is one of\n(.*?)\.\n`).FindStringSubmatch(help)
 	if match == nil {
 		t.Fatalf("help of show names no kinds:\n%s", help)
@@ -108,18 +108,18 @@ func subjectsOfShow(t *testing.T) []string {
 
 // world is a small log, and what its head is to say.
 type world struct {
-	desk  *desk
-	tree  string // of the only repository, or of the first
-	since string // "" when its last scan completed
-	dirty bool
-	scan  int
-	never bool // no scan completed: gaps and matrix end with 1, and what names an artifact finds none
+	fixture *fixture
+	tree    string // of the only repository, or of the first
+	since   string // "" when its last scan completed
+	dirty   bool
+	scan    int
+	never   bool // no scan completed: gaps and matrix end with 1, and what names an artifact finds none
 }
 
 // worlds are what the sweep goes over.
 func worlds(t *testing.T) map[string]world {
 	t.Helper()
-	refused := newDesk(t)
+	refused := newFixture(t)
 	r := newRepo(t).commit("One")
 	refused.scan(r).wantCode(0)
 	first := r.git("rev-parse", "--short=12", "HEAD")
@@ -128,30 +128,30 @@ func worlds(t *testing.T) map[string]world {
 	refused.scan(r.story("US-001", "REQ-404").commit("Three")).wantCode(1)
 	refused.scan(r).wantCode(1)
 
-	dirty := newDesk(t)
+	dirty := newFixture(t)
 	w := newRepo(t).commit("One")
 	dirty.scan(w).wantCode(0)
 	dirty.scan(w.requirement("REQ-002", "Not committed"), "--worktree").wantCode(0)
 
-	never := newDesk(t)
+	never := newFixture(t)
 	n := newRepo(t).story("US-001", "REQ-404").commit("Broken")
 	never.scan(n).wantCode(1)
 
-	good := newDesk(t)
+	good := newFixture(t)
 	g := newRepo(t).commit("One")
 	good.scan(g).wantCode(0)
 	good.scan(g).wantCode(0)
 	return map[string]world{
-		"good":    {desk: good, scan: 2, tree: "commit " + g.git("rev-parse", "--short=12", "HEAD")},
-		"refused": {desk: refused, scan: 2, tree: "commit " + second, since: "scans 3 to 4 were refused since: see gxpledger scans"},
-		"dirty":   {desk: dirty, scan: 2, tree: "work tree, changed since commit " + w.git("rev-parse", "--short=12", "HEAD"), dirty: true},
-		"never":   {desk: never, since: "scan 1 was refused: see gxpledger scans", never: true},
-		"as of":   {desk: asOf(refused), scan: 1, tree: "commit " + first},
+		"good":    {fixture: good, scan: 2, tree: "commit " + g.git("rev-parse", "--short=12", "HEAD")},
+		"refused": {fixture: refused, scan: 2, tree: "commit " + second, since: "scans 3 to 4 were refused since: see gxpledger scans"},
+		"dirty":   {fixture: dirty, scan: 2, tree: "work tree, changed since commit " + w.git("rev-parse", "--short=12", "HEAD"), dirty: true},
+		"never":   {fixture: never, since: "scan 1 was refused: see gxpledger scans", never: true},
+		"as of":   {fixture: asOf(refused), scan: 1, tree: "commit " + first},
 	}
 }
 
-// asOf is the same desk, whose questions are about the first scan.
-func asOf(d *desk) *desk {
+// asOf is the same fixture, whose questions are about the first scan.
+func asOf(d *fixture) *fixture {
 	other := *d
 	other.env = map[string]string{"as-of": "scan:1"}
 	return &other
@@ -163,18 +163,18 @@ func TestEveryAnswerNamesWhatItShows(t *testing.T) {
 	for name, w := range worlds(t) {
 		for _, command := range slices.Concat(slices.Collect(maps.Values(answers()))...) {
 			args := strings.Fields(command)
-			if w.desk.env["as-of"] != "" {
+			if w.fixture.env["as-of"] != "" {
 				if args[0] == "diff" || args[0] == "replay" || args[0] == "log" {
 					continue // they name points of their own
 				}
-				args = append(args, "--as-of", w.desk.env["as-of"])
+				args = append(args, "--as-of", w.fixture.env["as-of"])
 			}
 			if w.never && slices.Contains([]string{"history", "diff", "content"}, args[0]) || w.never && len(args) == 3 && args[0] == "show" {
 				continue // there is nothing of that name
 			}
 			t.Run(name+"/"+command, func(t *testing.T) {
 				t.Parallel()
-				d := w.desk.in(t)
+				d := w.fixture.in(t)
 				got := d.run(args...)
 				if w.never && (args[0] == "gaps" || args[0] == "matrix") {
 					got.wantCode(1).says(`no scan of "demo" completed`)
@@ -296,7 +296,7 @@ func (w world) checkJSON(t *testing.T, got result) {
 		if s.Repository != "demo" || s.Scan != w.scan || s.Dirty != w.dirty || (s.Since != nil) != (w.since != "") || (s.Commit == "") != w.never {
 			t.Errorf("the document says %+v, want scan %d, dirty %t, since %q", s, w.scan, w.dirty, w.since)
 		}
-		if given := w.desk.env["as-of"]; d.AsOf.Given != given {
+		if given := w.fixture.env["as-of"]; d.AsOf.Given != given {
 			t.Errorf("as of %q, want %q", d.AsOf.Given, given)
 		}
 	}
@@ -304,7 +304,7 @@ func (w world) checkJSON(t *testing.T, got result) {
 
 func TestAnAnswerAboutAnOlderScanIsNoSuccess(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.run("gaps").wantCode(1)
 	d.run("matrix").wantCode(1)
 	empty := newRepo(t)
@@ -334,7 +334,7 @@ func TestAnAnswerAboutAnOlderScanIsNoSuccess(t *testing.T) {
 
 func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("One")
 	d.scan(r).wantCode(0)
 	d.run("scan", r.dir, "--name", "old", "--actor", "tester@desk").wantCode(0)
@@ -370,7 +370,7 @@ func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {
 
 func TestAHeadHidesNoRepositoryWhoseScansDidNotComplete(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("One")
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "z"} {
 		d.run("scan", r.dir, "--name", name).wantCode(0)

@@ -17,9 +17,9 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
-// desk is a place where somebody runs commands, one a minute: a home, a clock and an environment. The clock stands still
+// fixture is a home, a clock and an environment in which commands run, one a minute. The clock stands still
 // while a command runs, so that screens do not change. It has to move between commands, or no lease would ever run out.
-type desk struct {
+type fixture struct {
 	t        *testing.T
 	home     string
 	env      map[string]string
@@ -30,9 +30,9 @@ type desk struct {
 	terminal *render.Terminal // at which the desk is; nil for none
 }
 
-func newDesk(t *testing.T) *desk {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	d := &desk{t: t, home: filepath.Join(t.TempDir(), "home"), env: map[string]string{}}
+	d := &fixture{t: t, home: filepath.Join(t.TempDir(), "home"), env: map[string]string{}}
 	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, d.commands, 0, 0, time.UTC) }
 	return d
 }
@@ -46,7 +46,7 @@ type result struct {
 }
 
 // bare runs a command with the arguments alone.
-func (d *desk) bare(ctx context.Context, args ...string) result {
+func (d *fixture) bare(ctx context.Context, args ...string) result {
 	d.t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := func(name string) (string, bool) {
@@ -58,14 +58,14 @@ func (d *desk) bare(ctx context.Context, args ...string) result {
 	return result{t: d.t, args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// run runs a command on the home of the desk.
-func (d *desk) run(args ...string) result {
+// run runs a command on the home of the fixture.
+func (d *fixture) run(args ...string) result {
 	d.t.Helper()
 	return d.bare(d.t.Context(), append(args, "--home", d.home)...)
 }
 
 // scan scans as a known actor, under a known name.
-func (d *desk) scan(r repo, more ...string) result {
+func (d *fixture) scan(r repo, more ...string) result {
 	d.t.Helper()
 	return d.run(append([]string{"scan", r.dir, "--name", "demo", "--actor", "tester@desk"}, more...)...)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // from runs a command in a folder, with the home that nobody names.
-func (d *desk) from(dir string, args ...string) result {
+func (d *fixture) from(dir string, args ...string) result {
 	d.t.Helper()
 	d.t.Chdir(dir)
 	return d.bare(d.t.Context(), args...)
@@ -41,7 +41,7 @@ func filesBelow(t *testing.T, dir string) string {
 }
 
 func TestAHomeThatARepositoryTracksIsRefused(t *testing.T) { //nolint:paralleltest // it changes the current folder
-	d := newDesk(t)
+	d := newFixture(t)
 	for name, c := range map[string]struct { //nolint:paralleltest // it changes the current folder
 		ship func(r repo)
 		in   string
@@ -132,7 +132,7 @@ func TestAHomeThatNobodyNamedMustBeOurs(t *testing.T) { //nolint:paralleltest //
 				t.Fatal(err)
 			}
 			before := filesBelow(t, outside)
-			newDesk(t).from(r.dir, "scan").wantCode(1).says(c.says, "--home")
+			newFixture(t).from(r.dir, "scan").wantCode(1).says(c.says, "--home")
 			if after := filesBelow(t, outside); after != before {
 				t.Errorf("outside, %s became %s", before, after)
 			}
@@ -141,7 +141,7 @@ func TestAHomeThatNobodyNamedMustBeOurs(t *testing.T) { //nolint:paralleltest //
 }
 
 func TestOurOwnHomeIsUsedUnasked(t *testing.T) { //nolint:paralleltest // it changes the current folder
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	d.from(r.dir, "scan").wantCode(0)
 	d.from(r.dir, "scan").wantCode(0)
@@ -153,7 +153,7 @@ func TestOurOwnHomeIsUsedUnasked(t *testing.T) { //nolint:paralleltest // it cha
 }
 
 func TestANamedHomeIsTheWordOfTheOperatorButForLinksOfARepository(t *testing.T) { //nolint:paralleltest // it changes the current folder
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).forge("shipped").commit("x")
 	r.git("rm", "-rq", "--cached", "shipped")
 	outside := t.TempDir()

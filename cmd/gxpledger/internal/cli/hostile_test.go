@@ -37,7 +37,7 @@ func hostileTitles() map[string]string {
 // format (I13).
 func TestHostileTitlesAreOnlyTextInEveryFormatOfTheMatrix(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t)
+	d, r := newFixture(t), newRepo(t)
 	for id, title := range hostileTitles() {
 		r.requirement(id, title)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
 // logLine is a line of log --json.
@@ -42,10 +43,9 @@ func newLog(a *app) *cobra.Command {
 	o := &logOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "log",
-		Short: "Show the events of the log itself",
-		Long: "Shows the events as they stand in the log, one a line, in the order in which they were recorded. --json writes one\n" +
-			"JSON document a line, with the data as it is stored. --follow goes on with each new event, of whatever process, until\n" +
-			"it is stopped with Ctrl-C.",
+		Short: "Show the events of the log",
+		Long: "Show the events of the log, one a line, in the order in which they were recorded. --json writes one JSON document a\n" +
+			"line, with the data as it is stored. --follow continues with each new event, of any process, until Ctrl-C.",
 		Example: "  gxpledger log --backwards --limit 10\n" +
 			"  gxpledger log --type scan.completed --type scan.failed\n" +
 			"  gxpledger log --stream engine\n" +
@@ -59,19 +59,19 @@ func newLog(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.filter.StreamPrefix, "stream", "", "only streams whose name begins with `NAME`: engine, repository-...")
-	flags.StringArrayVar(&o.types, "type", nil, "only events of this `TYPE`, with or without its version; repeatable")
-	flags.Uint64Var(&o.after, "after", 0, "only events behind position `N`, or behind the last event before it")
-	flags.IntVar(&o.limit, "limit", 0, "at most `N` events (default all)")
-	flags.BoolVar(&o.backwards, "backwards", false, "the newest first")
-	flags.BoolVar(&o.follow, "follow", false, "go on with what is recorded from now on")
+	flags.StringVar(&o.filter.StreamPrefix, "stream", "", "filter by streams whose name begins with `NAME`: engine, repository-...")
+	flags.StringArrayVar(&o.types, "type", nil, "filter by event `TYPE`, with or without its version; repeatable")
+	flags.Uint64Var(&o.after, "after", 0, "position `N` after which to begin; need not be that of an event")
+	flags.IntVar(&o.limit, "limit", 0, "maximum number `N` of events (default: all)")
+	flags.BoolVar(&o.backwards, "backwards", false, "newest first")
+	flags.BoolVar(&o.follow, "follow", false, "continue with new events")
 	cmd.AddCommand(newLogCopy(a))
 	return cmd
 }
 
 func (o *logOptions) validate() error {
 	if o.backwards && o.follow {
-		return usage("--backwards and --follow exclude each other: what comes is the newest")
+		return usage("--backwards and --follow exclude each other: new events come last")
 	}
 	if o.limit < 0 {
 		return usage("the flag --limit does not take %d: want a number from 1, or 0 for all", o.limit)
@@ -144,7 +144,7 @@ func (o *logOptions) run(ctx context.Context) error {
 	return screen.Err()
 }
 
-// showAll shows those of records that are wanted and returns how many they were.
+// showAll shows the records that were asked for and returns how many they were.
 func (o *logOptions) showAll(screen *render.Screen, records iter.Seq2[eventstore.Record, error]) (shown int, err error) {
 	for record, err := range records {
 		if err != nil {
@@ -186,7 +186,7 @@ func (o *logOptions) records(ctx context.Context, log eventstore.Log, after even
 }
 
 func (o *logOptions) show(screen *render.Screen, r eventstore.Record) error {
-	summary := summarise(r)
+	summary := tables.Summary(r)
 	if o.app.json {
 		return render.Line(o.app.system.Stdout, logLine{
 			Position: r.Position, RecordedAt: r.RecordedAt, Type: r.Type, Stream: r.Stream, Revision: r.Revision, ID: r.ID.String(),

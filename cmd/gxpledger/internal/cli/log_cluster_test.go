@@ -25,7 +25,7 @@ func TestCommandsThroughElections(t *testing.T) {
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond, Stale: 200 * time.Millisecond})
 	c.Lag(esdbtest.Lag{Leader: 100 * time.Millisecond, Followers: 200 * time.Millisecond, AckFirst: true, Index: 100 * time.Millisecond})
 	c.CatchUpEarly()
-	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
+	d, r := newFixture(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	elections := 0
 	elect := func() {
@@ -57,12 +57,12 @@ func TestCommandsThroughElections(t *testing.T) {
 	d.through("log --after " + at)
 	c.Node((elections + 1) % c.Size()).Resume()
 	elect()
-	moved := newDesk(t)
+	moved := newFixture(t)
 	d.bare(t.Context(), "log", "copy", "--from", c.URL(), "--to", "sqlite:"+moved.home, "--reason", "home").wantCode(0)
 	moved.verify(0)
 	back := esdbtest.StartFake(t)
 	d.bare(t.Context(), "log", "copy", "--from", "sqlite:"+moved.home, "--to", back.URL(), "--reason", "back again").wantCode(0)
-	again := newDesk(t)
+	again := newFixture(t)
 	again.env["GXPLEDGER_LOG"] = back.URL()
 	again.run("show", "requirements").wantCode(0).has("Another title")
 	again.verify(0)
@@ -72,7 +72,7 @@ func TestCommandsThroughElections(t *testing.T) {
 }
 
 // through runs a command that must end well, in the seconds that an election takes. Files that it makes are made anew each time.
-func (d *desk) through(command string) {
+func (d *fixture) through(command string) {
 	d.t.Helper()
 	args := strings.Fields(command)
 	if i := slices.Index(args, "--into"); i >= 0 {
@@ -86,7 +86,7 @@ func (d *desk) through(command string) {
 }
 
 // lastScan returns the position of the last scan.
-func (d *desk) lastScan() string {
+func (d *fixture) lastScan() string {
 	d.t.Helper()
 	var found struct {
 		Position eventstore.Position `json:"position"`
@@ -103,11 +103,11 @@ func TestNoCommandFailsWithinTenSecondsOfAnElection(t *testing.T) {
 	t.Parallel()
 	const election = 10 * time.Second // of the nodes' clock, which each request moves by two
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 2 * time.Second})
-	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
+	d, r := newFixture(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	d.scan(r).wantCode(0)
 	d.scan(r.requirement("REQ-001", "Another title").commit("Change it")).wantCode(0)
-	at, local := d.lastScan(), newDesk(t)
+	at, local := d.lastScan(), newFixture(t)
 	local.scan(r).wantCode(0)
 	once := regexp.MustCompile("^(projections (pause|resume) |retire |log copy --from sqlite)") // a second time is an error
 	elect := func() { c.ElectAfter(election, (c.Elections()+1)%c.Size()) }
@@ -160,10 +160,11 @@ func TestNoCommandFailsWithinTenSecondsOfAnElection(t *testing.T) {
 }
 
 // A scan that is in the log ends with 0, and says that the tables will follow, where reads of the log stall behind its append.
+// A scan that is in the log ends with 0, and says that the tables do not show it yet, where reads of the log stall behind its append.
 func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = f.URL() + "&defaultDeadline=500"
 	d.patience = time.Second
 	d.scan(r).wantCode(0)
@@ -177,7 +178,7 @@ func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 	release := sync.OnceFunc(func() { close(stalled) })
 	t.Cleanup(release)
 	got := d.scan(r, "--json", "--wait", "1s").wantCode(0)
-	if !strings.Contains(got.stderr, "scan 2 was recorded; tables will follow: ") {
+	if !strings.Contains(got.stderr, "scan 2 was recorded; the tables do not show it yet: ") {
 		t.Errorf("it says %q", got.stderr)
 	}
 	var done struct {
@@ -197,7 +198,7 @@ func TestAScanEndsWhenItsLogIsNotReadAnyMore(t *testing.T) {
 func TestAScanWithoutAQuorumWasNotStopped(t *testing.T) {
 	t.Parallel()
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond})
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	d.scan(r).wantCode(0)
 	c.Node(1).Kill()
@@ -214,7 +215,7 @@ func TestAScanWithoutAQuorumWasNotStopped(t *testing.T) {
 func TestACommandThatWaitsForTheServerOfItsLogSaysSo(t *testing.T) {
 	t.Parallel()
 	c := esdbtest.StartCluster(t, esdbtest.ClusterOptions{Tick: 50 * time.Millisecond})
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = c.URL()
 	d.scan(r).wantCode(0)
 	clock := d.now()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
@@ -16,30 +15,29 @@ import (
 )
 
 type logCopyOptions struct {
-	app           *app
-	from, to      string
-	actor, reason string
-	checkpoints   []uint
-	until         uint64
-	source        *app // as if --log, or --home, named the log that is copied
-	target        *app // and this one where it goes
+	app            *app
+	from, to       string
+	who            whoFlags
+	checkpoints    []uint
+	until          uint64
+	source, target *app // with the ledgers of the two logs
 }
 
 func newLogCopy(a *app) *cobra.Command {
 	o := &logCopyOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "copy --from URL --to URL --reason TEXT",
-		Short: "Copy a whole log to another place or kind, and compare the copy",
-		Long: "Copies every event of a log, with its id, data, metadata and recorded time, in order, and every content, compares each\n" +
-			"event and reads each content back, and then records in the copy who copied it, why and from where. Nothing may be\n" +
-			"recorded in either log meanwhile. A copy that was stopped goes on where it stopped when the same command is run again;\n" +
-			"one that is complete is left as it is; a log that holds anything else is refused.\n\n" +
-			"A log is named as for --log, or, the SQLite log of a home, by sqlite:FOLDER. A log on PostgreSQL must have been made by\n" +
-			"migrate up. The copy has an id of its own: tables that were made from the original are not used with it until they are\n" +
-			"made anew by projections rebuild --all --adopt-log. Positions are the same, but where an EventStoreDB is one of the two:\n" +
-			"--checkpoint tells then where readers go on, also when the copy is complete.\n\n" +
-			"A log that was damaged or tampered with is copied with --until: whole batches up to that position, and the contents that\n" +
-			"their events name. What verify says, and an error of log copy, names the position. The copy records that it was cut.",
+		Short: "Copy a log to another location or kind, and compare the copy",
+		Long: "Copy every event of a log, with its id, data, metadata and recorded time, in order, and every content; compare each\n" +
+			"event and read each content back; and then record in the copy who copied it, why and from where. Nothing may be\n" +
+			"recorded in either log meanwhile. An interrupted copy is resumed by the same command; a complete one is left as it is; a\n" +
+			"target that holds anything else is refused.\n\n" +
+			"A log is named as for --log, or by sqlite:FOLDER, the home of a SQLite log. A log on PostgreSQL must have been created\n" +
+			"by migrate up. The copy has an id of its own: tables that were built from the source are refused until projections\n" +
+			"rebuild --all --adopt-log. Positions stay the same, unless one of the two is an EventStoreDB: then --checkpoint shows\n" +
+			"where readers continue, also for a complete copy.\n\n" +
+			"Copy a damaged or tampered log with --until: whole batches up to that position, and the contents that their events name.\n" +
+			"verify, and the error of log copy, name the position. The copy records that it is partial.",
 		Example: "  gxpledger log copy --from sqlite:.gxpledger --to postgres://USER@HOST/DATABASE --reason \"a second machine\"\n" +
 			"  gxpledger log copy --from postgres://USER@HOST/DATABASE --to sqlite:/srv/archive --reason \"end of the project\"\n" +
 			"  gxpledger log copy --from sqlite:.gxpledger --to esdb://USER:PASSWORD@HOST --reason \"a cluster\"",
@@ -48,64 +46,69 @@ func newLogCopy(a *app) *cobra.Command {
 			if cmd.Flags().Changed("until") && o.until == 0 {
 				return usage("the flag --until is 0: want the position of the last event to copy")
 			}
-			if err := o.validate(cmd.Context()); err != nil {
-				return err
-			}
 			return o.run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.from, "from", "", "`URL` of the log that is copied, or sqlite:FOLDER; required")
-	flags.StringVar(&o.to, "to", "", "`URL` of the log that it is copied to, or sqlite:FOLDER; required")
-	flags.StringVar(&o.reason, "reason", "", "`WHY` it is copied; required")
-	flags.StringVar(&o.actor, "actor", "", "`WHO` copies it (default: the user of the operating system)")
-	flags.UintSliceVar(&o.checkpoints, "checkpoint", nil, "position `N` up to which a reader has read the original: tells where it goes on in the copy; repeatable")
-	flags.Uint64Var(&o.until, "until", 0, "position `N` behind which nothing is copied: whole batches that end at or before it")
+	flags.StringVar(&o.from, "from", "", "`URL` of the source log, or sqlite:FOLDER (required)")
+	flags.StringVar(&o.to, "to", "", "`URL` of the target log, or sqlite:FOLDER (required)")
+	o.who.add(cmd)
+	flags.UintSliceVar(&o.checkpoints, "checkpoint", nil, "position `N` that a reader of the source has reached, to be mapped to the copy; repeatable")
+	flags.Uint64Var(&o.until, "until", 0, "last position `N` to copy: whole batches that end at or before it")
 	flags.Lookup("until").DefValue = ""      // all
 	flags.Lookup("checkpoint").DefValue = "" // not worth showing
 	return cmd
 }
 
-func (o *logCopyOptions) validate(ctx context.Context) (err error) {
-	if o.source, err = o.app.withLogAt(ctx, "--from", o.from); err != nil {
+// openBoth opens the ledgers of both logs.
+func (o *logCopyOptions) openBoth(ctx context.Context) (err error) {
+	if o.source, err = o.app.ledgerOf(ctx, "--from", o.from); err != nil {
 		return err
 	}
-	if o.target, err = o.app.withLogAt(ctx, "--to", o.to); err != nil {
+	if o.target, err = o.app.ledgerOf(ctx, "--to", o.to); err != nil {
 		return err
 	}
-	if o.reason == "" {
-		return usage("the flag --reason is required: say why the log is copied; it is recorded")
-	}
-	if o.actor == "" {
-		o.actor = gxpledger.DefaultActor()
-	}
-	return nil
+	return o.who.check()
 }
 
-// withLogAt returns the app that a would be if its log were the one that a flag names.
-func (a *app) withLogAt(ctx context.Context, flag, address string) (*app, error) {
+// ledgerOf returns the app that a would be if its log were the one that a flag names.
+func (a *app) ledgerOf(ctx context.Context, flag, address string) (*app, error) {
 	const local = "sqlite:FOLDER for the log in a home"
 	other := *a
 	if address == "" {
 		return nil, usage("the flag %s is required: want an address, as for --log, or %s", flag, local)
 	}
 	var err error
-	if other.settings, err = a.settings.WithLog(address); err != nil {
-		if wrong, ok := errors.AsType[*config.Error](err); ok {
-			return nil, usage("%s: %s: %s; or write %s", flag, wrong.Problem, wrong.Remedy, local)
-		}
-		return nil, err
+	if other.settings, err = a.settings.WithLog(address); err == nil {
+		err = other.openLedger(ctx)
 	}
-	if other.settings.Log.Local() {
-		return &other, other.settings.CheckHome(ctx)
+	if wrong, ok := errors.AsType[*config.Error](err); ok && wrong.Setting == config.Log {
+		return nil, usage("%s: %s: %s; or write %s", flag, wrong.Problem, wrong.Remedy, local)
 	}
-	return &other, nil
+	return &other, err
 }
 
-func (o *logCopyOptions) run(ctx context.Context) error {
-	copied, err := o.copy(ctx)
+func (o *logCopyOptions) run(ctx context.Context) (err error) {
+	defer func() {
+		for _, opened := range []*app{o.source, o.target} {
+			if opened != nil {
+				err = opened.closeLedger(err)
+			}
+		}
+	}()
+	if err := o.openBoth(ctx); err != nil {
+		return err
+	}
+	request := gxpledger.CopyRequest{Until: eventstore.Position(o.until), Actor: o.who.actor, Reason: o.who.reason}
+	for _, at := range o.checkpoints {
+		request.Checkpoints = append(request.Checkpoints, eventstore.Position(at))
+	}
+	progress := o.app.progress()
+	request.Progress = func(step transfer.Step, done, all uint64) { progress.Say(copyProgress(step, done, all)) }
+	copied, err := o.source.ledger.Admin().CopyLog(ctx, o.target.ledger, request)
+	progress.Done()
 	if err != nil {
-		return o.explain(ctx, err)
+		return copyFailed(ctx, err)
 	}
 	if o.app.json {
 		err = o.app.document(copied)
@@ -118,39 +121,7 @@ func (o *logCopyOptions) run(ctx context.Context) error {
 	return err
 }
 
-func (o *logCopyOptions) copy(ctx context.Context) (_ transfer.Result, err error) {
-	act, err := uuid.NewV7()
-	if err != nil {
-		return transfer.Result{}, fmt.Errorf("make an id: %w", err)
-	}
-	from, err := o.source.openLogToRead(ctx)
-	if err != nil {
-		return transfer.Result{}, err
-	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	if o.target.settings.Log.Local() {
-		if err := o.target.settings.CreateHome(); err != nil {
-			return transfer.Result{}, err
-		}
-	}
-	to, err := o.target.openLog(ctx)
-	if err != nil {
-		return transfer.Result{}, err
-	}
-	defer func() { err = errors.Join(err, to.Close()) }()
-	progress := o.app.progress()
-	defer progress.Done()
-	order := transfer.Request{Action: act, Actor: o.actor, Reason: o.reason, At: o.app.system.Now(), Until: eventstore.Position(o.until)}
-	for _, at := range o.checkpoints {
-		order.Checkpoints = append(order.Checkpoints, eventstore.Position(at))
-	}
-	return transfer.Copy(ctx, from, to, order, func(step transfer.Step, done, all uint64) {
-		progress.Say(sayCopying(step, done, all))
-	})
-}
-
-// sayCopying says how far a copy is.
-func sayCopying(step transfer.Step, done, all uint64) string {
+func copyProgress(step transfer.Step, done, all uint64) string {
 	if step == transfer.Contents {
 		return fmt.Sprintf("reading content %d of the copy", done)
 	}
@@ -160,20 +131,18 @@ func sayCopying(step transfer.Step, done, all uint64) string {
 	return fmt.Sprintf("%s event %d of %d", step, done, all)
 }
 
-// explain says what a copy that failed left, without a password of either log.
-func (o *logCopyOptions) explain(ctx context.Context, err error) error {
-	const goesOn = "the original is as it was, and the same command goes on where it stopped"
-	err = o.source.settings.Log.RedactError(o.target.settings.Log.RedactError(err))
-	if errors.As(err, new(*faultError)) || errors.As(err, new(*config.Error)) { // says what to do itself
-		return err
-	}
+// copyFailed says what a copy that failed left.
+func copyFailed(ctx context.Context, err error) error {
+	const resumes = "the source log is unchanged, and the same command resumes the copy"
 	switch {
+	case errors.As(err, new(*config.Error)): // says what to do itself
+		return err
 	case ctx.Err() != nil:
-		return failed(err, "the copy was stopped: %s", goesOn)
+		return failed(err, "the copy was interrupted: %s", resumes)
 	case errors.Is(err, transfer.ErrOtherHistory):
 		return failed(err, "%v; nothing more was written: copy to a new, empty log", err)
 	case errors.Is(err, eventstore.ErrTransient):
-		return failed(err, "%v: %s", err, goesOn)
+		return failed(err, "%v: %s", err, resumes)
 	}
 	return err
 }
@@ -182,34 +151,34 @@ func (o *logCopyOptions) show(c transfer.Result) error {
 	screen := o.app.screen()
 	done := fmt.Sprintf("%s written now", render.Count(int(c.Written), "event")) //nolint:gosec // no log has 2^63 events
 	if c.Repeated {
-		done = "complete before, nothing was written now"
+		done = "complete already, nothing written now"
 	}
-	field(screen, "Copied", "%s in %s, %s: %s", render.Count(int(c.Events), "event"), //nolint:gosec // no log has 2^63 events
+	screen.Field("Copied", "%s in %s, %s: %s", render.Count(int(c.Events), "event"), //nolint:gosec // no log has 2^63 events
 		render.CountOf(int(c.Batches), "batch", "batches"), render.Count(int(c.Contents), "content"), done) //nolint:gosec // nor batches
-	field(screen, "From", "log %s at %s%s", c.FromLog, o.source.settings.LogName(), positions(c.Events, c.First.From, c.Last.From))
-	field(screen, "To", "log %s at %s%s", c.ToLog, o.target.settings.LogName(), positions(c.Events, c.First.To, c.Last.To))
+	screen.Field("From", "log %s at %s%s", c.FromLog, o.source.settings.LogName(), positions(c.Events, c.First.From, c.Last.From))
+	screen.Field("To", "log %s at %s%s", c.ToLog, o.target.settings.LogName(), positions(c.Events, c.First.To, c.Last.To))
 	if c.Until > 0 {
-		field(screen, "Until", "position %d, as asked: what the original holds behind position %d was left out", uint64(c.Until), uint64(c.Last.From))
+		screen.Field("Until", "position %d, as requested: events after position %d of the source were left out", uint64(c.Until), uint64(c.Last.From))
 	}
-	field(screen, "Recorded", "log.copied at position %d of the copy", uint64(c.Action))
+	screen.Field("Recorded", "log.copied at position %d of the copy", uint64(c.Action))
 	for _, at := range c.Checkpoints {
-		field(screen, "Checkpoint", "what has read up to position %d goes on behind position %d of the copy", uint64(at.From), uint64(at.To))
+		screen.Field("Checkpoint", "a reader at position %d of the source continues after position %d of the copy", uint64(at.From), uint64(at.To))
 	}
 	screen.Blank()
 	for _, hash := range c.Lost {
-		screen.Line("%s content %s is named by events, and the original does not hold it either", render.Bad.Of("lost"), hash)
+		screen.Line("%s content %s is named by events, and the source does not hold it either", render.Bad.Of("lost"), hash)
 	}
 	if c.Raised > 0 {
-		screen.Line("%s fell behind the one before in the original, which had several writers: the copy gives that one's time instead.",
+		screen.Line("%s in the source decreased, since it had several writers: the copy has the time of the event before instead.",
 			render.Count(int(c.Raised), "recorded time")) //nolint:gosec // nor recorded times
 	}
-	screen.Line("%s", render.Good.Of("Every event of the copy was compared with the original, and every content was read back."))
-	screen.Line("The copy has an id of its own. Tables that were made from the original have to be made anew, in a home that has some:")
+	screen.Line("%s", render.Good.Of("Every event of the copy was compared with the source, and every content was read back."))
+	screen.Line("The copy has an id of its own. Rebuild tables that were built from the source:")
 	screen.Line("    gxpledger projections rebuild --all --adopt-log --reason TEXT %s", o.target.flag())
 	return screen.Err()
 }
 
-// positions says from where to where events stand in a log.
+// positions says which positions events have in a log.
 func positions(events uint64, first, last eventstore.Position) string {
 	if events == 0 {
 		return ""

@@ -15,8 +15,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/transfer"
 )
 
-// copyTo copies the log of the desk's home to an address.
-func (d *desk) copyTo(address string, more ...string) result {
+// copyTo copies the log of the fixture's home to an address.
+func (d *fixture) copyTo(address string, more ...string) result {
 	d.t.Helper()
 	args := []string{"log", "copy", "--from", "sqlite:" + d.home, "--to", address, "--reason", "a larger house", "--actor", "mover"}
 	return d.bare(d.t.Context(), append(args, more...)...)
@@ -33,7 +33,7 @@ func (r result) copied() transfer.Result {
 }
 
 // digests are the rows and fingerprints of all tables but those that show acts.
-func (d *desk) digests(more ...string) map[string]string {
+func (d *fixture) digests(more ...string) map[string]string {
 	d.t.Helper()
 	var v struct {
 		Tables []struct {
@@ -60,7 +60,7 @@ func (d *desk) digests(more ...string) map[string]string {
 func TestACopiedLogIsUsedInPlaceOfTheOriginal(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	moved := newDesk(t)
+	moved := newFixture(t)
 	moved.now = d.now
 	first := d.copyTo("sqlite:" + moved.home)
 	again := d.copyTo("sqlite:"+moved.home, "--json").copied()
@@ -74,14 +74,14 @@ func TestACopiedLogIsUsedInPlaceOfTheOriginal(t *testing.T) {
 		t.Errorf("tables of the copy are\n%v\nwant\n%v", got, want)
 	}
 	moved.run("audit", "--json").wantCode(0).has("log.copied")
-	moved.scan(r, "--links", "flag").wantCode(0) // life goes on in the copy
+	moved.scan(r, "--links", "flag").wantCode(0) // the copy is used from now on
 	moved.verify(0)
 	if after := d.copyTo("sqlite:"+moved.home, "--json").copied(); !after.Repeated {
 		t.Errorf("a copy that is in use is copied to again: %+v", after)
 	}
 }
 
-// The home stays and the log moves to a server: its tables are of the original until they are made anew.
+// The home stays and the log moves to a server: its tables are of the source until they are rebuilt.
 func TestTablesFollowALogThatMovesToPostgreSQL(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
@@ -94,7 +94,7 @@ func TestTablesFollowALogThatMovesToPostgreSQL(t *testing.T) {
 	if got := d.digests("--log", server); !reflect.DeepEqual(got, want) {
 		t.Errorf("tables of the copy are\n%v\nwant\n%v", got, want)
 	}
-	back := newDesk(t)
+	back := newFixture(t)
 	result := back.bare(t.Context(), "log", "copy", "--from", server, "--to", "sqlite:"+back.home, "--reason", "back", "--json").copied()
 	if want := uint64(21 + 1 + 3); result.Events != want { // the records, the act, and the rebuilding of three projections
 		t.Errorf("the way back is %+v, want %d events", result, want)
@@ -102,14 +102,14 @@ func TestTablesFollowALogThatMovesToPostgreSQL(t *testing.T) {
 	back.verify(0)
 }
 
-func TestACopyThatWasStoppedGoesOn(t *testing.T) {
+func TestAnInterruptedCopyIsResumed(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	to := "sqlite:" + filepath.Join(t.TempDir(), "home")
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	d.bare(ctx, "log", "copy", "--from", "sqlite:"+d.home, "--to", to, "--reason", "x").wantCode(1).
-		says("the copy was stopped", "goes on where it stopped")
+		says("the copy was interrupted", "resumes the copy")
 	if c := d.copyTo(to, "--json").copied(); c.Repeated || c.Events != 21 {
 		t.Errorf("it says %+v", c)
 	}
@@ -119,13 +119,13 @@ func TestACopyTellsWhatTheOriginalHasLost(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.tamper("log.db", "DELETE FROM contents WHERE rowid IN (SELECT rowid FROM contents LIMIT 1)")
-	d.copyTo("sqlite:" + filepath.Join(t.TempDir(), "home")).wantCode(3).has("the original does not hold it either")
+	d.copyTo("sqlite:" + filepath.Join(t.TempDir(), "home")).wantCode(3).has("the source does not hold it either")
 }
 
 func TestCopyingSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
-	other, r := newDesk(t), newRepo(t).commit("Another history")
+	other, r := newFixture(t), newRepo(t).commit("Another history")
 	other.scan(r).wantCode(0)
 	to := "sqlite:" + filepath.Join(t.TempDir(), "home")
 	d.copyTo("sqlite:"+other.home).wantCode(1).says("holds other events: at its position 1", "copy to a new, empty log")
@@ -165,7 +165,7 @@ func TestWhatIsWholeOfADamagedLogIsCopied(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.tamper("log.db", "UPDATE chunks SET checksum = zeroblob(32) WHERE last = (SELECT max(last) FROM chunks)")
-	moved := newDesk(t)
+	moved := newFixture(t)
 	moved.now = d.now
 	failed := d.copyTo("sqlite:" + moved.home).wantCode(1)
 	found := regexp.MustCompile(`the last whole batch before it ends at position (\d+)`).FindStringSubmatch(failed.stderr)
@@ -173,7 +173,7 @@ func TestWhatIsWholeOfADamagedLogIsCopied(t *testing.T) {
 		t.Fatalf("the error names no position: %s", failed.stderr)
 	}
 	d.copyTo("sqlite:"+moved.home, "--until", "1").wantCode(1)
-	d.copyTo("sqlite:"+moved.home, "--until", found[1]).wantCode(0).has("was left out")
+	d.copyTo("sqlite:"+moved.home, "--until", found[1]).wantCode(0).has("were left out")
 	copied := d.copyTo("sqlite:"+moved.home, "--until", found[1], "--json").copied()
 	if fmt.Sprint(copied.Until) != found[1] || copied.Last.From != copied.Until || !copied.Repeated {
 		t.Errorf("it says %+v, want the events up to position %s", copied, found[1])

@@ -47,7 +47,7 @@ func TestALogOnEventStoreDBIsUsedByEveryCommand(t *testing.T) {
 
 func useEveryCommand(t *testing.T, address string) {
 	t.Helper()
-	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").spec("SPEC-001", "US-001").commit("Write it down")
+	d, r := newFixture(t), newRepo(t).story("US-001", "REQ-001").spec("SPEC-001", "US-001").commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = address
 	d.run("verify").wantCode(1).says("there is no log at " + address)
 	d.scan(r, "--reason", "to see").wantCode(0)
@@ -69,7 +69,7 @@ func useEveryCommand(t *testing.T, address string) {
 	d.run("projections", "rebuild", "--all", "--reason", "see that it works").wantCode(0)
 	d.verify(0)
 
-	elsewhere := newDesk(t) // another machine has nothing but the address
+	elsewhere := newFixture(t) // another machine has nothing but the address
 	elsewhere.run("show", "requirements", "--log", address).wantCode(0).has("Another title")
 	elsewhere.run("verify", "--log", address).wantCode(0)
 	elsewhere.scan(r, "--log", address).wantCode(0)
@@ -78,16 +78,16 @@ func useEveryCommand(t *testing.T, address string) {
 	d.run("retire", "demo", "--reason", "again").wantCode(1).says("was retired", "nothing was recorded")
 	d.scan(r).wantCode(1)
 	d.verify(0)
-	moved := newDesk(t)
+	moved := newFixture(t)
 	d.bare(t.Context(), "log", "copy", "--from", address, "--to", "sqlite:"+moved.home, "--reason", "home again", "--checkpoint", "1000000").
-		wantCode(0).has("Checkpoint  what has read up to position 1000000 goes on behind position")
+		wantCode(0).has("Checkpoint  a reader at position 1000000 of the source continues after position")
 	moved.verify(0)
 }
 
 // The log is followed while another process records.
 func TestALogOnEventStoreDBIsFollowed(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = onEventStoreDB(t)
 	d.scan(r).wantCode(0)
 	lines, stop := d.follow("log", "--follow", "--json")
@@ -106,7 +106,7 @@ func TestALogOnEventStoreDBIsFollowed(t *testing.T) {
 }
 
 // follow starts a command that writes one JSON document a line, and gives the type in each.
-func (d *desk) follow(args ...string) (line func() string, stop func() int) {
+func (d *fixture) follow(args ...string) (line func() string, stop func() int) {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(d.t.Context()))
 	d.t.Cleanup(cancel)
@@ -140,7 +140,7 @@ func (d *desk) follow(args ...string) (line func() string, stop func() int) {
 // A server of gxpledger serves a log that is on another server, from one binary: it holds the adapter and the server.
 func TestALogOnEventStoreDBIsServed(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = onEventStoreDB(t)
 	d.scan(r).wantCode(0)
 	s := d.serve("--esdb-writable", "orders-")
@@ -155,14 +155,14 @@ func TestALogOnEventStoreDBIsServed(t *testing.T) {
 	d.verify(0)
 
 	// What is served is read through the log behind it, and written to as well.
-	beyond := newDesk(t)
+	beyond := newFixture(t)
 	beyond.env["GXPLEDGER_LOG"] = s.address()
 	beyond.run("log").wantCode(1).says("there is no log at", "the log behind it")
 	beyond.scan(r).wantCode(1).says("cannot use the log at", "refuses", "the log behind it", "nothing was recorded")
 	s.stop()
 }
 
-func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
+func TestProblemsOfAServerAreReported(t *testing.T) {
 	t.Parallel()
 	r := newRepo(t).commit("Write it down")
 	cert, key := certificate(t)
@@ -184,7 +184,7 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 	}
 	const soon = "&defaultDeadline=1500"
 	trusted := "?tlsCaFile=" + url.QueryEscape(cert)
-	right := newDesk(t)
+	right := newFixture(t)
 	right.env["GXPLEDGER_LOG"] = as("ada", password) + trusted
 	right.keepsSecret(right.scan(r, "--verbose")).wantCode(0)
 	right.keepsSecret(right.run("verify", "--verbose")).wantCode(0)
@@ -203,10 +203,10 @@ func TestWhatIsWrongWithAServerIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			d.env["GXPLEDGER_LOG"] = c.address
 			d.keepsSecret(d.run("verify", "--verbose", "--wait", "1s")).wantCode(1).says(append(c.says, "the log at esdb://")...)
-			d.keepsSecret(d.scan(r, "--verbose", "--wait", "1s")).wantCode(1).says(append(c.says, "nothing was recorded", "the failure waits in")...)
+			d.keepsSecret(d.scan(r, "--verbose", "--wait", "1s")).wantCode(1).says(append(c.says, "nothing was recorded", "the failure is spooled in")...)
 			d.keepsSecret(d.scan(r, "--json", "--wait", "1s")).wantCode(1)
 			to := []string{"log", "copy", "--from", "sqlite:" + d.home, "--to", c.address, "--reason", "x", "--wait", "1s"}
 			d.keepsSecret(d.bare(t.Context(), to...)).wantCode(1)
@@ -241,7 +241,7 @@ func TestAnAddressThatNoEventStoreDBCanBeAtIsRefused(t *testing.T) {
 		"esdb://ada:" + secret + "@host:2113,other:x,third:2113":     "port",
 		"esdb://ada:" + secret + "@host:2113?nodePreference=whoever": "want leader",
 	} {
-		d := newDesk(t)
+		d := newFixture(t)
 		for _, args := range [][]string{{"scan", r.dir}, {"show", "specs"}, {"log"}, {"verify"}, {"migrate", "up"}} {
 			d.keepsSecret(d.run(append(args, "--log", address)...)).wantCode(2).says(says)
 		}
@@ -257,12 +257,12 @@ func TestLogsShareAServer(t *testing.T) {
 	t.Parallel()
 	address := esdbtest.StartFake(t).URL()
 	r := newRepo(t).commit("Write it down")
-	mine, theirs := newDesk(t), newDesk(t)
+	mine, theirs := newFixture(t), newFixture(t)
 	mine.env["GXPLEDGER_LOG"], theirs.env["GXPLEDGER_LOG"] = address+"&streamPrefix=mine-", address+"&STREAMPREFIX=theirs-"
 	mine.scan(r).wantCode(0)
 	theirs.run("scans").wantCode(1).says("there is no log at", "streamPrefix")
 	theirs.scan(r).wantCode(0)
-	for _, d := range []*desk{mine, theirs} {
+	for _, d := range []*fixture{mine, theirs} {
 		if v := d.verify(0); v.Log.Events != 4 {
 			t.Errorf("%d events, want the 4 of one scan", v.Log.Events)
 		}
@@ -275,7 +275,7 @@ func TestALogBesideOtherApplications(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
 	f.Put("orders-1", 0, "placed", []byte("{}"), nil)
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = f.URL()
 	d.scan(r).wantCode(0)
 	f.Put("orders-1", 1, "placed", []byte("{}"), nil)
@@ -285,7 +285,7 @@ func TestALogBesideOtherApplications(t *testing.T) {
 		t.Errorf("%d events and warnings %+v, want the 4 of one scan and one of a foreign stream", v.Log.Events, v.Warnings)
 	}
 	screen := d.run("verify").wantCode(0)
-	for _, text := range []string{`stream "gxpledger.orders-1"`, "another application", "No fault was found"} {
+	for _, text := range []string{`stream "gxpledger.orders-1"`, "another application", "No faults found"} {
 		screen.has(text)
 	}
 	f.ResetRequests()
@@ -298,7 +298,7 @@ func TestALogBesideOtherApplications(t *testing.T) {
 		f.URL() + "&streamPrefix=gxpledger.sub-": `with prefix "gxpledger."`,
 		f.URL() + "&streamPrefix=gxp":            `with prefix "gxpledger."`,
 	} {
-		other := newDesk(t)
+		other := newFixture(t)
 		other.env["GXPLEDGER_LOG"] = address
 		other.scan(r).wantCode(1).says("cannot use the log at", "make a log", says)
 	}
@@ -308,7 +308,7 @@ func TestALogBesideOtherApplications(t *testing.T) {
 // recorded.
 func TestAScanThatIsTooLargeForTheServer(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = onEventStoreDB(t) + "&maxAppendSize=2500"
 	d.scan(r).wantCode(1).says("limit of 2500", "MAX_APPEND_SIZE", "maxAppendSize of the connection string")
 	d.run("log").wantCode(0).has("scan.failed")

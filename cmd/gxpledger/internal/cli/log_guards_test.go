@@ -9,7 +9,7 @@ import (
 )
 
 // names checks that verify finds faults, and names one with each code, place and text.
-func (d *desk) names(faults ...[3]string) {
+func (d *fixture) names(faults ...[3]string) {
 	d.t.Helper()
 	v := d.verify(3)
 	for _, want := range faults {
@@ -30,7 +30,7 @@ func (d *desk) names(faults ...[3]string) {
 // What keeps a log on PostgreSQL append-only is looked at where no reading of it shows a fault (I10).
 func TestVerifyNamesWhatGuardsALogOnPostgreSQLNoMore(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = made(t)
 	d.scan(r).wantCode(0)
 	d.verify(0)
@@ -44,7 +44,7 @@ func TestVerifyNamesWhatGuardsALogOnPostgreSQLNoMore(t *testing.T) {
 		[3]string{"guard", "constraint events_id on events", "it is gone"},
 	)
 	execute(t, d.env["GXPLEDGER_LOG"], "UPDATE gxp_log.head SET position = 3")
-	d.run("scans").wantCode(1).says("log is corrupt", "the counter row is at 3, the last event at 4") // nobody goes on with it
+	d.run("scans").wantCode(1).says("log is corrupt", "the counter row stands at 3, the last event at 4") // no command continues with it
 	d.scan(r).wantCode(1).says("log is corrupt")
 	d.names(
 		[3]string{"file", "table head", "it says that the log ends at position 3, and the last event is at 4"},
@@ -59,7 +59,7 @@ func TestVerifyNamesWhatGuardsALogOnPostgreSQLNoMore(t *testing.T) {
 // What an administrator of an event store does to streams is not seen by reading $all.
 func TestVerifyNamesWhatWasDoneToStreamsOfAnEventStoreDB(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	f := esdbtest.StartFake(t)
 	d.env["GXPLEDGER_LOG"] = f.URL()
 	d.scan(r).wantCode(0)

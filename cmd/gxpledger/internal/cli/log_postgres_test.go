@@ -36,7 +36,7 @@ func made(t *testing.T) string {
 }
 
 // keepsSecret checks that a command showed nothing of the password and that nothing below the home holds it.
-func (d *desk) keepsSecret(r result) result {
+func (d *fixture) keepsSecret(r result) result {
 	d.t.Helper()
 	secrets := []string{password, url.PathEscape(password), url.QueryEscape(password), url.UserPassword("", password).String()[1:], "s3cret"}
 	holds := func(text string) bool {
@@ -56,7 +56,7 @@ func (d *desk) keepsSecret(r result) result {
 
 func TestALogOnPostgreSQLIsUsedByEveryCommand(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
+	d, r := newFixture(t), newRepo(t).story("US-001", "REQ-001").commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = made(t)
 	d.scan(r).wantCode(0)
 	if _, err := os.Stat(filepath.Join(d.home, "log.db")); !os.IsNotExist(err) {
@@ -69,7 +69,7 @@ func TestALogOnPostgreSQLIsUsedByEveryCommand(t *testing.T) {
 		d.run(strings.Fields(command)...).wantCode(0)
 	}
 	d.run("projections", "rebuild", "--all", "--reason", "see that it works").wantCode(0)
-	elsewhere := newDesk(t) // another machine has nothing but the address
+	elsewhere := newFixture(t) // another machine has nothing but the address
 	elsewhere.run("show", "requirements", "--log", d.env["GXPLEDGER_LOG"]).wantCode(0).has("REQ-001")
 	elsewhere.run("verify", "--log", d.env["GXPLEDGER_LOG"]).wantCode(0)
 }
@@ -97,7 +97,7 @@ func TestPasswordsAreNeitherShownNorStored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			d.env["GXPLEDGER_LOG"] = c.address
 			d.keepsSecret(d.run("verify", "--verbose")).wantCode(1).says("the log at postgres://", c.says)
 			d.keepsSecret(d.scan(r, "--verbose")).wantCode(1).says(c.says, "nothing was recorded")
@@ -110,7 +110,7 @@ func TestPasswordsAreNeitherShownNorStored(t *testing.T) {
 // An address that names a primary and its standby leads to the one that takes writes.
 func TestAnAddressOfSeveralServers(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = pgtest.With(strings.Replace(made(t), "@", "@127.0.0.1:1,", 1), "target_session_attrs=read-write")
 	d.scan(r).wantCode(0)
 	d.verify(0)
@@ -130,7 +130,7 @@ func TestAnAddressThatNoLogCanBeAtIsRefused(t *testing.T) {
 		"/var/lib/gxp.db":                                       "--home FOLDER",
 		"host=db password=s3cret":                               "--home FOLDER",
 	} {
-		d := newDesk(t)
+		d := newFixture(t)
 		for _, args := range [][]string{{"scan", r.dir}, {"show", "specs"}, {"log"}, {"verify"}} {
 			d.keepsSecret(d.run(append(args, "--log", address)...)).wantCode(2).says(says)
 		}
@@ -142,19 +142,19 @@ func TestAnAddressThatNoLogCanBeAtIsRefused(t *testing.T) {
 
 func TestALogThatWasNotMadeSaysWhatToRun(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.run("show", "specs", "--log", pgtest.Start(t)).wantCode(1).says("gxpledger migrate up")
 }
 
 // TestAForgottenLogBeginsNoSecondHistory: without --log, a home whose tables are of a log elsewhere is refused (I14).
 func TestAForgottenLogBeginsNoSecondHistory(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.scan(r, "--log", made(t)).wantCode(0)
 	d.scan(r).wantCode(1).says("log.db is missing", "--log", "--home", "nothing was recorded")
 	d.run("log").wantCode(1).says("log.db is missing")
 	d.run("show", "specs").wantCode(1).says("log.db is missing", "--log")
 	other := made(t)
-	d.scan(r, "--log", other).wantCode(1).says("are not of this log")
+	d.scan(r, "--log", other).wantCode(1).says("were built from another log")
 	d.run("log", "--log", other).wantCode(0).has("The log is empty")
 }

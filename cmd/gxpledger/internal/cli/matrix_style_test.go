@@ -77,7 +77,7 @@ func ems(t *testing.T, value string) float64 {
 // Chromium, at 500, 1000 and 1400 pixels and on A4, with ids of 200 characters and with Thai, Japanese and Arabic titles.)
 func TestNoColumnOfTheMatrixPageCollapses(t *testing.T) {
 	t.Parallel()
-	rules := readStyle(t, "matrix.css")
+	rules := readStyle(t, "../render/matrix.css")
 	for _, r := range rules {
 		for _, property := range []string{"overflow-wrap", "word-break", "line-break", "word-wrap", "hyphens"} {
 			for _, selector := range r.selectors {
@@ -109,7 +109,7 @@ func TestNoColumnOfTheMatrixPageCollapses(t *testing.T) {
 // checkColumns checks that each column, at the least width of the table, holds its heading and the longest state in bold.
 func checkColumns(t *testing.T, rules []styleRule) {
 	t.Helper()
-	page, err := os.ReadFile("matrix.html")
+	page, err := os.ReadFile("../render/matrix.html")
 	if err != nil {
 		t.Fatal(err)
 	}

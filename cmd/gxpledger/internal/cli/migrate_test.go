@@ -17,7 +17,7 @@ import (
 )
 
 type migrated struct {
-	Log         string `json:"log"`
+	Address     string `json:"address"`
 	Applied     []step `json:"applied"`
 	Missing     []step `json:"missing"`
 	Done        []step `json:"done"`
@@ -31,13 +31,16 @@ type step struct {
 	Checksum string `json:"checksum"`
 }
 
-func (d *desk) migrated(args ...string) (m migrated) {
+func (d *fixture) migrated(args ...string) (m migrated) {
 	d.t.Helper()
 	got := d.run(append(args, "--json")...).wantCode(0)
-	if err := json.Unmarshal([]byte(got.stdout), &m); err != nil {
+	var all struct {
+		Log *migrated `json:"log"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil || all.Log == nil {
 		d.t.Fatalf("%s: %v", got.stdout, err)
 	}
-	return m
+	return *all.Log
 }
 
 // execute runs statements as the administrator of a server.
@@ -58,7 +61,7 @@ func execute(t *testing.T, address string, statements ...string) {
 
 func TestALogOnPostgreSQLIsMadeByMigrateUp(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	address := pgtest.Start(t)
 	d.env["GXPLEDGER_LOG"] = address
 	if m := d.migrated("migrate", "status"); len(m.Applied) != 0 || len(m.Missing) == 0 || m.Owner != "" {
@@ -83,15 +86,15 @@ func TestALogOnPostgreSQLIsMadeByMigrateUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secret, _ := u.User.Password(); strings.Contains(m.Log, secret) || !strings.Contains(m.Log, u.Host) {
-		t.Errorf("the log is called %s", m.Log)
+	if secret, _ := u.User.Password(); strings.Contains(m.Address, secret) || !strings.Contains(m.Address, u.Host) {
+		t.Errorf("the log is called %s", m.Address)
 	}
 }
 
 // TestTheWriterRoleIsEnoughForEveryCommand: the user of the engine is nobody but a member of the role that migrate up made.
 func TestTheWriterRoleIsEnoughForEveryCommand(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	admin := pgtest.Start(t)
 	user := "gxp_cli_" + strings.ToLower(rand.Text())
 	d.run("migrate", "up", "--log", admin).wantCode(0)
@@ -108,7 +111,7 @@ func TestTheWriterRoleIsEnoughForEveryCommand(t *testing.T) {
 
 func TestThePlanDoesWhatMigrateUpDoes(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.env["GXPLEDGER_LOG"] = pgtest.Start(t)
 	execute(t, d.env["GXPLEDGER_LOG"], d.run("migrate", "plan").wantCode(0).stdout)
 	if m := d.migrated("migrate", "status"); len(m.Missing) != 0 {
@@ -120,7 +123,7 @@ func TestThePlanDoesWhatMigrateUpDoes(t *testing.T) {
 
 func TestALogOfANewerFormIsRefused(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.env["GXPLEDGER_LOG"] = made(t)
 	execute(t, d.env["GXPLEDGER_LOG"], "INSERT INTO gxp_log.schema_migrations (version, series, name, checksum) "+
 		"SELECT version + 1, series, 'later', repeat('0', 64) FROM gxp_log.schema_migrations ORDER BY version DESC LIMIT 1")
@@ -131,7 +134,7 @@ func TestALogOfANewerFormIsRefused(t *testing.T) {
 
 func TestMigratingTheSQLiteLog(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	if m := d.migrated("migrate", "status"); len(m.Applied) != 0 || len(m.Missing) == 0 {
 		t.Errorf("where there is no log: %+v", m)
 	}
@@ -158,11 +161,11 @@ func TestMigratingTheSQLiteLog(t *testing.T) {
 // TestABackupThatWasTakenWhileTheLogIsOpenIsWhole: the way to copy a SQLite log that docs/operations.md gives.
 func TestABackupThatWasTakenWhileTheLogIsOpenIsWhole(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.scan(r).wantCode(0)
 	s := d.serve() // keeps the log open
 	d.scan(r.requirement("REQ-002", "The second").commit("Write more")).wantCode(0)
-	restored := newDesk(t)
+	restored := newFixture(t)
 	if err := os.MkdirAll(restored.home, 0o700); err != nil {
 		t.Fatal(err)
 	}

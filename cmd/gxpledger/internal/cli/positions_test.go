@@ -11,9 +11,9 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
-// onSparse is the desk of recorded, over a log whose positions are tokens: event n stands at position 4096 + 137n, so that
+// onSparse is the fixture of recorded, over a log whose positions are tokens: event n stands at position 4096 + 137n, so that
 // scan 1 ends at 5877, scan 2 at 6836 and scan 3, which failed, at 6973. There are no tables yet.
-func onSparse(t *testing.T) *desk {
+func onSparse(t *testing.T) *fixture {
 	t.Helper()
 	d, _ := recorded(t)
 	log, err := sqlite.Open(t.Context(), filepath.Join(d.home, "log.db"), sqlite.Options{Now: d.now})

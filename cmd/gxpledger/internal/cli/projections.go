@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/projections/inspect"
 )
@@ -16,143 +16,87 @@ import (
 func newProjections(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "projections",
-		Short: "Look at the tables, and make them anew from the log",
-		Long: "The tables are made from the log by projections, each of which writes tables that no other writes. Their state can be\n" +
-			"looked at, and they can be built anew while readers go on reading.",
+		Short: "Inspect and rebuild the tables",
+		Long: "Inspect and rebuild the tables. They are built from the log by projections, each of which writes its own tables, and\n" +
+			"can be rebuilt while readers keep reading.",
 		Example: "  gxpledger projections status\n" +
 			"  gxpledger projections rebuild artifacts --reason \"after an upgrade\"",
 		Args: cobra.ArbitraryArgs,
 		RunE: chooseCommand,
 	}
-	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a), newProjectionsCancel(a),
-		newProjectionsPause(a), newProjectionsResume(a), newProjectionsSkip(a), newProjectionsPrune(a))
+	cmd.AddCommand(newProjectionsStatus(a), newProjectionsBuilds(a), newProjectionsRun(a), newProjectionsRebuild(a))
+	cmd.AddCommand(actionCommands(a)...)
+	cmd.AddCommand(newProjectionsSkip(a))
 	return cmd
 }
 
 // statusDocument is the output of projections status --json.
 type statusDocument struct {
-	Projections []projectionStatus `json:"projections"`
-}
-
-type projectionStatus struct {
-	Name       string           `json:"name"`
-	Version    int              `json:"version"` // that this binary knows
-	State      inspect.State    `json:"state"`
-	Build      int              `json:"build,omitempty"` // what readers see; absent when there is none
-	BuiltBy    int              `json:"build_version,omitempty"`
-	Next       *buildProgress   `json:"next,omitempty"`          // the build that is to replace it
-	Retired    int              `json:"former_builds,omitempty"` // how many there are
-	Rate       float64          `json:"events_per_second,omitempty"`
-	Paused     *pausedBy        `json:"paused,omitempty"`
-	Position   uint64           `json:"position"`
-	Head       uint64           `json:"head"`
-	Lag        uint64           `json:"lag"`
-	LagSeconds float64          `json:"lag_seconds"`
-	UpdatedAt  time.Time        `json:"updated_at,omitzero"`
-	Error      *projectionFault `json:"error,omitempty"`
-	Mismatch   string           `json:"mismatch,omitempty"` // why the log is not the one that the tables were made from
-}
-
-// buildProgress is how far a build is that nobody reads yet.
-type buildProgress struct {
-	Build       int       `json:"build"`
-	State       string    `json:"state"` // filling or ready
-	Position    uint64    `json:"position"`
-	Rate        float64   `json:"events_per_second"`
-	SecondsLeft float64   `json:"seconds_left"`
-	Holder      string    `json:"holder"`
-	HeldUntil   time.Time `json:"held_until"` // in the past when its process is gone: the next rebuild goes on with it
-	CancelledBy string    `json:"cancelled_by,omitempty"`
-}
-
-type pausedBy struct {
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
-}
-
-type projectionFault struct {
-	Position uint64    `json:"position"`
-	Event    string    `json:"event_id"`
-	Type     string    `json:"type"`
-	Text     string    `json:"text"`
-	At       time.Time `json:"at"`
+	Projections []gxpledger.ProjectionStatus `json:"projections"`
 }
 
 func newProjectionsStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Show how far each projection is",
-		Long: "Shows of each projection the build that readers see and how far it is: live at the head of the log, catching-up, paused,\n" +
-			"stalled (the head moved, the position did not), faulted (stopped at an event), mismatched (made from another log) or\n" +
-			"absent; and the build that is being made to replace it. Nothing is brought up to date. The exit code is 3 when one is\n" +
-			"stalled, faulted or mismatched.",
+		Short: "Show the state of each projection",
+		Long: "Show the active build of each projection and its state: live (at the head of the log), catching-up, paused, stalled\n" +
+			"(events wait and the position does not move), faulted (stopped at an event), mismatched (built from another log) or\n" +
+			"absent; and the build that is to replace it. The tables are not caught up first. The exit code is 3 when a projection\n" +
+			"is stalled, faulted or mismatched.",
 		Example: "  gxpledger projections status\n  gxpledger projections status --json",
 		Args:    none,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return showStatus(cmd.Context(), a) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.showStatus(cmd.Context()) },
 	}
 }
 
-func showStatus(ctx context.Context, a *app) (err error) {
-	v, err := a.openStill(ctx, a.openLogToRead)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	all, err := v.statuses(ctx)
+func (a *app) showStatus(ctx context.Context) error {
+	all, err := a.ledger.Admin().Status(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		document := statusDocument{Projections: make([]projectionStatus, len(all))}
-		for i, s := range all {
-			document.Projections[i] = statusOf(s)
-		}
-		err = a.document(document)
+		err = a.document(statusDocument{all})
 	} else {
-		err = a.showStatus(all)
+		screen := a.screen()
+		showStatuses(screen, all)
+		err = screen.Err()
 	}
-	if err == nil && slices.ContainsFunc(all, inspect.Status.Troubled) {
+	if err == nil && slices.ContainsFunc(all, gxpledger.ProjectionStatus.NeedsAttention) {
 		return found()
 	}
 	return err
 }
 
-// statuses says how every projection is.
-func (v *opened) statuses(ctx context.Context) ([]inspect.Status, error) {
-	return inspect.Statuses(ctx, v.runner.Pipeline, inspect.StatusOptions{})
-}
-
-func (a *app) showStatus(all []inspect.Status) error {
-	screen := a.screen()
-	t := columns("Projection", "Version>", "Build>", "State", "Position>", "Head>", "Lag>", "Waiting", "Events/s>", "Former>", "Why")
+func showStatuses(screen *render.Screen, all []gxpledger.ProjectionStatus) {
+	t := render.NewList("Projection", "Version>", "Build>", "State", "Position>", "Head>", "Lag>", "Lag time", "Events/s>", "Retired>", "Details")
 	for _, s := range all {
-		build, position, rate := any(nil), uint64(0), any(nil)
-		if s.Active != nil {
-			build, position = s.Active.Number, uint64(s.Active.Checkpoint.Position)
-			if pace := s.Active.Pace(); pace >= 1 && s.State == inspect.StateCatchingUp {
-				rate = int64(pace)
-			}
+		rate, lag := any(nil), ""
+		if s.Rate >= 1 && s.State == inspect.StateCatchingUp {
+			rate = int64(s.Rate)
 		}
-		waiting, former := "", any(nil)
-		if s.LagTime > 0 {
-			waiting = render.Duration(s.LagTime)
+		if s.LagSeconds > 0 {
+			lag = render.Duration(seconds(s.LagSeconds))
 		}
-		if s.Retired > 0 {
-			former = s.Retired
-		}
-		t.Add(s.Name, s.Version, build, stateWord(s.State), position, uint64(s.Head), s.Lag, waiting, rate, former, whyState(s))
+		t.Add(s.Name, s.Version, unlessZero(s.Build), stateWord(s.State), s.Position, s.Head, s.Lag, lag, rate, unlessZero(s.Retired), stateDetails(s))
 	}
-	t.show(screen)
+	screen.List(t)
 	for _, s := range all {
 		if s.Next != nil {
-			screen.Line("%s", nextSentence(s))
+			screen.Line("%s", nextBuildLine(s))
 		}
 	}
-	return screen.Err()
 }
 
-// stateWord paints a state: what is as hoped, what an administrator wants, and what is wrong.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// unlessZero is a number as a cell of a table, which is empty for 0.
+func unlessZero(n int) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
 func stateWord(s inspect.State) any {
 	switch s {
 	case inspect.StateLive:
@@ -164,61 +108,88 @@ func stateWord(s inspect.State) any {
 	return render.Bad.Of(string(s))
 }
 
-// whyState says why a projection is not live.
-func whyState(s inspect.Status) string {
+// stateDetails says why a projection is not live.
+func stateDetails(s gxpledger.ProjectionStatus) string {
 	switch {
-	case s.Mismatch != nil:
-		return s.Mismatch.Error()
+	case s.Mismatch != "":
+		return s.Mismatch
 	case s.Fault != nil:
 		return fmt.Sprintf("position %d (%s): %s", s.Fault.Position, s.Fault.Type, s.Fault.Text)
-	case s.Pause != nil:
-		return fmt.Sprintf("since %s by %s: %s", s.Pause.At.UTC().Format(time.RFC3339), s.Pause.By, s.Pause.Reason)
-	default:
-		return ""
+	case s.Paused != nil:
+		return fmt.Sprintf("since %s by %s: %s", render.Time(s.Paused.At), s.Paused.By, s.Paused.Reason)
 	}
+	return ""
 }
 
-// nextSentence says how far the build is that is to replace the one of s.
-func nextSentence(s inspect.Status) string {
+// nextBuildLine describes the build that is to replace the active one.
+func nextBuildLine(s gxpledger.ProjectionStatus) string {
 	b := s.Next
-	text := fmt.Sprintf("%s: build %d, version %d, is %s at position %d of %d", s.Name, b.Number, b.Checkpoint.Version, b.State, b.Checkpoint.Position, s.Head)
+	text := fmt.Sprintf("%s: build %d (version %d) is %s at position %d of %d", s.Name, b.Build, b.Version, b.State, b.Position, s.Head)
 	switch {
 	case b.CancelledBy != "":
 		return text + ", cancelled by " + b.CancelledBy
-	case b.LeaseLeft == 0:
-		return text + "; its process is gone, the next rebuild goes on with it"
+	case b.Orphaned:
+		return text + "; it is orphaned, the next rebuild resumes it"
 	}
-	if pace := b.Pace(); pace >= 1 {
-		text += fmt.Sprintf(", %.0f events/s", pace)
+	if b.Rate >= 1 {
+		text += fmt.Sprintf(", %.0f events/s", b.Rate)
 	}
-	if left := b.Left(s.Head); left > 0 {
+	if left := seconds(b.SecondsLeft); left > 0 {
 		text += ", " + render.Duration(left.Round(time.Second)) + " left"
 	}
-	return text + ", by " + b.Lease.Holder
+	return text + ", by " + b.Holder
 }
 
-func statusOf(s inspect.Status) projectionStatus {
-	out := projectionStatus{
-		Name: s.Name, Version: s.Version, State: s.State, Head: uint64(s.Head), Lag: s.Lag, LagSeconds: s.LagTime.Seconds(), Retired: s.Retired,
+// buildsDocument is the output of projections builds --json.
+type buildsDocument struct {
+	Builds []gxpledger.ProjectionBuild `json:"builds"`
+}
+
+func newProjectionsBuilds(a *app) *cobra.Command {
+	p := projectionArgs{}
+	return &cobra.Command{
+		Use:   "builds [NAME]",
+		Short: "List the builds of projections",
+		Long: "List the builds of a projection, or of all: the active one, retired ones until projections prune removes them, and one\n" +
+			"that is being filled. With --json also the SHA-256 of each table when the build was activated. The tables are not\n" +
+			"caught up first.",
+		Example: "  gxpledger projections builds\n  gxpledger projections builds artifacts --json",
+		Args:    func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "projection", args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.all = len(args) == 0
+			if err := p.check(args); err != nil {
+				return err
+			}
+			builds, err := a.ledger.Admin().Builds(cmd.Context(), p.names...)
+			if err != nil {
+				return err
+			}
+			return a.showBuilds(builds)
+		},
 	}
-	if s.Active != nil {
-		out.Build, out.BuiltBy = s.Active.Number, s.Active.Checkpoint.Version
-		out.Position, out.UpdatedAt, out.Rate = uint64(s.Active.Checkpoint.Position), s.Active.UpdatedAt.UTC(), s.Active.Pace()
+}
+
+func (a *app) showBuilds(builds []gxpledger.ProjectionBuild) error {
+	if a.json {
+		return a.document(buildsDocument{append([]gxpledger.ProjectionBuild{}, builds...)})
 	}
-	if b := s.Next; b != nil {
-		out.Next = &buildProgress{
-			Build: b.Number, State: string(b.State), Position: uint64(b.Checkpoint.Position), Rate: b.Pace(),
-			SecondsLeft: b.Left(s.Head).Seconds(), Holder: b.Lease.Holder, HeldUntil: b.Lease.Expires.UTC(), CancelledBy: b.CancelledBy,
+	screen := a.screen()
+	t := render.NewList("Projection", "Build>", "Version>", "State", "Position>", "Created", "Updated", "Rows when activated>")
+	for _, b := range builds {
+		rows := any(nil)
+		if len(b.Tables) > 0 {
+			rows = rowsOf(b.Tables)
 		}
+		t.Add(b.Projection, b.Build, b.Version, string(b.State), b.Position, b.CreatedAt, b.UpdatedAt, rows)
 	}
-	if h := s.Pause; h != nil {
-		out.Paused = &pausedBy{By: h.By, Reason: h.Reason, At: h.At.UTC()}
+	screen.List(t)
+	return screen.Err()
+}
+
+// rowsOf counts the rows of tables.
+func rowsOf(tables []gxpledger.TableDigest) (rows int64) {
+	for _, table := range tables {
+		rows += table.Rows
 	}
-	if f := s.Fault; f != nil {
-		out.Error = &projectionFault{Position: uint64(f.Position), Event: f.Event.String(), Type: f.Type, Text: f.Text, At: f.At.UTC()}
-	}
-	if s.Mismatch != nil {
-		out.Mismatch = s.Mismatch.Error()
-	}
-	return out
+	return rows
 }

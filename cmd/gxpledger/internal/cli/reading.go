@@ -3,57 +3,121 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/projections/query"
-	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// opened is the log and the tables as they are. Nothing was brought up to date. Close it.
-type opened struct {
-	log    eventstore.Log
-	tables config.TablesDB
-	runner *run.Runner
+// asOfFlag is the flag --as-of, a point in time. The zero value is now.
+type asOfFlag struct{ point query.Point }
+
+var _ pflag.Value = (*asOfFlag)(nil)
+
+// Set reads a point in time.
+func (f *asOfFlag) Set(text string) (err error) {
+	f.point, err = query.ParsePoint(text)
+	if wrong, ok := errors.AsType[*query.PointError](err); ok {
+		return wrongValue("%s", wrong.Want)
+	}
+	return err
 }
 
-// openStill opens the log for reading and the tables as they are. Nothing is brought up to date, so that it works where
-// that would fail. open opens the log, for reading or appending. The caller closes it.
-func (a *app) openStill(ctx context.Context, open func(context.Context) (eventstore.Log, error)) (_ *opened, err error) {
-	if err := a.requireLog(); err != nil {
-		return nil, err
+// String returns the point as it was given.
+func (f *asOfFlag) String() string { return f.point.String() }
+
+// Type names the value in the help.
+func (*asOfFlag) Type() string { return "TIME" }
+
+// readOptions are the flags of a command that reads the tables.
+type readOptions struct {
+	app        *app
+	repository string // by name or id; "" for all
+	asOf       asOfFlag
+	retired    bool // count retired repositories too
+}
+
+func (o *readOptions) addRepository(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.repository, "repository", "", "only this repository, by `NAME` or id")
+}
+
+func (o *readOptions) add(cmd *cobra.Command) {
+	o.addRepository(cmd)
+	cmd.Flags().Var(&o.asOf, "as-of", "show the state as of `TIME`: a date, timestamp, pos:N, scan:N or commit:SHA (default: now)")
+}
+
+func (o *readOptions) addRetired(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.retired, "retired", false, "include retired repositories (default: only one that --repository names)")
+}
+
+// withHistory are the projections that most commands need.
+var withHistory = []string{gxpledger.Artifacts, gxpledger.History} //nolint:gochecknoglobals // a constant list
+
+// view is the state of the record that a command shows.
+type view struct {
+	*gxpledger.View
+
+	app          *app
+	repository   string // that it is limited to, as named; "" for all
+	repositoryID string
+	several      bool // it shows more than one repository
+}
+
+// read opens a view for the time of one call of use. Tables of projections that it does not need may be behind.
+func (o *readOptions) read(ctx context.Context, needs []string, use func(*view) error) (err error) {
+	v, err := o.open(ctx, needs)
+	if err != nil {
+		return asked(err)
 	}
-	o := &opened{}
-	defer func() {
+	defer func() { err = errors.Join(err, v.Close()) }()
+	if o.repository != "" {
+		found, err := v.Find(ctx, o.repository)
 		if err != nil {
-			err = errors.Join(err, o.close())
+			return v.asked(err)
 		}
-	}()
-	if o.log, err = open(ctx); err != nil {
-		return nil, err
+		v.repositoryID = found.ID
 	}
-	if o.tables, err = a.openTables(ctx); err != nil {
-		return nil, err
-	}
-	if o.runner, err = a.newRunner(o.log, o.tables); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return v.asked(use(v))
 }
 
-func (o *opened) close() error {
-	var errs []error
-	if o.tables != nil {
-		errs = append(errs, o.tables.Close())
+func (o *readOptions) open(ctx context.Context, needs []string) (*view, error) {
+	progress := o.app.progress()
+	defer progress.Done()
+	opened, err := o.app.ledger.View(ctx, gxpledger.ViewOptions{
+		AsOf: o.asOf.String(), Repository: o.repository, Projections: needs, Progress: replayProgress(progress),
+	})
+	if err != nil {
+		return nil, err
 	}
-	if o.log != nil {
-		errs = append(errs, o.log.Close())
+	return &view{View: opened, app: o.app, repository: o.repository, several: o.repository == "" && len(opened.Shown.Scans) > 1}, nil
+}
+
+func replayProgress(progress *render.Progress) func(at, of eventstore.Position) {
+	return func(at, of eventstore.Position) {
+		progress.Say(fmt.Sprintf("replaying the log: position %d of %d", at, of))
 	}
-	return errors.Join(errs...)
+}
+
+// asked turns the errors of queries into the sentences that users read. What a view of the past lacks, the present may have.
+func (v *view) asked(err error) error {
+	worded := asked(err)
+	fault, ok := errors.AsType[*faultError](worded)
+	if !v.Past() || !ok || !errors.Is(err, query.ErrUnknown) && !errors.Is(err, query.ErrEmpty) {
+		return worded
+	}
+	if errors.Is(err, query.ErrEmpty) {
+		return failed(err, "no scan was recorded as of %s, position %d of %s", v.Shown.Given, v.Shown.Position, render.Time(v.Shown.RecordedAt))
+	}
+	return failed(err, "%s; this is as of %s, position %d of %s", fault.text, v.Shown.Given, v.Shown.Position, render.Time(v.Shown.RecordedAt))
 }
 
 // asked turns the errors of queries into the sentences that users read.
@@ -65,7 +129,11 @@ func asked(err error) error {
 		return usage("%s, with the flag --%s", ambiguous.Error(), ambiguous.What)
 	}
 	if unknown, ok := errors.AsType[*query.UnknownError](err); ok {
-		return failed(err, "%s", whereToLook(unknown))
+		text := "there is " + unknown.Error()
+		if len(unknown.Near) == 0 && unknown.Hint == "" {
+			text += "; no known name is similar"
+		}
+		return failed(err, "%s", text)
 	}
 	if errors.Is(err, query.ErrEmpty) {
 		return failed(err, "no scan was recorded yet: record one with gxpledger scan")
@@ -73,128 +141,106 @@ func asked(err error) error {
 	return err
 }
 
-// whereToLook ends the sentence of what is unknown with what to do.
-func whereToLook(unknown *query.UnknownError) string {
-	text := "there is " + unknown.Error()
-	if len(unknown.Near) == 0 && unknown.Hint == "" {
-		text += "; nothing known is near it"
-	}
-	return text
-}
-
 // document writes the result of a command for programs.
 func (a *app) document(v any) error { return render.Document(a.system.Stdout, v) }
 
-// repositoryFlag is the flag --repository.
-type repositoryFlag struct{ name string }
-
-func (f *repositoryFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.name, "repository", "", "only this repository, by `NAME` or id")
+// headDocument is what every document begins with: which state of the record it shows (I16), as [render.Head] does on a
+// screen.
+type headDocument struct {
+	AsOf query.Shown `json:"as_of"`
 }
 
-// id returns the id of the repository that was named; "" when none was.
-func (f *repositoryFlag) id(ctx context.Context, v *view) (string, error) {
-	if f.name == "" {
-		return "", nil
+func (v *view) head() headDocument { return headDocument{AsOf: v.Shown} }
+
+// answer writes a document with --json, and otherwise the screen that show fills below its head.
+func (v *view) answer(document any, show func(*render.Screen)) error {
+	if v.app.json {
+		return v.app.document(document)
 	}
-	found, err := v.Find(ctx, f.name)
-	return found.ID, err
+	screen := v.screen(v.app.system.Stdout)
+	show(screen)
+	return screen.Err()
 }
 
-// several reports whether the log holds more than one repository and the command shows them all, so that each line must
-// say which it is of.
-func (f *repositoryFlag) several(ctx context.Context, v *view) (bool, error) {
-	if f.name != "" {
-		return false, nil
+// screen returns a screen that begins with the head.
+func (v *view) screen(w io.Writer) *render.Screen {
+	screen := render.NewScreen(w, render.Detect(w, v.app.colour, v.app.system.Env))
+	render.Head(screen, v.Shown)
+	screen.Blank()
+	return screen
+}
+
+// noteHead writes the head to standard error, where standard output is for something else.
+func (v *view) noteHead() error {
+	notes := v.app.notes()
+	render.Head(notes, v.Shown)
+	return notes.Err()
+}
+
+// of names a repository where a view shows several.
+func (v *view) of(repository string) string {
+	if v.several {
+		return repository
 	}
-	all, err := v.Repositories(ctx)
-	return len(all) > 1, err
+	return ""
 }
 
-// table collects rows for a screen. A column that is empty in every row is left out.
-type table struct{ render.Table }
+// noteLogHead says on standard error which scans the log holds. Tables that cannot say so are no failure: a log can be read
+// without them.
+func (a *app) noteLogHead(ctx context.Context) error {
+	const longest = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	v, err := (&readOptions{app: a}).open(ctx, []string{gxpledger.Artifacts})
+	if err == nil {
+		defer func() { _ = v.Close() }() // nothing was written
+		err = v.noteHead()
+	}
+	if err == nil {
+		return nil
+	}
+	_, why := explain(ctx, err)
+	notes := a.notes()
+	notes.Line("the tables cannot say which scans this log holds: %s", why)
+	return notes.Err()
+}
 
-// columns begins a table. A title that ends in > is of numbers.
-func columns(titles ...string) *table {
-	t := &table{}
-	for _, title := range titles {
-		column := render.Column{Title: title}
-		if number, ok := strings.CutSuffix(title, ">"); ok {
-			column = render.Column{Title: number, Align: render.Right}
+// leaveOutRetired narrows v to the repositories that count, and reports whether retired ones are not among them.
+func (o *readOptions) leaveOutRetired(v *view) bool {
+	without := o.repository == "" && !o.retired
+	if without {
+		v.Shown.LeaveOutRetired()
+	}
+	return without
+}
+
+// judged returns the error of an answer that would be about nothing: because no repository was selected, or because no
+// scan of one of them ever completed, so that nothing is known of it. It says whether something is known of others.
+func (v *view) judged() (others bool, err error) {
+	if len(v.Shown.Scans) == 0 {
+		if v.Shown.RetiredLeftOut > 0 {
+			return false, failed(nil, "every repository is retired: name one with --repository, or add --retired")
 		}
-		t.Columns = append(t.Columns, column)
+		return false, query.ErrEmpty
 	}
-	return t
-}
-
-// show writes the table without its empty columns.
-func (t *table) show(screen *render.Screen) {
-	var kept render.Table
-	var at []int
-	for j, column := range t.Columns {
-		if t.holds(j) {
-			kept.Columns, at = append(kept.Columns, column), append(at, j)
+	var never []string
+	for _, s := range v.Shown.Scans {
+		if s.Scan == 0 {
+			never = append(never, fmt.Sprintf("%q", s.Repository))
 		}
 	}
-	for _, row := range t.Rows {
-		cells := make([]any, len(at))
-		for i, j := range at {
-			cells[i] = row[j]
-		}
-		kept.Add(cells...)
+	if len(never) == 0 {
+		return true, nil
 	}
-	screen.Table(kept)
+	names := strings.Join(never[:min(len(never), render.MostInHead)], ", ")
+	if more := len(never) - render.MostInHead; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return len(never) < len(v.Shown.Scans), failed(nil, "no scan of %s completed, so nothing is known of %s: see gxpledger scans --failed",
+		names, render.Verb(len(never), "it", "them"))
 }
 
-func (t *table) holds(column int) bool {
-	for _, row := range t.Rows {
-		if cell := row[column]; cell != nil && cell != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// revision names what a scan read, in a few characters.
-func revision(c query.Claims) string {
-	switch {
-	case c.Worktree && c.Commit == "":
-		return "work tree"
-	case c.Worktree && c.Dirty:
-		return "work tree, changed since " + render.Short(c.Commit)
-	case c.Worktree:
-		return "work tree at " + render.Short(c.Commit)
-	case c.Commit == "":
-		return c.Ref
-	case c.Ref == "" || strings.HasPrefix(c.Commit, c.Ref):
-		return render.Short(c.Commit)
-	default:
-		return c.Ref + " " + render.Short(c.Commit)
-	}
-}
-
-// good paints a word that is what one hopes for, and any other as bad.
-func good(word, hoped string) render.Styled {
-	if word == hoped {
-		return render.Good.Of(word)
-	}
-	return render.Bad.Of(word)
-}
-
-// takes checks the number of arguments.
-func takes(cmd *cobra.Command, args []string, least, most int, names string) error {
-	switch {
-	case len(args) < least:
-		return usage("%s needs %s: %s --help shows examples", cmd.CommandPath(), names, cmd.CommandPath())
-	case len(args) > most:
-		return usage("%s takes %s: leave out %q", cmd.CommandPath(), names, args[most])
-	}
-	return nil
-}
-
-// readingCommands are the commands that show, prove and rebuild what scans recorded.
-func readingCommands(a *app) []*cobra.Command {
-	return []*cobra.Command{
-		newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a), newLog(a), newProjections(a), newVerify(a),
-	}
+// incomplete reports whether the last scan of a repository that is shown did not complete.
+func (v *view) incomplete() bool {
+	return slices.ContainsFunc(v.Shown.Scans, func(s query.ShownScan) bool { return !s.Completed() })
 }

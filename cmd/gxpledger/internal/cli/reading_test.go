@@ -27,11 +27,11 @@ var records struct {
 	from string // where the repository was when it was scanned
 }
 
-// recorded is a desk with a copy of the records, and their repository, which nobody may change.
-func recorded(t *testing.T) (*desk, repo) {
+// recorded is a fixture with a copy of the records, and their repository, which nobody may change.
+func recorded(t *testing.T) (*fixture, repo) {
 	t.Helper()
 	records.once.Do(func() { makeRecords(t) })
-	d := newDesk(t)
+	d := newFixture(t)
 	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, 2, 0, 0, time.UTC) }
 	if err := os.CopyFS(d.home, os.DirFS(filepath.Join(records.dir, "home"))); err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func recorded(t *testing.T) (*desk, repo) {
 
 func makeRecords(t *testing.T) {
 	t.Helper()
-	d := newDesk(t)
+	d := newFixture(t)
 	minute := 0
 	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC) }
 	r := newRepo(t).requirement("REQ-002", "The second").requirement("REQ-003", hostileTitle).
@@ -72,8 +72,8 @@ func makeRecords(t *testing.T) {
 	}
 }
 
-// in is the same desk for a test that runs beside others.
-func (d *desk) in(t *testing.T) *desk {
+// in is the same fixture for a test that runs beside others.
+func (d *fixture) in(t *testing.T) *fixture {
 	t.Helper()
 	other := *d
 	other.t = t
@@ -229,7 +229,7 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"diff scan:1 scan:x":                                {2, []string{"from 1"}},
 		"diff scan:1 scan:9":                                {1, []string{`"demo" has the scans 1 to 3`}},
 		"audit --since yesterday":                           {2, []string{"want a date such as"}},
-		"audit --since 2026-03-02 --until 2026-02-01":       {2, []string{"nothing can be between"}},
+		"audit --since 2026-03-02 --until 2026-02-01":       {2, []string{"no time is between"}},
 		"audit --outcome faild":                             {2, []string{"did you mean failed?"}},
 		"audit --limit -1":                                  {2, []string{"want a number from 1"}},
 		"content":                                           {2, []string{"needs one SHA-256 or path"}},
@@ -255,17 +255,17 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"gaps --fail-on failed,":                            {2, []string{"want states"}},
 		"matrix --format pdf":                               {2, []string{"want table or csv or json or html"}},
 		"matrix --output HOME/log.db":                       {1, []string{"is a database"}},
-		"matrix --output HOME/none/x":                       {1, []string{"no file can be made in"}},
-		"replay":                                            {2, []string{"--to WHEN and --into FILE, or --follow-scans"}},
+		"matrix --output HOME/none/x":                       {1, []string{"cannot be created"}},
+		"replay":                                            {2, []string{"--to TIME and --into FILE, or --follow-scans"}},
 		"replay --into x":                                   {2, []string{"--to is required"}},
-		"replay --to scan:1 --into HOME":                    {2, []string{"names the folder"}},
+		"replay --to scan:1 --into HOME":                    {2, []string{"is a folder"}},
 		"replay --to scan:1 --into postgres://a:secret@b/c": {2, []string{"names no schema", "schema=NAME"}},
 		"replay --to scan:1 --into ftp://a":                 {2, []string{"--into: cannot open ftp addresses"}},
-		"replay --to scan:1 --into HOME/none/x.db":          {1, []string{"no file can be made in"}},
+		"replay --to scan:1 --into HOME/none/x.db":          {1, []string{"cannot be created"}},
 		"replay --from scan:1 --to scan:1 --into x":         {2, []string{"--from goes with --follow-scans"}},
 		"replay --follow-scans --into x":                    {2, []string{"exclude each other"}},
 		"replay --follow-scans --from pos:3":                {2, []string{"want a scan, scan:N or commit:SHA"}},
-		"replay --follow-scans --from scan:3 --to scan:1":   {2, []string{"nothing is between"}},
+		"replay --follow-scans --from scan:3 --to scan:1":   {2, []string{"there is no scan between"}},
 		"replay --follow-scans --to scan:9":                 {1, []string{"1 to 3"}},
 		"gaps --reposit demo":                               {2, []string{"--repository"}},
 	} {
@@ -285,7 +285,7 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 
 func TestReadingWithoutALogSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, args := range []string{
 		"scans", "show requirements", "history X", "diff scan:1 scan:2", "gaps", "audit", "content X", "log",
 		"scans --as-of pos:1", "matrix", "replay --follow-scans", "replay --to scan:1 --into x",
@@ -297,7 +297,7 @@ func TestReadingWithoutALogSaysWhatToDo(t *testing.T) {
 
 func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, command := range []string{
 		"scans", "show", "history", "diff", "gaps", "matrix", "replay", "audit", "content", "log", "projections", "projections status",
 		"projections builds", "projections rebuild", "projections run", "projections pause", "projections resume", "projections cancel", "projections skip",

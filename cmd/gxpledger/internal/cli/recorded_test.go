@@ -20,7 +20,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 func TestARecordedScanEndsWithZero(t *testing.T) {
 	t.Parallel()
 	for _, format := range [][]string{nil, {"--json"}} {
-		d := newDesk(t)
+		d := newFixture(t)
 		r := newRepo(t).commit("One")
 		var stderr bytes.Buffer
 		env := func(string) (string, bool) { return "", false }
@@ -45,7 +45,7 @@ func TestARecordedScanEndsWithZero(t *testing.T) {
 			if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || done.Outcome != "completed" || done.Projected == nil || *done.Projected != tables.projected {
 				t.Errorf("tables damaged %t: %v in %s", tables.damaged, err, got.stdout)
 			}
-			if follow := strings.Contains(got.stderr, "recorded; tables will follow"); follow != tables.damaged {
+			if follow := strings.Contains(got.stderr, "recorded; the tables do not show it yet"); follow != tables.damaged {
 				t.Errorf("tables damaged %t: says %q", tables.damaged, got.stderr)
 			}
 		}
@@ -59,7 +59,7 @@ func TestARecordedScanEndsWithZero(t *testing.T) {
 // TestAScanTellsTheTimeOfTheLog runs a scan on a clock that goes back by an hour: the log keeps its times from falling.
 func TestAScanTellsTheTimeOfTheLog(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("One")
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	d.now = func() time.Time { return at }
@@ -69,11 +69,11 @@ func TestAScanTellsTheTimeOfTheLog(t *testing.T) {
 	if !strings.Contains(got.stdout, "scan 2 by tester@desk (claimed) at 2026-03-01T12:00:00Z, ") {
 		t.Errorf("it does not tell the time that was stored:\n%s", got.stdout)
 	}
-	if !strings.Contains(got.stderr, "the clocks differ: the log recorded the scan at 2026-03-01T12:00:00Z, and here it was 2026-03-01T11:00:00Z then") {
+	if !strings.Contains(got.stderr, "the clocks differ: the log recorded the scan at 2026-03-01T12:00:00Z, the clock here was at 2026-03-01T11:00:00Z") {
 		t.Errorf("it does not warn of the clock: %q", got.stderr)
 	}
 	verified := d.run("verify").wantCode(0)
-	if !strings.Contains(verified.stdout, "warning: clock position ") || !strings.Contains(verified.stdout, "No fault was found.") {
+	if !strings.Contains(verified.stdout, "warning: clock position ") || !strings.Contains(verified.stdout, "No faults found.") {
 		t.Errorf("verify does not name the step:\n%s", verified.stdout)
 	}
 	at = at.Add(2 * time.Hour)
@@ -84,7 +84,7 @@ func TestAScanTellsTheTimeOfTheLog(t *testing.T) {
 
 func TestAScanSaysWhichPolicyIsForUnsignedPackages(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("One")
 	d.scan(r, "--unsigned-packages", "perhaps").wantCode(2).says("unsigned-packages", "unverified", "invalid")
 	for number, policy := range []string{"unverified", "invalid"} {
@@ -103,7 +103,7 @@ func TestAScanSaysWhichPolicyIsForUnsignedPackages(t *testing.T) {
 
 func TestIgnoredFilesAreCountedAndListed(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).write(".gxp/README.md", "Hello").write(".gxp/requirements/notes.txt", "Hello").commit("One")
 	if got := d.scan(r).wantCode(0); !strings.Contains(got.stdout, "Ignored     2 files below .gxp/: gxpledger show ignored lists them") {
 		t.Errorf("the scan does not count them:\n%s", got.stdout)

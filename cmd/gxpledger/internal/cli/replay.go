@@ -2,40 +2,17 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
-	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/query"
-	"github.com/gxpledger/gxpledger/projections/tables"
 )
 
-// replayDocument is the output of replay --into --json.
-type replayDocument struct {
-	headDocument
-	Into   string           `json:"into"`
-	Log    uuid.UUID        `json:"log"` // that was replayed
-	MadeAt time.Time        `json:"made_at"`
-	MadeBy string           `json:"made_by"`
-	Tables []replayedTables `json:"tables"`
-}
-
-// replayedTables is what was made of one projection.
-type replayedTables struct {
-	Projection string        `json:"projection"`
-	Version    int           `json:"version"`
-	Tables     []tableDigest `json:"tables"`
-}
-
 type replayOptions struct {
-	app         *app
-	repository  repositoryFlag
+	readOptions
 	from, to    asOfFlag
 	into        string
 	force       bool
@@ -43,16 +20,16 @@ type replayOptions struct {
 }
 
 func newReplay(a *app) *cobra.Command {
-	o := &replayOptions{app: a}
+	o := &replayOptions{readOptions: readOptions{app: a}}
 	cmd := &cobra.Command{
-		Use:   "replay --to WHEN --into FILE | --follow-scans",
-		Short: "Make the tables of the past, or step through the scans",
-		Long: "With --to and --into makes all tables as they were at a point in time, in a SQLite file of its own that any SQL tool\n" +
-			"opens, or in a schema of its own of a PostgreSQL database: the same tables and columns as the present ones, a view\n" +
-			"catalogue that explains each column, and a table about that says what they are. They are there whole or not at all.\n" +
-			"WHEN is a date, a time, pos:N, scan:N or commit:SHA.\n\n" +
-			"With --follow-scans steps through the scans of a repository and shows of each who ran it, when, why and of which\n" +
-			"commit, and what it changed, as diff does. --json writes one document a line.",
+		Use:   "replay --to TIME --into FILE | --follow-scans",
+		Short: "Export the tables as of a point in time, or step through the scans",
+		Long: "Export all tables as of a point in time, --to, into a SQLite file that any SQL tool opens, or into a schema of its own in\n" +
+			"a PostgreSQL database: the same tables and columns as the present ones, a view catalogue that explains each column, and\n" +
+			"a table about that says what they are. The export appears complete or not at all. TIME is a date, a timestamp, pos:N,\n" +
+			"scan:N or commit:SHA.\n\n" +
+			"With --follow-scans, step through the scans of a repository and show for each who ran it, when, why, of which commit\n" +
+			"and what it changed, as diff does. --json writes one document a line.",
 		Example: "  gxpledger replay --to 2026-03-01 --into audit-2026-03-01.db\n" +
 			"  gxpledger replay --to commit:1e19594 --into release.db --force\n" +
 			"  gxpledger replay --to scan:7 --into 'postgres://USER@HOST/DATABASE?schema=audit_2026'\n" +
@@ -66,125 +43,165 @@ func newReplay(a *app) *cobra.Command {
 			if o.followScans {
 				return o.follow(cmd.Context())
 			}
-			return o.run(cmd.Context())
+			return o.export(cmd.Context())
 		},
 	}
-	o.repository.add(cmd)
+	o.addRepository(cmd)
 	flags := cmd.Flags()
-	flags.Var(&o.to, "to", "the point in time `WHEN` to replay to; with --follow-scans the last scan, scan:N or commit:SHA")
-	flags.StringVar(&o.into, "into", "", "make the tables in this `FILE`, or in the schema of a PostgreSQL address")
-	flags.BoolVar(&o.force, "force", false, "replace a file or a schema that is there, unless it is a database that replay did not make")
+	flags.Var(&o.to, "to", "point in time `TIME` to export; with --follow-scans the last scan, scan:N or commit:SHA")
+	flags.StringVar(&o.into, "into", "", "`FILE`, or PostgreSQL address with a schema, to export into")
+	flags.BoolVar(&o.force, "force", false, "replace an existing file or schema, except a database that replay did not create")
 	flags.BoolVar(&o.followScans, "follow-scans", false, "step through the scans and show what each changed")
-	flags.Var(&o.from, "from", "with --follow-scans the first scan `WHEN`, scan:N or commit:SHA (default: the first of all)")
+	flags.Var(&o.from, "from", "with --follow-scans, the first scan `TIME`: scan:N or commit:SHA (default: the first of all)")
 	return cmd
 }
 
 func (o *replayOptions) validate(cmd *cobra.Command) error {
-	if o.followScans {
-		return o.validateSteps(cmd)
-	}
 	switch {
+	case o.followScans:
+		return o.validateSteps(cmd)
 	case o.into == "":
-		return usage("replay needs --to WHEN and --into FILE, or --follow-scans: %s --help shows examples", cmd.CommandPath())
+		return usage("replay needs --to TIME and --into FILE, or --follow-scans: %s --help shows examples", cmd.CommandPath())
 	case o.to.point.IsNow():
 		return usage("the flag --to is required with --into: want %s", query.PointForms)
 	case !o.from.point.IsNow():
-		return usage("--from goes with --follow-scans: tables show one point in time, --to")
+		return usage("--from goes with --follow-scans: an export shows one point in time, --to")
 	}
 	return nil
 }
 
-// run makes tables that somebody keeps.
-func (o *replayOptions) run(ctx context.Context) (err error) {
-	log, err := o.app.ledger.Log(ctx)
-	if err != nil {
-		return err
+func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
+	for _, name := range []string{"into", "force"} {
+		if cmd.Flags().Changed(name) {
+			return usage("--%s and --follow-scans exclude each other: one exports tables, the other shows what each scan changed", name)
+		}
 	}
-	place, err := o.app.ledger.Locate(ctx, o.to.point, o.repository.name)
-	if err != nil {
-		return asked(err)
+	for _, end := range []struct {
+		name string
+		flag asOfFlag
+	}{{"from", o.from}, {"to", o.to}} {
+		if p := end.flag.point; !p.IsNow() && !p.NamesScan() {
+			return usage("the flag --%s does not take %q with --follow-scans: want a scan, scan:N or commit:SHA", end.name, p.String())
+		}
 	}
-	target, err := o.app.openReplayTarget(ctx, o.into, o.force)
-	if err != nil {
-		return err
+	return nil
+}
+
+func (o *replayOptions) export(ctx context.Context) error {
+	info := buildInfo()
+	madeBy := "gxpledger " + info.Version
+	if info.Commit != "" {
+		madeBy += ", commit " + info.Commit
 	}
-	defer func() { err = errors.Join(err, target.free()) }()
 	progress := o.app.progress()
-	err = o.app.ledger.Replay(ctx, place, target.db, func(at, of eventstore.Position) {
-		progress.Say(fmt.Sprintf("replaying the log: position %d of %d", at, of))
+	exported, err := o.app.ledger.Export(ctx, gxpledger.ExportRequest{
+		AsOf: o.to.String(), Repository: o.repository, Into: o.into, Replace: o.force, MadeBy: madeBy, Progress: replayProgress(progress),
 	})
 	progress.Done()
 	if err != nil {
-		return err
+		return asked(err)
 	}
-	d := replayDocument{Into: target.name, Log: log.ID(), MadeAt: o.app.system.Now().UTC(), MadeBy: madeBy()}
-	if d.Tables, err = digestsOf(ctx, target.db); err != nil {
-		return err
-	}
-	shown, err := target.query.Shown(ctx, place, "")
-	if err != nil {
-		return err
-	}
-	d.AsOf = shown
-	if err := target.describe(ctx, projections.Origin{
-		Log: d.Log, Position: place.Position, RecordedAt: place.RecordedAt, Head: place.Head, Given: place.Given, MadeAt: d.MadeAt, MadeBy: d.MadeBy,
-	}); err != nil {
-		return err
-	}
-	if err := target.finish(); err != nil {
-		return err
-	}
-	return o.show(d)
-}
-
-// digestsOf returns the digest of every table that readers of db see.
-func digestsOf(ctx context.Context, db projections.Database) ([]replayedTables, error) {
-	var all []replayedTables
-	for _, p := range tables.All() {
-		builds, err := db.Builds(ctx, p.Name)
-		if err != nil {
-			return nil, err
-		}
-		of := replayedTables{Projection: p.Name, Version: p.Version}
-		for _, b := range builds {
-			if b.State != projections.BuildActive {
-				continue
-			}
-			err := db.Inspect(ctx, b.Ref, func(s projections.Snapshot) error {
-				digests, err := projections.DigestTables(ctx, s, p.Tables)
-				for _, d := range digests {
-					of.Tables = append(of.Tables, tableDigest(d))
-				}
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("digest of %s: %w", p.Name, err)
-			}
-		}
-		all = append(all, of)
-	}
-	return all, nil
-}
-
-func (o *replayOptions) show(d replayDocument) error {
 	if o.app.json {
-		return o.app.document(d)
+		return o.app.document(exported)
 	}
 	screen := o.app.screen()
-	showHead(screen, d.AsOf)
+	render.Head(screen, exported.Shown)
 	screen.Blank()
-	field(screen, "Into", "%s", d.Into)
-	field(screen, "Log", "%s", d.Log)
-	field(screen, "Made", "at %s by %s", d.MadeAt, d.MadeBy)
+	screen.Field("Into", "%s", exported.Into)
+	screen.Field("Log", "%s", exported.LogID)
+	screen.Field("Created", "at %s by %s", exported.MadeAt, exported.MadeBy)
 	screen.Blank()
-	t := columns("Projection", "Table", "Rows>", "SHA-256")
-	for _, p := range d.Tables {
+	t := render.NewList("Projection", "Table", "Rows>", "SHA-256")
+	for _, p := range exported.Tables {
 		for _, table := range p.Tables {
 			t.Add(p.Projection, table.Table, table.Rows, table.SHA256)
 		}
 	}
-	t.show(screen)
+	screen.List(t)
 	screen.Blank()
-	screen.Line("%s", render.Faint.Of("Any SQL tool opens it: the table about says what it is, the view catalogue what every column means."))
+	screen.Line("%s", render.Faint.Of("Any SQL tool opens it. The table about says what it is, the view catalogue explains every column."))
+	return screen.Err()
+}
+
+// follow steps through the scans of a repository.
+func (o *replayOptions) follow(ctx context.Context) error {
+	return o.read(ctx, withHistory, func(v *view) error {
+		repository, err := v.Find(ctx, o.repository)
+		if err != nil {
+			return err
+		}
+		from, to, err := o.ends(ctx, v, repository)
+		if err != nil {
+			return err
+		}
+		v.Shown.Only(repository.ID)
+		screen := o.app.screen()
+		if !o.app.json {
+			screen = v.screen(o.app.system.Stdout)
+		}
+		for step, err := range v.Steps(ctx, repository, from, to) {
+			if err == nil {
+				err = o.showStep(screen, v.head(), step, step.Scan.Number == from)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return screen.Err()
+	})
+}
+
+// ends returns the numbers of the first and the last scan.
+func (o *replayOptions) ends(ctx context.Context, v *view, repository query.Repository) (from, to int64, err error) {
+	from = 1
+	if !o.from.point.IsNow() {
+		first, err := v.ScanAt(ctx, o.from.point, repository.ID)
+		if err != nil {
+			return 0, 0, err
+		}
+		from = first.Number
+	}
+	if !o.to.point.IsNow() {
+		last, err := v.ScanAt(ctx, o.to.point, repository.ID)
+		if err != nil {
+			return 0, 0, err
+		}
+		to = last.Number
+	} else if last, err := v.Scans(ctx, query.ScanFilter{RepositoryID: repository.ID, Last: true}); err != nil {
+		return 0, 0, err
+	} else if len(last) > 0 {
+		to = last[0].Number
+	}
+	if to < from {
+		return 0, 0, usage("--from is scan %d, and --to is scan %d, which is before it: there is no scan between", from, to)
+	}
+	return from, to, nil
+}
+
+// stepDocument is a line of replay --follow-scans --json.
+type stepDocument struct {
+	headDocument
+	query.Step
+}
+
+func (o *replayOptions) showStep(screen *render.Screen, head headDocument, s query.Step, first bool) error { //revive:disable-line:flag-parameter // where the blank lines go
+	if o.app.json {
+		return render.Line(o.app.system.Stdout, stepDocument{head, s})
+	}
+	if !first {
+		screen.Blank()
+	}
+	screen.Line("%s of %s: %s", render.Strong.Of(fmt.Sprintf("Scan %d", s.Scan.Number)), s.Repository, scanOutcome(s.Scan))
+	screen.Field("  Recorded", "by %s at %s, position %d%s", render.Actor(s.Scan.Actor, s.Scan.ActorFrom), s.Scan.RecordedAt, s.Scan.Position, render.ReasonGiven(s.Scan.Reason))
+	screen.Field("  Claimed", "%s", render.Claimed(s.Scan.Claims))
+	for _, violation := range s.Scan.Violations {
+		screen.Line("  %s %s", render.Bad.Of(violation.Code), violation.Text)
+	}
+	if len(s.Artifacts) == 0 && len(s.Links) == 0 {
+		screen.Line("  No changes.")
+		return screen.Err()
+	}
+	summary := render.Differences(screen, "  ", s.Artifacts, s.Links)
+	screen.Line("  %s", render.Faint.Of(summary))
 	return screen.Err()
 }

@@ -31,7 +31,7 @@ func reviewed() [][2]string {
 }
 
 // at runs a command at a time and returns all that it says.
-func (d *desk) at(moment string, args ...string) string {
+func (d *fixture) at(moment string, args ...string) string {
 	d.t.Helper()
 	now, err := time.Parse(time.RFC3339, moment)
 	if err != nil {
@@ -46,7 +46,7 @@ func (d *desk) at(moment string, args ...string) string {
 }
 
 // recordHistory scans the corpus as the examples tell.
-func recordHistory(t *testing.T) *desk {
+func recordHistory(t *testing.T) *fixture {
 	t.Helper()
 	corpus := os.Getenv("GXPLEDGER_CORPUS")
 	if corpus == "" {
@@ -63,7 +63,7 @@ func recordHistory(t *testing.T) *desk {
 		}
 		t.Skipf("THE CORPUS IS NOT THERE: %v\nThe examples of docs/replay.md cannot be compared. Set GXPLEDGER_CORPUS to its folder.", err)
 	}
-	d := newDesk(t)
+	d := newFixture(t)
 	clone := filepath.Join(t.TempDir(), "product.git")
 	git := exec.CommandContext(t.Context(), "git", "clone", "-q", "--bare", bundle, clone)
 	if out, err := git.CombinedOutput(); err != nil {
@@ -85,7 +85,7 @@ var (
 
 // example returns a block with what the command says, cut as the comment above it asks. What differs from log to log stands
 // for itself.
-func (d *desk) example(folder string, m []string) string {
+func (d *fixture) example(folder string, m []string) string {
 	d.t.Helper()
 	first, _ := strconv.Atoi(m[1])
 	last, _ := strconv.Atoi(m[2])

@@ -89,8 +89,8 @@ func TestReplayMakesAFileThatSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// logID is the id of the log of the desk, as its checkpoint has it.
-func (d *desk) logID() string {
+// logID is the id of the log of the fixture, as its checkpoint has it.
+func (d *fixture) logID() string {
 	d.t.Helper()
 	return text(d.t, kept(d.t, filepath.Join(d.home, "tables.db")), "SELECT DISTINCT log FROM projection_builds")
 }
@@ -166,7 +166,7 @@ func TestReplayReplacesOnlyWhatItIsToldToAndMay(t *testing.T) {
 	if err := os.WriteFile(copied, before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.run("replay", "--to", "scan:1", "--into", copied, "--force").wantCode(1).says("did not make")
+	d.run("replay", "--to", "scan:1", "--into", copied, "--force").wantCode(1).says("did not create")
 	if after, err := os.ReadFile(copied); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a log was touched: %v", err)
 	}
@@ -224,7 +224,7 @@ func TestAMatrixIsWrittenWhole(t *testing.T) {
 	if silent := d.run("matrix", "--json", "--output", filepath.Join(folder, "matrix")).wantCode(0); silent.stdout != "" {
 		t.Errorf("--json --output writes %s", silent.stdout)
 	}
-	d.run("matrix", "--output", filepath.Join(folder, "none", "x")).wantCode(1).says("no file can be made in")
+	d.run("matrix", "--output", filepath.Join(folder, "none", "x")).wantCode(1).says("cannot be created")
 	if got := files(t, folder); got != "matrix matrix.html" {
 		t.Errorf("the folder holds %s", got)
 	}
@@ -247,5 +247,5 @@ func TestAReplayDoesNotTakeThePlaceOfTables(t *testing.T) {
 	d, _ := recorded(t)
 	into := filepath.Join(d.home, "tables.db")
 	d.run("replay", "--to", "scan:1", "--into", into).wantCode(1).says("exists already", "--force")
-	d.run("replay", "--to", "scan:1", "--into", into, "--force").wantCode(1).says("did not make")
+	d.run("replay", "--to", "scan:1", "--into", into, "--force").wantCode(1).says("did not create")
 }

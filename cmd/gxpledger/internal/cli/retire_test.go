@@ -36,10 +36,10 @@ func TestRetiringSaysWhatIsWrong(t *testing.T) {
 	d.run("retire").wantCode(2).says("needs the name or id of a repository")
 	d.run("retire", "").wantCode(2).says("argument 1 of gxpledger retire is empty", "NAME")
 	d.run("retire", "demo").wantCode(2).says("--reason is required")
-	d.run("retire", "demo", "other", "--reason", "x").wantCode(2).says(`"other" is more than that`)
+	d.run("retire", "demo", "other", "--reason", "x").wantCode(2).says(`leave out "other"`)
 	d.run("retire", "dmo", "--reason", "x").wantCode(1).says(`no repository "dmo"`, `nearest: "demo"`)
 	never := newRepo(t).story("US-001", "REQ-404").commit("Broken")
 	d.run("scan", never.dir, "--name", "never").wantCode(1)
 	d.run("retire", "never", "--reason", "x").wantCode(1).says("no completed scan", "nothing was recorded")
-	newDesk(t).run("retire", "demo", "--reason", "x").wantCode(1).says("there is no log")
+	newFixture(t).run("retire", "demo", "--reason", "x").wantCode(1).says("there is no log")
 }

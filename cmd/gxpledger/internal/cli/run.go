@@ -21,7 +21,7 @@ const (
 	exitFindings = 3
 )
 
-// System is what the command line needs of the world.
+// System is the environment of the command line.
 type System struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -60,11 +60,11 @@ func newRoot(a *app, args []string) *cobra.Command {
 	version := false
 	root := &cobra.Command{
 		Use:   "gxpledger",
-		Short: "Records and replays the compliance artifacts of git repositories",
-		Long: "gxpledger reads the .gxp directory of a git revision and appends what it finds to a log that nothing is ever\n" +
-			"removed from. Tables that are derived from the log show the present and every earlier state.",
+		Short: "Record and replay the compliance artifacts of git repositories",
+		Long: "Record the compliance artifacts below .gxp/ of a git revision in an append-only log. Tables built from the log show the\n" +
+			"present and every earlier state.",
 		Example: "  gxpledger scan                      record HEAD of the repository in this folder\n" +
-			"  gxpledger scan --help               all about scans",
+			"  gxpledger scan --help               all options of a scan",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -90,17 +90,17 @@ func newRoot(a *app, args []string) *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.settings.Home, "home", a.settings.Home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
-	flags.Lookup("home").DefValue = a.settings.HomeFolder() // the value stays empty: nobody has named it
+	flags.Lookup("home").DefValue = a.settings.HomeFolder() // the value stays empty, since it was not given
 	flags.Var(addressFlag{&a.settings.Log}, "log", "`URL` of the log, "+config.LogForms()+" (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
 	flags.Var(addressFlag{&a.settings.Tables}, "db", "`URL` of the tables, "+config.TablesForms()+" (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
-	flags.Var(&a.colour, "color", "use colours: auto, always or never")
-	flags.BoolVar(&a.verbose, "verbose", false, "log what is done to standard error")
-	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "`TIME` that a command waits in all for an EventStoreDB that cannot answer, as during an election of its leader")
+	flags.Var(&a.colour, "color", "colours: auto, always or never")
+	flags.BoolVar(&a.verbose, "verbose", false, "write a log to standard error")
+	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "longest total `TIME` to wait for an EventStoreDB that cannot answer, as during the election of a leader")
 	flags.BoolP("help", "h", false, "show help")
-	root.Flags().BoolVar(&version, "version", false, "show the version, as the command version does")
-	root.AddCommand(newScan(a), newRetire(a), newMigrate(a), newServe(a), newVersion(a))
-	root.AddCommand(readingCommands(a)...)
+	root.Flags().BoolVar(&version, "version", false, "print version information")
+	root.AddCommand(newScan(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
+		newLog(a), newProjections(a), newVerify(a), newRetire(a), newMigrate(a), newServe(a), newVersion(a))
 	refuseEmptyFlags(root)
 	return root
 }
@@ -109,7 +109,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
-		Short:   "Show help on a command",
+		Short:   "Show the help of a command",
 		Example: "  gxpledger help scan",
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, rest, err := root.Find(args)
@@ -134,8 +134,7 @@ func (a *app) report(ctx context.Context, err error) int {
 		return a.reportJSON(ctx, code, text, err)
 	}
 	if text != "" {
-		screen := render.NewScreen(a.system.Stderr, a.terminal(a.system.Stderr))
-		screen.Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
+		a.notes().Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code
 }

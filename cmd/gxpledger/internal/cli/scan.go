@@ -45,16 +45,16 @@ func newScan(a *app) *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "scan [REPOSITORY|URL]",
-		Short: "Record what a revision of a repository holds",
-		Long: "Reads the .gxp directory of one revision and records what is new, changed, removed or cannot be read, all of it or\n" +
-			"nothing. The revision is read from the objects of git, so files that are not committed do not matter.\n" +
-			"A scan that a rule refuses leaves one event, which lists every reason.",
+		Short: "Record a revision of a repository",
+		Long: "Read the .gxp directory of one revision and record new, changed, removed and unreadable artifacts, all or nothing. The\n" +
+			"revision is read from the objects of git, so uncommitted files are ignored. A scan that a policy refuses leaves one\n" +
+			"event, which lists every violation.",
 		Example: "  gxpledger scan                                       HEAD of the repository in this folder\n" +
 			"  gxpledger scan ../product --ref v1.4                 a tag, branch or commit of another\n" +
-			"  gxpledger scan https://example.org/team/product.git  fetched, and forgotten after the scan\n" +
-			"  gxpledger scan --worktree --reason \"try out\"         the files as they lie here\n" +
+			"  gxpledger scan https://example.org/team/product.git  fetched, and removed after the scan\n" +
+			"  gxpledger scan --worktree --reason \"try out\"         the files on disk\n" +
 			"  gxpledger scan --evidence-key ci.pem                 verify signatures by this key\n" +
-			"  gxpledger scan --links flag                          record broken links instead of refusing them",
+			"  gxpledger scan --links flag                          record broken links instead of failing",
 		Args: func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "repository", args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(args); err != nil {
@@ -65,17 +65,17 @@ func newScan(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.ref, "ref", "", "`REVISION` to scan: branch, tag, commit or refs/... (default HEAD)")
-	flags.BoolVar(&o.worktree, "worktree", false, "scan the files as they lie on disk")
+	flags.BoolVar(&o.worktree, "worktree", false, "scan the files on disk")
 	flags.BoolVar(&o.allowFileURL, "allow-file-url", false, "accept file:// addresses")
 	flags.StringVar(&o.name, "name", "", "`NAME` of the repository in the log (default: its origin, or else its path)")
-	flags.Var(o.links, "links", "what a broken link does: strict fails the scan, flag records it")
-	flags.Var(o.duplicates, "duplicates", "what a gxp_id of two files does: reject fails the scan, update lets the last win")
-	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that hold what looks like a key or token; they stay in the log for ever")
-	flags.Var(o.unsigned, "unsigned-packages", "what an evidence package without a signature is: unverified or invalid")
-	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) that signs evidence; repeatable")
-	flags.StringVar(&o.actor, "actor", "", "`WHO` scans, recorded as a claim (default: the user of the operating system)")
-	flags.StringVar(&o.reason, "reason", "", "`WHY` it is scanned")
-	flags.Var(&o.limits, "limit", "raise or lower a limit, such as files=500000 or bytes=1GiB; repeatable")
+	flags.Var(o.links, "links", "policy for broken links: strict fails the scan, flag records them")
+	flags.Var(o.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails the scan, update keeps the last file")
+	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that seem to contain a key or token, permanently")
+	flags.Var(o.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid")
+	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) to verify evidence; repeatable")
+	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
+	flags.StringVar(&o.reason, "reason", "", "`REASON` for the scan")
+	flags.Var(&o.limits, "limit", "limit to raise or lower, such as files=500000 or bytes=1GiB; repeatable")
 	return cmd
 }
 
@@ -92,12 +92,9 @@ func (o *scanOptions) validate(args []string) error {
 	}
 	switch {
 	case strings.ContainsAny(o.name, "@?#%") && gitrepo.HidesAddress(o.name), len(rosie.FindSecrets([]byte(o.name), 1)) > 0:
-		return usage("the name of --name may hold a password, and names are stored for ever: leave out user and password")
+		return usage("the name of --name may hold a password, and names are stored permanently: leave out user and password")
 	case o.worktree && o.ref != "":
 		return usage("--worktree and --ref %s exclude each other: files on disk belong to no revision", o.ref)
-	}
-	if o.actor == "" {
-		o.actor = gxpledger.DefaultActor()
 	}
 	return nil
 }
@@ -107,7 +104,7 @@ func (o *scanOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGPIPE) // a screen that nobody reads is an error of writing, not the end of a scan
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, not the end of a scan
 	progress := o.app.progress()
 	result, err := o.app.ledger.Scan(ctx, gxpledger.ScanRequest{
 		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name,
@@ -130,7 +127,6 @@ func (o *scanOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// scanProgress says what a scan is doing.
 func scanProgress(p gxpledger.ScanProgress) string {
 	switch p.Step {
 	case gxpledger.ScanOpening:
@@ -148,17 +144,17 @@ func scanProgress(p gxpledger.ScanProgress) string {
 	return "recording"
 }
 
-// note says on standard error what a person should know of a scan beside its outcome.
+// note writes what a person should know of a scan beside its outcome to standard error.
 func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
 	notes := o.app.notes()
 	if r.NotDrained != nil {
-		notes.Line("failures of earlier scans wait in %s and could not be recorded: %s", o.app.settings.SpoolFolder(), oneLine(r.NotDrained.Error()))
+		notes.Line("failures of earlier scans in %s could not be recorded: %s", o.app.settings.SpoolFolder(), oneLine(r.NotDrained.Error()))
 	}
 	if r.DirtyUnknown != "" {
 		notes.Line("it is unknown whether the work tree differs from the commit, because %s: the scan records it as changed", r.DirtyUnknown)
 	}
 	if r.ClocksDiffer {
-		notes.Line("the clocks differ: the log recorded the scan at %s, and here it was %s then: set the clocks, times of the log count",
+		notes.Line("the clocks differ: the log recorded the scan at %s, the clock here was at %s; the time of the log counts: synchronise the clocks",
 			r.RecordedAt, r.Head().DecidedAt)
 	}
 	if r.NotProjected != nil {
@@ -167,7 +163,7 @@ func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
 		if r.Completed != nil {
 			what = fmt.Sprintf("scan %d", r.Completed.Number)
 		}
-		notes.Line("%s was recorded; tables will follow: %s", what, why)
+		notes.Line("%s was recorded; the tables do not show it yet: %s", what, why)
 	}
 	if r.Cleanup != nil {
 		what := "the scan was recorded"
@@ -178,13 +174,13 @@ func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
 	}
 }
 
-// readKeys reads the operator's evidence keys.
+// readKeys reads the public keys that verify evidence.
 func readKeys(files []string) ([]rosie.Key, error) {
 	keys := make([]rosie.Key, 0, len(files))
 	for _, file := range files {
 		data, err := readSmall(file)
 		if err != nil {
-			return nil, failed(err, "the evidence key %s cannot be read (%v): give --evidence-key a file with a public key", file, err)
+			return nil, failed(err, "cannot read the evidence key %s (%v): give --evidence-key a file with a public key", file, err)
 		}
 		key, err := rosie.ParseKey(data)
 		if err != nil {

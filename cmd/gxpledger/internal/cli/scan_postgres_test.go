@@ -35,7 +35,7 @@ func TestAScanEndsWhenTheServerOfItsTablesDoesNotAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := pgtest.NewCluster(t)
-			d, r := newDesk(t), newRepo(t).commit("Write it down")
+			d, r := newFixture(t), newRepo(t).commit("Write it down")
 			d.env["GXPLEDGER_DB"], d.env["GXPLEDGER_LEASE"] = server.URL("postgres"), "1s"
 			d.patience = 3 * time.Second
 			d.run("migrate", "up").wantCode(0)
@@ -69,7 +69,7 @@ func TestAScanEndsWhenTheServerOfItsTablesDoesNotAnswer(t *testing.T) {
 			if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || done.Outcome != "completed" || done.Projected == nil || *done.Projected {
 				t.Errorf("%v: %s", err, got.stdout)
 			}
-			if !strings.Contains(got.stderr, "scan 2 was recorded; tables will follow: ") {
+			if !strings.Contains(got.stderr, "scan 2 was recorded; the tables do not show it yet: ") {
 				t.Errorf("it says %q", got.stderr)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 func secretToken() string { return "ghp_" + strings.Repeat("aB3dE5gH7j", 4)[:36] }
 
 // wantNowhere checks that a text is in no file of a home and in nothing that was printed.
-func (d *desk) wantNowhere(secret string, results ...result) {
+func (d *fixture) wantNowhere(secret string, results ...result) {
 	d.t.Helper()
 	for _, r := range results {
 		if strings.Contains(r.stdout+r.stderr, secret) {
@@ -34,7 +34,7 @@ func (d *desk) wantNowhere(secret string, results ...result) {
 
 func TestAFileWithASecretIsRefusedAndStoredNowhere(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	token := secretToken()
 	r := newRepo(t).commit("first")
 	d.scan(r).wantCode(0)
@@ -79,7 +79,7 @@ func TestNoAddressIsStoredOrPrintedWithItsSecret(t *testing.T) {
 		"https://S@127.0.0.1:1/x", "ci%3AS%40h/x", `https:\\ci:S@h\x`, "https://127.0.0.1:1/x?access_token=S", "https://127.0.0.1:1/x#S", "ssh://ci:S@127.0.0.1:1/x",
 		"http://ci:S@h/x", "file:///ci:S@h/x", "ext::ci:S@h", "S@127.0.0.1:1:x",
 	} {
-		d := newDesk(t)
+		d := newFixture(t)
 		address := strings.ReplaceAll(form, "S", secret)
 		r.git("config", "remote.origin.url", address)
 		results := []result{
@@ -91,7 +91,7 @@ func TestNoAddressIsStoredOrPrintedWithItsSecret(t *testing.T) {
 			d.wantNowhere(secret, d.run("scan", r.dir, "--name", address).wantCode(2))
 		}
 	}
-	d := newDesk(t)
+	d := newFixture(t)
 	r.git("config", "remote.origin.url", "https://example.org/"+secretToken()+"/x")
-	d.wantNowhere(secretToken(), d.run("scan", r.dir).wantCode(1).says("looks like a token"), d.run("scan", r.dir, "--name", secretToken()).wantCode(2), d.run("scan", r.dir, "--name", "demo").wantCode(0))
+	d.wantNowhere(secretToken(), d.run("scan", r.dir).wantCode(1).says("seems to contain a token"), d.run("scan", r.dir, "--name", secretToken()).wantCode(2), d.run("scan", r.dir, "--name", "demo").wantCode(0))
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
-// events returns the types of all events of the desk's log.
-func (d *desk) events() []string {
+// events returns the types of all events of the fixture's log.
+func (d *fixture) events() []string {
 	d.t.Helper()
 	log, err := sqlite.OpenReadOnly(d.t.Context(), filepath.Join(d.home, "log.db"), sqlite.Options{Now: d.now})
 	if err != nil {
@@ -34,7 +34,7 @@ func (d *desk) events() []string {
 	return out
 }
 
-func (d *desk) wantEvents(want ...string) {
+func (d *fixture) wantEvents(want ...string) {
 	d.t.Helper()
 	if got := strings.Join(d.events(), " "); got != strings.Join(want, " ") {
 		d.t.Errorf("log holds %s, want %s", got, strings.Join(want, " "))
@@ -43,7 +43,7 @@ func (d *desk) wantEvents(want ...string) {
 
 func TestAScanSaysWhatWasRecorded(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).story("US-001", "REQ-001").spec("SPEC-001", "US-001").commit("Write it down\n\nWith reasons.")
 	d.scan(r, "--reason", "release 1.0").wantCode(0).golden("scan_first.txt", r.dir, "REPO")
 	d.scan(r).wantCode(0).golden("scan_again.txt", r.dir, "REPO")
@@ -56,10 +56,10 @@ func TestAScanSaysWhatWasRecorded(t *testing.T) {
 
 func TestABrokenTreeIsShownOrRefusedWhole(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).story("US-001", "REQ-404").story("US-002", "REQ-405").spec("SPEC-001", "REQ-001").
 		write(".gxp/requirements/REQ-003.md", "---\ngxp_id: [never closed\n---\n").commit("Break it")
-	d.scan(r).wantCode(1).says("3 reasons above", "scan 1 was recorded as failed, and nothing else").golden("scan_refused.txt")
+	d.scan(r).wantCode(1).says("3 violations above", "scan 1 was recorded as failed; nothing else").golden("scan_refused.txt")
 	d.wantEvents("scan.failed.v2")
 	d.scan(r, "--json").wantCode(1).golden("scan_refused.json", r.dir, "REPO")
 	d.scan(r, "--links", "flag").wantCode(0).golden("scan_flagged.txt", r.dir, "REPO")
@@ -68,7 +68,7 @@ func TestABrokenTreeIsShownOrRefusedWhole(t *testing.T) {
 
 func TestHostileTextNeverActsOnATerminal(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	evil := "evil \x1b]0;owned\x07 \u202etxt.exe\u202c \u009b31m"
 	r := newRepo(t).requirement("REQ-002", `"esc \x1b]0;owned\x07 \u202edetartsi \r\nforged: line"`).
 		story("US-001", `"REQ-\u202e\x1b[2J"`).write(".gxp/requirements/bad\u202e\nname.md", "---\ngxp_id: [\n---\n").
@@ -126,7 +126,7 @@ func TestWhatBadInputGets(t *testing.T) {
 		{[]string{"scan", r.dir, "--evidence-key", key}, 1, []string{key, "neither PEM nor base64"}},
 		{[]string{"scan", r.dir, "--evidence-key", "/dev/zero"}, 1, []string{"/dev/zero", "65536"}},
 	} {
-		d := newDesk(t)
+		d := newFixture(t)
 		got := d.bare(t.Context(), append([]string{"--home", d.home}, c.args...)...).wantCode(c.code).says(c.says...)
 		if strings.Contains(got.stderr, "s3cret") {
 			t.Errorf("%q shows a credential: %s", c.args, got.stderr)
@@ -139,7 +139,7 @@ func TestWhatBadInputGets(t *testing.T) {
 
 func TestARevisionThatIsNotThereIsAFailedScan(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	d.scan(r, "--ref", "mian").wantCode(1).says(`no revision "mian"`, "did you mean main?", "scan 1 was recorded as failed")
 	d.wantEvents("scan.failed.v2")
@@ -147,10 +147,10 @@ func TestARevisionThatIsNotThereIsAFailedScan(t *testing.T) {
 
 func TestAnIncompleteTreeIsAFailedScan(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t)
 	r.git("commit", "-q", "--allow-empty", "-m", "nothing")
-	got := d.scan(r).wantCode(1).says("refused for the reason above")
+	got := d.scan(r).wantCode(1).says("refused because of the violation above")
 	if !strings.Contains(got.stderr, "no_gxp_directory") {
 		t.Errorf("says %q", got.stderr)
 	}
@@ -158,7 +158,7 @@ func TestAnIncompleteTreeIsAFailedScan(t *testing.T) {
 
 func TestLimitsAreTheOperators(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).requirement("REQ-002", strings.Repeat("long ", 500)).commit("x")
 	if got := d.scan(r, "--limit", "files=3").wantCode(1); !strings.Contains(got.stderr, "limit_exceeded") {
 		t.Errorf("says %q", got.stderr)
@@ -170,7 +170,7 @@ func TestLimitsAreTheOperators(t *testing.T) {
 
 func TestAStoppedScanLeavesNothingButItsFailure(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	ctx, cancel := context.WithCancel(t.Context())
 	reads := 0
@@ -181,7 +181,7 @@ func TestAStoppedScanLeavesNothingButItsFailure(t *testing.T) {
 		}
 		return noon()
 	}
-	got := d.bare(ctx, "scan", r.dir, "--name", "demo", "--home", d.home).wantCode(1).says("stopped")
+	got := d.bare(ctx, "scan", r.dir, "--name", "demo", "--home", d.home).wantCode(1).says("interrupted")
 	if strings.Contains(got.stdout, "Recorded") {
 		t.Errorf("a stopped scan says %s", got.stdout)
 	}
@@ -191,7 +191,7 @@ func TestAStoppedScanLeavesNothingButItsFailure(t *testing.T) {
 
 func TestAFailureWaitsForALogThatCanBeReached(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	log := filepath.Join(d.home, "log.db")
 	if err := errors.Join(os.MkdirAll(d.home, 0o700), os.WriteFile(log, []byte("this is no log, it is a text"), 0o600)); err != nil {
@@ -212,7 +212,7 @@ func TestAFailureWaitsForALogThatCanBeReached(t *testing.T) {
 
 func TestAHomeIsForItsOwnerAndNotForGit(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	d.home = filepath.Join(r.dir, ".gxpledger")
 	d.scan(r).wantCode(0)
@@ -233,7 +233,7 @@ func TestAHomeIsForItsOwnerAndNotForGit(t *testing.T) {
 
 func TestTheHomeMayComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	d.env["GXPLEDGER_HOME"] = d.home
 	d.bare(t.Context(), "scan", r.dir).wantCode(0)
@@ -244,7 +244,7 @@ func TestTheHomeMayComeFromTheEnvironment(t *testing.T) {
 
 func TestTheIDOfARepositoryComesFromItsNameForEver(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	var document struct {
 		Repository struct {
@@ -261,7 +261,7 @@ func TestTheIDOfARepositoryComesFromItsNameForEver(t *testing.T) {
 
 func TestVerboseLogsAndIsHarmless(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	r := newRepo(t).commit("x")
 	if got := d.scan(r, "--verbose").wantCode(0); !strings.Contains(got.stderr, "level=debug") {
 		t.Errorf("logs %q", got.stderr)
@@ -273,7 +273,7 @@ func TestVerboseLogsAndIsHarmless(t *testing.T) {
 
 func TestHelpHasExamplesForEveryCommand(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, args := range [][]string{{"--help"}, {"scan", "--help"}, {"version", "--help"}, {"help", "--help"}} {
 		got := d.bare(t.Context(), args...).wantCode(0)
 		if !strings.Contains(got.stdout, "Examples:\n  gxpledger ") {
@@ -288,7 +288,7 @@ func TestHelpHasExamplesForEveryCommand(t *testing.T) {
 
 func TestVersionSaysWhatItIs(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	if got := d.bare(t.Context(), "version").wantCode(0); !strings.HasPrefix(got.stdout, "gxpledger ") || !strings.Contains(got.stdout, "go1.") {
 		t.Errorf("says %q", got.stdout)
 	}

@@ -45,12 +45,12 @@ func TestWhatAScanThatDidNotCompleteSays(t *testing.T) {
 		harm func(do func() error) error
 		left string // what the log has
 	}{
-		"answers":               {func(do func() error) error { return do() }, "recorded"},
-		"takes and says naught": {func(do func() error) error { return errors.Join(lost, ignore(do())) }, "unknown"},
-		"says naught":           {func(func() error) error { return lost }, "unknown"},
-		"is late":               {func(func() error) error { return late }, "unknown"},
-		"is busy":               {func(func() error) error { return eventstore.NotWritten(lost) }, "nothing"},
-		"is full":               {func(func() error) error { return fmt.Errorf("%w: 2 MB", eventstore.ErrTooLarge) }, "nothing"},
+		"answers":                     {func(do func() error) error { return do() }, "recorded"},
+		"records and does not answer": {func(do func() error) error { return errors.Join(lost, ignore(do())) }, "unknown"},
+		"does not answer":             {func(func() error) error { return lost }, "unknown"},
+		"is late":                     {func(func() error) error { return late }, "unknown"},
+		"is busy":                     {func(func() error) error { return eventstore.NotWritten(lost) }, "nothing"},
+		"is full":                     {func(func() error) error { return fmt.Errorf("%w: 2 MB", eventstore.ErrTooLarge) }, "nothing"},
 	}
 	good := recorder.Reading{Reader: domaintest.Stamp, Files: []domain.File{domaintest.Requirement("REQ-001", "")}}
 	causes := map[string]struct {
@@ -60,7 +60,7 @@ func TestWhatAScanThatDidNotCompleteSays(t *testing.T) {
 		"nothing of its own": {func(context.CancelFunc) (recorder.Reading, error) { return good, nil }, ""},
 		"refused": {func(context.CancelFunc) (recorder.Reading, error) {
 			return recorder.Reading{Reader: domaintest.Stamp, Files: []domain.File{domaintest.UserStory("US-001", "REQ-404")}}, nil
-		}, "the scan was refused for the reason above"},
+		}, "the scan was refused because of the violation above"},
 		"unreadable": {func(context.CancelFunc) (recorder.Reading, error) {
 			return recorder.Reading{}, errors.New("no such revision")
 		}, "no such revision"},
@@ -70,11 +70,11 @@ func TestWhatAScanThatDidNotCompleteSays(t *testing.T) {
 		"stopped": {func(stop context.CancelFunc) (recorder.Reading, error) {
 			stop()
 			return recorder.Reading{}, context.Canceled
-		}, "the scan was stopped"},
+		}, "the scan was interrupted"},
 		"stopped before it was sent": {func(stop context.CancelFunc) (recorder.Reading, error) {
 			stop()
 			return good, nil
-		}, "the scan was stopped"},
+		}, "the scan was interrupted"},
 	}
 	for logName, log := range logs {
 		for causeName, cause := range causes {
@@ -130,7 +130,7 @@ func checkFailedScan(t *testing.T, out [2][]byte, why, left, spool string) {
 	}
 	said := fault.Error
 	unknown := strings.Contains(said, "it is unknown whether")
-	if !strings.Contains(said, why) || strings.Contains(said, "stopped") != (why == "the scan was stopped") {
+	if !strings.Contains(said, why) || strings.Contains(said, "interrupted") != (why == "the scan was interrupted") {
 		t.Errorf("says %q, want why: %q", said, why)
 	}
 	if strings.Contains(said, "nothing was recorded") != (left == "nothing") || unknown != (left == "unknown") ||

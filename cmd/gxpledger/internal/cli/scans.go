@@ -17,40 +17,33 @@ type scansDocument struct {
 }
 
 type scansOptions struct {
-	app        *app
-	repository repositoryFlag
-	asOf       asOfFlag
-	failed     bool
+	readOptions
+	failed bool
 }
 
 func newScans(a *app) *cobra.Command {
-	o := &scansOptions{app: a}
+	o := &scansOptions{readOptions{app: a}, false}
 	cmd := &cobra.Command{
 		Use:   "scans",
-		Short: "List the scans that were recorded",
-		Long: "Lists every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
-			"from 1. Recorded is what the log knows. The actor is a claim, of the operating system or --actor; the revision is what\n" +
-			"git claims.",
+		Short: "List recorded scans",
+		Long: "List every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
+			"from 1. The time is that of the log. The actor is a claim of the operating system or --actor; the revision is a claim of\n" +
+			"git.",
 		Example: "  gxpledger scans\n" +
-			"  gxpledger scans --failed                      with every reason why they failed\n" +
+			"  gxpledger scans --failed                      with every violation\n" +
 			"  gxpledger scans --as-of 2026-03-01            those recorded up to the end of that day\n" +
 			"  gxpledger scans --repository product --json",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	o.repository.add(cmd)
-	o.asOf.add(cmd)
-	cmd.Flags().BoolVar(&o.failed, "failed", false, "only scans that failed, with every reason")
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.failed, "failed", false, "failed scans alone, with their violations")
 	return cmd
 }
 
 func (o *scansOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts}}, func(v *view) error {
-		id, err := o.repository.id(ctx, v)
-		if err != nil {
-			return err
-		}
-		filter := query.ScanFilter{RepositoryID: id}
+	return o.read(ctx, []string{gxpledger.Artifacts}, func(v *view) error {
+		filter := query.ScanFilter{RepositoryID: v.repositoryID}
 		if o.failed {
 			filter.Outcome = "failed"
 		}
@@ -58,32 +51,19 @@ func (o *scansOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if o.app.json {
-			return o.app.document(scansDocument{v.document(), scans})
-		}
-		several, err := o.repository.several(ctx, v)
-		if err != nil {
-			return err
-		}
-		screen := o.app.screenOf(v)
-		o.show(screen, scans, several)
-		return screen.Err()
+		return v.answer(scansDocument{v.head(), scans}, func(screen *render.Screen) { o.show(screen, v, scans) })
 	})
 }
 
-func (o *scansOptions) show(screen *render.Screen, scans []query.Scan, several bool) { //revive:disable-line:flag-parameter // a fact of the log, not a switch
+func (o *scansOptions) show(screen *render.Screen, v *view, scans []query.Scan) {
 	if len(scans) == 0 {
 		screen.Line("%s", map[bool]string{true: "No scan failed.", false: "No scan was recorded."}[o.failed])
 		return
 	}
-	t := columns("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Unsigned", "Reasons>", "Found>", "New>", "Changed>", "Reread>",
+	t := render.NewList("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Unsigned", "Violations>", "Found>", "New>", "Changed>", "Reread>",
 		"Removed>", "Rejected>", "Broken>", "Ignored>", "Attempts>")
 	for _, s := range scans {
-		repository := ""
-		if several {
-			repository = s.Repository
-		}
-		row := []any{repository, s.Number, s.RecordedAt, scanOutcome(s), revision(s.Claims), actor(s.Actor, s.ActorFrom), s.UnsignedPolicy, reasonCount(s)}
+		row := []any{v.of(s.Repository), s.Number, s.RecordedAt, scanOutcome(s), render.Revision(s.Claims), render.Actor(s.Actor, s.ActorFrom), s.UnsignedPolicy, violationCount(s)}
 		if n := s.Totals; n != nil {
 			row = append(row, n.Found, n.Added, n.Changed, n.Reread, n.Removed, n.Rejected, broken(n.Broken()), ignoredCount(s.Ignored), s.Attempts)
 		} else {
@@ -91,9 +71,9 @@ func (o *scansOptions) show(screen *render.Screen, scans []query.Scan, several b
 		}
 		t.Add(row...)
 	}
-	t.show(screen)
+	screen.List(t)
 	if o.failed {
-		showReasons(screen, scans)
+		showViolationsOf(screen, scans)
 	}
 }
 
@@ -104,15 +84,14 @@ func scanOutcome(s query.Scan) render.Styled {
 	return render.Good.Of(s.Outcome)
 }
 
-// reasonCount is how many reasons a scan failed for.
-func reasonCount(s query.Scan) any {
+func violationCount(s query.Scan) any {
 	if s.Outcome == outcomeCompleted {
 		return nil
 	}
 	return s.ViolationsTotal
 }
 
-// ignoredCount is how many files a scan ignored; one that did not count them says so.
+// ignoredCount is how many files a scan ignored, which scans of older versions did not count.
 func ignoredCount(n *int64) any {
 	if n == nil {
 		return "unknown"
@@ -128,15 +107,15 @@ func broken(n int64) any {
 }
 
 // showReasons lists every violation of scans that failed.
-func showReasons(screen *render.Screen, scans []query.Scan) {
+func showViolationsOf(screen *render.Screen, scans []query.Scan) {
 	for _, s := range scans {
 		screen.Blank()
-		screen.Line("Scan %d of %s failed for %s:", s.Number, s.Repository, render.Count(int(s.ViolationsTotal), "reason"))
+		screen.Line("Scan %d of %s failed with %s:", s.Number, s.Repository, render.Count(int(s.ViolationsTotal), "violation"))
 		for _, v := range s.Violations {
 			screen.Line("  %s %s", render.Bad.Of(v.Code), v.Text)
 		}
 		if more := int(s.ViolationsTotal) - len(s.Violations); more > 0 {
-			screen.Line("  and %s more, counted and not listed", render.Count(more, "reason"))
+			screen.Line("  and %s more, counted and not listed", render.Count(more, "violation"))
 		}
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
 
-// serveDocument is the line that serve --json writes when it listens.
+// serveDocument is the line that serve --json writes once it listens.
 type serveDocument struct {
 	Listening string   `json:"listening"` // host:port
 	TLS       bool     `json:"tls"`
@@ -36,10 +37,10 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve --esdb ADDRESS",
 		Short: "Serve the log to EventStoreDB clients",
-		Long: "Serves the log over the EventStoreDB client protocol until it is stopped by SIGINT or SIGTERM, so that services in any\n" +
-			"language read it and follow it with the official clients, while scans go on. Nobody can change what was recorded: the\n" +
-			"streams of the engine are never open for writing, and deleting is refused.\n" +
-			"Clear text is served on loopback addresses alone; everywhere else it takes --tls-cert and --tls-key.",
+		Long: "Serve the log over the EventStoreDB client protocol until SIGINT or SIGTERM, so that services in any language read and\n" +
+			"follow it with the official clients while scans continue. Recorded events cannot be changed: clients cannot write to\n" +
+			"the streams of gxpledger, and deleting is refused. Clear text is served on loopback addresses alone; every other\n" +
+			"address needs --tls-cert and --tls-key.",
 		Example: "  gxpledger serve --esdb 127.0.0.1:2113\n" +
 			"  gxpledger serve --esdb 127.0.0.1:2113 --esdb-writable orders- --esdb-writable invoices-\n" +
 			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users",
@@ -53,10 +54,10 @@ func newServe(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.address, "esdb", "", "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one")
-	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "let clients append to streams whose names begin with `PREFIX`; repeatable")
+	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "`PREFIX` of streams that clients may append to; repeatable")
 	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate and its chain (PEM)")
 	flags.StringVar(&o.keyFile, "tls-key", "", "`FILE` with the certificate's private key (PEM)")
-	flags.StringVar(&o.usersFile, "basic-auth-file", "", "`FILE` of users, a line USER:HASH each with a bcrypt hash, as htpasswd -B writes it; needs TLS")
+	flags.StringVar(&o.usersFile, "basic-auth-file", "", "`FILE` of users, one USER:HASH a line, with bcrypt hashes as htpasswd -B writes them; needs TLS")
 	return cmd
 }
 
@@ -71,17 +72,17 @@ func (o *serveOptions) validate() error {
 		return usage("--tls-cert and --tls-key belong together: give both, or neither")
 	}
 	if o.usersFile != "" && o.certFile == "" {
-		return usage("--basic-auth-file needs --tls-cert and --tls-key: passwords are not taken in clear text")
+		return usage("--basic-auth-file needs --tls-cert and --tls-key: passwords are not accepted in clear text")
 	}
 	for _, prefix := range o.writable {
 		if closed := closedTo(prefix); closed != "" {
-			return usage("--esdb-writable cannot open %q: the streams %s are the engine's alone", prefix, closed)
+			return usage("--esdb-writable cannot open %q: clients cannot write to the streams %s of gxpledger", prefix, closed)
 		}
 	}
 	return nil
 }
 
-// closedTo names the streams among those that begin with prefix which are never open, if all of them are.
+// closedTo names the streams that begin with prefix, if clients may write to none of them.
 func closedTo(prefix string) string {
 	for _, closed := range []string{"$", eventstore.RepositoryPrefix, "content-"} {
 		if strings.HasPrefix(prefix, closed) {
@@ -99,12 +100,15 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := o.open(ctx)
+	open := o.app.ledger.Log
+	if len(o.writable) > 0 {
+		open = o.app.ledger.Admin().Log
+	}
+	log, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	server, err := esdbserver.New(log, options)
+	serving, err := esdbserver.New(log, options)
 	if err != nil {
 		return err
 	}
@@ -115,21 +119,10 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err := o.announce(listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return server.Serve(ctx, listener)
+	return serving.Serve(ctx, listener)
 }
 
-// open opens the log for what clients may do with it.
-func (o *serveOptions) open(ctx context.Context) (eventstore.Log, error) {
-	if len(o.writable) == 0 {
-		return o.app.openLogToRead(ctx)
-	}
-	if err := o.app.settings.CreateHome(); err != nil {
-		return nil, err
-	}
-	return o.app.openLog(ctx)
-}
-
-// server returns what the flags say of the server.
+// server returns the options of the server.
 func (o *serveOptions) server() (esdbserver.Options, error) {
 	logger := o.app.logger()
 	options := esdbserver.Options{
@@ -138,40 +131,38 @@ func (o *serveOptions) server() (esdbserver.Options, error) {
 	if o.certFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
 		if err != nil {
-			return options, failed(err, "the certificate %s with the key %s cannot be used (%v)", o.certFile, o.keyFile, err)
+			return options, failed(err, "cannot use the certificate %s with the key %s: %v", o.certFile, o.keyFile, err)
 		}
 		options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
 	if o.usersFile != "" {
 		data, err := readSmall(o.usersFile)
 		if err != nil {
-			return options, failed(err, "the users in %s cannot be read (%v)", o.usersFile, err)
+			return options, failed(err, "cannot read the users in %s: %v", o.usersFile, err)
 		}
-		users, err := parseUsers(data)
+		users, err := server.ParseUsers(data)
 		if err != nil {
-			return options, failed(err, "the file %s of --basic-auth-file cannot be used: %v", o.usersFile, err)
+			return options, failed(err, "cannot use the file %s of --basic-auth-file: %v", o.usersFile, err)
 		}
-		options.Authenticate = users.authenticate
+		options.Authenticate = users.Authenticate
 	}
 	return options, nil
 }
 
-// listen refuses clear text where others could listen, before anybody is told the address.
+// listen refuses clear text on addresses that other machines can reach, before anybody is told the address.
 func (o *serveOptions) listen(ctx context.Context) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", o.address)
+	listener, local, err := listen(ctx, "esdb", o.address)
 	if err != nil {
-		return nil, failed(err, "cannot listen at %s (%v): choose another address with --esdb", o.address, err)
+		return nil, err
 	}
-	tcp, ok := listener.Addr().(*net.TCPAddr)
-	if o.certFile == "" && (!ok || !tcp.IP.IsLoopback()) {
+	if o.certFile == "" && !local {
 		return nil, errors.Join(usage("%s can be reached from other machines: give --tls-cert and --tls-key, or listen at 127.0.0.1", o.address),
 			listener.Close())
 	}
 	return listener, nil
 }
 
-// announce says where clients are served.
+// announce writes the address for clients.
 func (o *serveOptions) announce(address net.Addr) error {
 	if o.app.json {
 		writable := append([]string{}, o.writable...)

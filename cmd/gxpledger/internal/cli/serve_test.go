@@ -38,8 +38,8 @@ type serving struct {
 	code   chan int
 }
 
-// serve starts a server on the home of the desk and waits until it listens. It is stopped when the test ends.
-func (d *desk) serve(args ...string) *serving {
+// serve starts a server on the home of the fixture and waits until it listens. It is stopped when the test ends.
+func (d *fixture) serve(args ...string) *serving {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(d.t.Context()))
 	read, write := io.Pipe()
@@ -134,7 +134,7 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 	for name, log := range map[string]string{"SQLite": "", "PostgreSQL": made(t)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, r := newDesk(t), newRepo(t).commit("Write it down")
+			d, r := newFixture(t), newRepo(t).commit("Write it down")
 			d.env["GXPLEDGER_LOG"] = log
 			d.scan(r).wantCode(0)
 			s := d.serve()
@@ -154,14 +154,14 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 				t.Error("a client appended to a log that is open to nobody")
 			}
 			s.stop()
-			d.run("serve", "--esdb", "127.0.0.1:0", "--esdb-writable", "repository-x").wantCode(2).says("engine's alone")
+			d.run("serve", "--esdb", "127.0.0.1:0", "--esdb-writable", "repository-x").wantCode(2).says("of gxpledger")
 		})
 	}
 }
 
 func TestClientsAppendOnlyWhereTheyAreLet(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	s := d.serve("--esdb-writable", "orders-", "--esdb-writable", "invoices-") // there is no log yet: it is made
 	client := dial(t, s.address())
 	for stream, open := range map[string]bool{
@@ -183,7 +183,7 @@ func TestClientsAppendOnlyWhereTheyAreLet(t *testing.T) {
 // The genuine client reads a stream and the whole log both ways, and follows what passes a filter, through the command.
 func TestAClientReadsBothWaysAndByFilters(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.scan(r).wantCode(0) // four events
 	client := dial(t, d.serve("--esdb-writable", "orders-").address())
 	for _, stream := range []string{"orders-1", "orders-2", "orders-1"} {
@@ -241,7 +241,7 @@ func TestAClientReadsBothWaysAndByFilters(t *testing.T) {
 
 func TestServingOverTLSToKnownUsers(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.scan(r).wantCode(0)
 	cert, key := certificate(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
@@ -308,7 +308,7 @@ func certificate(t *testing.T) (cert, key string) {
 
 func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	d.run("serve", "--esdb", "127.0.0.1:0").wantCode(1).says("there is no log")
 	d.scan(r).wantCode(0)
 	cert, key := certificate(t)
@@ -325,11 +325,11 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{2, "want HOST:PORT", []string{"--esdb", "2113"}},
 		{2, "can be reached from other machines", []string{"--esdb", "0.0.0.0:0"}},
 		{2, "belong together", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert}},
-		{2, "not taken in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
-		{2, "engine's alone", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "engine"}},
-		{2, "engine's alone", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "content-1"}},
+		{2, "not accepted in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
+		{2, "of gxpledger", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "engine"}},
+		{2, "of gxpledger", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "content-1"}},
 		{1, "line 1: want USER:HASH", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--basic-auth-file", users}},
-		{1, "cannot be used", []string{"--esdb", "127.0.0.1:0", "--tls-cert", key, "--tls-key", cert}},
+		{1, "cannot use the certificate", []string{"--esdb", "127.0.0.1:0", "--tls-cert", key, "--tls-key", cert}},
 		{1, "cannot listen at", []string{"--esdb", "192.0.2.1:2113"}},
 	} {
 		got := d.run(append([]string{"serve"}, c.args...)...).wantCode(c.code).says(c.says)

@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gxpledger/gxpledger"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/projections"
@@ -43,8 +43,8 @@ func (f addressFlag) String() string {
 // Type names the value in the help.
 func (addressFlag) Type() string { return "URL" }
 
-// checkSettings refuses settings that nothing can be opened with, and a home that may be somebody else's, before any
-// command begins.
+// checkSettings refuses settings that nothing can be opened with, and a home that may be part of a repository,
+// before any command begins.
 func (a *app) checkSettings(cmd *cobra.Command) error {
 	if a.wrongEnv != nil {
 		return errors.Join(a.settings.Check(), a.wrongEnv)
@@ -59,13 +59,22 @@ func (a *app) checkSettings(cmd *cobra.Command) error {
 }
 
 func (a *app) openLedger(ctx context.Context) (err error) {
-	o, logger := a.options(), a.logger()
+	logger, progress := a.logger(), a.progress()
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
-		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease,
-		Wait: a.wait, Waiting: o.Waiting, Observe: o.Observe, Opening: a.waitFor,
-		Behind: a.noteBehind, Appending: func() { a.records.Store(true) },
-		Projected: func(p run.Progress) { logPage(logger, p) },
-		Now:       a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
+		Now: a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		Opening: a.waitFor, Behind: a.noteBehind, Appending: func() { a.records.Store(true) },
+		Observe: func(err error) { logger.Warn(err) },
+		Projected: func(p run.Progress) {
+			logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
+		},
+		Waiting: func(spent, wait time.Duration, why string) { // at a terminal
+			if why == "" {
+				progress.Done()
+				return
+			}
+			progress.Say(fmt.Sprintf("waiting for the log's server, %.0f s of %.0f: %s", spent.Seconds(), wait.Seconds(), why))
+		},
 	})
 	return err
 }
@@ -94,9 +103,13 @@ func wordSetting(e *config.Error) (code int, text, remedy string) {
 	case errors.Is(e, config.ErrNoLog):
 		remedy = "record something with gxpledger scan, or choose another folder with --home"
 	case errors.Is(e, config.ErrLogLost):
-		remedy = "restore it from a backup, name its address with --log if it is on a server, or start a new log in another folder with --home"
+		remedy = "restore it from a backup, give its address with --log if it is on a server, or start a new log in another folder with --home"
 	case e.Setting == config.Home:
 		remedy += " with --home or GXPLEDGER_HOME"
+	case e.Setting == config.ExportTarget && code == exitUsage:
+		text = "--into: " + text
+	case errors.Is(e, config.ErrExportExists):
+		remedy += ", or replace it with --force if gxpledger replay created it"
 	case code == exitUsage && e.Setting == config.Log:
 		text, remedy = "--log: "+text, remedy+"; without --log, the log is the SQLite file in --home FOLDER"
 	case code == exitUsage && e.Setting == config.Tables:
@@ -108,59 +121,7 @@ func wordSetting(e *config.Error) (code int, text, remedy string) {
 	return code, text, remedy
 }
 
-// options say how the log and the tables are used.
-func (a *app) options() config.Options {
-	logger, progress := a.logger(), a.progress()
-	return config.Options{
-		Now: a.system.Now, Observe: func(err error) { logger.Warn(err) }, Wait: a.wait,
-		Waiting: func(spent, wait time.Duration, why string) { // tells somebody at a terminal
-			a.waiting.Store(why != "")
-			if why == "" {
-				progress.Done()
-				return
-			}
-			progress.Say(fmt.Sprintf("waiting for the log's server, %.0f s of %.0f: %s", spent.Seconds(), wait.Seconds(), why))
-		},
-	}
-}
-
-// openLog opens the log for appending. The caller closes it.
-func (a *app) openLog(ctx context.Context) (eventstore.Log, error) {
-	return a.openLogTo(ctx, config.ToAppend)
-}
-
-// openLogToRead opens the log and changes nothing of it. The caller closes it.
-func (a *app) openLogToRead(ctx context.Context) (eventstore.Log, error) {
-	return a.openLogTo(ctx, config.ToRead)
-}
-
-func (a *app) openLogTo(ctx context.Context, access config.Access) (eventstore.Log, error) {
-	if a.system.Log != nil {
-		return lent{a.system.Log}, nil
-	}
-	if !a.settings.Log.Local() {
-		defer a.waitFor("the server of the log at " + a.settings.LogName())()
-	}
-	return a.settings.OpenLog(ctx, access, a.options())
-}
-
-// requireLog reports that there is no log.
-func (a *app) requireLog() error {
-	if a.system.Log != nil {
-		return nil
-	}
-	return a.settings.RequireLog()
-}
-
-// openTables opens the tables for writing where that is allowed, else for reading. The caller closes them.
-func (a *app) openTables(ctx context.Context) (config.TablesDB, error) {
-	if !a.settings.Tables.Local() {
-		defer a.waitFor("the server of the tables at " + a.settings.Tables.String())()
-	}
-	return a.settings.OpenTables(ctx, a.options())
-}
-
-// waitFor tells somebody at a terminal what is waited for, once it takes long and until done is called.
+// waitFor shows at a terminal what is waited for, once it takes long and until done is called.
 func (a *app) waitFor(what string) (done func()) {
 	const pace = time.Second
 	progress, tick, stop := a.progress(), time.NewTicker(pace), make(chan struct{})
@@ -185,21 +146,27 @@ func (a *app) waitFor(what string) (done func()) {
 	}
 }
 
-// anotherLog is the sentence on tables that were made from another log.
+// anotherLog is the sentence on tables that were built from another log.
 func (a *app) anotherLog(err error) error {
 	mismatch, ok := errors.AsType[*projections.MismatchError](err)
-	switch {
-	case !errors.Is(err, projections.ErrLogMismatch):
-		return nil
-	case !ok:
+	if !ok {
 		return err
 	}
 	own := "give this log a home of its own with --home"
 	if !a.settings.Tables.Local() {
 		own = "give this log tables of its own with another schema in --db"
 	}
-	return failed(err, "the tables in %s are not of this log (%v); open their log with --log, %s, "+
+	return failed(err, "the tables in %s were built from another log (%v); open that log with --log, %s, "+
 		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", a.settings.TablesName(), mismatch, own)
+}
+
+// noteBehind says on standard error that tables are behind the log.
+func (a *app) noteBehind(err error) {
+	if errors.Is(err, projections.ErrPaused) {
+		a.notes().Line("the tables are behind the log: %s", err.Error())
+		return
+	}
+	a.notes().Line("%s: see gxpledger projections status", oneLine(err.Error()))
 }
 
 // hideAddresses removes from a text the arguments that may be addresses with a password: errors about a command that was

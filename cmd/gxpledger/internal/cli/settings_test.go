@@ -20,7 +20,7 @@ type settingsSweep struct {
 	t          *testing.T
 	r          repo
 	log, other string // addresses
-	d          *desk
+	d          *fixture
 
 	written, shown string // without any setting
 }
@@ -38,7 +38,7 @@ func (s *settingsSweep) show(args ...string) string {
 // write runs every command that writes to a server.
 func (s *settingsSweep) write() string {
 	s.t.Helper()
-	s.d = newDesk(s.t)
+	s.d = newFixture(s.t)
 	s.d.env["GXPLEDGER_LOG"], s.d.env["GXPLEDGER_DB"] = s.log, s.log
 	out := s.show("migrate", "up", "--json")
 	out += s.show("scan", s.r.dir, "--name", "demo", "--actor", "tester@desk", "--links", "flag", "--reason", foreign)
@@ -147,7 +147,7 @@ func TestALogIsReadWhateverTheEncodingOfASession(t *testing.T) {
 	latin := map[string]string{"client_encoding": "LATIN1"}
 	r := newRepo(t).requirement("REQ-002", foreign).commit("Write it down: " + foreign)
 	for _, first := range []map[string]string{nil, latin} {
-		d, log := newDesk(t), pgtest.Start(t)
+		d, log := newFixture(t), pgtest.Start(t)
 		as := func(settings map[string]string) {
 			pgtest.ResetSettings(t, admin, log)
 			d.env["GXPLEDGER_LOG"] = pgtest.SettingOverrides()["database"](t, admin, log, settings)
@@ -178,7 +178,7 @@ func TestASerializableDefaultDoesNotKeepAStandbyFromAnswering(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.NewCluster(t)
 	standby := primary.Standby(t)
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	use := func(c *pgtest.Cluster) {
 		d.env["GXPLEDGER_LOG"], d.env["GXPLEDGER_DB"] = c.URL("postgres"), c.URL("postgres")
 	}
@@ -204,7 +204,7 @@ func TestASerializableDefaultDoesNotKeepAStandbyFromAnswering(t *testing.T) {
 }
 
 // checkUnknown fails the test unless verify has compared the rows of all tables and can say nothing of what is around them.
-func checkUnknown(t *testing.T, d *desk) {
+func checkUnknown(t *testing.T, d *fixture) {
 	t.Helper()
 	var document struct {
 		Sound  bool `json:"intact"`

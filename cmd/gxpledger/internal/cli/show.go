@@ -2,26 +2,22 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 type showOptions struct {
-	app        *app
-	repository repositoryFlag
-	asOf       asOfFlag
-	subject    subject
-	id         string
-	filter     query.ArtifactFilter
+	readOptions
+	subject subject
+	id      string
+	filter  query.ArtifactFilter
 }
 
 // subject is what show can show.
@@ -29,9 +25,9 @@ type subject struct {
 	name      string // as help writes it
 	one, many string
 	words     []string            // by which it may be named, beside name
-	group     trace.ArtifactGroup // of artifacts; "" for what is none
+	group     trace.ArtifactGroup // of artifacts; "" for others
 	flags     []string            // filters that apply, beside repository and query
-	list      func(o *showOptions, ctx context.Context, v *view) error
+	show      func(o *showOptions, ctx context.Context, v *view) error
 }
 
 func subjects() []subject {
@@ -63,15 +59,14 @@ func plainWord(word string) string {
 }
 
 func newShow(a *app) *cobra.Command {
-	o := &showOptions{app: a}
+	o := &showOptions{readOptions: readOptions{app: a}}
 	cmd := &cobra.Command{
 		Use:   "show KIND [ID]",
-		Short: "Show artifacts as the last completed scan left them",
-		Long: "Shows artifacts as the last completed scan left them, now or --as-of a point in time, or with an ID all that is known\n" +
-			"of one. KIND is one of\n" +
-			subjectNames() + ".\n" +
-			"ID is a gxp_id, a path, or path#number for an entry of a risk log, exactly as written. Filters are compared without\n" +
-			"regard to case, blanks and dashes; all that are given must hold.",
+		Short: "Show artifacts as of the last completed scan",
+		Long: "Show artifacts as of the last completed scan, now or --as-of a point in time, or with an ID the details of one.\n" +
+			"KIND is one of\n" + subjectNames() + ".\n" +
+			"ID is a gxp_id, a path, or path#number for an entry of a risk log, exactly as written. Filters ignore case, blanks and\n" +
+			"dashes; all that are given must match.",
 		Example: "  gxpledger show requirements --risk high\n" +
 			"  gxpledger show requirement REQ-001\n" +
 			"  gxpledger show requirement REQ-001 --as-of 2026-03-01\n" +
@@ -88,14 +83,13 @@ func newShow(a *app) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
-	o.repository.add(cmd)
-	o.asOf.add(cmd)
+	o.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.filter.Risk, "risk", "", "only this risk `RATING`")
-	flags.StringVar(&o.filter.Tier, "tier", "", "only this verification `TIER`")
-	flags.StringVar(&o.filter.Status, "status", "", "only where status, validation status or assurance status is `STATUS`; of links their state")
-	flags.StringVar(&o.filter.Parent, "parent", "", "only what declares a link to this `ID`, wherever it leads")
-	flags.StringVar(&o.filter.Text, "query", "", "only what holds this `TEXT` in id, path, title or fields, without regard to case")
+	flags.StringVar(&o.filter.Risk, "risk", "", "filter by risk `RATING`")
+	flags.StringVar(&o.filter.Tier, "tier", "", "filter by verification `TIER`")
+	flags.StringVar(&o.filter.Status, "status", "", "filter by `STATUS`, validation status or assurance status; for links, by state")
+	flags.StringVar(&o.filter.Parent, "parent", "", "filter by declared link to this `ID`")
+	flags.StringVar(&o.filter.Text, "query", "", "filter by `TEXT` in id, path, title or fields, ignoring case")
 	return cmd
 }
 
@@ -123,7 +117,7 @@ func (o *showOptions) validate(cmd *cobra.Command, args []string) error {
 			fault = usage("the flag --%s does not apply to %s: leave it out, or search with --query", f.Name, found.name)
 		}
 		if fault == nil && slices.Contains(filters[:3], f.Name) && query.Normal(f.Value.String()) == "" {
-			fault = usage("the flag --%s does not take %q: want a word, of which more is left than blanks and dashes", f.Name, f.Value.String())
+			fault = usage("the flag --%s does not take %q: want a word with more than blanks and dashes", f.Name, f.Value.String())
 		}
 	})
 	return fault
@@ -139,22 +133,18 @@ func findSubject(word string) (subject, error) {
 		}
 		known = append(known, s.name)
 	}
-	return subject{}, usage("%q is nothing to show: %s", word, didYouMean(plain, known, "want one of "+subjectNames()))
+	return subject{}, usage("unknown artifact kind %q: %s", word, didYouMean(plain, known, "want one of "+subjectNames()))
 }
 
 func (o *showOptions) run(ctx context.Context) error {
-	return o.app.lookAt(ctx, looking{o.asOf, o.repository, []string{gxpledger.Artifacts, gxpledger.History}}, func(v *view) error {
-		id, err := o.repository.id(ctx, v)
-		if err != nil {
-			return err
-		}
-		o.filter.RepositoryID, o.filter.ID = id, o.id
-		return o.subject.list(o, ctx, v)
+	return o.read(ctx, withHistory, func(v *view) error {
+		o.filter.RepositoryID, o.filter.ID = v.repositoryID, o.id
+		return o.subject.show(o, ctx, v)
 	})
 }
 
 // end says how many rows there are, or with the note why there are none.
-func (o *showOptions) end(screen *render.Screen, n int, note string) error {
+func (o *showOptions) end(screen *render.Screen, n int, note string) {
 	switch {
 	case note != "":
 		screen.Line("%s", note)
@@ -162,16 +152,11 @@ func (o *showOptions) end(screen *render.Screen, n int, note string) error {
 		screen.Line("There is no %s.", o.subject.one)
 	default:
 		screen.Blank()
-		screen.Line("%s", faintCount(n, o.subject))
+		screen.Line("%s", render.Faint.Of(render.CountOf(n, o.subject.one, o.subject.many)))
 	}
-	return screen.Err()
 }
 
-func faintCount(n int, s subject) render.Styled {
-	return render.Faint.Of(fmt.Sprintf("%d %s", n, verb(n, s.one, s.many)))
-}
-
-// note says of n rows why there are none, and which values would have matched; "" when nothing was filtered out.
+// note says why there are no rows, and which values would have matched; "" when there are some, or nothing was filtered.
 func (o *showOptions) note(ctx context.Context, v *view, n int) (string, error) {
 	if n > 0 {
 		return "", nil
@@ -207,5 +192,5 @@ func (o *showOptions) note(ctx context.Context, v *view, n int) (string, error) 
 	f := o.filter
 	return noMatch(o.subject.one, givenFilter{name: "ID", value: o.id}, word("--risk", f.Risk, risks), word("--tier", f.Tier, tiers),
 		word("--status", f.Status, statuses), givenFilter{name: "--parent", value: f.Parent, present: parents},
-		givenFilter{name: "--query", value: f.Text}, givenFilter{name: "--repository", value: o.repository.name}), nil
+		givenFilter{name: "--query", value: f.Text}, givenFilter{name: "--repository", value: o.repository}), nil
 }

@@ -17,7 +17,7 @@ func TestAnAddressOfTablesIsCheckedBeforeAnythingIsDone(t *testing.T) {
 		"postgres://u:topsecret@h/d?x=%zz": "ambiguous",
 		"postgres://u:top secret@h/d":      "cannot read the address",
 	} {
-		d := newDesk(t)
+		d := newFixture(t)
 		got := d.run("scans", "--db", address)
 		if want == "" {
 			if got.code == 2 {
@@ -34,7 +34,7 @@ func TestAnAddressOfTablesIsCheckedBeforeAnythingIsDone(t *testing.T) {
 // A password is shown nowhere, and whoever has no tables yet is told how to make them.
 func TestTablesThatAreNotThereAreToldOf(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("Write it down")
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
 	url := pgtest.Start(t)
 	d.env["GXPLEDGER_DB"] = pgtest.With(url, "schema=reviews")
 	d.scan(r) // the scan is recorded, whatever the tables are
@@ -57,13 +57,13 @@ func TestTablesThatAreNotThereAreToldOf(t *testing.T) {
 // Tables on a server belong to one log too, and a scan into another records nothing.
 func TestTablesOnAServerBelongToOneLog(t *testing.T) {
 	t.Parallel()
-	one, other, r := newDesk(t), newDesk(t), newRepo(t).commit("Write it down")
+	one, other, r := newFixture(t), newFixture(t), newRepo(t).commit("Write it down")
 	url := pgtest.Start(t)
 	one.env["GXPLEDGER_DB"], other.env["GXPLEDGER_DB"] = url, url
 	one.run("migrate", "up").wantCode(0)
 	one.scan(r).wantCode(0)
 	got := other.scan(r)
-	if got.code != 1 || !strings.Contains(got.stderr, "are not of this log") || !strings.Contains(got.stderr, "another schema in --db") {
+	if got.code != 1 || !strings.Contains(got.stderr, "were built from another log") || !strings.Contains(got.stderr, "another schema in --db") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }

@@ -108,7 +108,18 @@ func wrongValue(format string, args ...any) error {
 // atMostOne checks the arguments of a command that takes one or none.
 func atMostOne(cmd *cobra.Command, what string, args []string) error {
 	if len(args) > 1 {
-		return usage("%s takes one %s: %q is more than that", cmd.CommandPath(), what, args[1])
+		return usage("%s takes one %s: leave out %q", cmd.CommandPath(), what, args[1])
+	}
+	return nil
+}
+
+// takes checks the number of arguments.
+func takes(cmd *cobra.Command, args []string, least, most int, names string) error {
+	switch {
+	case len(args) < least:
+		return usage("%s needs %s: %s --help shows examples", cmd.CommandPath(), names, cmd.CommandPath())
+	case len(args) > most:
+		return usage("%s takes %s: leave out %q", cmd.CommandPath(), names, args[most])
 	}
 	return nil
 }

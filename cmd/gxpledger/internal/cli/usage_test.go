@@ -41,7 +41,7 @@ func eachCommand(use func(cmd *cobra.Command, path []string, flags map[string]*p
 // TestNoFlagAndNoArgumentTakesAnEmptyValue tries every flag and argument of every command: a new one is tried too.
 func TestNoFlagAndNoArgumentTakesAnEmptyValue(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	commands, tried := 0, 0
 	refused := func(names string, args ...string) {
 		tried++
@@ -80,14 +80,14 @@ func TestNoFlagAndNoArgumentTakesAnEmptyValue(t *testing.T) {
 	} {
 		d.run(args...).wantCode(2).says("the flag "+args[1]+" is empty", "or leave the flag out")
 	}
-	d.run("retire", "x", "--reason", " ").wantCode(2).says("the flag --reason is empty: want WHY")
+	d.run("retire", "x", "--reason", " ").wantCode(2).says("the flag --reason is empty: want REASON")
 	d.run("show", "requirements", "").wantCode(2).says("argument 2 of gxpledger show is empty: want gxpledger show KIND [ID]")
 }
 
 // TestDidYouMeanNamesFlagsOfTheCommand misspells every flag of every command.
 func TestDidYouMeanNamesFlagsOfTheCommand(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	meant := regexp.MustCompile(`did you mean (--[a-z-]+)(?: or (--[a-z-]+))?\?`)
 	eachCommand(func(_ *cobra.Command, path []string, flags map[string]*pflag.Flag) {
 		for name := range flags {
@@ -132,7 +132,7 @@ func (r result) jsonError() map[string]any {
 
 func TestErrorsAreJSONWithTheFlagJSON(t *testing.T) {
 	t.Parallel()
-	d, r := newDesk(t), newRepo(t).commit("First")
+	d, r := newFixture(t), newRepo(t).commit("First")
 	eachCommand(func(_ *cobra.Command, path []string, _ map[string]*pflag.Flag) {
 		for _, wrong := range [][]string{
 			{"--nosuch", "--json"},
@@ -187,7 +187,7 @@ func TestErrorsAreJSONWithTheFlagJSON(t *testing.T) {
 
 func TestVersionNamesTheCommit(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, more := range [][]string{nil, {"--json"}} {
 		command := d.bare(t.Context(), append([]string{"version"}, more...)...).wantCode(0)
 		if flag := d.bare(t.Context(), append([]string{"--version"}, more...)...).wantCode(0); flag.stdout != command.stdout || flag.stdout == "" {

@@ -19,15 +19,15 @@ func newVerify(a *app) *cobra.Command {
 	o := &verifyOptions{app: a}
 	return &cobra.Command{
 		Use:   "verify",
-		Short: "Prove that the log is whole and that the tables are what it says",
-		Long: "Reads the whole log and checks that no position, revision or event of a batch is missing, that ids are derived from\n" +
-			"their scans, that times never fall, that every event can be decoded and follows from those before it, that every\n" +
-			"content that an event names is stored and has its SHA-256, that snapshots equal the fold, and that what keeps the log\n" +
-			"append-only is as it was made: the file and its triggers; on PostgreSQL tables, triggers and rights; on an EventStoreDB\n" +
-			"that no stream was cut, deleted or opened to others. Then replays the log, compares every row of every table, and looks\n" +
-			"whether views, indexes and triggers are as they were made. Each fault is named, with what to do, and so is what could not\n" +
-			"be checked, which is unknown. The exit code is 3 when there is any of either. Steps of a clock, and streams of other\n" +
-			"applications that begin as the log's do, are named as warnings. Nothing is changed, but that tables which lag behind the log are brought up to date first.",
+		Short: "Verify the integrity of the log, its contents and the tables",
+		Long: "Verify the integrity of the log: that no position, revision or event of a batch is missing, that ids are derived from\n" +
+			"their scans, that times never decrease, that every event can be decoded and follows from those before it, that every\n" +
+			"content that an event names is stored and has its SHA-256, that snapshots equal the events, and that the guards which\n" +
+			"keep the log append-only are intact: the file and its triggers; on PostgreSQL tables, triggers and rights; on an\n" +
+			"EventStoreDB that no stream was truncated, deleted or opened to others. Then replay the log, compare every row of\n" +
+			"every table, and check views, indexes and triggers. Each fault is listed with what to do, and so is each check that\n" +
+			"could not be made, whose result is unknown; the exit code is 3 when there is either. Clock steps, and foreign streams,\n" +
+			"are listed as warnings. Nothing is changed, except that tables behind the log are caught up first.",
 		Example: "  gxpledger verify\n  gxpledger verify --json",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
@@ -75,23 +75,19 @@ func (o *verifyOptions) show(d gxpledger.Verification) error {
 		return o.app.document(d)
 	}
 	screen := o.app.screen()
-	field(screen, "Log", "%s in %s of %s up to position %d, %s, %s", render.Count(int(d.Log.Events), "event"), //nolint:gosec // no log has 2^63 events
+	screen.Field("Log", "%s in %s of %s up to position %d, %s, %s", render.Count(int(d.Log.Events), "event"), //nolint:gosec // no log has 2^63 events
 		render.CountOf(int(d.Log.Batches), "batch", "batches"), render.Count(int(d.Log.Streams), "stream"), uint64(d.Log.Head), //nolint:gosec // nor batches
 		render.Count(int(d.Log.Contents), "content"), render.Count(int(d.Log.Snapshots), "snapshot")) //nolint:gosec // nor contents
 	for _, t := range d.Tables {
-		var rows int64
-		for _, table := range t.Tables {
-			rows += table.Rows
-		}
-		field(screen, "Tables", "%s: %d rows in %s compared with a replay up to position %d", t.Projection, rows,
+		screen.Field("Tables", "%s: %d rows in %s compared with a replay up to position %d", t.Projection, rowsOf(t.Tables),
 			render.Count(len(t.Tables), "table"), t.Position)
 	}
 	screen.Blank()
-	for _, w := range d.Warnings[:min(len(d.Warnings), mostListed)] {
+	for _, w := range d.Warnings[:min(len(d.Warnings), render.MostListed)] {
 		screen.Line("%s %s: %s", render.Notice.Of("warning: "+string(w.Code)), w.Where, w.Text)
 	}
 	if len(d.Warnings) > 0 {
-		more(screen, len(d.Warnings))
+		render.More(screen, len(d.Warnings))
 		var remedies []string // each once
 		for _, w := range d.Warnings {
 			if !slices.Contains(remedies, w.Remedy) {
@@ -102,7 +98,7 @@ func (o *verifyOptions) show(d gxpledger.Verification) error {
 		screen.Blank()
 	}
 	if d.Intact {
-		screen.Line("%s", render.Good.Of("No fault was found."))
+		screen.Line("%s", render.Good.Of("No faults found."))
 		return screen.Err()
 	}
 	for _, f := range d.Faults {

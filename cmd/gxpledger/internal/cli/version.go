@@ -26,7 +26,7 @@ func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print version information",
-		Long:    "Prints the version, the commit it was built from, whether the work tree held other changes, and the platform.",
+		Long:    "Print the version, the commit it was built from, whether the work tree held other changes, and the platform.",
 		Example: "  gxpledger version\n  gxpledger --version\n  gxpledger version --json",
 		Args:    none,
 		RunE:    func(*cobra.Command, []string) error { return o.run() },

@@ -16,6 +16,14 @@ func CountOf(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// Verb returns one for one thing, and else many.
+func Verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // Time returns t as RFC 3339 in UTC, to the second; "" for the zero time.
 func Time(t time.Time) string {
 	if t.IsZero() {

@@ -49,6 +49,12 @@ func (s *Screen) Line(format string, args ...any) {
 	s.write(strings.TrimRight(fmt.Sprintf(format, shown...), " ") + "\n")
 }
 
+// Field writes a line with a name in front of it.
+func (s *Screen) Field(name, format string, args ...any) {
+	const width = 12
+	s.Line("%s"+format, append([]any{name + strings.Repeat(" ", width-len(name))}, args...)...)
+}
+
 // Blank writes an empty line.
 func (s *Screen) Blank() { s.write("\n") }
 

@@ -62,12 +62,9 @@ func (m *Metrics) health(ctx context.Context) health {
 		return health{Projections: h.Projections, Error: "the log or the tables cannot be read"}
 	}
 	for _, s := range all {
-		state := projectionState{Name: s.Name, State: s.State, Head: uint64(s.Head), Lag: s.Lag, LagSeconds: s.LagTime.Seconds()}
-		if s.Active != nil {
-			state.Position = uint64(s.Active.Checkpoint.Position)
-		}
+		state := projectionState{Name: s.Name, State: s.State, Position: s.Position, Head: s.Head, Lag: s.Lag, LagSeconds: s.LagSeconds}
 		h.Projections = append(h.Projections, state)
-		h.Ready = h.Ready && !s.Troubled() && s.State != inspect.StateAbsent
+		h.Ready = h.Ready && !s.NeedsAttention() && s.State != inspect.StateAbsent
 	}
 	return h
 }

@@ -1,4 +1,4 @@
-// Package server shows over HTTP how a process that follows the log is: metrics for Prometheus, and whether it is well.
+// Package server serves over HTTP the metrics of a process that follows the log, and its health; and knows the users of a server.
 package server
 
 import (
@@ -10,14 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
 	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
-// Statuses says how projections are, see [inspect.Statuses].
-type Statuses func(ctx context.Context) ([]inspect.Status, error)
+// Statuses returns the status of projections, see [gxpledger.Admin.Status].
+type Statuses func(ctx context.Context) ([]gxpledger.ProjectionStatus, error)
 
 // Build is which binary runs.
 type Build struct{ Version, Commit string }
@@ -78,7 +79,7 @@ func (m *Metrics) Observe(p run.Progress) {
 // figure is a gauge of one projection.
 type figure struct {
 	desc  *prometheus.Desc
-	value func(inspect.Status) float64
+	value func(gxpledger.ProjectionStatus) float64
 }
 
 func gauge(name, help string, labels ...string) *prometheus.Desc {
@@ -101,28 +102,28 @@ func figures() []figure {
 	return []figure{
 		{
 			gauge("gxp_projection_lag_events", "Positions between the tables that readers see and the head of the log."),
-			func(s inspect.Status) float64 { return float64(s.Lag) },
+			func(s gxpledger.ProjectionStatus) float64 { return float64(s.Lag) },
 		},
 		{
 			gauge("gxp_projection_lag_seconds", "How long the oldest event that the tables lack has been in the log; 0 when there is none."),
-			func(s inspect.Status) float64 { return s.LagTime.Seconds() },
+			func(s gxpledger.ProjectionStatus) float64 { return s.LagSeconds },
 		},
 		{
 			gauge("gxp_projection_last_success_timestamp_seconds", "When the tables that readers see last moved; 0 when there are none."),
-			func(s inspect.Status) float64 {
-				if s.Active == nil {
+			func(s gxpledger.ProjectionStatus) float64 {
+				if s.Build == 0 {
 					return 0
 				}
-				return float64(s.Active.UpdatedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
+				return float64(s.UpdatedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
 			},
 		},
 		{
 			gauge("gxp_projection_rebuild_progress_ratio", "How much of the log the build holds that is to replace the tables; 1 when there is none."),
-			func(s inspect.Status) float64 {
+			func(s gxpledger.ProjectionStatus) float64 {
 				if s.Next == nil || s.Head == 0 {
 					return 1
 				}
-				return float64(eventstore.Distance(0, s.Next.Checkpoint.Position)) / float64(eventstore.Distance(0, s.Head))
+				return float64(eventstore.Distance(0, eventstore.Position(s.Next.Position))) / float64(eventstore.Distance(0, eventstore.Position(s.Head)))
 			},
 		},
 	}
@@ -168,8 +169,8 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 			}
 			send(state(), value, s.Name, string(each))
 		}
-		if s.Active != nil {
-			send(position(), float64(s.Active.Checkpoint.Position), s.Name, strconv.Itoa(s.Active.Checkpoint.Version), strconv.Itoa(s.Active.Number))
+		if s.Build > 0 {
+			send(position(), float64(s.Position), s.Name, strconv.Itoa(s.BuildVersion), strconv.Itoa(s.Build))
 		}
 		for _, f := range figures() {
 			send(f.desc, f.value(s), s.Name)

@@ -12,10 +12,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections"
-	"github.com/gxpledger/gxpledger/projections/builds"
 	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/run"
 )
@@ -24,11 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // told is what a process is told of its projections.
 type told struct {
-	all []inspect.Status
+	all []gxpledger.ProjectionStatus
 	err error
 }
 
-func (s *told) statuses(context.Context) ([]inspect.Status, error) {
+func (s *told) statuses(context.Context) ([]gxpledger.ProjectionStatus, error) {
 	return s.all, s.err
 }
 
@@ -69,13 +68,7 @@ func serve(t *testing.T, m *server.Metrics) func(path string) (int, string) {
 	}
 }
 
-func build(position eventstore.Position) *projections.Build {
-	return &projections.Build{
-		Build: builds.Build{Ref: projections.Ref{Number: 3}}, UpdatedAt: time.Unix(1000, 5e8), Checkpoint: projections.Checkpoint{Version: 2, Position: position},
-	}
-}
-
-func TestWhatIsWellAndWhatIsNot(t *testing.T) {
+func TestReadinessFollowsTheStateOfProjections(t *testing.T) {
 	t.Parallel()
 	for state, ready := range map[inspect.State]bool{
 		inspect.StateLive: true, inspect.StateCatchingUp: true, inspect.StatePaused: true,
@@ -83,7 +76,7 @@ func TestWhatIsWellAndWhatIsNot(t *testing.T) {
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
-			s := &told{all: []inspect.Status{{Name: "audit", State: inspect.StateLive}, {Name: "history", State: state}}}
+			s := &told{all: []gxpledger.ProjectionStatus{{Name: "audit", State: inspect.StateLive}, {Name: "history", State: state}}}
 			m, err := server.NewMetrics(s.statuses, server.Build{})
 			if err != nil {
 				t.Fatal(err)
@@ -105,15 +98,16 @@ func TestWhatIsWellAndWhatIsNot(t *testing.T) {
 
 func TestFiguresOfProjections(t *testing.T) {
 	t.Parallel()
-	s := &told{all: []inspect.Status{{
-		Name: "audit", State: inspect.StateCatchingUp, Head: 40, Lag: 30, LagTime: 1500 * time.Millisecond, Active: build(10), Next: build(20),
+	s := &told{all: []gxpledger.ProjectionStatus{{
+		Name: "audit", State: inspect.StateCatchingUp, Head: 40, Lag: 30, LagSeconds: 1.5, UpdatedAt: time.Unix(1000, 5e8),
+		Build: 3, BuildVersion: 2, Position: 10, Next: &gxpledger.NextBuild{Build: 4, Position: 20},
 	}}}
 	m, err := server.NewMetrics(s.statuses, server.Build{Version: "v1", Commit: "abc"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := projections.Ref{Projection: "audit", Number: 3}
-	for _, events := range []uint64{5, 12, 4} { // leased anew before the third
+	for _, events := range []uint64{5, 12, 4} { // leased again before the third
 		m.Observe(run.Progress{Ref: ref, Events: events})
 	}
 	get := serve(t, m)
@@ -131,7 +125,7 @@ func TestFiguresOfProjections(t *testing.T) {
 	}
 }
 
-func TestALogThatCannotBeReadIsNotWell(t *testing.T) {
+func TestAnUnreadableLogIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := &told{err: errors.New("postgres://user:secret@db")}
 	m, err := server.NewMetrics(s.statuses, server.Build{})

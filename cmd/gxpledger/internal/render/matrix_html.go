@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"crypto/sha256"
@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"time"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
@@ -20,7 +18,7 @@ var matrixPage string
 //go:embed matrix.css
 var matrixStyle string
 
-// matrixView is what the page shows. Texts pass render.Text in the template, since a browser turns text around as a
+// matrixView is what the page shows. Texts pass Text in the template, since a browser turns text around as a
 // terminal does; the template escapes what is markup.
 type matrixView struct {
 	Policy  string // of the page: nothing is loaded and nothing runs
@@ -51,11 +49,11 @@ type rowView struct {
 	Why        string
 }
 
-// writeMatrixHTML writes one page that needs nothing else.
-func writeMatrixHTML(w io.Writer, d matrixDocument) error {
+// MatrixHTML writes one page that needs nothing else.
+func MatrixHTML(w io.Writer, d Matrix) error {
 	page, err := template.New("matrix").Funcs(template.FuncMap{
-		"text": render.Text, "time": exactTime, "short": render.Short, "state": stateOf,
-		"tree": func(s query.ShownScan) string { return treeWords(s, s.Commit) }, "since": sinceWords,
+		"text": Text, "time": ExactTime, "short": Short, "state": stateOf,
+		"tree": func(s query.ShownScan) string { return TreeWords(s, s.Commit) }, "since": SinceWords,
 	}).Parse(matrixPage)
 	if err != nil {
 		return fmt.Errorf("read page: %w", err)
@@ -66,7 +64,7 @@ func writeMatrixHTML(w io.Writer, d matrixDocument) error {
 	return nil
 }
 
-func viewOf(d matrixDocument) matrixView {
+func viewOf(d Matrix) matrixView {
 	sum := sha256.Sum256([]byte(matrixStyle))
 	v := matrixView{
 		Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'",
@@ -74,7 +72,7 @@ func viewOf(d matrixDocument) matrixView {
 		Style: template.CSS(matrixStyle), //nolint:gosec // ours, embedded
 		Shown: d.AsOf, Several: len(d.AsOf.Scans) > 1, Count: d.Summary.Artifacts,
 	}
-	named, left := inHead(d.AsOf)
+	named, left := NamedInHead(d.AsOf)
 	for i, s := range named {
 		v.Title += map[bool]string{true: " of ", false: ", "}[i == 0] + s.Repository
 		if s.Scan > 0 {
@@ -127,12 +125,4 @@ func stateOf(state trace.State) stateView {
 		trace.StateTransitive: "All is well here, but something above or below is not.",
 		trace.StateCovered:    "All is well here, above and below.",
 	}[state]}
-}
-
-// exactTime is a time to the microsecond, as the record has it; "" for none.
-func exactTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }

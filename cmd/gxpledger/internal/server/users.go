@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -15,25 +15,25 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
 
-// users knows who may use the server. It is safe for concurrent use.
+// Users are those who may use a server. It is safe for concurrent use.
 //
-// Clients send their password with each call, and bcrypt is slow on purpose: a password that fitted is remembered as a MAC
+// Clients send their password with each call, and bcrypt is slow on purpose: an accepted password is remembered as a MAC
 // under a key of this process, and compared with that from then on. One hash is computed at a time, so that guessing costs
 // a core at most.
-type users struct {
+type Users struct {
 	hashes  map[string][]byte
 	nobody  []byte // the hash that an unknown user's password is compared with, so that the time does not tell
 	key     []byte
 	hashing sync.Mutex
 
-	mu     sync.Mutex
-	fitted map[string][]byte // guarded by mu: by user, the MAC of the password that fitted
+	mu       sync.Mutex
+	accepted map[string][]byte // guarded by mu: by user, the MAC of the accepted password
 }
 
-// parseUsers reads lines of USER:HASH. Empty lines and those that begin with # are skipped.
-func parseUsers(data []byte) (*users, error) {
+// ParseUsers reads lines of USER:HASH. Empty lines and those that begin with # are skipped.
+func ParseUsers(data []byte) (*Users, error) {
 	const keySize = 32
-	u := &users{hashes: map[string][]byte{}, fitted: map[string][]byte{}, key: make([]byte, keySize)}
+	u := &Users{hashes: map[string][]byte{}, accepted: map[string][]byte{}, key: make([]byte, keySize)}
 	if _, err := rand.Read(u.key); err != nil {
 		return nil, err
 	}
@@ -60,13 +60,13 @@ func parseUsers(data []byte) (*users, error) {
 	return u, nil
 }
 
-// authenticate implements the option of the server.
-func (u *users) authenticate(_ context.Context, name, password string) error {
+// Authenticate checks a password. It waits for other checks.
+func (u *Users) Authenticate(_ context.Context, name, password string) error {
 	mac := hmac.New(sha256.New, u.key)
 	mac.Write([]byte(password))
 	sum := mac.Sum(nil)
 	u.mu.Lock()
-	known := u.fitted[name]
+	known := u.accepted[name]
 	u.mu.Unlock()
 	if known != nil && hmac.Equal(known, sum) {
 		return nil
@@ -82,7 +82,7 @@ func (u *users) authenticate(_ context.Context, name, password string) error {
 		return esdbserver.ErrNotAuthenticated
 	}
 	u.mu.Lock()
-	u.fitted[name] = sum
+	u.accepted[name] = sum
 	u.mu.Unlock()
 	return nil
 }

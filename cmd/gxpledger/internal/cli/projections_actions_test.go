@@ -47,14 +47,14 @@ func TestPausedTablesAreShownAsWhatTheyAre(t *testing.T) {
 	}
 	d.run("audit", "--resource", "engine").wantCode(0).golden("audit_pause.txt")
 	var out struct {
-		Acts []struct {
+		Actions []struct {
 			Action string `json:"action"`
 			Target string `json:"target"`
-		} `json:"acts"`
+		} `json:"actions"`
 	}
 	again := d.run("projections", "pause", "--all", "--reason", "x", "--actor", "admin", "--json").wantCode(0)
-	if err := json.Unmarshal([]byte(again.stdout), &out); err != nil || len(out.Acts) != 3 || out.Acts[2].Action != "projection.pause" || out.Acts[2].Target != "history" {
-		t.Errorf("pause --json writes %s (%v), want three acts", again.stdout, err)
+	if err := json.Unmarshal([]byte(again.stdout), &out); err != nil || len(out.Actions) != 3 || out.Actions[2].Action != "projection.pause" || out.Actions[2].Target != "history" {
+		t.Errorf("pause --json writes %s (%v), want three actions", again.stdout, err)
 	}
 	d.run("projections", "resume", "--all", "--reason", "x").wantCode(0)
 	d.run("projections", "resume", "--all", "--reason", "x").wantCode(0).golden("projections_resume_again.txt")
@@ -77,11 +77,11 @@ func TestARebuildAndAPruneAreRecorded(t *testing.T) {
 	d.run("projections", "rebuild", "--all", "--from-version", "--reason", "upgrade").wantCode(0).golden("projections_left.txt")
 }
 
-// poison makes the audit table refuse the next event: its row is there already.
-func (d *desk) poison() { d.poisonAt(22) }
+// forgeRow makes the audit table refuse the next event: its row is there already.
+func (d *fixture) forgeRow() { d.forgeRowAt(22) }
 
-// poisonAt does so with the event at a position.
-func (d *desk) poisonAt(position int) {
+// forgeRowAt does so with the event at a position.
+func (d *fixture) forgeRowAt(position int) {
 	d.t.Helper()
 	d.tamper("tables.db", fmt.Sprintf(
 		`INSERT INTO audit_log__b1 SELECT %d, recorded_at, actor, action, resource_type, resource_id, repository_id, gxp_id, outcome, reason,
@@ -92,7 +92,7 @@ func (d *desk) poisonAt(position int) {
 func TestAFaultInsideABatchNamesTheBatchBefore(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	d.poisonAt(23)
+	d.forgeRowAt(23)
 	d.scan(r, "--links", "flag").wantCode(0)
 	d.run("audit").wantCode(1).says("projection audit stopped at position 23", "--as-of pos:21,")
 	d.run("audit", "--as-of", "pos:21").wantCode(0)
@@ -132,9 +132,9 @@ func TestAnInterruptedCommandSaysWhetherSomethingWasRecorded(t *testing.T) {
 func TestAFaultedProjectionStopsOnlyWhatShowsIt(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	d.poison()
+	d.forgeRow()
 	scanned := d.scan(r, "--links", "flag").wantCode(0)
-	for _, part := range []string{"scan 4 was recorded; tables will follow: ", "projection audit stopped at position 22", "projections skip audit 22"} {
+	for _, part := range []string{"scan 4 was recorded; the tables do not show it yet: ", "projection audit stopped at position 22", "projections skip audit 22"} {
 		if !strings.Contains(scanned.stderr, part) {
 			t.Errorf("the scan says %q, want %q in it", scanned.stderr, part)
 		}
@@ -160,7 +160,7 @@ func TestAFaultedProjectionStopsOnlyWhatShowsIt(t *testing.T) {
 }
 
 // event returns the id of the event at a position.
-func (d *desk) event(position int) string {
+func (d *fixture) event(position int) string {
 	d.t.Helper()
 	for _, document := range lines(d.t, d.run("log", "--json").wantCode(0).stdout) {
 		if at, ok := document["position"].(float64); ok && int(at) == position {
@@ -173,7 +173,7 @@ func (d *desk) event(position int) string {
 }
 
 // An act of a process that died right after it is recorded by the next command that steers, as it was done.
-func TestAnActThatWasDoneIsRecordedByTheNextCommand(t *testing.T) {
+func TestAnActionOfADeadProcessIsRecordedByTheNextCommand(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.tamper("tables.db", `INSERT INTO kept_acts (id, projection, build, act) VALUES ('01951c2e-7a00-7000-8000-0000000000aa', 'audit', 0,
@@ -245,7 +245,7 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 			t.Errorf("metrics lack %s:\n%s", want, metrics)
 		}
 	}
-	d.poison()
+	d.forgeRow()
 	d.scan(r, "--links", "flag") // whoever projects it meets the forged row
 	if status, _ := next()["status"].(map[string]any); status["name"] != "audit" || status["state"] != "faulted" {
 		t.Errorf("status is %+v, want that audit stopped", status)
@@ -261,7 +261,7 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 	}
 }
 
-func TestWrongSteeringIsOneSentenceThatHelps(t *testing.T) {
+func TestWrongUseOfProjectionsIsOneSentenceThatHelps(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	for args, c := range map[string]struct {
@@ -271,15 +271,15 @@ func TestWrongSteeringIsOneSentenceThatHelps(t *testing.T) {
 		"projections pause":                            {2, []string{"artifacts", "--all"}},
 		"projections pause audit":                      {2, []string{"--reason is required"}},
 		"projections pause audit artifacts --reason x": {2, []string{"takes one projection"}},
-		"projections resume audit --reason x":          {1, []string{"audit is not paused", "nothing was done"}},
-		"projections cancel audit --reason x":          {1, []string{"nothing is being built of audit"}},
+		"projections resume audit --reason x":          {1, []string{"audit: it is not paused", "nothing was changed"}},
+		"projections cancel audit --reason x":          {1, []string{"audit is not being rebuilt"}},
 		"projections prune audit --keep -1 --reason x": {2, []string{"--keep does not take -1"}},
 		"projections skip --reason x":                  {2, []string{"the position of the event"}},
-		"projections skip ten --reason x":              {2, []string{`"ten" is no position`}},
+		"projections skip ten --reason x":              {2, []string{`"ten" is not a position`}},
 		"projections skip 7":                           {2, []string{"--reason is required"}},
-		"projections skip 7 --reason x":                {1, []string{"no projection stands at position 7"}},
+		"projections skip 7 --reason x":                {1, []string{"no projection stopped there"}},
 		"projections skip audits 7 --reason x":         {2, []string{"did you mean audit?"}},
-		"projections skip audit 7 --reason x":          {1, []string{"audit does not stand at position 7"}},
+		"projections skip audit 7 --reason x":          {1, []string{"projection audit did not stop there"}},
 		"projections builds audits":                    {2, []string{"did you mean audit?"}},
 		"projections run --metrics 9464":               {2, []string{"want HOST:PORT"}},
 		"projections run --metrics 0.0.0.0:0":          {2, []string{"can be reached from other machines"}},

@@ -1,15 +1,14 @@
-package cli
+package render
 
 import (
 	"io"
 
-	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
 // matrixColumns are the columns of matrix --format csv. The names are stable; new ones may come behind.
 func matrixColumns() []string {
-	return append(headColumns(), []string{
+	return append(HeadColumns(), []string{
 		"state",
 		"requirement", "requirement_title", "requirement_risk", "requirement_state", "requirement_path",
 		"user_story", "user_story_title", "user_story_state", "user_story_path",
@@ -19,12 +18,12 @@ func matrixColumns() []string {
 	}...)
 }
 
-// writeMatrixCSV writes one record for each row, which says itself which state of which repository it is of.
-func writeMatrixCSV(w io.Writer, d matrixDocument) error {
-	csv := render.NewCSV(w)
+// MatrixCSV writes one record for each row, which says itself which state of which repository it is of.
+func MatrixCSV(w io.Writer, d Matrix) error {
+	csv := NewCSV(w)
 	csv.Record(matrixColumns()...)
 	for _, r := range d.Rows {
-		record := append(headCells(d.AsOf, r.RepositoryID, r.Repository), string(r.State))
+		record := append(HeadCells(d.AsOf, r.RepositoryID, r.Repository), string(r.State))
 		for level := range trace.LevelEvidence + 1 {
 			record = append(record, csvCells(level, r.Artifact(level))...)
 		}
@@ -33,7 +32,7 @@ func writeMatrixCSV(w io.Writer, d matrixDocument) error {
 	return csv.Err()
 }
 
-// csvCells are the cells of one level of a row, empty where the chain has nothing there.
+// csvCells are the cells of one level of a row, empty where the row has nothing at that level.
 func csvCells(level trace.Level, i *trace.Artifact) []string {
 	if i == nil {
 		i = &trace.Artifact{}

@@ -1,0 +1,301 @@
+package gxpledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
+	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/inspect"
+	"github.com/gxpledger/gxpledger/projections/run"
+)
+
+// RebuildRequest says which projections to rebuild, and why.
+type RebuildRequest struct {
+	// Projections are those to rebuild: [Artifacts], [Audit], [History]. Nil for all.
+	Projections []string
+	// Outdated rebuilds only tables that another version of their projection built.
+	Outdated bool
+	// AdoptLog also replaces tables that were built from another log, or from more of this one than there is now: what they
+	// show may be all that is left of lost events.
+	AdoptLog bool
+	// Fresh starts over instead of resuming an interrupted rebuild.
+	Fresh bool
+	// Actor and Reason are recorded. Actor defaults to that of the [Config]. Reason is required.
+	Actor, Reason string
+	// Progress is told of each page that was written, from several goroutines. It must not block. Nil for nobody.
+	Progress func(RebuildProgress)
+	// Waiting is told that another process rebuilds the projection, and until when its lease is waited for in case it has
+	// died. It must not block. Nil for nobody.
+	Waiting func(*projections.LeaseHeldError)
+}
+
+// RebuildProgress is how far a rebuild is. The JSON names are stable.
+type RebuildProgress struct {
+	Projection  string  `json:"projection"`
+	Build       int     `json:"build"`
+	Position    uint64  `json:"position"`
+	Head        uint64  `json:"head"` // of the log when the rebuild began
+	Events      uint64  `json:"events"`
+	Rate        float64 `json:"events_per_second"`
+	SecondsLeft float64 `json:"seconds_left"` // 0 when it is not known
+}
+
+// RebuildResult is the outcome of [Admin.Rebuild]. The JSON names are stable.
+type RebuildResult struct {
+	Rebuilt []Rebuilt `json:"rebuilt"`
+	// Current are the projections that were not rebuilt, because their tables are of this version: see
+	// [RebuildRequest.Outdated].
+	Current []string `json:"current,omitempty"`
+	// NotProjected says why the audit trail does not show the rebuild yet; nil when it does.
+	NotProjected error `json:"-"`
+}
+
+// Rebuilt is the rebuild of one projection.
+type Rebuilt struct {
+	Projection  string        `json:"projection"`
+	Build       int           `json:"build"`
+	Replaced    int           `json:"replaced_build,omitempty"`
+	ResumedFrom uint64        `json:"resumed_from,omitempty"` // the position at which it resumed an interrupted rebuild
+	Events      uint64        `json:"events"`
+	DurationMS  int64         `json:"duration_ms"`
+	Rate        float64       `json:"events_per_second"`
+	Position    uint64        `json:"position"`
+	Compared    bool          `json:"compared"`            // the replaced tables, with the new ones
+	Differing   []string      `json:"differing,omitempty"` // replaced tables that were not what the log says
+	Unreadable  string        `json:"unreadable,omitempty"`
+	Tables      []TableDigest `json:"tables"`
+}
+
+// Rebuild builds the tables of projections again from the log, beside the ones that readers see, compares the two, and then
+// switches readers to the new ones in one instant. Reading and scanning go on meanwhile. An interrupted rebuild leaves the old
+// tables, and the next one resumes it. The replaced build stays until [Admin.Prune].
+//
+// It waits until the new build has reached the head of the log, and at most once for the lease of another process. Errors:
+// those of [Admin.Pause], a *[projections.LeaseHeldError] while another process rebuilds the same projection,
+// [projections.ErrCancelled], and a *[projections.MismatchError] where AdoptLog is needed.
+func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildResult, err error) {
+	result.Rebuilt = []Rebuilt{}
+	request := ActionRequest{Projections: r.Projections, Actor: r.Actor, Reason: r.Reason}
+	names, err := a.check("rebuild", &request)
+	if err != nil {
+		return result, err
+	}
+	err = a.session(ctx, func(s *adminSession) error {
+		for _, name := range names {
+			if r.Outdated {
+				current, err := s.isCurrent(ctx, name)
+				if err != nil {
+					return err
+				}
+				if current {
+					result.Current = append(result.Current, name)
+					continue
+				}
+			}
+			report, err := s.rebuild(ctx, name, r, request)
+			if err != nil {
+				return err
+			}
+			result.Rebuilt = append(result.Rebuilt, newRebuilt(name, report))
+		}
+		result.NotProjected = s.project(ctx)
+		return nil
+	})
+	return result, err
+}
+
+// isCurrent reports whether the tables that readers see are of this binary's version.
+func (s *adminSession) isCurrent(ctx context.Context, name string) (bool, error) {
+	p, err := s.runner.Projection(name)
+	if err != nil {
+		return false, err
+	}
+	active, err := s.runner.Active(ctx, name)
+	return active != nil && active.Checkpoint.Version == p.Version, err
+}
+
+// rebuild rebuilds one projection.
+func (s *adminSession) rebuild(ctx context.Context, name string, r RebuildRequest, request ActionRequest) (run.Report, error) {
+	act, err := s.ledger.Admin().newAction(actionRebuild, name, request)
+	if err != nil {
+		return run.Report{}, err
+	}
+	for argument, set := range map[string]bool{"adopt_log": r.AdoptLog, "fresh": r.Fresh, "from_version": r.Outdated} {
+		if set {
+			if act.Arguments == nil {
+				act.Arguments = map[string]string{}
+			}
+			act.Arguments[argument] = "true"
+		}
+	}
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return run.Report{}, err
+	}
+	pace := &pacemeter{now: s.ledger.config.Now, head: head, tell: r.Progress, builds: map[projections.Ref]pageStart{}}
+	runner, err := s.ledger.newRunner(s.log, s.tables, nil, pace.observe)
+	if err != nil {
+		return run.Report{}, err
+	}
+	return s.waitForLease(ctx, r.Waiting, &act, func() (run.Report, error) {
+		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: r.AdoptLog, Fresh: r.Fresh, Action: &act})
+	})
+}
+
+// waitForLease does work, and does it again when a lease kept it from it that then runs out: the process that held it has
+// died. One that lives renews its lease, and then the action has failed.
+func (s *adminSession) waitForLease(
+	ctx context.Context, waiting func(*projections.LeaseHeldError), act *domain.AdminActed, work func() (run.Report, error),
+) (run.Report, error) {
+	report, err := work()
+	held, ok := errors.AsType[*projections.LeaseHeldError](err)
+	if !ok {
+		return report, err
+	}
+	if waiting != nil {
+		waiting(held)
+	}
+	timer := time.NewTimer(held.Left + time.Millisecond) // the database keeps times to the microsecond
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		report, err = work()
+	case <-ctx.Done():
+	}
+	if !errors.Is(err, projections.ErrLeaseHeld) {
+		return report, err
+	}
+	failure := *act
+	failure.Outcome, failure.Detail = run.OutcomeFailed, held.Error()
+	kept := projections.OutboxEntry{Action: failure, Ref: projections.Ref{Projection: held.Projection}}
+	return report, errors.Join(err, projections.SaveOutboxEntry(context.WithoutCancel(ctx), s.tables, kept))
+}
+
+func newRebuilt(name string, r run.Report) Rebuilt {
+	out := Rebuilt{
+		Projection: name, Build: r.Number, ResumedFrom: uint64(r.From), Events: r.Events, DurationMS: r.Duration.Milliseconds(),
+		Position: uint64(r.Checkpoint.Position), Compared: r.Compared, Differing: r.Differs, Unreadable: r.Unreadable,
+	}
+	if r.Before != nil {
+		out.Replaced = r.Before.Number
+	}
+	if seconds := r.Duration.Seconds(); seconds > 0 {
+		out.Rate = float64(r.Events) / seconds
+	}
+	for _, d := range r.Digests {
+		out.Tables = append(out.Tables, TableDigest(d))
+	}
+	return out
+}
+
+// pacemeter tells how far builds are and how fast they get on. It is safe for concurrent use.
+type pacemeter struct {
+	now    func() time.Time
+	head   eventstore.Position
+	tell   func(RebuildProgress)
+	mu     sync.Mutex // guards builds
+	builds map[projections.Ref]pageStart
+}
+
+// pageStart is the first page that was seen of a build.
+type pageStart struct {
+	at       time.Time
+	position eventstore.Position
+	events   uint64
+}
+
+func (m *pacemeter) observe(p run.Progress) {
+	if m.tell == nil {
+		return
+	}
+	now := m.now()
+	m.mu.Lock()
+	from, known := m.builds[p.Ref]
+	if !known {
+		m.builds[p.Ref] = pageStart{now, p.Position, p.Events}
+	}
+	m.mu.Unlock()
+	if !known {
+		return
+	}
+	told := RebuildProgress{Projection: p.Projection, Build: p.Number, Position: uint64(p.Position), Head: uint64(m.head), Events: p.Events}
+	if span := now.Sub(from.at).Seconds(); span > 0 {
+		told.Rate = float64(p.Events-from.events) / span
+		if pace := float64(eventstore.Distance(from.position, p.Position)) / span; pace > 0 && p.Position < m.head {
+			told.SecondsLeft = float64(eventstore.Distance(p.Position, m.head)) / pace
+		}
+	}
+	m.tell(told)
+}
+
+// ProjectionRunner keeps tables at the head of the log. Close it.
+type ProjectionRunner struct{ session *adminSession }
+
+// Runner returns what keeps the tables at the head of the log. progress is told of each page that was written, from several
+// goroutines, and must not block; nil for nobody. Errors: [ErrNoLog], [ErrLogLost], and those of the packages projections and
+// eventstore.
+func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*ProjectionRunner, error) {
+	s, err := a.openSession(ctx, config.ToAppend, progress)
+	if err != nil {
+		return nil, err
+	}
+	return &ProjectionRunner{s}, nil
+}
+
+// Run follows the log with every projection until ctx ends, and then returns nil. A projection that stops at an event stops
+// alone; while another process writes a build, Run stands by for it; a log or a database that does not answer, and a pause, are
+// waited for. It returns earlier when no projection is left, or the log is not the one that the tables were built from. Actions
+// of administrators whose process died are recorded meanwhile.
+func (r *ProjectionRunner) Run(ctx context.Context) error {
+	if err := r.session.flushOutbox(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var flushing sync.WaitGroup
+	flushing.Go(func() {
+		const every = 10 * time.Second
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := r.session.flushOutbox(ctx); err != nil && ctx.Err() == nil {
+				r.session.ledger.observe(err)
+			}
+		}
+	})
+	err := r.session.runner.Run(ctx)
+	cancel()
+	flushing.Wait()
+	return err
+}
+
+// Status returns the status of every projection, see [Admin.Status].
+func (r *ProjectionRunner) Status(ctx context.Context) ([]ProjectionStatus, error) {
+	return r.session.statuses(ctx)
+}
+
+// Close frees what the runner holds. Errors: an [*UnrecordedError] for actions that the log does not have yet.
+func (r *ProjectionRunner) Close(ctx context.Context) error { return r.session.end(ctx, nil) }
+
+func (s *adminSession) statuses(ctx context.Context) ([]ProjectionStatus, error) {
+	all, err := inspect.Statuses(ctx, s.runner.Pipeline, inspect.StatusOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the status of projections: %w", err)
+	}
+	out := make([]ProjectionStatus, len(all))
+	for i, status := range all {
+		out[i] = newStatus(status)
+	}
+	return out, nil
+}
