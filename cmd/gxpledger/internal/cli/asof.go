@@ -64,7 +64,7 @@ func (lent) Close() error { return nil }
 func (v *view) asked(err error) error {
 	said := asked(err)
 	fault, ok := errors.AsType[*faultError](said)
-	if !v.Past() || !ok || !errors.Is(err, query.ErrUnknown) && !errors.Is(err, query.ErrEmpty) {
+	if !v.IsAsOf() || !ok || !errors.Is(err, query.ErrUnknown) && !errors.Is(err, query.ErrEmpty) {
 		return said
 	}
 	if errors.Is(err, query.ErrEmpty) {

@@ -66,7 +66,7 @@ func (o *historyOptions) run(ctx context.Context) error {
 			if i > 0 {
 				screen.Blank()
 			}
-			showLineage(screen, history.Repository, l, v.Past())
+			showLineage(screen, history.Repository, l, v.IsAsOf())
 		}
 		return screen.Err()
 	})

@@ -63,7 +63,7 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease,
 		Wait: a.wait, Waiting: o.Waiting, Observe: o.Observe, Opening: a.waitFor,
-		Behind: a.noteBehind, Appending: func() { a.records.Store(true) },
+		Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Projected: func(p run.Progress) { logPage(logger, p) },
 		Now:       a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
 	})
