@@ -67,10 +67,10 @@ type Config struct {
 	Actor string
 	// Now is the engine's clock. Defaults to the wall clock.
 	Now func() time.Time
-	// Behind is told, as soon as a method finds out, of projections whose tables are not up to date: with a
+	// Lagging is told, as soon as a method finds out, of projections whose tables are not up to date: with a
 	// *[projections.PausedError] of one that is needed and that an administrator paused, with a *[projections.EventError] of
 	// one that stopped at an event and is not needed. It must not block. Nil for nobody.
-	Behind func(error)
+	Lagging func(error)
 	// Appending is told before each append to the log. It must not block. Nil for nobody.
 	Appending func()
 	// Observe is told of problems that cost time and lose nothing, such as a connection that was lost and made again. It

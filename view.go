@@ -33,7 +33,7 @@ type ViewOptions struct {
 	// Projections are those whose tables are needed: [Artifacts], [Audit], [History]. Nil for all. The tables of others may
 	// be missing or behind.
 	Projections []string
-	// Progress is told how far the replay of a past is, from several goroutines. It must not block. Nil for nobody.
+	// Progress is told how far the replay is, from several goroutines. It must not block. Nil for nobody.
 	Progress func(at, of eventstore.Position)
 }
 
@@ -53,13 +53,13 @@ type View struct {
 	options ViewOptions
 	log     eventstore.Log
 	tables  config.TablesDB
-	past    bool
+	asOf    bool
 	runner  *run.Runner
 	tx      *sql.Tx
 }
 
 // View opens a view. For one of the present it catches up the tables first, if this process may write them, and waits
-// while another one does that. For one of the past it builds tables of its own in a temporary file, up to the
+// while another one does that. For one as of an earlier point it builds tables of its own in a temporary file, up to the
 // position of that point in time; the present ones are only asked about numbers and commits of scans.
 //
 // Errors: [ErrNoLog], [ErrLogLost], a *[query.PointError] for AsOf, a *[query.UnknownError] or *[query.AmbiguousError] for a
@@ -75,12 +75,12 @@ func (l *Ledger) View(ctx context.Context, options ViewOptions) (*View, error) {
 			return nil, fmt.Errorf("view: %w: there is no projection %q", ErrInvalid, name)
 		}
 	}
-	v := &View{ledger: l, options: options, past: options.AsOf != ""}
+	v := &View{ledger: l, options: options, asOf: options.AsOf != ""}
 	if v.log, err = l.openLog(ctx, config.ToRead); err != nil {
 		return nil, err
 	}
-	if v.past {
-		err = v.openPast(ctx, point)
+	if v.asOf {
+		err = v.openAsOf(ctx, point)
 	} else if err = v.openPresent(ctx); err == nil {
 		err = v.reach(ctx, 0)
 	}
@@ -99,8 +99,8 @@ func (v *View) openPresent(ctx context.Context) (err error) {
 	return err
 }
 
-// openPast builds tables as they were at a point in time.
-func (v *View) openPast(ctx context.Context, point query.Point) error {
+// openAsOf builds tables as they were at a point in time.
+func (v *View) openAsOf(ctx context.Context, point query.Point) error {
 	resolved, err := v.ledger.Locate(ctx, point, v.options.Repository)
 	if err != nil {
 		return err
@@ -171,14 +171,14 @@ func (v *View) Close() error {
 	return err
 }
 
-// Past reports whether the view is of another time than now.
-func (v *View) Past() bool { return v.past }
+// IsAsOf reports whether the view is as of a point in time, and not of the present.
+func (v *View) IsAsOf() bool { return v.asOf }
 
 // Reach makes a view of the present show the position at, which may have been recorded since it was opened, and whatever else
 // was recorded meanwhile; 0 stands for the head of the log. After an error the view can only be closed.
 func (v *View) Reach(ctx context.Context, at eventstore.Position) error {
-	if v.past {
-		return errors.New("a view of the past stays as it is")
+	if v.asOf {
+		return errors.New("cannot update a view as of a point in time: open another one")
 	}
 	if err := v.end(); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (l *Ledger) PositionBefore(ctx context.Context, number uint64) (_ eventstor
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, free()) }()
-	return finder.Behind(ctx, number)
+	return finder.LastAtOrBefore(ctx, number)
 }
 
 // finder finds points in time in the log, with the help of the present tables, which it opens when they are needed.
@@ -301,11 +301,11 @@ func (l *Ledger) CatchUp(ctx context.Context, to eventstore.Position, needed ...
 // projection that stopped at an event are one only where they are among needed, the projections whose tables are shown; none
 // needs all. Both are told as behind, except paused ones that are not needed.
 func (l *Ledger) catchUp(ctx context.Context, runner *run.Runner, to eventstore.Position, needed []string) error {
-	late, rest := projections.Behind(runner.CatchUp(ctx, to))
+	late, rest := projections.SplitErrors(runner.CatchUp(ctx, to))
 	errs := []error{rest}
 	tell := func(err error) {
-		if l.config.Behind != nil {
-			l.config.Behind(err)
+		if l.config.Lagging != nil {
+			l.config.Lagging(err)
 		}
 	}
 	for _, b := range late {

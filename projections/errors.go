@@ -67,8 +67,8 @@ func (e *ProjectionError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *ProjectionError) Unwrap() error { return e.Err }
 
-// Behind returns each *[ProjectionError] that was joined into err, and what else was.
-func Behind(err error) (behind []*ProjectionError, rest error) {
+// SplitErrors returns each *[ProjectionError] that was joined into err, and what else was.
+func SplitErrors(err error) (behind []*ProjectionError, rest error) {
 	switch e := err.(type) { //nolint:errorlint // the tree itself is walked
 	case nil:
 		return nil, nil
@@ -76,7 +76,7 @@ func Behind(err error) (behind []*ProjectionError, rest error) {
 		return []*ProjectionError{e}, nil
 	case interface{ Unwrap() []error }:
 		for _, each := range e.Unwrap() {
-			found, other := Behind(each)
+			found, other := SplitErrors(each)
 			behind, rest = append(behind, found...), errors.Join(rest, other)
 		}
 		return behind, rest

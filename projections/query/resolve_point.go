@@ -103,9 +103,9 @@ func (f Finder) byPosition(ctx context.Context, p Point, at, head eventstore.Pos
 	return record, nil
 }
 
-// Behind returns the position behind which the events are that a person means with "after number": that of the last event at
+// LastAtOrBefore returns the position that a person means with "after number": that of the last event at
 // or before the number, 0 where there is none. number may be anything.
-func (f Finder) Behind(ctx context.Context, number uint64) (eventstore.Position, error) {
+func (f Finder) LastAtOrBefore(ctx context.Context, number uint64) (eventstore.Position, error) {
 	head, err := f.Log.Head(ctx)
 	if err != nil {
 		return 0, err

@@ -111,7 +111,7 @@ func replayProgress(progress *render.Progress) func(at, of eventstore.Position) 
 func (v *view) asked(err error) error {
 	worded := asked(err)
 	fault, ok := errors.AsType[*faultError](worded)
-	if !v.Past() || !ok || !errors.Is(err, query.ErrUnknown) && !errors.Is(err, query.ErrEmpty) {
+	if !v.IsAsOf() || !ok || !errors.Is(err, query.ErrUnknown) && !errors.Is(err, query.ErrEmpty) {
 		return worded
 	}
 	if errors.Is(err, query.ErrEmpty) {

@@ -63,12 +63,13 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
 		Now: a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
-		Opening: a.waitFor, Behind: a.noteBehind, Appending: func() { a.records.Store(true) },
+		Opening: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Observe: func(err error) { logger.Warn(err) },
 		Projected: func(p run.Progress) {
 			logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
 		},
 		Waiting: func(spent, wait time.Duration, why string) { // at a terminal
+			a.waiting.Store(why != "")
 			if why == "" {
 				progress.Done()
 				return
