@@ -55,7 +55,8 @@ func (n *Node) serve() {
 		tb.Fatal(err)
 	}
 	n.address = listener.Addr().String()
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(2*maxMessage), grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+	// The windows are those that a server of .NET has.
+	server := grpc.NewServer(grpc.InitialWindowSize(768<<10), grpc.InitialConnWindowSize(1<<20), grpc.MaxRecvMsgSize(2*maxMessage), grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 		MinTime: time.Second, PermitWithoutStream: true,
 	}))
 	api.RegisterStreamsServer(server, n)

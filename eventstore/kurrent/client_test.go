@@ -38,7 +38,9 @@ func TestCallsShareOneConnection(t *testing.T) {
 	p.cut()
 	var running sync.WaitGroup
 	for range callers { // none of them finds a server
-		running.Go(func() { _ = timely(t, 100*time.Millisecond, func(ctx context.Context) error { _, err := log.Head(ctx); return err }) })
+		running.Go(func() {
+			_ = timely(t, 1500*time.Millisecond, func(ctx context.Context) error { _, err := log.Head(ctx); return err })
+		})
 	}
 	running.Wait()
 	p.down.Store(false)
@@ -71,15 +73,19 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	p, url := throughProxy(t, memory.New(time.Now))
 	o := options()
 	o.Timeout, o.Wait = 300*time.Millisecond, 100*time.Millisecond
-	log, patient := open(t, url, o), open(t, url, unhurried())
+	log, patient := open(t, url, options()), open(t, url, unhurried())
 	mustAppend(t, log, batch("s", 0, 2))
+	log.SetWaits(o.Timeout, o.Wait)
 	p.silent.Store(true)
 	calls := map[string]func(ctx context.Context, log *kurrent.Log, o kurrent.Options) error{
 		"append": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error {
 			_, err := log.Append(ctx, batch("s", 1, 2))
 			return err
 		},
-		"head": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error { _, err := log.Head(ctx); return err },
+		"head": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error {
+			_, err := log.Head(ctx)
+			return err
+		},
 		"read": func(ctx context.Context, log *kurrent.Log, _ kurrent.Options) error { return look(ctx, log, "s", 1) },
 		"open": func(ctx context.Context, _ *kurrent.Log, o kurrent.Options) error {
 			other, err := kurrent.Open(ctx, url, o)

@@ -19,6 +19,12 @@ func (l *Log) SetShortAnswers(d time.Duration) {
 	l.cluster.patience.spent, l.cluster.patience.at = d, d
 }
 
+// SetWaits makes l wait no longer than that for one answer, and in all. So a test can have the server answer as late as a loaded machine lets it
+// until then.
+func (l *Log) SetWaits(timeout, wait time.Duration) {
+	l.options.Timeout, l.budget.total = timeout, wait
+}
+
 // Resolving returns o with a resolver of names.
 func (o Options) Resolving(lookup func(ctx context.Context, host string) ([]string, error)) Options {
 	o.lookup = lookup

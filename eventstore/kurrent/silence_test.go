@@ -17,12 +17,8 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 )
 
-// impatient are options of one who waits little.
-func impatient() kurrent.Options {
-	o := options()
-	o.Wait, o.Timeout = time.Second, 500*time.Millisecond
-	return o
-}
+// beImpatient makes log wait little from now on: before, a loaded machine may take its time.
+func beImpatient(log *kurrent.Log) { log.SetWaits(500*time.Millisecond, time.Second) }
 
 // stall keeps back the messages of reads that are chosen, until the function that it returns is called.
 func stall(t *testing.T, c *esdbtest.Cluster, chosen func(*api.ReadResp) bool) (release func()) {
@@ -43,8 +39,9 @@ func stall(t *testing.T, c *esdbtest.Cluster, chosen func(*api.ReadResp) bool) (
 func TestAnAcknowledgedAppendIsKnownWithoutReads(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	log := open(t, f.URL(), impatient())
+	log := open(t, f.URL(), options())
 	mustAppend(t, log, batch("s", 0, 3))
+	beImpatient(log)
 	before := len(f.Committed())
 	stall(t, f.Cluster, func(*api.ReadResp) bool { return len(f.Committed()) > before })
 	at := mustAppend(t, log, batch("s", 1, 3))
@@ -57,8 +54,9 @@ func TestAnAcknowledgedAppendIsKnownWithoutReads(t *testing.T) {
 func TestALeaderThatFallsSilentInsideABatchLeavesItOpen(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	log := open(t, f.URL(), impatient())
+	log := open(t, f.URL(), options())
 	mustAppend(t, log, batch("s", 0, 4))
+	beImpatient(log)
 	f.HoldIndexInside("s", 1)
 	release := stall(t, f.Cluster, func(m *api.ReadResp) bool {
 		return string(m.GetStreamNotFound().GetStreamIdentifier().GetStreamName()) == "s"
@@ -73,7 +71,10 @@ func TestALeaderThatFallsSilentInsideABatchLeavesItOpen(t *testing.T) {
 		}
 	}
 	release()
-	if err := lastOf(open(t, f.URL(), impatient()).Read(within(t), 0, eventstore.Filter{})); !errors.Is(err, eventstore.ErrCorrupt) {
+	log.SetWaits(forever, forever)
+	o := options()
+	o.Wait = 3 * time.Second
+	if err := lastOf(open(t, f.URL(), o).Read(within(t), 0, eventstore.Filter{})); !errors.Is(err, eventstore.ErrCorrupt) {
 		t.Errorf("a leader that answers: error is %v, want ErrCorrupt after half of the time to wait", err)
 	}
 	f.ReleaseIndex()
@@ -93,12 +94,12 @@ func lastOf(read records) (last error) {
 func TestASilentServerCostsTheTimeToWaitOnce(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
-	o := options()
-	o.Wait, o.Timeout = 500*time.Millisecond, time.Second
-	log := open(t, f.URL(), o)
+	log := open(t, f.URL(), options())
+	const answer, wait = time.Second, 500 * time.Millisecond
+	log.SetWaits(answer, wait)
 	log.SetShortAnswers(20 * time.Millisecond)
 	f.Node(0).Freeze()
-	for ctx, n := within(t), time.Duration(0); n < 2*patience/(o.Wait+o.Timeout); n++ {
+	for ctx, n := within(t), time.Duration(0); n < 2*patience/(wait+answer); n++ {
 		if _, err := log.Append(ctx, batch("s", 0, 1)); !errors.Is(err, eventstore.ErrTransient) {
 			t.Fatalf("error is %v, want ErrTransient", err)
 		}
@@ -134,10 +135,11 @@ func TestAFrozenServerDoesNotSayThatThereIsNoPosition(t *testing.T) {
 	t.Parallel()
 	const short = 400 * time.Millisecond
 	f := esdbtest.StartFake(t)
-	log, patient := open(t, f.URL(), impatient()), open(t, f.URL(), options())
+	log, patient := open(t, f.URL(), options()), open(t, f.URL(), options())
 	log.SetShortAnswers(short)
 	patient.SetShortAnswers(short)
 	at := mustAppend(t, log, batch("s", 0, 3))
+	beImpatient(log)
 	f.Node(0).Freeze()
 	if _, err := log.At(within(t), at.Last); !errors.Is(err, eventstore.ErrTransient) || errors.Is(err, eventstore.ErrNotFound) {
 		t.Errorf("error is %v, want ErrTransient", err)
@@ -166,7 +168,6 @@ func TestNodesAreDiscovered(t *testing.T) {
 		}
 		return []string{"127.0.0.1"}, nil
 	})
-	o.Wait = time.Second
 	url := "esdb+discover://gone.example:1,cluster.example:" + port + "?tls=false"
 	log := open(t, url, o)
 	log.SetPatience(50 * time.Millisecond)
@@ -176,6 +177,7 @@ func TestNodesAreDiscovered(t *testing.T) {
 	mu.Unlock()
 	c.ElectAfter(300*time.Millisecond, 2)
 	mustAppend(t, log, batch("s", 1, 1))
+	o.Wait = time.Second
 	if _, err := kurrent.Open(within(t), url, o); !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "cannot be resolved") {
 		t.Errorf("without a name server: error is %v, want ErrTransient", err)
 	}
