@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds what a test waits for. It is reached only by a server that hangs.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // client calls one node through the generated stubs. Events have labels, by which answers are told.
 type client struct {
