@@ -102,7 +102,11 @@ func exempt(path string) bool {
 	return slices.ContainsFunc(notYet, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
 }
 
-var codeSpan = regexp.MustCompile("`[^`\n]*`")
+var (
+	codeSpan = regexp.MustCompile("`[^`\n]*`")
+	// storedKey is links.sound of scan.completed, which commands print as the log has it.
+	storedKey = regexp.MustCompile(`"sound": [0-9]+`)
+)
 
 func TestDocumentsUseTheWordsOfTheGlossary(t *testing.T) {
 	t.Parallel()
@@ -114,8 +118,12 @@ func TestDocumentsUseTheWordsOfTheGlossary(t *testing.T) {
 		if exempt(doc) || strings.HasSuffix(doc, "CHANGELOG.md") { // what was released says what it said
 			continue
 		}
-		// Code is held by the other tests, where it is not of the stored form.
-		text := codeSpan.ReplaceAllString(blank(fence, read(t, doc)), "``")
+		text := read(t, doc)
+		if strings.HasSuffix(doc, "/cli.md") { // its code is the help and output of commands
+			text = storedKey.ReplaceAllString(text, "")
+		} else {
+			text = codeSpan.ReplaceAllString(blank(fence, text), "``")
+		}
 		for i, line := range strings.Split(text, "\n") {
 			for _, v := range violations(outOfText, line) {
 				t.Errorf("%s:%d: %s", doc, i+1, v)
