@@ -92,18 +92,19 @@ func (f *front) greet(conn net.Conn) (spoken net.Conn, isHTTP2 bool) {
 	if string(first) == prefaceStart {
 		return &greeted{Conn: conn, reader: all}, true
 	}
-	if request, err := http.ReadRequest(bufio.NewReader(io.LimitReader(all, maxHeaderBytes))); err == nil {
-		answerInWords(conn, request)
+	if strings.Trim(string(first), "ABCDEFGHIJKLMNOPQRSTUVWXYZ ") == "" { // the method of a request, which is read before it is answered
+		_, _ = http.ReadRequest(bufio.NewReader(io.LimitReader(all, maxHeaderBytes)))
 	}
+	answerInWords(conn)
 	return nil, false
 }
 
-// answerInWords answers a request that is not of gRPC.
-func answerInWords(conn io.Writer, request *http.Request) {
+// answerInWords answers what is not gRPC. A client that begins TLS where there is none sees by it that this is no TLS.
+func answerInWords(conn io.Writer) {
 	const text = "This port serves a gxpledger log to EventStoreDB clients, over gRPC (HTTP/2). It has neither pages nor an HTTP API,\n" +
 		"and no persistent subscriptions: subscribe to a stream or to $all, and keep the position yourself.\n"
 	response := http.Response{
-		StatusCode: http.StatusNotImplemented, ProtoMajor: 1, ProtoMinor: 1, Request: request, Close: true,
+		StatusCode: http.StatusNotImplemented, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header:        http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
 		ContentLength: int64(len(text)), Body: io.NopCloser(strings.NewReader(text)),
 	}

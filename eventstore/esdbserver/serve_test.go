@@ -315,6 +315,19 @@ func TestADeniedCallIsAnswered(t *testing.T) {
 	}
 }
 
+// TLS where there is none is told as that, at once.
+func TestTLSWhereThereIsNoneIsTold(t *testing.T) {
+	t.Parallel()
+	dialer := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "localhost"}}
+	conn, err := dialer.DialContext(within(t), "tcp", served(t, newLog(t), options()))
+	if err == nil {
+		_ = conn.Close()
+	}
+	if wrong, ok := errors.AsType[tls.RecordHeaderError](err); !ok {
+		t.Errorf("error is %v (%+v), want one that says that no TLS is spoken", err, wrong)
+	}
+}
+
 // What does not speak HTTP/2 is answered in words: browsers, probes, and clients that ask for persistent subscriptions.
 func TestAnotherProtocolIsAnsweredInWords(t *testing.T) {
 	t.Parallel()
@@ -348,17 +361,6 @@ func TestAnotherProtocolIsAnsweredInWords(t *testing.T) {
 		if err != nil || response.StatusCode != http.StatusNotImplemented || !strings.Contains(string(body), "no persistent subscriptions") {
 			t.Errorf("%s: answered %d %q, %v", scheme, response.StatusCode, body, err)
 		}
-		odd, err := (&net.Dialer{}).DialContext(within(t), "tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(odd, "\x00\x01\x02\x03\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if rest, _ := io.ReadAll(odd); strings.Contains(string(rest), "HTTP") {
-			t.Errorf("%s: bytes of no protocol are answered %q", scheme, rest)
-		}
-		_ = odd.Close()
 	}
 }
 

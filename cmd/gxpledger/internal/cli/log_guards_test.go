@@ -44,7 +44,7 @@ func TestVerifyNamesWhatGuardsALogOnPostgreSQLNoMore(t *testing.T) {
 		[3]string{"guard", "constraint events_id on events", "it is gone"},
 	)
 	execute(t, d.env["GXPLEDGER_LOG"], "UPDATE gxp_log.head SET position = 3")
-	d.run("scans").wantCode(1).says("log is corrupt", "the counter row stands at 3, the last event at 4") // no command continues with it
+	d.run("scans").wantCode(1).says("log is corrupt", "the counter row is at 3, the last event at 4") // no command continues with it
 	d.scan(r).wantCode(1).says("log is corrupt")
 	d.names(
 		[3]string{"file", "table head", "it says that the log ends at position 3, and the last event is at 4"},
