@@ -52,7 +52,8 @@ func contentAllowed(o *order, ours bool) error { //nolint:revive // what the met
 	return nil
 }
 
-// engineEvents are what an engine proposes, as it is.
+// engineEvents are what an engine proposes, as it is. An event of a client of another server, which writes to this one through an
+// engine, is wrapped once more, so that it comes back as it is too.
 func engineEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
 	events := make([]eventstore.NewEvent, len(proposals))
 	for i, p := range proposals {
@@ -60,6 +61,9 @@ func engineEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
 			return nil, malformed(fmt.Sprintf("event %d: an event of an engine is application/json", i))
 		}
 		events[i] = eventstore.NewEvent{ID: p.id, Type: p.name, Data: p.data}
+		if _, ok := unwrap(p.data); ok {
+			events[i].Data = wrap(p.event)
+		}
 	}
 	return events, nil
 }

@@ -166,3 +166,18 @@ func TestOnlyOpenStreamsAreWritten(t *testing.T) {
 		hasCode(t, err, esdb.ErrorCodeAccessDenied)
 	}
 }
+
+// A server may serve a log that is on another server: what its clients wrote passes through that one as it is.
+func TestAnEngineWritesWhatAClientOfItsOwnWrote(t *testing.T) {
+	t.Parallel()
+	client := dial(t, served(t, newLog(t), engineOptions()))
+	_, events := asEngine(t, eventstore.Meta{Actor: "esdb", Attempt: 1}, 1)
+	events[0].EventType, events[0].Data = "e", []byte(`{"esdb-client-event":1,"json":true,"data":{"n":1}}`)
+	mustAppendNew(t, client, "orders-1", events...)
+	mustAppend(t, client, "orders-1", events...) // again
+	page, err := client.ReadStream(within(t), "orders-1", esdb.ReadStreamOptions{}, 9)
+	got := drain(t, page, err)
+	if len(got) != 1 || string(got[0].Data) != string(events[0].Data) || string(got[0].UserMetadata) != string(events[0].Metadata) {
+		t.Errorf("read %+v", got)
+	}
+}
