@@ -194,14 +194,14 @@ func (v *verification) tablesFault(where string, err error) {
 	var stopped *projections.EventError
 	switch {
 	case errors.Is(err, projections.ErrDamaged):
-		f.Remedy = "see that the server is sound, then run gxpledger projections rebuild --all --reason TEXT: nothing is lost that is in the log"
+		f.Remedy = "check the server, then run gxpledger projections rebuild --all --reason TEXT: nothing is lost that is in the log"
 		if v.ledger.settings.Tables.Local() {
 			f.Remedy = "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
 		}
 	case errors.Is(err, projections.ErrLogMismatch):
 		f.Code, f.Remedy = FaultMismatch, "open the log that the tables were made from, or rebuild them with --adopt-log if this one is right"
 	case errors.As(err, &stopped):
-		f.Position, f.Remedy = stopped.Position, "mend what is wrong with the event first: see the faults of the log"
+		f.Position, f.Remedy = stopped.Position, "fix the event first: see the faults of the log"
 	case errors.Is(err, projections.ErrReadOnly):
 		list, f.Remedy = &v.result.Unknown, "run verify on the primary, as a user who may write the tables"
 	default:

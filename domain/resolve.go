@@ -121,11 +121,11 @@ func broken(n *node, l Link, ix index) Violation {
 	if l.Broken == BrokenMissing {
 		v.Code = ViolationMissingParent
 		v.Text = fmt.Sprintf("%s: %s names %q, and no artifact of this revision has that id; expected %s: "+
-			"add it or mend the link, or scan with the link policy %q", n.Key, l.Edge, l.Target, wanted, LinksFlag)
+			"add it or fix the link, or scan with the link policy %q", n.Key, l.Edge, l.Target, wanted, LinksFlag)
 		return v
 	}
 	v.Code = ViolationWrongKind
-	v.Text = fmt.Sprintf("%s: %s names %q, which is %s; expected %s: mend the link, or scan with the link "+
+	v.Text = fmt.Sprintf("%s: %s names %q, which is %s; expected %s: fix the link, or scan with the link "+
 		"policy %q", n.Key, l.Edge, l.Target, anyOf(ix.kinds(l.Target)), wanted, LinksFlag)
 	return v
 }

@@ -54,7 +54,7 @@ func (c *Cluster) Acknowledged() []Acknowledged {
 	return slices.Clone(c.acknowledgements)
 }
 
-// Judge compares what was acknowledged with what a majority has: each event is there once, where it was said to be. It looks at neither
+// Judge compares what was acknowledged with what a majority has: each event is there once, where the acknowledgement puts it. It looks at neither
 // a client nor a node.
 func (c *Cluster) Judge() error {
 	at := map[uuid.UUID][]Committed{}

@@ -95,7 +95,7 @@ func (c *Cluster) dropped() error {
 	return c.script.drop
 }
 
-// Rewrite lets a test change each message that reads and subscriptions send, leave it out, or send others with it: a server that lies.
+// Rewrite lets a test change each message that reads and subscriptions send, leave it out, or send others with it: a server that answers wrongly.
 // nil ends it.
 func (c *Cluster) Rewrite(rewrite func(*api.ReadResp) []*api.ReadResp) {
 	c.direct(func(s *script) { s.rewrite = rewrite })

@@ -396,7 +396,7 @@ func (l *Log) settle(ctx context.Context, b eventstore.Batch) (eventstore.Append
 	}
 	for _, r := range held {
 		if ids[r.ID] {
-			return eventstore.Appended{}, fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, r.ID, r.Position)
+			return eventstore.Appended{}, fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, r.ID, r.Position)
 		}
 	}
 	return eventstore.Appended{}, fmt.Errorf("%w: expected %s", eventstore.ErrConflict, b.Expected)

@@ -6,7 +6,7 @@
 //
 // # What is stored
 //
-// With Options.Prefix before each name, DefaultPrefix where nothing is said:
+// With Options.Prefix before each name, DefaultPrefix by default:
 //
 //   - The stream of a batch has the batch's name, and the batch is one append, at an explicit revision, with the batch's
 //     own event ids. The custom metadata of each event is [eventstore.Meta] as JSON. Beside a server that does not keep
@@ -20,11 +20,11 @@
 // # Beside other applications
 //
 // Every other stream that begins with the prefix, system streams aside, belongs to the log or to another application, whose
-// first event lacks the log's metadata. The latter is passed over, and reported by Examine as [eventstore.WarningForeign].
+// first event lacks the log's metadata. The latter is passed over, and reported by CheckIntegrity as [eventstore.WarningForeign].
 // What others write to the engine's streams and to those named above is tampering: reads fail with
 // [eventstore.ErrCorrupt].
 //
-// No log lies inside another: Open makes none whose prefix begins with that of another log, or with which another's begins.
+// No log is inside another: Open makes none whose prefix begins with that of another log, or with which another's begins.
 //
 // What others write is passed over on the server: $all is never read for more than one event without a filter. How far that
 // was done is kept in Options.CacheDir, and compared with the server before it is used.
@@ -35,8 +35,8 @@
 //
 // # What differs from the SQL logs
 //
-// An EventStoreDB compares ids only where an append wants to stand. Ids that tell when they were made, as those of the
-// engine do, are therefore looked for in the stream before each append, as far back as that time; one that stands in
+// An EventStoreDB compares ids only where an append goes. Ids that tell when they were made, as those of the
+// engine do, are therefore looked for in the stream before each append, as far back as that time; one that is in
 // another stream is refused by esdbserver alone. Of handles that append one batch at the same moment each may be told that
 // it wrote it, which is written once. RecordedAt never falls within a process nor within a stream; processes
 // whose clocks differ may record times that fall between streams. Appends of one handle are written one at a time, but for
@@ -46,10 +46,10 @@
 //
 // Every call goes to the leader of a cluster, whom the nodes are asked for. What fails while there is none, or while the
 // server restarts or is busy, is tried again within Options.Wait, which is one budget for all calls of a log. Settings
-// that no further try can mend, of TLS or of rights, are told at once.
+// that no retry can fix, of TLS or of rights, are reported at once.
 //
 // A server checks appends against all that it has and shows what most of the nodes have. After a conflict Append waits
-// until the stream shows what it met. Reads end with a whole batch: the newest event that a server shows may lie inside one
+// until the stream shows what it met. Reads end with a whole batch: the newest event that a server shows may be inside one
 // that it is still indexing, and its end is waited for.
 //
 // # Tampering

@@ -83,8 +83,8 @@ func (l *Log) checkInner(ctx context.Context, inner names) error {
 	if last != nil && last.Type == withdrawn {
 		return nil
 	}
-	return fmt.Errorf("%w: the log %s lies inside the log %s: copy one of them to a prefix that does not begin like the other's, "+
-		"from a backup of before the other was begun", eventstore.ErrCorrupt, inner, l.names)
+	return fmt.Errorf("%w: the log %s is inside the log %s: copy one of them to a prefix that does not begin like the other's, "+
+		"from a backup made before the other was created", eventstore.ErrCorrupt, inner, l.names)
 }
 
 // givesWay reports whether a log inside this one, which begins with an event, is the later of the two and was never used. Whoever made it was

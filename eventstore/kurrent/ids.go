@@ -97,7 +97,7 @@ func (l *Log) lookBack(ctx context.Context, stream eventstore.StreamID, ids map[
 			return err
 		}
 		if ids[e.ID] {
-			return fmt.Errorf("%w: %s stands at position %d", eventstore.ErrIDReused, e.ID, e.Position)
+			return fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, e.ID, e.Position)
 		}
 		r, err := record(e, stream)
 		if err != nil {

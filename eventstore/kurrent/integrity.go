@@ -22,7 +22,7 @@ func (l *Log) CheckIntegrity(ctx context.Context, report func(eventstore.Fault))
 		err = l.examine(ctx, report)
 	}
 	if err != nil {
-		return fmt.Errorf("examine log: %w", err)
+		return fmt.Errorf("cannot check log: %w", err)
 	}
 	return nil
 }

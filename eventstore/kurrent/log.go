@@ -54,7 +54,7 @@ var _ eventstore.Log = (*Log)(nil)
 // is asked for by tls=false, which is refused together with credentials but for servers on this machine. No error has the
 // credentials in it.
 //
-// Options that break their contract, and such a connection string, are ErrInvalid, as is a log that would lie inside
+// Options that break their contract, and such a connection string, are ErrInvalid, as is a log that would be inside
 // another, or around one: nothing is written then. A log whose own stream was cut is
 // ErrCorrupt. A server that does not answer within Options.Timeout is ErrTransient, one that does not let the user do what
 // the log needs [ErrRefused].

@@ -26,7 +26,7 @@ const maxEventBytes = 16<<20 - 64<<10
 type Options struct {
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time
-	// Prefix begins the name of every stream of this log on the server: for several logs on one server, of which none lies
+	// Prefix begins the name of every stream of this log on the server: for several logs on one server, of which none is
 	// inside another. At most 100 bytes of printable ASCII without blanks, not beginning with "$". Where it is empty, and
 	// NoPrefix is not set, it is DefaultPrefix, or none for a log that was made without one before there was a default.
 	// Never change it: the log would not be found.
@@ -54,7 +54,7 @@ type Options struct {
 	// processes may share. Without it they are lost with the handle, which costs reading a stream again, and passing over what
 	// other applications appended behind the log's last event.
 	CacheDir string
-	// Observe is told of trouble that costs time but loses nothing, such as a subscription that was dropped and goes on.
+	// Observe is told of errors that cost time but lose nothing, such as a subscription that was dropped and resumes.
 	// It must not block. Nil for nobody.
 	Observe func(error)
 

@@ -190,7 +190,7 @@ func (l *Log) keepApart(ctx context.Context, until eventstore.Position) error {
 			return fmt.Errorf("look for a log %s: %w", outer, err)
 		}
 		if e != nil && e.Type != withdrawn && e.Position < until {
-			return fmt.Errorf("%w: it would lie inside the log %s, whose streams are all that begin so: choose another streamPrefix",
+			return fmt.Errorf("%w: it would be inside the log %s, whose streams are all that begin so: choose another streamPrefix",
 				errBeside, outer)
 		}
 	}
@@ -226,7 +226,7 @@ func (l *Log) besides(ctx context.Context, e *event) error {
 	if isLog && strings.HasPrefix(prefix, l.names.prefix) && e.Type == identity {
 		err := l.checkInner(ctx, inner) // the streams of one that was deleted may be there still
 		if errors.Is(err, eventstore.ErrCorrupt) {
-			err = fmt.Errorf("%w: the log %s would lie inside it: choose another streamPrefix", errBeside, inner)
+			err = fmt.Errorf("%w: the log %s would be inside it: choose another streamPrefix", errBeside, inner)
 		}
 		return err
 	}

@@ -55,7 +55,7 @@ func (s *sequence) check(r eventstore.Record) error {
 
 // cut is the error of revisions that are not there.
 func cut(stream eventstore.StreamID, want, got int64) error {
-	return fmt.Errorf("%w: stream %q goes on with revision %d where %d is expected: events were truncated, deleted or tampered with",
+	return fmt.Errorf("%w: stream %q continues with revision %d where %d is expected: events were truncated, deleted or tampered with",
 		eventstore.ErrCorrupt, stream, got, want)
 }
 

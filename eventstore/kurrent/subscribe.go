@@ -32,7 +32,7 @@ func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter e
 				yield(eventstore.Record{}, fmt.Errorf("subscribe: %w", err))
 				return
 			}
-			l.options.Observe(fmt.Errorf("subscription goes on from position %d: %w", s.at, err))
+			l.options.Observe(fmt.Errorf("subscription resumes from position %d: %w", s.at, err))
 			if s.moved {
 				waits.Reset()
 			}

@@ -16,8 +16,8 @@ import (
 	tablesqlite "github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
-// Export is tables that are filled once and then kept for any SQL tool. Close frees what it holds, and removes an export
-// that was not kept.
+// Export is tables that are filled once and then published for any SQL tool. Close frees what it holds, and removes an export
+// that was not published.
 type Export interface {
 	TablesDB
 	// WriteOrigin adds the table about, which says what the tables are. It may be called once.
@@ -36,7 +36,7 @@ type ExportOptions struct {
 var ErrExportExists = errors.New("export exists already")
 
 // CreateExport begins an export to a SQLite file, or to the schema that an address names. Nobody sees it there until it is
-// kept. The caller closes it. It replaces an earlier export where options say so, and nothing else.
+// published. The caller closes it. It replaces an earlier export where options say so, and nothing else.
 //
 // Errors: an [*Error], which may wrap [ErrInvalid] or [ErrExportExists].
 func CreateExport(ctx context.Context, into string, options ExportOptions) (Export, error) {
@@ -106,7 +106,7 @@ func (f exportFile) Publish(context.Context) error {
 	return err
 }
 
-// Close closes the file and removes it, unless it was kept.
+// Close closes the file and removes it, unless it was published.
 func (f exportFile) Close() error { return errors.Join(f.DB.Close(), f.file.Discard()) }
 
 func createExportFile(ctx context.Context, path string, options ExportOptions) (Export, error) {

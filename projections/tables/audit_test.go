@@ -106,7 +106,7 @@ func TestEachEventIsAPlainSentence(t *testing.T) {
 		{"a failed scan", []step{scanned(onDisk)}, []string{
 			`SCAN_FAILED | scan | ` + scanID(1) + ` | failed | Failed scan 1 of repository "demo" as it lay on disk, and changed nothing, for 2 reasons, the first: ` +
 				`.gxp/user_stories/US-001.md: parent_id names "REQ-999", and no artifact of this revision has that id; expected the id of a ` +
-				`requirement: add it or mend the link, or scan with the link policy "flag".`,
+				`requirement: add it or fix the link, or scan with the link policy "flag".`,
 		}},
 		{"a retirement", []step{tree(), happened(domain.RepositoryRetired{Repository: atCommit.Repository, Actor: "ada"})}, []string{
 			`REPOSITORY_RETIRED | repository | ` + repository + ` | succeeded | Retired repository "demo": it is scanned no more and its history stays.`,

@@ -102,7 +102,7 @@ func TestAPastNeedsNoTables(t *testing.T) {
 func TestThePastOfAnUnknownRepositoryIsNotThePresent(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
+	d.run("scan", r.dir, "--name", "other", "--actor", "tester@site", "--links", "flag").wantCode(0)
 	d.run("scans", "--repository", "other").wantCode(0)
 	d.run("scans", "--repository", "other", "--as-of", "pos:21").wantCode(1).
 		says(`there is no repository "other"`, "this is as of pos:21, position 21 of 2026-03-01T12:02:00Z")

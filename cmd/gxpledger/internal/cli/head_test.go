@@ -337,7 +337,7 @@ func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {
 	d := newFixture(t)
 	r := newRepo(t).commit("One")
 	d.scan(r).wantCode(0)
-	d.run("scan", r.dir, "--name", "old", "--actor", "tester@desk").wantCode(0)
+	d.run("scan", r.dir, "--name", "old", "--actor", "tester@site").wantCode(0)
 	d.run("retire", "old", "--reason", "replaced").wantCode(0)
 	d.run("scan", r.dir, "--name", "old").wantCode(1) // which says nothing about what is in use
 	const left = "1 retired repository is left out: --retired counts it"

@@ -67,7 +67,7 @@ func (d *fixture) run(args ...string) result {
 // scan scans as a known actor, under a known name.
 func (d *fixture) scan(r repo, more ...string) result {
 	d.t.Helper()
-	return d.run(append([]string{"scan", r.dir, "--name", "demo", "--actor", "tester@desk"}, more...)...)
+	return d.run(append([]string{"scan", r.dir, "--name", "demo", "--actor", "tester@site"}, more...)...)
 }
 
 func (r result) wantCode(want int) result {

@@ -43,7 +43,7 @@ func TestHostileTitlesAreOnlyTextInEveryFormatOfTheMatrix(t *testing.T) {
 	}
 	r.write(".gxp/user_stories/US-1.md", "---\ngxp_id: \"=US\"\ntitle: x\nparent_id: \"<b>REQ</b>\\u202e\"\n---\n").
 		write(".gxp/specs/=SPEC.md", "---\ngxp_id: SPEC-1\ntitle: x\nparent_id: \"=US\"\nverification_tier: \"=1\"\n---\n").commit("Hostile")
-	d.run("scan", r.dir, "--name", "=demo", "--actor", "tester@desk", "--links", "flag").wantCode(0)
+	d.run("scan", r.dir, "--name", "=demo", "--actor", "tester@site", "--links", "flag").wantCode(0)
 	for format, check := range map[string]func(*testing.T, string){
 		"table": func(*testing.T, string) {}, "csv": checkHostileCSV, "json": checkHostileJSON, "html": checkHostilePage,
 	} {

@@ -26,7 +26,7 @@ func TestFiltersThatMatchNothingAnswerAlike(t *testing.T) {
 		{[]string{"show", "links", "--parent", "NO-1"}, []string{`There is no parent "NO-1" here`}, false},
 		{[]string{"show", "findings", "--query", "NO-1"}, []string{`No finding matches --query "NO-1".`}, false},
 		{[]string{"show", "rejected", "--query", "NO-1"}, []string{`No rejected file matches --query "NO-1".`}, false},
-		{[]string{"audit", "--actor", "nobody"}, []string{`No line of the audit trail matches --actor "nobody".`, `There is no actor "nobody" here: the values are `, "tester@desk"}, false},
+		{[]string{"audit", "--actor", "nobody"}, []string{`No line of the audit trail matches --actor "nobody".`, `There is no actor "nobody" here: the values are `, "tester@site"}, false},
 		{[]string{"audit", "--action", "wat"}, []string{`There is no action "WAT" here: the values are `, "SCAN_COMPLETED"}, false},
 		{[]string{"audit", "--resource", "NO-1"}, []string{`matches --resource "NO-1".`}, false},
 		{[]string{"audit", "--outcome", "cancelled"}, []string{`matches --outcome "cancelled".`}, false},

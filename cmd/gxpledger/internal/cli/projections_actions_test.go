@@ -32,7 +32,7 @@ func TestPausedTablesAreShownAsWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.run("projections", "pause", "artifacts", "--reason", "database upgrade", "--actor", "admin").wantCode(0).golden("projections_pause.txt")
-	got := d.run("scan", newRepo(t).commit("first").dir, "--name", "another", "--actor", "tester@desk").wantCode(0)
+	got := d.run("scan", newRepo(t).commit("first").dir, "--name", "another", "--actor", "tester@site").wantCode(0)
 	if !strings.Contains(got.stderr, "the tables are behind the log: projection artifacts is paused since 2026-03-01T12:02:00Z by admin: database upgrade") {
 		t.Errorf("the scan says %q, want who paused what", got.stderr)
 	}

@@ -314,7 +314,7 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
 	for range 2 {
-		d.run("scan", r.dir, "--name", "other", "--actor", "tester@desk", "--links", "flag").wantCode(0)
+		d.run("scan", r.dir, "--name", "other", "--actor", "tester@site", "--links", "flag").wantCode(0)
 	}
 	for _, args := range []string{
 		"scans", "show requirements", "show links", "show findings", "show rejected", "gaps", "audit", "matrix",

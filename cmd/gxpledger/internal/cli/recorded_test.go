@@ -66,7 +66,7 @@ func TestAScanTellsTheTimeOfTheLog(t *testing.T) {
 	d.scan(r).wantCode(0)
 	at = at.Add(-time.Hour)
 	got := d.scan(r).wantCode(0)
-	if !strings.Contains(got.stdout, "scan 2 by tester@desk (claimed) at 2026-03-01T12:00:00Z, ") {
+	if !strings.Contains(got.stdout, "scan 2 by tester@site (claimed) at 2026-03-01T12:00:00Z, ") {
 		t.Errorf("it does not tell the time that was stored:\n%s", got.stdout)
 	}
 	if !strings.Contains(got.stderr, "the clocks differ: the log recorded the scan at 2026-03-01T12:00:00Z, the clock here was at 2026-03-01T11:00:00Z") {

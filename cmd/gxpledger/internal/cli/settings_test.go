@@ -41,14 +41,14 @@ func (s *settingsSweep) write() string {
 	s.d = newFixture(s.t)
 	s.d.env["GXPLEDGER_LOG"], s.d.env["GXPLEDGER_DB"] = s.log, s.log
 	out := s.show("migrate", "up", "--json")
-	out += s.show("scan", s.r.dir, "--name", "demo", "--actor", "tester@desk", "--links", "flag", "--reason", foreign)
-	out += s.show("projections", "rebuild", "artifacts", "--reason", foreign, "--actor", "tester@desk")
+	out += s.show("scan", s.r.dir, "--name", "demo", "--actor", "tester@site", "--links", "flag", "--reason", foreign)
+	out += s.show("projections", "rebuild", "artifacts", "--reason", foreign, "--actor", "tester@site")
 	exported := digestLines(s.d.run("replay", "--to", "scan:1", "--into", pgtest.With(s.log, "schema=audit")).wantCode(0))
 	if file := digestLines(s.d.run("replay", "--to", "scan:1", "--into", filepath.Join(s.t.TempDir(), "past.db")).wantCode(0)); exported != file {
 		s.t.Errorf("exported tables are\n%s\nthose in a file are\n%s", exported, file)
 	}
 	out += s.show("migrate", "up", "--log", s.other)
-	return out + s.show("log", "copy", "--from", s.log, "--to", s.other, "--reason", foreign, "--actor", "tester@desk")
+	return out + s.show("log", "copy", "--from", s.log, "--to", s.other, "--reason", foreign, "--actor", "tester@site")
 }
 
 // read runs commands that read from a server.
