@@ -15,6 +15,7 @@ import (
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
@@ -104,6 +105,41 @@ func TestALedgerIsUsedByManyAtOnce(t *testing.T) {
 				}
 				if err := view.Close(); err != nil {
 					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// The trace of the caller is recorded with each event, so that a subscriber's activity can join it; what is no trace context is left out.
+func TestAScanIsRecordedWithTheTraceOfItsCaller(t *testing.T) {
+	t.Parallel()
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for name, c := range map[string]struct{ parent, state, wantParent, wantState string }{
+		"none":           {},
+		"both":           {parent, "vendor=1,other=a b", parent, "vendor=1,other=a b"},
+		"later version":  {"cc" + parent[2:] + "-more", "", "cc" + parent[2:] + "-more", ""},
+		"no parent":      {"", "vendor=1", "", ""},
+		"upper case":     {strings.ToUpper(parent), "vendor=1", "", ""},
+		"a line end":     {parent + "\n", "vendor=1", "", ""},
+		"odd state":      {parent, "vendor=\x1b[31m", parent, ""},
+		"endless state":  {parent, strings.Repeat("x", 513), parent, ""},
+		"endless parent": {parent + "-" + strings.Repeat("x", 500), "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ledger, request := newProduct(t)
+			request.TraceParent, request.TraceState = c.parent, c.state
+			if _, err := ledger.Scan(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+			log, err := ledger.Log(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for r, err := range log.Read(t.Context(), 0, eventstore.Filter{}) {
+				if err != nil || r.Meta.TraceParent != c.wantParent || r.Meta.TraceState != c.wantState {
+					t.Errorf("event %d has the trace %q, %q (%v)", r.Position, r.Meta.TraceParent, r.Meta.TraceState, err)
 				}
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ type ScanRequest struct {
 	MaxFetch int64
 	// Actor is who scans, and Reason why. Actor defaults to that of the [Config].
 	Actor, Reason string
+	// TraceParent and TraceState are the W3C trace context of the caller, of at most 512 bytes each, which is recorded with each event. One
+	// that is not valid is left out, as https://www.w3.org/TR/trace-context/ wants it.
+	TraceParent, TraceState string
 	// Progress is told what the scan is doing. It must not block. Nil for nobody.
 	Progress func(ScanProgress)
 }
@@ -149,6 +153,12 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: policy,
 		},
 	}
+	if traceParent.MatchString(request.TraceParent) && len(request.TraceParent) <= longestTrace {
+		s.request.TraceParent = request.TraceParent
+		if traceState.MatchString(request.TraceState) && len(request.TraceState) <= longestTrace {
+			s.request.TraceState = request.TraceState
+		}
+	}
 	s.result.Scan, s.result.StartedAt = id, s.request.StartedAt
 	err = s.run(ctx)
 	if s.revision != nil {
@@ -157,6 +167,14 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	s.result.Duration = l.config.Now().Sub(s.request.StartedAt)
 	return s.result, err
 }
+
+// Forms and bound of a trace context, by W3C Trace Context: the first is of any version, the second of printable ASCII.
+var (
+	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]*)?$`)
+	traceState  = regexp.MustCompile(`^[ -~]+$`)
+)
+
+const longestTrace = 512
 
 // longestText bounds names, actors and reasons, in bytes: they are stored for ever.
 const longestText = 1000

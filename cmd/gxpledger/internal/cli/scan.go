@@ -113,6 +113,7 @@ func (o *scanOptions) run(ctx context.Context) error {
 			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
 		},
 		Keys: keys, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
+		TraceParent: o.app.variable("TRACEPARENT"), TraceState: o.app.variable("TRACESTATE"),
 		Progress: func(p gxpledger.ScanProgress) { progress.Say(scanProgress(p)) },
 	})
 	progress.Done()
@@ -207,4 +208,10 @@ func readSmall(path string) ([]byte, error) {
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
 	return io.ReadAll(io.LimitReader(file, largest))
+}
+
+// variable returns a variable of the environment, "" where it is not set.
+func (a *app) variable(name string) string {
+	value, _ := a.system.Env(name)
+	return value
 }
