@@ -74,7 +74,7 @@ type SkipRequest struct {
 type ActionResult struct {
 	// Actions are what was done, in the order of the projections.
 	Actions []ProjectionAction
-	// NotProjected says why the audit trail does not show it yet; nil when it does.
+	// NotProjected says why the audit trail does not show it yet; nil when it does, and while the audit trail is paused.
 	NotProjected error
 }
 
@@ -281,7 +281,7 @@ func (a Admin) check(action string, r *ActionRequest) (names []string, err error
 		return nil, refuse("a reason is required")
 	case max(len(r.Actor), len(r.Reason)) > longestText:
 		return nil, refuse("Actor and Reason have at most %d bytes", longestText)
-	case r.Projections == nil:
+	case len(r.Projections) == 0:
 		return known, nil
 	}
 	for _, name := range r.Projections {
@@ -398,11 +398,11 @@ func (s *adminSession) flushOutbox(ctx context.Context) error {
 	return nil
 }
 
-// project records what was done and catches up the tables, so that they show it. Tables that cannot are no failure of the
+// project records what was done and catches up the tables, so that the audit trail shows it. Tables that cannot are no failure of the
 // action, and whether the log can record it shows at the end of the session.
 func (s *adminSession) project(ctx context.Context) error {
 	if err := s.flushAtEnd(ctx); err != nil {
 		return &UnrecordedError{Err: err}
 	}
-	return s.ledger.catchUp(ctx, s.runner, 0, nil)
+	return s.ledger.catchUp(ctx, s.runner, 0, []string{Audit})
 }

@@ -34,8 +34,14 @@ type CopyRequest struct {
 // Errors: [ErrInvalid] without a reason, [ErrNoLog], [transfer.ErrOtherHistory], [transfer.ErrStillWritten], and those of
 // package eventstore.
 func (a Admin) CopyLog(ctx context.Context, to *Ledger, r CopyRequest) (transfer.Result, error) {
-	if r.Reason == "" {
+	r.Actor = cmp.Or(r.Actor, a.ledger.config.Actor)
+	switch {
+	case to == nil:
+		return transfer.Result{}, fmt.Errorf("cannot copy the log: %w: a ledger to copy to is required", ErrInvalid)
+	case r.Reason == "":
 		return transfer.Result{}, fmt.Errorf("cannot copy the log: %w: a reason is required", ErrInvalid)
+	case max(len(r.Actor), len(r.Reason)) > longestText:
+		return transfer.Result{}, fmt.Errorf("cannot copy the log: %w: Actor and Reason have at most %d bytes", ErrInvalid, longestText)
 	}
 	copied, err := a.copyLog(ctx, to, r)
 	return copied, a.ledger.settings.Log.RedactError(to.settings.Log.RedactError(err))
@@ -55,7 +61,7 @@ func (a Admin) copyLog(ctx context.Context, to *Ledger, r CopyRequest) (transfer
 		return transfer.Result{}, err
 	}
 	return transfer.Copy(ctx, source, target, transfer.Request{
-		Action: action, Actor: cmp.Or(r.Actor, a.ledger.config.Actor), Reason: r.Reason, At: a.ledger.config.Now(),
+		Action: action, Actor: r.Actor, Reason: r.Reason, At: a.ledger.config.Now(),
 		Until: r.Until, Checkpoints: r.Checkpoints,
 	}, r.Progress)
 }
@@ -73,9 +79,9 @@ type Schema struct {
 	Address string      `json:"address"`          // or the path of the file, without passwords
 	Name    string      `json:"schema,omitempty"` // on PostgreSQL
 	Owner   string      `json:"owner,omitempty"`
-	Applied []Migration `json:"applied,omitempty"`
-	Missing []Migration `json:"missing,omitempty"` // what [Admin.Migrate] would apply
-	Done    []Migration `json:"done,omitempty"`    // what [Admin.Migrate] applied
+	Applied []Migration `json:"applied,omitzero"`
+	Missing []Migration `json:"missing,omitzero"` // what [Admin.Migrate] would apply
+	Done    []Migration `json:"done,omitzero"`    // what [Admin.Migrate] applied
 	// WriterReady and ReaderReady say whether the roles exist and have their rights; nil where there is no such role.
 	WriterReady *bool `json:"writer_ready,omitempty"`
 	ReaderReady *bool `json:"reader_ready,omitempty"`
@@ -109,7 +115,7 @@ func (a Admin) Migrations(ctx context.Context) (Schemas, error) {
 }
 
 func newMigrations(all []migrations.Migration) []Migration {
-	var out []Migration
+	out := []Migration{}
 	for _, m := range all {
 		out = append(out, Migration{Version: m.Version, Name: m.Name, Checksum: m.Checksum})
 	}

@@ -52,7 +52,7 @@ type RebuildResult struct {
 	// Current are the projections that were not rebuilt, because their tables are of this version: see
 	// [RebuildRequest.Outdated].
 	Current []string `json:"current,omitempty"`
-	// NotProjected says why the audit trail does not show the rebuild yet; nil when it does.
+	// NotProjected says why the audit trail does not show the rebuild yet; nil when it does, and while the audit trail is paused.
 	NotProjected error `json:"-"`
 }
 
@@ -248,7 +248,7 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 	return &ProjectionRunner{s}, nil
 }
 
-// Run follows the log with every projection until ctx ends, and then returns nil. A projection that stops at an event stops
+// Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and returns nil. A projection that stops at an event stops
 // alone; while another process writes a build, Run stands by for it; a log or a database that does not answer, and a pause, are
 // waited for. It returns earlier when no projection is left, or the log is not the one that the tables were built from. Actions
 // of administrators whose process died are recorded meanwhile.

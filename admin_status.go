@@ -3,6 +3,8 @@ package gxpledger
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -94,6 +96,11 @@ func (a Admin) Status(ctx context.Context) (all []ProjectionStatus, err error) {
 func (a Admin) Builds(ctx context.Context, names ...string) (all []ProjectionBuild, err error) {
 	if len(names) == 0 {
 		names = Projections()
+	}
+	for _, name := range names {
+		if !slices.Contains(Projections(), name) {
+			return nil, fmt.Errorf("cannot list builds: %w: there is no projection %q", ErrInvalid, name)
+		}
 	}
 	s, err := a.openSession(ctx, config.ToRead, nil)
 	if err != nil {

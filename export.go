@@ -58,6 +58,9 @@ var ErrExportExists = config.ErrExportExists
 //
 // Errors: those of [Ledger.View], and a *[ConfigError] for Into, which may wrap [ErrExportExists].
 func (l *Ledger) Export(ctx context.Context, r ExportRequest) (exported Exported, err error) {
+	if r.Into == "" {
+		return exported, fmt.Errorf("cannot export: %w: Into is required", ErrInvalid)
+	}
 	point, err := query.ParsePoint(r.AsOf)
 	if err != nil {
 		return exported, err

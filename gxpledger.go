@@ -172,7 +172,27 @@ func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sharedLog{log}, nil
+	return share(log), nil
+}
+
+// share returns log with a Close that does nothing, since its ledger closes it. What else a log may be is kept.
+func share(log eventstore.Log) eventstore.Log {
+	shared := sharedLog{log}
+	checker, checks := log.(eventstore.IntegrityChecker)
+	if !checks {
+		return shared
+	}
+	if ender, ok := log.(logEnder); ok {
+		return struct {
+			sharedLog
+			eventstore.IntegrityChecker
+			logEnder
+		}{shared, checker, ender}
+	}
+	return struct {
+		sharedLog
+		eventstore.IntegrityChecker
+	}{shared, checker}
 }
 
 // sharedLog is a log that its ledger closes.
@@ -180,6 +200,11 @@ type sharedLog struct{ eventstore.Log }
 
 // Close does nothing.
 func (sharedLog) Close() error { return nil }
+
+// logEnder is what the log of several nodes is, see [projections.Pipeline.Belongs].
+type logEnder interface {
+	EndsBefore(ctx context.Context, at eventstore.Position) (bool, error)
+}
 
 func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
 	if err := l.acquire(ctx); err != nil {

@@ -111,6 +111,32 @@ func TestALedgerIsUsedByManyAtOnce(t *testing.T) {
 	}
 }
 
+// A log that its ledger closes can do what the log behind it can.
+func TestASharedLogIsCheckedAsTheLogBehindIt(t *testing.T) {
+	t.Parallel()
+	ledger, request := newProduct(t)
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	log, err := ledger.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker, ok := log.(eventstore.IntegrityChecker)
+	if !ok {
+		t.Fatal("the guards of the log cannot be checked")
+	}
+	if err := checker.CheckIntegrity(t.Context(), func(f eventstore.Fault) { t.Errorf("fault %+v", f) }); err != nil {
+		t.Error(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := log.Head(t.Context()); err != nil {
+		t.Errorf("the ledger's log is closed: %v", err)
+	}
+}
+
 // The trace of the caller is recorded with each event, so that a subscriber's activity can join it; what is no trace context is left out.
 func TestAScanIsRecordedWithTheTraceOfItsCaller(t *testing.T) {
 	t.Parallel()

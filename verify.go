@@ -196,7 +196,7 @@ func (v *verification) tablesFault(where string, err error) {
 	case errors.Is(err, projections.ErrDamaged):
 		f.Remedy = "check the server, then run gxpledger projections rebuild --all --reason TEXT: nothing is lost that is in the log"
 		if v.ledger.settings.Tables.Local() {
-			f.Remedy = "move that file, and those beside it that end in -wal and -shm, away: the next command makes it anew from the log"
+			f.Remedy = "move that file, and those beside it that end in -wal and -shm, away: the next command builds it again from the log"
 		}
 	case errors.Is(err, projections.ErrLogMismatch):
 		f.Code, f.Remedy = FaultMismatch, "open the log that the tables were made from, or rebuild them with --adopt-log if this one is right"

@@ -284,7 +284,7 @@ func (l *Ledger) finder(ctx context.Context) (_ query.Finder, free func() error,
 
 // CatchUp applies the events up to position to, 0 for the head of the log, to the tables of the projections named, or of all,
 // and waits while another process does that. Tables that stay behind because an administrator paused their projection are no
-// failure: [Config.Behind] is told. Errors: those of package projections.
+// failure: [Config.Lagging] is told. Errors: those of package projections.
 func (l *Ledger) CatchUp(ctx context.Context, to eventstore.Position, needed ...string) error {
 	log, err := l.openLog(ctx, config.ToRead)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// Gap is a gap in the traceability from requirement to evidence, or a notice.
+// Gap is a gap in the traceability from requirement to evidence, or a finding.
 type Gap struct {
 	RepositoryID string `json:"repository_id"`
 	Repository   string `json:"repository"`
-	// Gap is broken_link, no_story, no_spec or no_valid_evidence; of a notice no_parent, duplicate_id or suspect.
+	// Gap is broken_link, no_story, no_spec or no_valid_evidence; of a finding no_parent, duplicate_id or suspect.
 	Gap string `json:"gap"`
-	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing, failed or unverified; of a notice
+	// State is what a traceability matrix calls it: orphaned, wrong_kind, missing, failed or unverified; of a finding
 	// orphaned, duplicate or suspect.
 	State   State       `json:"state"`
 	Kind    domain.Kind `json:"kind"`
@@ -26,7 +26,7 @@ type Gap struct {
 	// Edge and Target are those of a broken link, or of the link to what changed.
 	Edge   string `json:"edge,omitempty"`
 	Target string `json:"target,omitempty"`
-	// Text says why there is a notice. It holds ids of the repository, hostile until neutralised.
+	// Text says why there is a finding. It holds ids of the repository, hostile until neutralised.
 	Text string `json:"text,omitempty"`
 	// Evidence is what a spec without valid evidence has instead.
 	Evidence []GapEvidence `json:"evidence,omitempty"`
@@ -51,11 +51,11 @@ const (
 	GapNoEvidence = "no_valid_evidence" // a spec that no evidence of tests that passed covers, or that some evidence failed
 )
 
-// The notices: what is no gap, and what a reviewer should look at.
+// The findings: what is no gap, and what a reviewer should look at.
 const (
-	NoticeNoParent  = "no_parent"    // it leads to nothing above it, and names nothing either
-	NoticeDuplicate = "duplicate_id" // another artifact of its kind has the same id
-	NoticeSuspect   = "suspect"      // something that it leads to was changed after it
+	FindingNoParent  = "no_parent"    // it leads to nothing above it, and names nothing either
+	FindingDuplicate = "duplicate_id" // another artifact of its kind has the same id
+	FindingSuspect   = "suspect"      // something that it leads to was changed after it
 )
 
 // Name is the gxp_id of the artifact, or else its key.
@@ -78,24 +78,24 @@ type Covered struct {
 	Total   int64 `json:"total"`
 }
 
-// Gaps is every gap and every notice, and how much is covered.
+// Gaps is every gap and every finding, and how much is covered.
 type Gaps struct {
 	// Gaps are broken links first and then down the levels, each in the order of repositories and keys.
 	Gaps     []Gap    `json:"gaps"`
 	Coverage Coverage `json:"coverage"`
-	// Notices are no gaps: something that a reviewer should look at. In the order of repositories, levels and keys.
-	Notices []Gap `json:"notices"`
+	// Findings are no gaps: something that a reviewer should look at. In the order of repositories, levels and keys.
+	Findings []Gap `json:"findings"`
 	// States counts the artifacts, each once, by their most severe state, as the matrix does.
 	States StateCounts `json:"states"`
 }
 
-// Count is how many gaps and notices have a state; of transitive, how many artifacts have it.
+// Count is how many gaps and findings have a state; of transitive, how many artifacts have it.
 func (g *Gaps) Count(state State) int {
 	if state == StateTransitive {
 		return int(g.States[state])
 	}
 	n := 0
-	for _, o := range slices.Concat(g.Gaps, g.Notices) {
+	for _, o := range slices.Concat(g.Gaps, g.Findings) {
 		if o.State == state {
 			n++
 		}
@@ -108,10 +108,10 @@ func (g *Gaps) Has(states []State) bool {
 	return slices.ContainsFunc(states, func(s State) bool { return g.Count(s) > 0 })
 }
 
-// Gaps returns every gap and every notice. A spec is covered when evidence of it passed and none failed: see
+// Gaps returns every gap and every finding. A spec is covered when evidence of it passed and none failed: see
 // [domain.Evidence.Judge].
 func (g *Graph) Gaps() Gaps {
-	out := Gaps{Gaps: []Gap{}, Notices: []Gap{}, States: g.summary().States}
+	out := Gaps{Gaps: []Gap{}, Findings: []Gap{}, States: g.summary().States}
 	out.Coverage.Links = Covered{Covered: g.links - int64(len(g.broken)), Total: g.links}
 	for i := range g.broken {
 		out.Gaps = append(out.Gaps, brokenLink(&g.broken[i]))
@@ -141,11 +141,11 @@ func (g *Graph) Gaps() Gaps {
 		for _, r := range n.Reasons {
 			switch {
 			case r.State == StateOrphaned && r.Edge == "":
-				out.Notices = append(out.Notices, n.gap(NoticeNoParent, r))
+				out.Findings = append(out.Findings, n.gap(FindingNoParent, r))
 			case r.State == StateDuplicate:
-				out.Notices = append(out.Notices, n.gap(NoticeDuplicate, r))
+				out.Findings = append(out.Findings, n.gap(FindingDuplicate, r))
 			case r.State == StateSuspect:
-				out.Notices = append(out.Notices, n.gap(NoticeSuspect, r))
+				out.Findings = append(out.Findings, n.gap(FindingSuspect, r))
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func (n *node) uncovered() State {
 	return ""
 }
 
-// gap is a gap or notice at an artifact.
+// gap is a gap or finding at an artifact.
 func (n *node) gap(gap string, r Reason) Gap {
 	g := Gap{
 		RepositoryID: n.RepositoryID, Repository: n.Repository, Gap: gap, State: r.State, Kind: n.Kind, Number: n.Number, GxPID: n.GxPID,

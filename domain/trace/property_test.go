@@ -196,10 +196,10 @@ func checkRows(t *rapid.T, m trace.Matrix) {
 	}
 }
 
-// checkGaps checks that gaps and notices name exactly the artifacts that have these states in the matrix.
+// checkGaps checks that gaps and findings name exactly the artifacts that have these states in the matrix.
 func checkGaps(t *rapid.T, found trace.Gaps, m trace.Matrix) {
 	var got, want []string
-	for _, g := range append(found.Gaps, found.Notices...) {
+	for _, g := range append(found.Gaps, found.Findings...) {
 		got = append(got, fmt.Sprint(g.Number, g.State, g.Edge, g.Target))
 	}
 	for _, a := range m.Artifacts {
@@ -213,7 +213,7 @@ func checkGaps(t *rapid.T, found trace.Gaps, m trace.Matrix) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Fatalf("gaps and notices\n%s\nthe matrix has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Fatalf("gaps and findings\n%s\nthe matrix has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

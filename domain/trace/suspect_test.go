@@ -61,8 +61,8 @@ func TestEvidenceThatIsOlderThanItsSpecIsSuspect(t *testing.T) {
 	if state := p.matrix(t).Rows[0].Spec.State; state != trace.StateTransitive {
 		t.Errorf("a spec whose only evidence is older is %s, want transitive", state)
 	}
-	if found := p.graph().Gaps(); len(found.Gaps) != 1 || len(found.Notices) != 1 {
-		t.Errorf("gaps %v, notices %v; want the broken link and the suspect apart from it", found.Gaps, found.Notices)
+	if found := p.graph().Gaps(); len(found.Gaps) != 1 || len(found.Findings) != 1 {
+		t.Errorf("gaps %v, findings %v; want the broken link and the suspect apart from it", found.Gaps, found.Findings)
 	}
 	p.scan(t, append(second, domaintest.Evidence("EV-3", "SPEC-1", "valid"))) // a new run beside the old record
 	if m := p.matrix(t); suspects(m) == "" || m.Rows[0].Spec.State != trace.StateCovered {

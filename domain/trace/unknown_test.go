@@ -55,7 +55,7 @@ func TestArtifactsOfOtherKindsAreLeftOut(t *testing.T) {
 	if n := len(p.graph().Artifacts()); n != 4 {
 		t.Errorf("%d artifacts, want the 4 that are on a level", n)
 	}
-	if none := trace.New(nil, nil).Gaps(); none.Gaps == nil || none.Notices == nil || none.States[trace.StateCovered] != 0 {
+	if none := trace.New(nil, nil).Gaps(); none.Gaps == nil || none.Findings == nil || none.States[trace.StateCovered] != 0 {
 		t.Errorf("gaps of nothing: %+v; want lists that are there", none)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -38,21 +39,23 @@ func (v *service) authenticate(ctx context.Context) (string, error) {
 	}
 }
 
-// hasCredentials reports whether a call has credentials of any form.
+// hasCredentials reports whether a call has credentials of the one scheme that the protocol knows.
 func hasCredentials(ctx context.Context) bool {
 	md, _ := metadata.FromIncomingContext(ctx)
-	return len(md.Get("authorization")) > 0
+	return slices.ContainsFunc(md.Get("authorization"), isBasic)
+}
+
+const scheme = "basic "
+
+func isBasic(value string) bool {
+	return len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme)
 }
 
 // basicCredentials takes user and password from the metadata of a call.
 func basicCredentials(ctx context.Context) (user, password string, ok bool) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	values := md.Get("authorization")
-	if len(values) != 1 {
-		return "", "", false
-	}
-	const scheme = "basic "
-	if len(values[0]) < len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {
+	if len(values) != 1 || !isBasic(values[0]) {
 		return "", "", false
 	}
 	text, err := base64.StdEncoding.DecodeString(values[0][len(scheme):])

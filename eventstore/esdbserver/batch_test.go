@@ -324,3 +324,16 @@ func TestALooseAppendIsOvertaken(t *testing.T) {
 	_, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{}, made("e", 1)...)
 	hasCode(t, err, esdb.ErrorAborted)
 }
+
+// A stream that comes to where an append expects it, while its conflict is looked at, takes the append: its ids were never used.
+func TestAConflictThatIsOverIsNone(t *testing.T) {
+	t.Parallel()
+	log := &eventstoretest.Faulty{Log: newLog(t)}
+	client := dial(t, served(t, log, options()))
+	mustAppend(t, client, "s", made("e", 1)...)
+	log.Next(eventstoretest.Conflict())
+	written, err := client.AppendToStream(within(t), "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Revision(0)}, made("e", 1)...)
+	if err != nil || written.NextExpectedVersion != 1 {
+		t.Errorf("written %+v, %v, want it at revision 1", written, err)
+	}
+}

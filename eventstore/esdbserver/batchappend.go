@@ -118,6 +118,9 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 	case o == nil:
 		o = b.begin(ctx, id, message)
 	}
+	if b.denied != nil {
+		message.ProposedMessages = nil // nothing of it will be written
+	}
 	err = o.take(message)
 	if err == nil && !message.GetIsFinal() {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -39,12 +40,25 @@ func newFront(listener net.Listener, config *tls.Config) *front {
 }
 
 func (f *front) accept() {
+	pause := time.Duration(0)
 	for {
 		conn, err := f.Listener.Accept()
+		if passing, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](err); ok && passing.Temporary() { // too many files are open, for example
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(pause):
+				continue
+			case <-f.done:
+			}
+		}
 		if err != nil {
 			f.failed <- err
 			return
 		}
+		pause = 0
 		f.mu.Lock()
 		if f.pending == nil {
 			_ = conn.Close()

@@ -2,6 +2,7 @@ package esdbserver
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -26,18 +27,27 @@ func (v *service) checkHealth(ctx context.Context, c call) error {
 	return c.SendMsg(v.health(ctx))
 }
 
-// watchHealth tells of the log once, and of the end of the server.
+// watchHealth tells whether the log answers, whenever that changes, and of the end of the server.
 func (v *service) watchHealth(ctx context.Context, c call) error {
 	if err := c.receive(&grpc_health_v1.HealthCheckRequest{}); err != nil {
 		return err
 	}
-	if err := c.SendMsg(v.health(ctx)); err != nil {
-		return err
-	}
-	select {
-	case <-v.stopping:
-		return c.SendMsg(&grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_NOT_SERVING})
-	case <-ctx.Done():
-		return ctx.Err()
+	ticker := time.NewTicker(healthTimeout)
+	defer ticker.Stop()
+	told := grpc_health_v1.HealthCheckResponse_UNKNOWN
+	for {
+		if now := v.health(ctx); now.GetStatus() != told {
+			told = now.GetStatus()
+			if err := c.SendMsg(now); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-v.stopping:
+			return c.SendMsg(&grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_NOT_SERVING})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }

@@ -93,19 +93,18 @@ func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
 func nothing(func(eventstore.Record, error) bool) {}
 
 func (v *service) readStream(ctx context.Context, s *sender, q query) error {
-	missing, err := v.missing(ctx, q.stream)
-	if err != nil {
-		return err
+	var end streamEnd
+	if possibleName(q.stream) {
+		var err error
+		if end, err = v.endOf(ctx, eventstore.StreamID(q.stream)); err != nil {
+			return err
+		}
 	}
-	if !missing {
+	if end > 0 {
 		if err := s.sendPage(ctx, v.pageOfStream(ctx, q), q); err != nil || !q.endings {
 			return err
 		}
-		end, err := v.endOf(ctx, eventstore.StreamID(q.stream))
-		if err != nil {
-			return err
-		}
-		return s.sendEnding(end, q)
+		return s.sendEnding(max(end, streamEnd(s.next)), q) // what came later than the page is none of its business
 	}
 	if hash, ok := contentHash(q.stream); ok {
 		found, err := v.heldContent(ctx, hash)
@@ -119,17 +118,6 @@ func (v *service) readStream(ctx context.Context, s *sender, q query) error {
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_StreamNotFound_{StreamNotFound: &wire.ReadResp_StreamNotFound{
 		StreamIdentifier: streamIdentifier(q.stream),
 	}}})
-}
-
-// missing reports whether the log has no such stream.
-func (v *service) missing(ctx context.Context, stream string) (bool, error) {
-	if !possibleName(stream) {
-		return true, nil
-	}
-	for _, err := range v.log.ReadStreamBackwards(ctx, eventstore.StreamID(stream)) {
-		return false, err
-	}
-	return true, nil
 }
 
 // possibleName reports whether the contract of logs allows name for a stream. Others need not be looked for.

@@ -21,6 +21,7 @@ type sender struct {
 	give    func(eventstore.Position) // called with each position before the client is told of it
 	now     func() time.Time
 	textIDs bool
+	next    eventstore.Revision // behind the highest that was sent
 }
 
 func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(response) }
@@ -67,6 +68,7 @@ func (s *sender) sendRecord(ctx context.Context, r eventstore.Record) error {
 		return err
 	}
 	s.give(r.Position)
+	s.next = max(s.next, r.Revision+1)
 	position := uint64(r.Position)
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Event{Event: &wire.ReadResp_ReadEvent{
 		Event: &wire.ReadResp_ReadEvent_RecordedEvent{

@@ -46,7 +46,14 @@ func (v *service) write(ctx context.Context, user string, o *order) (outcome, er
 			return v.written(appended.LastRevision, appended.Last), nil
 		case errors.Is(err, eventstore.ErrConflict) && o.expected.loose():
 		case errors.Is(err, eventstore.ErrConflict), errors.Is(err, eventstore.ErrIDReused):
-			return v.repeated(ctx, o.expected, batch)
+			done, moved, failure := v.repeated(ctx, o.expected, batch)
+			if moved && errors.Is(err, eventstore.ErrConflict) {
+				continue // the stream has come to where the append expects it meanwhile
+			}
+			if moved {
+				failure = idReused()
+			}
+			return done, failure
 		default:
 			return outcome{}, v.appendFault(batch, err)
 		}
@@ -78,20 +85,21 @@ func (v *service) written(last eventstore.Revision, at eventstore.Position) outc
 }
 
 // repeated answers an append that the log refused: with the place of an earlier try that was written, with a conflict where the
-// stream is elsewhere or holds a part of the append, and else with a refusal, since an id is held by another event.
+// stream is elsewhere or holds a part of the append, and with a refusal where an id is held by another event. Where the stream is as the
+// append expects it, as it may be meanwhile, expected is true and there is no answer.
 //
 // An event is the same if id, type and data are. Metadata may differ: some clients put the trace of each try into it. What an
 // engine appends is the same only with the same metadata, which is the log's own.
-func (v *service) repeated(ctx context.Context, e expectation, batch eventstore.Batch) (outcome, error) {
+func (v *service) repeated(ctx context.Context, e expectation, batch eventstore.Batch) (_ outcome, expected bool, err error) {
 	from, found, err := v.placeOfFirst(ctx, e, batch)
 	if err != nil {
-		return outcome{}, err
+		return outcome{}, false, err
 	}
 	held, same, last := 0, true, eventstore.Record{}
 	if found {
 		for r, err := range v.log.ReadStream(ctx, batch.Stream, from) {
 			if err != nil {
-				return outcome{}, err
+				return outcome{}, false, err
 			}
 			if held == len(batch.Events) || r.ID != batch.Events[held].ID {
 				break
@@ -102,18 +110,15 @@ func (v *service) repeated(ctx context.Context, e expectation, batch eventstore.
 	}
 	switch {
 	case held == len(batch.Events) && same:
-		return v.written(last.Revision, last.Position), nil
+		return v.written(last.Revision, last.Position), false, nil
 	case held > 0 && !same:
-		return outcome{}, idReused()
+		return outcome{}, false, idReused()
 	}
 	end, err := v.endOf(ctx, batch.Stream)
-	if err != nil {
-		return outcome{}, err
+	if err != nil || held == 0 && e.holds(end) {
+		return outcome{}, err == nil, err
 	}
-	if held == 0 && e.holds(end) {
-		return outcome{}, idReused()
-	}
-	return outcome{conflict: true, end: end}, nil
+	return outcome{conflict: true, end: end}, false, nil
 }
 
 // placeOfFirst returns the revision at which the first event of an append would stand, were it written: behind the one that is

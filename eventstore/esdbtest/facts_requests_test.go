@@ -40,10 +40,12 @@ const silence = 30 * time.Millisecond
 
 // sayNothing says "still open" of a read that has no answer.
 func (c *client) sayNothing(o *api.ReadReq_Options) string {
-	ctx, cancel := context.WithTimeout(c.t.Context(), silence)
+	ctx, cancel := context.WithCancel(c.t.Context())
 	defer cancel()
-	m, err := c.open(ctx, o).Recv()
-	if status.Code(err) == codes.DeadlineExceeded {
+	call := c.open(ctx, o)
+	defer time.AfterFunc(silence, cancel).Stop()
+	m, err := call.Recv()
+	if status.Code(err) == codes.Canceled {
 		return "still open"
 	}
 	return fmt.Sprintf("%v, %v", m, err)

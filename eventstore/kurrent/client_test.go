@@ -129,8 +129,9 @@ func TestCallsAreCapped(t *testing.T) {
 		<-arrived
 	}
 	tried := len(behind.Tried())
+	var waiting sync.WaitGroup
 	for range 20 {
-		running.Go(func() {
+		waiting.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
 			if _, err := log.Append(ctx, batch("waits", 0, 1)); !errors.Is(err, context.DeadlineExceeded) {
@@ -141,7 +142,8 @@ func TestCallsAreCapped(t *testing.T) {
 			}
 		})
 	}
-	time.AfterFunc(600*time.Millisecond, func() { close(release) })
+	waiting.Wait()
+	close(release)
 	running.Wait()
 	if n := len(behind.Tried()); n != tried {
 		t.Errorf("%d calls more were with the server", n-tried)

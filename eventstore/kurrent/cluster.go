@@ -202,7 +202,21 @@ func (c *cluster) pick(ctx context.Context) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.at(address, "")
+	n, err := c.at(address, "")
+	if err != nil && !c.settings.clustered() && address != c.settings.hosts[0] {
+		c.forget(address)
+		return c.at(c.settings.hosts[0], "")
+	}
+	return n, err
+}
+
+// forget forgets that the node at an address leads, if it is taken to.
+func (c *cluster) forget(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leader == address {
+		c.leader = ""
+	}
 }
 
 // only returns the one host of a connection string. Where that does not lead, or is gone, and told of other nodes before, they are asked
@@ -217,11 +231,23 @@ func (c *cluster) only(ctx context.Context) string {
 	}
 	c.mu.Unlock()
 	if others {
-		if leader, err := c.find(ctx); err == nil {
+		if leader, err := c.find(ctx); err == nil && (leader == host || c.reaches(ctx, leader)) {
 			return leader
 		}
 	}
 	return host
+}
+
+// reaches reports whether the node at an address answers here, and forgets that it leads if it does not: the address is one that a node
+// advertises, and may be unusable for good, as for a certificate of another name.
+func (c *cluster) reaches(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.settings.gossipTimeout)
+	defer cancel()
+	if _, err := c.askMembers(ctx, address, ""); err == nil {
+		return true
+	}
+	c.forget(address)
+	return false
 }
 
 // learn asks the one host for the members of its cluster, for the time when it does not answer any more.
@@ -253,6 +279,9 @@ func (c *cluster) leave(address string) {
 	c.lost = address
 	if c.leader == address {
 		c.leader = ""
+	}
+	if !c.settings.clustered() && len(c.members) <= 1 { // it may have been alone when it was asked
+		c.learns, c.members = false, nil
 	}
 	c.terms++
 }

@@ -133,7 +133,7 @@ func TestAPositionOfAnotherLogIsNotWaitedFor(t *testing.T) {
 // A server that is frozen answers nothing at all: what it has at a position is unknown, and is found once it answers.
 func TestAFrozenServerDoesNotSayThatThereIsNoPosition(t *testing.T) {
 	t.Parallel()
-	const short = 400 * time.Millisecond
+	const short = 1500 * time.Millisecond
 	f := esdbtest.StartFake(t)
 	log, patient := open(t, f.URL(), options()), open(t, f.URL(), options())
 	log.SetShortAnswers(short)

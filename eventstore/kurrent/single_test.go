@@ -47,9 +47,10 @@ func TestAHostThatIsGoneIsLeftForTheNodesThatItNamed(t *testing.T) {
 			log := open(t, c.Node(0).URL(), o)
 			log.SetPatience(200 * time.Millisecond)
 			mustAppend(t, log, batch("s", 0, 3))
-			for tick := time.NewTicker(time.Millisecond); len(log.Members()) < c.Size(); <-tick.C {
-				if within(t).Err() != nil {
-					t.Fatal("the host told of no others")
+			ctx := within(t)
+			for tick := time.NewTicker(10 * time.Millisecond); len(log.Members()) < c.Size(); <-tick.C {
+				if _, err := log.Head(ctx); err != nil { // which asks again
+					t.Fatalf("the host told of no others: %v", err)
 				}
 			}
 			act(c)

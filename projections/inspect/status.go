@@ -21,7 +21,7 @@ const (
 	StateStalled    State = "stalled"     // the head moved, the position did not
 	StateFaulted    State = "faulted"     // stopped at an event; see Fault
 	StateMismatched State = "mismatched"  // the tables were built from another log (I14); see Mismatch
-	StatePaused     State = "paused"      // held by an administrator; see Hold
+	StatePaused     State = "paused"      // paused by an administrator; see Pause
 )
 
 // Status says how a projection is.

@@ -49,13 +49,13 @@ func (r *Runner) Interrupt(ctx context.Context) (int, error) {
 }
 
 func (r *Runner) interrupt(ctx context.Context, entry projections.OutboxEntry) (bool, error) {
-	outcome, detail := OutcomeInterrupted, fmt.Sprintf("build %d is gone", entry.Number)
+	outcome, detail := OutcomeInterrupted, fmt.Sprintf("build %d no longer exists", entry.Number)
 	b, err := projections.Acquire(ctx, r.Database, entry.Ref, r.leaseRequest())
 	switch {
 	case errors.Is(err, projections.ErrLeaseHeld):
 		return false, nil // it is at work
 	case err == nil:
-		detail = fmt.Sprintf("build %d was left at position %d, and can be gone on with", entry.Number, b.Checkpoint.Position)
+		detail = fmt.Sprintf("build %d was left at position %d, and can be resumed", entry.Number, b.Checkpoint.Position)
 		defer func() { _ = projections.Release(ctx, r.Database, b.Lease) }() // a lease that cannot be released runs out
 	case errors.Is(err, projections.ErrCancelled): // its holder died before it noticed
 		outcome, detail = OutcomeCancelled, err.Error()

@@ -125,7 +125,7 @@ func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
 	outcome, detail := OutcomeFailed, cause.Error()
 	switch {
 	case stopped:
-		outcome, detail = OutcomeInterrupted, fmt.Sprintf("build %d was stopped at position %d, and can be gone on with", w.lease.Number, w.checkpoint.Position)
+		outcome, detail = OutcomeInterrupted, fmt.Sprintf("build %d was stopped at position %d, and can be resumed", w.lease.Number, w.checkpoint.Position)
 	case errors.Is(cause, projections.ErrCancelled):
 		outcome = OutcomeCancelled
 	}

@@ -50,6 +50,9 @@ const (
 	interruptedAfterAct = "interrupted; what was done before may be recorded: see gxpledger audit"
 )
 
+// recordedLater is what to do about an action that the audit log does not have yet.
+const recordedLater = "the next gxpledger projections command records it"
+
 // explain returns the exit code and the sentence of an error.
 func explain(ctx context.Context, err error) (code int, text string) {
 	if unrecorded, ok := errors.AsType[*gxpledger.UnrecordedError](err); ok {
@@ -59,7 +62,7 @@ func explain(ctx context.Context, err error) (code int, text string) {
 			action = why + "; this"
 		}
 		return exitFailed, action + " is not in the audit log yet (" + oneLine(unrecorded.Err.Error()) + "): " +
-			"the next gxpledger projections command records it"
+			recordedLater
 	}
 	if fault, ok := errors.AsType[*faultError](err); ok {
 		return fault.code, oneLine(fault.text)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/internal/config"
 )
@@ -31,7 +32,9 @@ func (a *app) reportJSON(ctx context.Context, code int, text string, err error) 
 	case known != nil:
 		d.Code, d.Hint = known.code, strings.TrimPrefix(known.text, ": ")
 	}
-	if worded {
+	if errors.As(err, new(*gxpledger.UnrecordedError)) { // the action itself is done: nothing is to be tried again
+		d.Hint = recordedLater
+	} else if worded {
 		d.Hint = oneLine(fault.hint)
 	} else if wrong, ok := errors.AsType[*config.Error](err); ok {
 		_, _, remedy := wordSetting(wrong)

@@ -101,7 +101,7 @@ func (o *gapsOptions) show(screen *render.Screen, v *view, gaps trace.Gaps) {
 		screen.Line("%s", none)
 		screen.Blank()
 	}
-	showGapFindings(screen, v, gaps.Notices)
+	showGapFindings(screen, v, gaps.Findings)
 	showCoverage(screen, gaps.Coverage)
 	o.showFailOn(screen, gaps)
 }

@@ -59,7 +59,11 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, runner.Close(ctx)) }()
+	defer func() {
+		if closed := runner.Close(ctx); err == nil { // else the same failure again, told as that of an action
+			err = closed
+		}
+	}()
 	info := buildInfo()
 	if metrics, err = server.NewMetrics(runner.Status, server.Build{Version: info.Version, Commit: info.Commit}); err != nil {
 		return err

@@ -84,10 +84,9 @@ func (o *scanOptions) validate(args []string) error {
 	if len(args) == 1 {
 		o.location = args[0]
 	}
-	const longest = 1000
 	for flag, value := range map[string]string{"name": o.name, "actor": o.actor, "reason": o.reason} {
-		if len(value) > longest {
-			return usage("the flag --%s has %d bytes: want at most %d", flag, len(value), longest)
+		if len(value) > longestFlag {
+			return usage("the flag --%s has %d bytes: want at most %d", flag, len(value), longestFlag)
 		}
 	}
 	switch {

@@ -21,8 +21,16 @@ func (f *whoFlags) check() error {
 	if f.reason == "" {
 		return usage("the flag --reason is required: give the reason for the change; it is recorded in the audit trail")
 	}
+	for flag, value := range map[string]string{"reason": f.reason, "actor": f.actor} {
+		if len(value) > longestFlag {
+			return usage("the flag --%s has %d bytes: want at most %d", flag, len(value), longestFlag)
+		}
+	}
 	return nil
 }
+
+// longestFlag bounds names, actors and reasons, in bytes: they are stored permanently.
+const longestFlag = 1000
 
 // projectionArgs are the projections of a command: one that is named, or all.
 type projectionArgs struct {
