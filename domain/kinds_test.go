@@ -107,7 +107,7 @@ func TestNothingListsKindsBesideTheTable(t *testing.T) {
 		switch path {
 		case "domain/kinds.go":
 			return
-		case "cmd/gxpledger/internal/cli/matrix_csv.go", // whose columns are the levels
+		case "cmd/gxpledger/internal/render/matrix_csv.go", // whose columns are the levels
 			"domain/rosie/riskentry.go": // which knows columns of a risk log by these labels
 			return
 		}

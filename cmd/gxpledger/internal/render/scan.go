@@ -30,7 +30,7 @@ func Scan(screen *Screen, d gxpledger.ScanReport) {
 	}
 	screen.Field("Policy", "links %s, duplicates %s, unsigned packages %s%s", d.Policy.Links, d.Policy.Duplicates, d.Policy.Unsigned, secrets)
 	if n := d.Newer; n != nil {
-		screen.Field("Reread", "%s read again by a newer version, of which %d are evidence, %d with known results", Count(n.Artifacts, "artifact"), n.Evidence, n.Known)
+		screen.Field("Reread", "%s read again by a newer reader, of which %d are evidence, %d with known results", Count(n.Artifacts, "artifact"), n.Evidence, n.Known)
 	}
 	if d.Earlier > 0 {
 		screen.Field("Earlier", "%s of scans that could not reach the log recorded first", Count(d.Earlier, "failure"))
