@@ -30,35 +30,41 @@ func (v *service) write(ctx context.Context, user string, o *order) (outcome, er
 		return outcome{}, err
 	}
 	for range maxTries {
-		var end streamEnd
-		if o.expected.loose() {
-			if end, err = v.endOf(ctx, batch.Stream); err != nil {
-				return outcome{}, err
-			}
-			if !o.expected.holds(end) {
-				return outcome{conflict: true}, nil
-			}
-		}
-		batch.Expected = o.expected.at(end)
-		appended, err := v.log.Append(ctx, batch)
-		switch {
-		case err == nil:
-			return v.written(appended.LastRevision, appended.Last), nil
-		case errors.Is(err, eventstore.ErrConflict) && o.expected.loose():
-		case errors.Is(err, eventstore.ErrConflict), errors.Is(err, eventstore.ErrIDReused):
-			done, moved, failure := v.repeated(ctx, o.expected, batch)
-			if moved && errors.Is(err, eventstore.ErrConflict) {
-				continue // the stream has come to where the append expects it meanwhile
-			}
-			if moved {
-				failure = idReused()
-			}
-			return done, failure
-		default:
-			return outcome{}, v.appendFault(batch, err)
+		done, again, err := v.writeOnce(ctx, o.expected, batch)
+		if !again {
+			return done, err
 		}
 	}
 	return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
+}
+
+// writeOnce tries to append a batch. It is tried again where others were faster, and where they left the stream as it is expected.
+func (v *service) writeOnce(ctx context.Context, e expectation, batch eventstore.Batch) (_ outcome, again bool, err error) {
+	var end streamEnd
+	if e.loose() {
+		if end, err = v.endOf(ctx, batch.Stream); err != nil {
+			return outcome{}, false, err
+		}
+		if !e.holds(end) {
+			return outcome{conflict: true}, false, nil
+		}
+	}
+	batch.Expected = e.at(end)
+	appended, err := v.log.Append(ctx, batch)
+	switch conflict := errors.Is(err, eventstore.ErrConflict); {
+	case err == nil:
+		return v.written(appended.LastRevision, appended.Last), false, nil
+	case conflict && e.loose():
+		return outcome{}, true, nil
+	case conflict, errors.Is(err, eventstore.ErrIDReused):
+		done, expected, failure := v.repeated(ctx, e, batch)
+		if expected && !conflict {
+			failure = idReused()
+		}
+		return done, expected && conflict, failure
+	default:
+		return outcome{}, false, v.appendFault(batch, err)
+	}
 }
 
 // writeNothing answers an append without events, which says no more than whether the stream is as expected.
