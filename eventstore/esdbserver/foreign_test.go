@@ -1,15 +1,19 @@
 package esdbserver_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // What clients of other languages send and the official Go client does not: .NET, Java, Node and Python.
@@ -273,5 +277,46 @@ func TestTheHighestRevisionMeansNoStream(t *testing.T) {
 	}
 	if response, _ = sendAppend(t, client, expecting(), proposal(propose(2, 10))); response.GetWrongExpectedVersion() == nil {
 		t.Errorf("answered %v, want a conflict", response)
+	}
+}
+
+// growing is a log whose stream grows as soon as a page of it was read.
+type growing struct {
+	eventstore.Log
+
+	grow func()
+}
+
+func (g growing) ReadStream(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	found := g.Log.ReadStream(ctx, stream, from)
+	return func(yield func(eventstore.Record, error) bool) {
+		found(yield)
+		g.grow()
+	}
+}
+
+// The last revision that a page tells is one that the page reached: a reader that goes on behind it misses nothing that came meanwhile.
+func TestAPageDoesNotTellOfWhatCameLater(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	writer := dialStreams(t, served(t, log, options()))
+	n := 0
+	grow := func() {
+		n++
+		if _, got := sendAppend(t, writer, beginAny("s"), proposal(propose(n, 10))); got != "OK: " {
+			t.Error(got)
+		}
+	}
+	grow()
+	client := dialStreams(t, served(t, growing{log, grow}, options()))
+	all := func(*api.ReadReq_Options, *api.ReadReq_Options_StreamOptions) {}
+	if got, want := received(t, client, streamPage("s", all)), []string{"s@0", "last 0"}; !slices.Equal(got, want) {
+		t.Errorf("answered %v, want %v", got, want)
+	}
+	next := func(_ *api.ReadReq_Options, s *api.ReadReq_Options_StreamOptions) {
+		s.RevisionOption = &api.ReadReq_Options_StreamOptions_Revision{Revision: 2}
+	}
+	if got, want := received(t, client, streamPage("s", next)), []string{"last 1"}; !slices.Equal(got, want) {
+		t.Errorf("answered %v, want %v", got, want)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -313,6 +314,33 @@ func TestADeniedCallIsAnswered(t *testing.T) {
 		if name := strings.TrimPrefix(got, "Unimplemented: "); !strings.HasPrefix(name, method) {
 			t.Errorf("%s is answered %s", method, got)
 		}
+	}
+}
+
+// exhausted is a listener that fails once, as where too many files are open.
+type exhausted struct {
+	net.Listener
+
+	failed atomic.Bool
+}
+
+func (e *exhausted) Accept() (net.Conn, error) {
+	if e.failed.CompareAndSwap(false, true) {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+	}
+	return e.Listener.Accept()
+}
+
+// A passing failure of the listener ends nothing: the next connections are taken.
+func TestAListenerGoesOnAfterAPassingFailure(t *testing.T) {
+	t.Parallel()
+	listener := &exhausted{Listener: listen(t)}
+	t.Cleanup(serve(t, newLog(t), options(), listener))
+	if written := mustAppend(t, dial(t, listener.Addr().String()), "s", made("e", 1)...); written.CommitPosition != 1 {
+		t.Errorf("written at %+v", written)
+	}
+	if !listener.failed.Load() {
+		t.Error("the listener did not fail")
 	}
 }
 

@@ -77,6 +77,26 @@ func TestAHostIsUsedAgainWhereOthersAreNotReached(t *testing.T) {
 	}
 }
 
+// The same where the address that they advertise may not be used at all, as no password goes to another machine in clear text: a failure
+// that no retry passes is no reason to leave the host for good.
+func TestAHostIsUsedAgainWhereOthersMayNotBeUsed(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, func(o *esdbtest.ClusterOptions) { o.Advertised = "192.0.2.1:2113" })
+	log := open(t, strings.Replace(c.Node(0).URL(), "esdb://", "esdb://user:secret@", 1), options())
+	mustAppend(t, log, batch("s", 0, 3))
+	ctx := within(t)
+	for tick := time.NewTicker(10 * time.Millisecond); len(log.Members()) == 0; <-tick.C {
+		if _, err := log.Head(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		c.Node(0).Kill()
+		c.Node(0).Restart()
+		mustAppend(t, log, batch("s", n+1, 3))
+	}
+}
+
 // A search for the leader does not wait for a node that never answers, when half of the nodes said that they know none.
 func TestAnElectionBesideAFrozenNodeIsNoticed(t *testing.T) {
 	t.Parallel()
