@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -183,26 +182,6 @@ func (v *view) of(repository string) string {
 		return repository
 	}
 	return ""
-}
-
-// noteLogHead says on standard error which scans the log holds. Tables that cannot say so are no failure: a log can be read
-// without them.
-func (a *app) noteLogHead(ctx context.Context) error {
-	const longest = 10 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	v, err := (&readOptions{app: a}).open(ctx, []string{gxpledger.Artifacts})
-	if err == nil {
-		defer func() { _ = v.Close() }() // nothing was written
-		err = v.noteHead()
-	}
-	if err == nil {
-		return nil
-	}
-	_, why := explain(ctx, err)
-	notes := a.notes()
-	notes.Line("the tables cannot say which scans this log holds: %s", why)
-	return notes.Err()
 }
 
 // leaveOutRetired narrows v to the repositories that count, and reports whether retired ones are not among them.
