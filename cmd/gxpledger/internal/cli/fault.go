@@ -34,15 +34,13 @@ func (f *faultError) Unwrap() error { return f.err }
 
 // usage is the error of a command that was called wrongly.
 func usage(format string, args ...any) error {
-	return &faultError{code: exitUsage, text: sentence(format, args), hint: hintOf(format, args)}
+	return &faultError{code: exitUsage, text: fmt.Sprintf(format, args...), hint: hintOf(format, args)}
 }
 
 // failed is the error of a command that could not do its work. The sentence says all that a user needs of the cause.
 func failed(cause error, format string, args ...any) error {
-	return &faultError{code: exitFailed, text: sentence(format, args), hint: hintOf(format, args), err: cause}
+	return &faultError{code: exitFailed, text: fmt.Sprintf(format, args...), hint: hintOf(format, args), err: cause}
 }
-
-func sentence(format string, args []any) string { return fmt.Sprintf(format, args...) }
 
 // found is the error of a command that succeeded and found a problem, which is on the screen.
 func found() error { return &faultError{code: exitFindings} }
@@ -185,7 +183,7 @@ func hintOf(format string, args []any) string {
 	if before > len(args) {
 		return ""
 	}
-	return sentence(format[at+len(": "):], args[before:])
+	return fmt.Sprintf(format[at+len(": "):], args[before:]...)
 }
 
 // asksForJSON reports whether arguments that cannot be parsed hold --json.

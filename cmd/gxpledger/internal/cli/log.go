@@ -320,11 +320,7 @@ func (o *logCopyOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return copyFailed(ctx, err)
 	}
-	if o.app.json {
-		err = o.app.document(copied)
-	} else {
-		err = o.show(copied)
-	}
+	err = o.app.answer(copied, func(screen *render.Screen) { o.show(screen, copied) })
 	if err == nil && len(copied.Lost) > 0 {
 		return found()
 	}
@@ -357,8 +353,7 @@ func copyFailed(ctx context.Context, err error) error {
 	return err
 }
 
-func (o *logCopyOptions) show(c transfer.Result) error {
-	screen := o.app.screen()
+func (o *logCopyOptions) show(screen *render.Screen, c transfer.Result) {
 	done := fmt.Sprintf("%s written now", render.Count(int(c.Written), "event")) //nolint:gosec // no log has 2^63 events
 	if c.Repeated {
 		done = "complete already, nothing written now"
@@ -385,7 +380,6 @@ func (o *logCopyOptions) show(c transfer.Result) error {
 	screen.Line("%s", render.Good.Of("Every event of the copy was compared with the source, and every content was read back."))
 	screen.Line("The copy has an id of its own. Rebuild tables that were built from the source:")
 	screen.Line("    gxpledger projections rebuild --all --adopt-log --reason TEXT %s", o.target.flag())
-	return screen.Err()
 }
 
 // positions says which positions events have in a log.

@@ -60,13 +60,7 @@ func (a *app) showStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		err = a.document(statusDocument{all})
-	} else {
-		screen := a.screen()
-		showStatuses(screen, all)
-		err = screen.Err()
-	}
+	err = a.answer(statusDocument{all}, func(screen *render.Screen) { showStatuses(screen, all) })
 	if err == nil && slices.ContainsFunc(all, gxpledger.ProjectionStatus.NeedsAttention) {
 		return found()
 	}
@@ -170,16 +164,13 @@ func newProjectionsBuilds(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showBuilds(builds)
+			document := buildsDocument{append([]gxpledger.ProjectionBuild{}, builds...)}
+			return a.answer(document, func(screen *render.Screen) { showBuilds(screen, builds) })
 		},
 	}
 }
 
-func (a *app) showBuilds(builds []gxpledger.ProjectionBuild) error {
-	if a.json {
-		return a.document(buildsDocument{append([]gxpledger.ProjectionBuild{}, builds...)})
-	}
-	screen := a.screen()
+func showBuilds(screen *render.Screen, builds []gxpledger.ProjectionBuild) {
 	t := render.NewList("Projection", "Build>", "Version>", "State", "Position>", "Created", "Updated", "Rows when activated>")
 	for _, b := range builds {
 		rows := any(nil)
@@ -189,7 +180,6 @@ func (a *app) showBuilds(builds []gxpledger.ProjectionBuild) error {
 		t.Add(b.Projection, b.Build, b.Version, string(b.State), b.Position, b.CreatedAt, b.UpdatedAt, rows)
 	}
 	screen.List(t)
-	return screen.Err()
 }
 
 // rowsOf counts the rows of tables.
@@ -210,7 +200,7 @@ type actionCommand struct {
 	app      *app
 	who      whoFlags
 	which    projectionArgs
-	run      func(context.Context, gxpledger.ActionRequest) (gxpledger.ActionResult, error)
+	run      func(gxpledger.Admin, context.Context, gxpledger.ActionRequest) (gxpledger.ActionResult, error)
 	describe func(gxpledger.ProjectionAction) string // what was done, as a sentence
 	idle     string                                  // the sentence for a projection for which there was nothing to do
 }
@@ -225,7 +215,7 @@ func (o *actionCommand) command(cmd *cobra.Command) *cobra.Command {
 		if err := o.who.check(); err != nil {
 			return err
 		}
-		result, err := o.run(cmd.Context(), gxpledger.ActionRequest{Projections: o.which.names, Actor: o.who.actor, Reason: o.who.reason})
+		result, err := o.run(o.app.ledger.Admin(), cmd.Context(), gxpledger.ActionRequest{Projections: o.which.names, Actor: o.who.actor, Reason: o.who.reason})
 		if err != nil {
 			return o.failed(err)
 		}
@@ -255,20 +245,17 @@ func (o *actionCommand) failed(err error) error {
 // showActions shows what was done, a sentence for each projection.
 func (a *app) showActions(result gxpledger.ActionResult, describe func(gxpledger.ProjectionAction) string) error {
 	a.noteNotProjected(result.NotProjected)
-	if a.json {
-		document := actionsDocument{Actions: []domain.AdminActed{}}
-		for _, done := range result.Actions {
-			if done.Recorded != nil {
-				document.Actions = append(document.Actions, *done.Recorded)
-			}
-		}
-		return a.document(document)
-	}
-	screen := a.screen()
+	document := actionsDocument{Actions: []domain.AdminActed{}}
 	for _, done := range result.Actions {
-		screen.Line("%s", describe(done))
+		if done.Recorded != nil {
+			document.Actions = append(document.Actions, *done.Recorded)
+		}
 	}
-	return screen.Err()
+	return a.answer(document, func(screen *render.Screen) {
+		for _, done := range result.Actions {
+			screen.Line("%s", describe(done))
+		}
+	})
 }
 
 // noteNotProjected says that the audit trail does not show an action yet.
@@ -280,24 +267,15 @@ func (a *app) noteNotProjected(err error) {
 
 // actionCommands are the commands that act on one projection or on all.
 func actionCommands(a *app) []*cobra.Command {
-	pause := &actionCommand{app: a, describe: func(done gxpledger.ProjectionAction) string {
+	pause := &actionCommand{app: a, run: gxpledger.Admin.Pause, describe: func(done gxpledger.ProjectionAction) string {
 		return fmt.Sprintf("Paused %s. Its tables stay as they are until gxpledger projections resume %[1]s --reason TEXT.", done.Projection)
 	}}
-	pause.run = func(ctx context.Context, r gxpledger.ActionRequest) (gxpledger.ActionResult, error) {
-		return a.ledger.Admin().Pause(ctx, r)
-	}
-	resume := &actionCommand{app: a, idle: "%s was not paused.", describe: func(done gxpledger.ProjectionAction) string {
+	resume := &actionCommand{app: a, run: gxpledger.Admin.Resume, idle: "%s was not paused.", describe: func(done gxpledger.ProjectionAction) string {
 		return fmt.Sprintf("Resumed %s.", done.Projection)
 	}}
-	resume.run = func(ctx context.Context, r gxpledger.ActionRequest) (gxpledger.ActionResult, error) {
-		return a.ledger.Admin().Resume(ctx, r)
-	}
-	cancel := &actionCommand{app: a, idle: "%s was not being rebuilt.", describe: func(done gxpledger.ProjectionAction) string {
+	cancel := &actionCommand{app: a, run: gxpledger.Admin.Cancel, idle: "%s was not being rebuilt.", describe: func(done gxpledger.ProjectionAction) string {
 		return fmt.Sprintf("Cancelled the rebuild of %s and discarded build %s. Readers keep the active build.", done.Projection, numbers(done.Builds))
 	}}
-	cancel.run = func(ctx context.Context, r gxpledger.ActionRequest) (gxpledger.ActionResult, error) {
-		return a.ledger.Admin().Cancel(ctx, r)
-	}
 	return []*cobra.Command{
 		cancel.command(&cobra.Command{
 			Use:   "cancel [NAME] --reason TEXT",
@@ -329,11 +307,11 @@ func newProjectionsPrune(a *app) *cobra.Command {
 	o := &actionCommand{app: a, idle: "%s has no retired builds to remove.", describe: func(done gxpledger.ProjectionAction) string {
 		return fmt.Sprintf("Removed retired builds of %s: %s.", done.Projection, numbers(done.Builds))
 	}}
-	o.run = func(ctx context.Context, r gxpledger.ActionRequest) (gxpledger.ActionResult, error) {
+	o.run = func(admin gxpledger.Admin, ctx context.Context, r gxpledger.ActionRequest) (gxpledger.ActionResult, error) {
 		if keep < 0 {
 			return gxpledger.ActionResult{}, usage("the flag --keep does not take %d: want a number of builds, 0 or more", keep)
 		}
-		return a.ledger.Admin().Prune(ctx, gxpledger.PruneRequest{Projections: r.Projections, Keep: keep, Actor: r.Actor, Reason: r.Reason})
+		return admin.Prune(ctx, gxpledger.PruneRequest{Projections: r.Projections, Keep: keep, Actor: r.Actor, Reason: r.Reason})
 	}
 	cmd := o.command(&cobra.Command{
 		Use:   "prune [NAME] --reason TEXT",

@@ -140,9 +140,6 @@ func asked(err error) error {
 	return err
 }
 
-// document writes the result of a command for programs.
-func (a *app) document(v any) error { return render.Document(a.system.Stdout, v) }
-
 // headDocument is what every document begins with: which state of the record it shows (I16), as [render.Head] does on a
 // screen.
 type headDocument struct {
@@ -154,7 +151,7 @@ func (v *view) head() headDocument { return headDocument{AsOf: v.Shown} }
 // answer writes a document with --json, and otherwise the screen that show fills below its head.
 func (v *view) answer(document any, show func(*render.Screen)) error {
 	if v.app.json {
-		return v.app.document(document)
+		return render.Document(v.app.system.Stdout, document)
 	}
 	screen := v.screen(v.app.system.Stdout)
 	show(screen)

@@ -73,7 +73,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if version && len(args) == 0 {
-				return (&versionOptions{app: a}).run()
+				return a.showVersion()
 			}
 			return chooseCommand(cmd, args)
 		},
@@ -171,6 +171,16 @@ func newApp(s System) *app {
 // screen is where a command shows its result to a person.
 func (a *app) screen() *render.Screen {
 	return render.NewScreen(a.system.Stdout, a.terminal(a.system.Stdout))
+}
+
+// answer writes a document with --json, and otherwise the screen that show fills.
+func (a *app) answer(document any, show func(*render.Screen)) error {
+	if a.json {
+		return render.Document(a.system.Stdout, document)
+	}
+	screen := a.screen()
+	show(screen)
+	return screen.Err()
 }
 
 // notes is where a command says what is not its result.

@@ -52,10 +52,10 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return usage("the flag --%s needs a value: want %s", missing.GetFlag().Name, expects(missing.GetFlag()))
 	}
-	if errors.Is(err, errEmpty) {
-		return emptyFlag(err)
-	}
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if errors.Is(err, errEmpty) {
+			return emptyFlag(wrong.GetFlag())
+		}
 		return usage("the flag --%s does not take %q: %s", wrong.GetFlag().Name, wrong.GetValue(), because(wrong))
 	}
 	return usage("%v: %s", err, seeHelp)
@@ -211,12 +211,7 @@ type filledList struct {
 }
 
 // emptyFlag is the sentence on a flag with an empty value.
-func emptyFlag(err error) error {
-	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
-	if !ok {
-		return err
-	}
-	flag := wrong.GetFlag()
+func emptyFlag(flag *pflag.Flag) error {
 	orNot := ", or leave the flag out"
 	if strings.HasSuffix(flag.Usage, "(required)") {
 		orNot = ""
