@@ -23,7 +23,6 @@ const (
 	KindRiskLog          Kind = "risk_log" // the file
 	KindRisk             Kind = "risk"     // one entry of the risk log; its ordinal is its place, from 1
 	KindVendorAssessment Kind = "vendor_assessment"
-	KindChangeControl    Kind = "change_control"
 )
 
 // KindInfo is one entry of the table of kinds: everything that the engine knows of a kind apart from how its form is parsed.
@@ -195,13 +194,6 @@ var kinds = []KindInfo{
 		Dir: "vendor_assessments", Suffix: ".md", Form: FormFrontMatter, IDFrom: IDFromFileName, TitleField: "vendor_name",
 		Prefixes: []string{"VA"}, Synonyms: []string{"vendor"}, Required: [][]string{{"vendor_name"}},
 		Edges: declaredEdges(), Table: tableDocuments,
-	},
-	{
-		Kind: KindChangeControl, Names: Names{"change control", "change controls", []string{"changes", "change"}},
-		Dir: "change_controls", Suffix: ".md", Form: FormFrontMatter, Prefixes: []string{"CC", "CHG"},
-		Synonyms: []string{"change", "changerequest", "changecontrol"}, Required: [][]string{{"title"}, riskFields()},
-		Edges: declaredEdges(),
-		Table: "change_controls",
 	},
 }
 
