@@ -51,7 +51,7 @@
 // # Verify and administer
 //
 // [Ledger.Verify] checks the log, the contents and the tables. [Ledger.Admin] has the operations of administrators: rebuild and
-// pause projections, copy the log, upgrade schemas, retire repositories. Each is recorded in the log with its actor and reason.
+// pause projections, copy the log, retire repositories, each recorded in the log with its actor and reason, and upgrade schemas.
 // [Ledger.Export] writes the tables as of a point in time for other tools.
 //
 // # Other packages

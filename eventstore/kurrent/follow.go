@@ -67,7 +67,7 @@ func (k *call) listen(stream api.Streams_ReadClient, last eventstore.Position, e
 		case err != nil:
 			return err
 		case m.kind == messageEvent && m.at <= last:
-			return fmt.Errorf("%w: the server sent the event at position %d behind position %d", eventstore.ErrCorrupt, m.at, last)
+			return fmt.Errorf("%w: the server sent the event at position %d after position %d", eventstore.ErrCorrupt, m.at, last)
 		}
 		last = max(last, m.at)
 		if !emit(m) {

@@ -207,7 +207,7 @@ func (l *Log) reportForeign(ctx context.Context, newest *event, report func(even
 func foreignStream(e *event, where, text string) eventstore.Fault {
 	return eventstore.Fault{
 		Code: eventstore.WarningForeign, Position: e.Position, Where: where, Text: text,
-		Remedy: "the log is whole all the same; find out which application it is, give it other names, and let nobody else " +
+		Remedy: "the log is intact; find out which application it is, give it other names, and let nobody else " +
 			"write streams that begin with the log's prefix",
 	}
 }

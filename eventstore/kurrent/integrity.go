@@ -86,7 +86,7 @@ func (l *Log) examineMarks(ctx context.Context, report func(eventstore.Fault)) e
 		report(eventstore.Fault{
 			Code: eventstore.FaultFile, Position: head.Position, Where: "file " + l.marks.file,
 			Text:   fmt.Sprintf("it hides events of the log up to position %d, so that what was read before this is not the whole log", head.Position),
-			Remedy: "find out who changed it; it was made anew: verify once more, and rebuild the tables where that finds differences",
+			Remedy: "find out who changed it; gxpledger replaced it: verify again, and rebuild the tables where that finds differences",
 		})
 	}
 	return nil

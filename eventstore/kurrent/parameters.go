@@ -33,7 +33,7 @@ func knownParameters() []string {
 func (s *settings) parseParameters(query string) error {
 	all, err := url.ParseQuery(query)
 	if err != nil {
-		return errors.New("the parameters behind ? cannot be read: percent-encode what is special in them")
+		return errors.New("the parameters after ? cannot be read: percent-encode what is special in them")
 	}
 	var secure tlsSettings
 	seen := map[string]bool{}

@@ -121,7 +121,7 @@ func parseHost(text string) (string, error) {
 	case strings.Contains(text, ":"):
 		var err error
 		if host, port, err = net.SplitHostPort(text); err != nil {
-			return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets, and a port behind a colon", text)
+			return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets, and a port after a colon", text)
 		}
 	}
 	if strings.HasPrefix(text, "[") && net.ParseIP(host) == nil || host == "" || strings.ContainsFunc(host, notOfHosts) {

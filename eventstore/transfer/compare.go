@@ -46,7 +46,7 @@ func (s *overlap) detail(until eventstore.Position) string {
 		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
 	}
 	if until > 0 {
-		text += fmt.Sprintf("; nothing behind position %d was copied", s.last.From)
+		text += fmt.Sprintf("; nothing after position %d was copied", s.last.From)
 	}
 	return text
 }
@@ -108,7 +108,7 @@ func (c *copier) same(from, to eventstore.Record) error {
 	if action, ok := c.actionIn(to); ok && from.ID != to.ID {
 		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, action.Arguments[argFromHead])
 	}
-	return fmt.Errorf("%w: at its position %d stands %s", ErrOtherHistory, to.Position, what)
+	return fmt.Errorf("%w: its position %d has %s", ErrOtherHistory, to.Position, what)
 }
 
 // difference says what an event of the target is that is not the one of the source, "" when it is.

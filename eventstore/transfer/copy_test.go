@@ -197,7 +197,7 @@ func TestATargetWithAnotherHistoryIsRefused(t *testing.T) {
 			t.Helper()
 			b.Events = eventstoretest.NewBatch("s", b.Expected, "other", 0, len(b.Events)).Events
 			mustAppend(t, to, b)
-		}, "at its position 1 stands event"},
+		}, "its position 1 has event"},
 		"other data": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
 			t.Helper()
 			b.Events[1].Data = []byte(`{"forged":true}`)

@@ -113,7 +113,7 @@ func (v *verifier) found(f eventstore.Fault) {
 func (v *verifier) warn(f eventstore.Fault) {
 	v.done.Warnings++
 	f.Where = cmp.Or(f.Where, fmt.Sprintf("position %d", f.Position))
-	f.Remedy = cmp.Or(f.Remedy, "find out which clock was wrong, and keep the clocks of all machines in step; positions and revisions are right all the same")
+	f.Remedy = cmp.Or(f.Remedy, "find out which clock was wrong, and keep the clocks of all machines in step; positions and revisions are still right")
 	if v.watch.Warning != nil {
 		v.watch.Warning(f)
 	}
@@ -179,7 +179,7 @@ func (v *verifier) skip(ctx context.Context, after eventstore.Position, cause er
 			}
 		}
 	}
-	f := eventstore.Fault{Code: eventstore.FaultUnreadable, Position: after, Where: fmt.Sprintf("behind position %d", after), Text: cause.Error()}
+	f := eventstore.Fault{Code: eventstore.FaultUnreadable, Position: after, Where: fmt.Sprintf("after position %d", after), Text: cause.Error()}
 	if v.dense {
 		f.Position = next(after)
 		f.Where = missing(f.Position, readableAt)

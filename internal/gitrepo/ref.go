@@ -106,8 +106,8 @@ func (r *refs) unknown(name string) error {
 		return unreadable(r.shown, err)
 	}
 	if r.store.odd > 0 {
-		return problem(ErrCorrupt, nil, "the repository %s has no revision %q that can be read, and line %d of its packed-refs is no \"ID NAME\": "+
-			"mend that line", r.shown, name, r.store.odd)
+		return problem(ErrCorrupt, nil, "the repository %s has no revision %q that can be read, and line %d of its packed-refs is not \"ID NAME\": "+
+			"fix that line", r.shown, name, r.store.odd)
 	}
 	return unknownRef(name, r.shown, names)
 }

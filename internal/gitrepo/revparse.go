@@ -254,5 +254,5 @@ func (r *refs) follow(name string) (plumbing.Hash, error) {
 		}
 		name = found.target
 	}
-	return plumbing.ZeroHash, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: mend it with git symbolic-ref", name, r.shown)
+	return plumbing.ZeroHash, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: fix it with git symbolic-ref", name, r.shown)
 }
