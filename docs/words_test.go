@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 )
@@ -90,7 +91,16 @@ var storedNames = map[string]string{
 	"domain.LinkCounts.Sound": "links.sound is stored in scan.completed",
 }
 
-func (o out) pattern() *regexp.Regexp { return regexp.MustCompile(`(?i)\b(?:` + o.words + `)\b`) }
+// compiled has the patterns by their text: they are matched with tens of thousands of texts.
+var compiled sync.Map
+
+func pattern(words string) *regexp.Regexp {
+	found, ok := compiled.Load(words)
+	if !ok {
+		found, _ = compiled.LoadOrStore(words, regexp.MustCompile("(?i)"+words))
+	}
+	return found.(*regexp.Regexp)
+}
 
 // violations returns what of text is out.
 func violations(words []out, text string) []string {
@@ -98,9 +108,9 @@ func violations(words []out, text string) []string {
 	for _, o := range words {
 		rest := text
 		if o.legitimate != "" {
-			rest = regexp.MustCompile(`(?i)`+o.legitimate).ReplaceAllString(rest, "")
+			rest = pattern(o.legitimate).ReplaceAllString(rest, "")
 		}
-		for _, m := range o.pattern().FindAllString(rest, -1) {
+		for _, m := range pattern(`\b(?:`+o.words+`)\b`).FindAllString(rest, -1) {
 			found = append(found, fmt.Sprintf("%q, want: %s", m, o.instead))
 		}
 	}

@@ -84,8 +84,8 @@ func sayCannotOnce(line string) string {
 	return first + cannot + strings.NewReplacer(clause+cannot, clause, "("+cannot, "(").Replace(rest)
 }
 
-// withoutReason returns line without a reason at its end that is one of the lines before it, or the reason that one of them
-// gives; "" for a line that is there already.
+// withoutReason returns a line that says what cannot be done without a reason that is one of the lines before it, or the reason
+// that one of them gives; "" for a line that is there already.
 func withoutReason(line string, before []string) string {
 	given := func(reason string) bool {
 		return slices.ContainsFunc(before, func(b string) bool {
@@ -95,6 +95,9 @@ func withoutReason(line string, before []string) string {
 	}
 	if given(line) {
 		return ""
+	}
+	if !strings.HasPrefix(line, cannot) {
+		return line
 	}
 	for at, rest := 0, line; ; {
 		head, reason, ok := strings.Cut(rest, clause)

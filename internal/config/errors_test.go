@@ -26,10 +26,11 @@ func TestAnErrorIsOneSentenceForEachCause(t *testing.T) {
 		"a line that is repeated": {
 			errors.New("failed to connect to `x`:\n\t127.0.0.1: refused\n\t127.0.0.1: refused"), "failed to connect to `x`: 127.0.0.1: refused",
 		},
-		"an error that wraps another": {errors.Join(wrapped, fmt.Errorf("cannot record y: %w", wrapped)), "cannot append: gave up: write: disk is full, make room: write error (13); cannot record y, for the same reason"},
-		"two errors of one reason":    {errors.Join(fmt.Errorf("cannot open a: %w", full), fmt.Errorf("cannot open b: cannot load c: %w", full)), "cannot open a: disk is full, make room: write error (13); cannot open b: load c, for the same reason"},
-		"reasons that only end alike": {errors.New("a: dial [::1]: refused\nb: dial 127.0.0.1: refused"), "a: dial [::1]: refused; b: dial 127.0.0.1: refused"},
-		"nothing":                     {errors.New(""), ""},
+		"an error that wraps another":         {errors.Join(wrapped, fmt.Errorf("cannot record y: %w", wrapped)), "cannot append: gave up: write: disk is full, make room: write error (13); cannot record y, for the same reason"},
+		"two errors of one reason":            {errors.Join(fmt.Errorf("cannot open a: %w", full), fmt.Errorf("cannot open b: cannot load c: %w", full)), "cannot open a: disk is full, make room: write error (13); cannot open b: load c, for the same reason"},
+		"a line that is not an error of ours": {errors.New("a: dial: refused\nb: dial: refused"), "a: dial: refused; b: dial: refused"},
+		"reasons that only end alike":         {errors.New("cannot a: dial [::1]: refused\ncannot b: dial 127.0.0.1: refused"), "cannot a: dial [::1]: refused; cannot b: dial 127.0.0.1: refused"},
+		"nothing":                             {errors.New(""), ""},
 	} {
 		got := config.OneLine(c.err.Error())
 		if got != c.want {
