@@ -91,16 +91,15 @@ var storedNames = map[string]string{
 	"domain.LinkCounts.Sound": "links.sound is stored in scan.completed",
 }
 
-// compiled has the patterns by their text: they are matched with tens of thousands of texts.
-var compiled sync.Map
-
-func pattern(words string) *regexp.Regexp {
-	found, ok := compiled.Load(words)
-	if !ok {
-		found, _ = compiled.LoadOrStore(words, regexp.MustCompile("(?i)"+words))
+// patterns has the regular expressions of all lists by their text: they are matched with tens of thousands of texts.
+var patterns = sync.OnceValue(func() map[string]*regexp.Regexp {
+	all := map[string]*regexp.Regexp{}
+	for _, o := range slices.Concat(outOfText, outOfMessages, outOfNames) {
+		all[o.words] = regexp.MustCompile(`(?i)\b(?:` + o.words + `)\b`)
+		all[o.legitimate] = regexp.MustCompile(`(?i)` + o.legitimate)
 	}
-	return found.(*regexp.Regexp)
-}
+	return all
+})
 
 // violations returns what of text is out.
 func violations(words []out, text string) []string {
@@ -108,9 +107,9 @@ func violations(words []out, text string) []string {
 	for _, o := range words {
 		rest := text
 		if o.legitimate != "" {
-			rest = pattern(o.legitimate).ReplaceAllString(rest, "")
+			rest = patterns()[o.legitimate].ReplaceAllString(rest, "")
 		}
-		for _, m := range pattern(`\b(?:`+o.words+`)\b`).FindAllString(rest, -1) {
+		for _, m := range patterns()[o.words].FindAllString(rest, -1) {
 			found = append(found, fmt.Sprintf("%q, want: %s", m, o.instead))
 		}
 	}

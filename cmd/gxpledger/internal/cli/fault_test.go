@@ -34,7 +34,7 @@ func TestTheCommonestFailuresAreOneClearSentence(t *testing.T) {
 	bare.write("README.md", "x")
 	bare.git("add", "README.md")
 	bare.git("commit", "-qm", "without .gxp")
-	for name, c := range map[string]struct {
+	for _, c := range map[string]struct {
 		args []string
 		code int
 		says []string
@@ -46,7 +46,8 @@ func TestTheCommonestFailuresAreOneClearSentence(t *testing.T) {
 		"a repository without .gxp":      {[]string{"scan", bare.dir}, 1, []string{"refused because of the violation above", "recorded as failed"}},
 		"a home without a log":           {[]string{"gaps", "--home", here}, 1, []string{"there is no log in " + here, "record something with gxpledger scan"}},
 		"a server that is not there": {
-			[]string{"gaps", "--log", "postgres://127.0.0.1:1/x", "--db", "postgres://127.0.0.1:1/x"}, 1,
+			[]string{"gaps", "--log", "postgres://127.0.0.1:1/x", "--db", "postgres://127.0.0.1:1/x"},
+			1,
 			[]string{"cannot use the log at ", "log did not answer: failed to connect", "check that the server runs"},
 		},
 		"an address of an unknown kind": {[]string{"gaps", "--log", "mysql://a/b"}, 2, []string{"--log: cannot open mysql addresses: want postgres://"}},
@@ -57,11 +58,7 @@ func TestTheCommonestFailuresAreOneClearSentence(t *testing.T) {
 		if !slices.Contains(c.args, "--home") {
 			c.args = append(c.args, "--home", d.home)
 		}
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // commands of one fixture
-			got := d.bare(t.Context(), c.args...)
-			got.t = t
-			got.wantCode(c.code).says(c.says...)
-		})
+		d.bare(t.Context(), c.args...).wantCode(c.code).says(c.says...)
 	}
 	d.wreck("log.db")
 	d.run("gaps").wantCode(1).says("cannot open log "+filepath.Join(d.home, "log.db"), "not a SQLite database, check which file is meant")

@@ -87,7 +87,7 @@ func (r result) says(parts ...string) result {
 	if !strings.HasPrefix(last, "gxpledger: ") || strings.Count(r.stderr, "gxpledger: ") != 1 {
 		r.t.Errorf("%q: standard error is %q, want one sentence of gxpledger", r.args, r.stderr)
 	}
-	for _, one := range strings.Split(last, "; ") {
+	for one := range strings.SplitSeq(last, "; ") {
 		if len(sayCannot.FindAllString(one, -1)) > 1 {
 			r.t.Errorf("%q: %q says cannot more than once", r.args, one)
 		}
