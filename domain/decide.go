@@ -77,7 +77,7 @@ func faults(s State, scan Scan) []Violation {
 	if s.Retired {
 		violations = append(violations, Violation{
 			Code: ViolationRetired,
-			Text: fmt.Sprintf("repository %q was retired; scan it under another name to go on", s.Repository.Name),
+			Text: fmt.Sprintf("repository %q was retired; scan it under another name to continue", s.Repository.Name),
 		})
 	}
 	return append(violations, scan.Faults...)

@@ -206,7 +206,7 @@ func (l *riskLog) pipe(i int, text string) bool {
 	}
 	id, rest := riskID(strings.TrimSpace(columns[0]))
 	if id == "" || rest != "" {
-		l.malformed(i, "no risk id stands behind the date: "+expectedLine)
+		l.malformed(i, "there is no risk id after the date: "+expectedLine)
 		return true
 	}
 	e := l.begin(i)

@@ -185,7 +185,7 @@ func reject(d fs.DirEntry, file string) (code, text string) {
 	case d.IsDir() && kind&fs.ModeIrregular != 0:
 		return domain.FindingSubmodule, "it is a submodule"
 	case !d.IsDir() && !kind.IsRegular():
-		return domain.FindingOddPath, "it is no regular file"
+		return domain.FindingOddPath, "it is not a regular file"
 	}
 	return "", ""
 }

@@ -62,6 +62,6 @@ func (v *service) translate(ctx context.Context, err error) *refusal {
 	case errors.Is(err, eventstore.ErrCorrupt):
 		return refuse(codes.DataLoss, "the log is corrupt: ask its operator to run verify")
 	default:
-		return refuse(codes.Unknown, "the log failed: its operator was told why")
+		return refuse(codes.Unknown, "the log failed: the operator's log has the cause")
 	}
 }

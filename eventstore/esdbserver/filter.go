@@ -73,7 +73,7 @@ func (f *filter) parseExpression(e *wire.ReadReq_Options_FilterOptions_Expressio
 	var err error
 	if f.expression, err = parsePattern(text); err != nil {
 		return malformed(fmt.Sprintf("the regular expression is not of RE2 syntax, which has neither lookaround (but for (?!...) "+
-			"behind a leading ^) nor backreferences: %v", err))
+			"after a leading ^) nor backreferences: %v", err))
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (v *service) anybody(h handler) grpc.StreamHandler {
 func (v *service) handle(c call, h handler) error {
 	defer v.streams.Add(-1)
 	if v.streams.Add(1) > int64(v.options.Streams) {
-		return answer(c, refuse(codes.Unavailable, "too many calls are under way: try again later"))
+		return answer(c, refuse(codes.Unavailable, "too many calls are running: try again later"))
 	}
 	err := h(c.Context(), c)
 	if err == nil {

@@ -157,7 +157,7 @@ func disordered(last, e *event) error {
 		return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, for which it was not asked",
 			eventstore.ErrCorrupt, e.Revision, e.Stream, e.Position)
 	}
-	return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, behind event %d of stream %q, at position %d",
+	return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, after event %d of stream %q, at position %d",
 		eventstore.ErrCorrupt, e.Revision, e.Stream, e.Position, last.Revision, last.Stream, last.Position)
 }
 

@@ -90,7 +90,7 @@ func (l *Log) examineMarks(ctx context.Context, report func(eventstore.Fault)) e
 		report(eventstore.Fault{
 			Code: eventstore.FaultFile, Position: head.Position, Where: "file " + l.marks.file,
 			Text:   fmt.Sprintf("it hides events of the log up to position %d, so that what was read before this is not the whole log", head.Position),
-			Remedy: "find out who changed it; it was made anew: verify once more, and rebuild the tables where that finds differences",
+			Remedy: "find out who changed it; gxpledger replaced it: verify again, and rebuild the tables where that finds differences",
 		})
 	}
 	return nil
@@ -334,7 +334,7 @@ func (l *Log) reportForeign(ctx context.Context, newest *event, report func(even
 func foreignStream(e *event, where, text string) eventstore.Fault {
 	return eventstore.Fault{
 		Code: eventstore.WarningForeign, Position: e.Position, Where: where, Text: text,
-		Remedy: "the log is whole all the same; find out which application it is, give it other names, and let nobody else " +
+		Remedy: "the log is intact; find out which application it is, give it other names, and let nobody else " +
 			"write streams that begin with the log's prefix",
 	}
 }

@@ -263,7 +263,7 @@ func (s *sequence) check(r eventstore.Record) error {
 		return cut(r.Stream, want, revision)
 	}
 	if !s.joins(r) {
-		return fmt.Errorf("%w: event %d of %d of a batch, revision %d of stream %q, stands alone: a part of a batch is missing "+
+		return fmt.Errorf("%w: event %d of %d of a batch, revision %d of stream %q, is there alone: a part of a batch is missing "+
 			"(truncated or tampered with)", eventstore.ErrCorrupt, r.Meta.Index, r.Meta.Size, r.Revision, r.Stream)
 	}
 	s.next[r.Stream] = revision + s.step()

@@ -114,9 +114,9 @@ func (s *subscriber) place(ctx context.Context) error {
 	if s.at == 0 {
 		return nil
 	}
-	missing := fmt.Errorf("%w: position %d is behind the end of the log", errPosition, s.at)
+	missing := fmt.Errorf("%w: position %d is after the end of the log", errPosition, s.at)
 	if s.known {
-		missing = fmt.Errorf("%w: it ended at position %d or behind, and ends earlier now: the server lost events, or was restored",
+		missing = fmt.Errorf("%w: it ended at position %d or later, and ends earlier now: the server lost events, or was restored",
 			eventstore.ErrCorrupt, s.at)
 	}
 	return s.log.beyond(ctx, s.at, missing)
@@ -193,7 +193,7 @@ func (k *call) listen(stream api.Streams_ReadClient, last eventstore.Position, e
 		case err != nil:
 			return err
 		case m.kind == messageEvent && m.at <= last:
-			return fmt.Errorf("%w: the server sent the event at position %d behind position %d", eventstore.ErrCorrupt, m.at, last)
+			return fmt.Errorf("%w: the server sent the event at position %d after position %d", eventstore.ErrCorrupt, m.at, last)
 		}
 		last = max(last, m.at)
 		if !emit(m) {

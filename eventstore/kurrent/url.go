@@ -122,7 +122,7 @@ func parseHost(text string) (string, error) {
 	case strings.Contains(text, ":"):
 		var err error
 		if host, port, err = net.SplitHostPort(text); err != nil {
-			return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets, and a port behind a colon", text)
+			return "", fmt.Errorf("host %q: want a name, an IPv4 address or an IPv6 address in brackets, and a port after a colon", text)
 		}
 	}
 	if strings.HasPrefix(text, "[") && net.ParseIP(host) == nil || host == "" || strings.ContainsFunc(host, notOfHosts) {
@@ -235,7 +235,7 @@ func knownParameters() []string {
 func (s *settings) parseParameters(query string) error {
 	all, err := url.ParseQuery(query)
 	if err != nil {
-		return errors.New("the parameters behind ? cannot be read: percent-encode what is special in them")
+		return errors.New("the parameters after ? cannot be read: percent-encode what is special in them")
 	}
 	var secure tlsSettings
 	seen := map[string]bool{}

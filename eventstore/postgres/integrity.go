@@ -317,7 +317,7 @@ func (e *integrityCheck) checkRoles(ctx context.Context, tx pgx.Tx) error {
 		case super:
 			e.guard(where, "it may append and is a superuser, who can take the triggers away"+instead)
 		case owner:
-			e.guard(where, "it may append and is, or may act as, the owner of the log, who can take the triggers away"+instead)
+			e.guard(where, "it may append and is the owner of the log, or may take that role, and the owner can take the triggers away"+instead)
 		case rights != "":
 			e.guard(where, "it may append and has the right to "+rights+instead)
 		case creates:

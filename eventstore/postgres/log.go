@@ -85,7 +85,7 @@ func connect(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	config.ConnConfig.Tracer = options.tracer
 	session := pg.Session{Parameters: []pg.Parameter{
 		{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a client that vanished holds the counter row for long"},
-		{Name: "jit", Value: "off", Why: "statements are short, and look dear to the planner: compiling them takes longer than they do"},
+		{Name: "jit", Value: "off", Why: "statements are short, and look expensive to the planner: compiling them takes longer than they do"},
 	}}
 	return pg.NewPool(ctx, config, session, options.Now)
 }

@@ -23,8 +23,10 @@ func translate(err error) error {
 	}
 	switch fault.Code() & 0xff { // the rest says more about the same
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL,
-		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
+		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
 		return fmt.Errorf("%w: %w", eventstore.ErrTransient, err)
+	case sqlite3.SQLITE_CANTOPEN: // too many open files, or no right to read
+		return fmt.Errorf("%w: file cannot be opened, check the rights on it and its folder: %w", eventstore.ErrTransient, err)
 	case sqlite3.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
 	case sqlite3.SQLITE_TOOBIG:

@@ -226,7 +226,7 @@ func (l *Log) prepareToRead(ctx context.Context) error {
 		return err
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("it lacks %d migrations of this gxpledger, or is no log at all: open it for writing once", len(missing))
+		return fmt.Errorf("it lacks %d migrations of this gxpledger, or is not a log: open it for writing once", len(missing))
 	}
 	return l.readID(ctx)
 }

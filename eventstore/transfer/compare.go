@@ -96,7 +96,7 @@ func (c *copier) same(from, to eventstore.Record) error {
 	if action, ok := c.actionIn(to); ok && from.ID != to.ID {
 		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, action.Arguments[argFromHead])
 	}
-	return fmt.Errorf("%w: at its position %d stands %s", ErrOtherHistory, to.Position, what)
+	return fmt.Errorf("%w: at its position %d it has %s", ErrOtherHistory, to.Position, what)
 }
 
 // difference says what an event of the target is that is not the one of the source, "" when it is.

@@ -197,7 +197,7 @@ func (c *copier) run(ctx context.Context, order Request) error {
 // complete answers for a target that held more than the source from the beginning: a copy that was finished.
 func (c *copier) complete(ctx context.Context, at overlap) error {
 	if !c.isAction(*at.extra, at.last.From) {
-		return fmt.Errorf("%w: it goes on at its position %d with event %s, behind all %d that it has of the log that is copied",
+		return fmt.Errorf("%w: at its position %d it has event %s of its own, after the %d that were copied",
 			ErrOtherHistory, at.extra.Position, at.extra.ID, at.events)
 	}
 	loose, err := c.checkContents(ctx)
@@ -540,7 +540,7 @@ func (s *overlap) detail(until eventstore.Position) string {
 		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
 	}
 	if until > 0 {
-		text += fmt.Sprintf("; nothing behind position %d was copied", s.last.From)
+		text += fmt.Sprintf("; nothing after position %d was copied", s.last.From)
 	}
 	return text
 }

@@ -118,7 +118,7 @@ func (v *verifier) found(f eventstore.Fault) {
 func (v *verifier) warn(f eventstore.Fault) {
 	v.done.Warnings++
 	f.Where = cmp.Or(f.Where, fmt.Sprintf("position %d", f.Position))
-	f.Remedy = cmp.Or(f.Remedy, "find out which clock was wrong, and keep the clocks of all machines in step; positions and revisions are right all the same")
+	f.Remedy = cmp.Or(f.Remedy, "find out which clock was wrong, and keep the clocks of all machines in step; positions and revisions are still right")
 	if v.watch.Warning != nil {
 		v.watch.Warning(f)
 	}
@@ -184,7 +184,7 @@ func (v *verifier) skip(ctx context.Context, after eventstore.Position, cause er
 			}
 		}
 	}
-	f := eventstore.Fault{Code: eventstore.FaultUnreadable, Position: after, Where: fmt.Sprintf("behind position %d", after), Text: cause.Error()}
+	f := eventstore.Fault{Code: eventstore.FaultUnreadable, Position: after, Where: fmt.Sprintf("after position %d", after), Text: cause.Error()}
 	if v.dense {
 		f.Position = next(after)
 		f.Where = missing(f.Position, readableAt)
@@ -315,7 +315,7 @@ func (v *verifier) checkRevision(s *streamCheck, r eventstore.Record) {
 	if r.Revision != s.next && !s.gap {
 		v.report(eventstore.Fault{
 			Code: eventstore.FaultRevision, Position: r.Position, Stream: r.Stream,
-			Text: fmt.Sprintf("stream %q goes on with revision %d where %d was expected", r.Stream, r.Revision, s.next),
+			Text: fmt.Sprintf("stream %q continues with revision %d, expected %d", r.Stream, r.Revision, s.next),
 		})
 		s.gap, s.lost = true, true
 	}
@@ -343,7 +343,7 @@ func (v *verifier) checkBatch(s *streamCheck, r eventstore.Record) {
 	case !eventstore.SameBatch(*last, r):
 		fault("scan, actor, reason, size or time differ from the event before it, which is of the same batch")
 	case v.dense && eventstore.Distance(last.Position, r.Position) != 1:
-		fault("the batch goes on at position %d after %d: another event is between", r.Position, last.Position)
+		fault("the batch continues at position %d after %d: another event is in between", r.Position, last.Position)
 	}
 	s.last = &r
 	if r.EndsBatch() {
@@ -367,7 +367,7 @@ func (v *verifier) checkID(r eventstore.Record) {
 	default:
 		v.report(eventstore.Fault{
 			Code: eventstore.FaultEventID, Position: r.Position, Stream: r.Stream,
-			Text: fmt.Sprintf("the event names the scan %q, which is no UUID: its id cannot be derived", r.Meta.Scan),
+			Text: fmt.Sprintf("the event names the scan %q, which is not a UUID: its id cannot be derived", r.Meta.Scan),
 		})
 	}
 }
@@ -421,7 +421,7 @@ func (v *verifier) checkScan(s *streamCheck, r eventstore.Record, event domain.E
 		fault("the scan has number %d, the one before it has %d", head.Number, s.state.Scans)
 	}
 	if head.Scan != r.Meta.Scan || eventstore.RepositoryStream(head.Repository.ID) != r.Stream {
-		fault("scan %s of repository %s stands in the batch of scan %s of stream %q", head.Scan, head.Repository.ID, r.Meta.Scan, r.Stream)
+		fault("scan %s of repository %s is in the batch of scan %s of stream %q", head.Scan, head.Repository.ID, r.Meta.Scan, r.Stream)
 	}
 	_, completed := event.(domain.ScanCompleted)
 	v.checkClock(r, head, completed)
@@ -484,7 +484,7 @@ func (v *verifier) checkTree(s *streamCheck, r eventstore.Record, event domain.E
 func (v *verifier) reportSnapshot(s *streamCheck, text string) {
 	v.report(eventstore.Fault{
 		Code: eventstore.FaultSnapshot, Stream: s.name, Where: fmt.Sprintf("snapshot of stream %q", s.name), Text: text,
-		Remedy: "the events are what counts, and a snapshot is made anew by later scans; find out who or what changed the file",
+		Remedy: "the events are what counts, and later scans replace a snapshot; find out who or what changed the file",
 	})
 }
 
@@ -515,7 +515,7 @@ func (v *verifier) endStreams(ctx context.Context) error {
 		if s.last != nil && !s.gap {
 			v.report(eventstore.Fault{
 				Code: eventstore.FaultBatch, Position: s.last.Position, Stream: name,
-				Text: fmt.Sprintf("the batch ends with event %d of %d: the ones behind it are missing", s.last.Meta.Index, s.last.Meta.Size),
+				Text: fmt.Sprintf("the batch ends with event %d of %d: the ones after it are missing", s.last.Meta.Index, s.last.Meta.Size),
 			})
 		}
 		if s.snapshot == nil || s.seen || s.lost {

@@ -244,7 +244,7 @@ func (p *configParser) subsection(section string, b byte) error {
 		name = append(name, b)
 	}
 	if p.next() != ']' {
-		return errors.New("want ] behind a subsection")
+		return errors.New("want ] after a subsection")
 	}
 	p.section = string(name) + "."
 	return nil
@@ -272,7 +272,7 @@ func (p *configParser) setting(first byte, visit func(name, value string, valued
 		}
 		return err
 	}
-	return fmt.Errorf("want = behind the name %s", name)
+	return fmt.Errorf("want = after the name %s", name)
 }
 
 // value reads what is behind "=": without a comment, without the space around it, joined where lines are continued.
@@ -304,7 +304,7 @@ func (p *configParser) value() (string, error) {
 		case b == '\\':
 			escaped, ok := p.escape()
 			if !ok {
-				return "", errors.New(`want \n, \t, \b, \\, \" or the end of a line behind \`)
+				return "", errors.New(`want \n, \t, \b, \\, \" or the end of a line after \`)
 			}
 			if escaped == 0 {
 				kept = keepSpace(value, kept)

@@ -123,12 +123,12 @@ func causeOf(err error) *cause {
 		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"},
 		{eventstore.ErrCorrupt, "log_corrupt", ": stop writing to this log, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
+		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 		{eventstore.ErrTransient, "log_busy", ": the log is busy or its server does not answer: try again"},
 		{projections.ErrTransient, "tables_busy", ": the tables are busy or their server does not answer: try again"},
 		{projections.ErrDamaged, "tables_damaged", ": " + replaceTables(err)},
 		{projections.ErrCancelled, "cancelled", ": an administrator cancelled it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
-		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 	} {
 		if errors.Is(err, known.err) {
 			return &known
