@@ -278,7 +278,7 @@ func (s *refStore) loose(name string) (ref, error) {
 		return found, nil
 	}
 	return ref{}, problem(ErrCorrupt, nil, "the ref %s of the repository %s is broken: want a commit id or \"ref: NAME\" in its file; "+
-		"git update-ref mends it", name, s.dir.shown)
+		"git update-ref fixes it", name, s.dir.shown)
 }
 
 func head(dir sealed, file string) (string, error) {
