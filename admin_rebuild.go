@@ -54,6 +54,9 @@ type RebuildResult struct {
 	Current []string `json:"current,omitempty"`
 	// NotProjected says why the audit trail does not show the rebuild yet; nil when it does, and while the audit trail is paused.
 	NotProjected error `json:"-"`
+	// Ended is the rebuild that did not succeed, as the log has it. It is nil where there is none, and where it is unknown
+	// whether the log has it.
+	Ended *domain.AdminActed `json:"-"`
 }
 
 // Rebuilt is the rebuild of one projection.
@@ -86,7 +89,9 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 	if err != nil {
 		return result, err
 	}
-	err = a.session(ctx, func(s *adminSession) error {
+	var last *adminSession
+	ended, err := a.session(ctx, func(s *adminSession) error {
+		last = s
 		for _, name := range names {
 			if r.Outdated {
 				current, err := s.isCurrent(ctx, name)
@@ -104,9 +109,14 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 			}
 			result.Rebuilt = append(result.Rebuilt, newRebuilt(name, report))
 		}
-		result.NotProjected = s.project(ctx)
 		return nil
 	})
+	result.NotProjected = ended.notProjected
+	if err != nil && last != nil && len(last.began) > 0 {
+		if act, ok := ended.recorded[last.began[len(last.began)-1]]; ok && act.Outcome != run.OutcomeSucceeded {
+			result.Ended = &act
+		}
+	}
 	return result, err
 }
 
@@ -143,6 +153,7 @@ func (s *adminSession) rebuild(ctx context.Context, name string, r RebuildReques
 	if err != nil {
 		return run.Report{}, err
 	}
+	s.began = append(s.began, act.ID)
 	return s.waitForLease(ctx, r.Waiting, &act, func() (run.Report, error) {
 		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: r.AdoptLog, Fresh: r.Fresh, Action: &act})
 	})
@@ -286,7 +297,13 @@ func (r *ProjectionRunner) Status(ctx context.Context) ([]ProjectionStatus, erro
 }
 
 // Close frees what the runner holds. Errors: an [*UnrecordedError] for actions that the log does not have yet.
-func (r *ProjectionRunner) Close(ctx context.Context) error { return r.session.end(ctx, nil) }
+func (r *ProjectionRunner) Close(ctx context.Context) error {
+	err := r.session.flushAtEnd(ctx)
+	if err != nil {
+		err = &UnrecordedError{Err: err}
+	}
+	return errors.Join(err, r.session.tables.Close())
+}
 
 func (s *adminSession) statuses(ctx context.Context) ([]ProjectionStatus, error) {
 	all, err := inspect.Statuses(ctx, s.runner.Pipeline, inspect.StatusOptions{})

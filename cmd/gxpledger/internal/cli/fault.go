@@ -55,10 +55,13 @@ const recordedLater = "the next gxpledger projections command records it"
 
 // explain returns the exit code and the sentence of an error.
 func explain(ctx context.Context, err error) (code int, text string) {
-	if unrecorded, ok := errors.AsType[*gxpledger.UnrecordedError](err); ok {
+	if unrecorded, ok := unrecordedAction(err); ok {
 		action := "the action succeeded but"
 		if unrecorded.Cause != nil {
 			_, why := explain(ctx, unrecorded.Cause)
+			if why == interrupted { // that the action failed is kept, and will be recorded
+				why = "interrupted"
+			}
 			action = why + "; this"
 		}
 		return exitFailed, action + " is not in the audit log yet (" + oneLine(unrecorded.Err.Error()) + "): " +
@@ -89,6 +92,14 @@ func explain(ctx context.Context, err error) (code int, text string) {
 		return exitFailed, oneLine(mismatch.Error()) + ": gxpledger projections rebuild --all --adopt-log --reason TEXT"
 	}
 	return exitFailed, oneLine(err.Error()) + remedy(err)
+}
+
+// unrecordedAction returns the action that an error is about, where its command has no sentence of its own for that.
+func unrecordedAction(err error) (*gxpledger.UnrecordedError, bool) {
+	if errors.As(err, new(*faultError)) {
+		return nil, false
+	}
+	return errors.AsType[*gxpledger.UnrecordedError](err)
 }
 
 // replaceTables is the remedy for damaged tables: the log holds all that is in them.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/internal/config"
 )
@@ -32,10 +31,12 @@ func (a *app) reportJSON(ctx context.Context, code int, text string, err error) 
 	case known != nil:
 		d.Code, d.Hint = known.code, strings.TrimPrefix(known.text, ": ")
 	}
-	if errors.As(err, new(*gxpledger.UnrecordedError)) { // the action itself is done: nothing is to be tried again
+	if _, ok := unrecordedAction(err); ok { // the action itself is done: nothing is to be tried again
 		d.Hint = recordedLater
 	} else if worded {
-		d.Hint = oneLine(fault.hint)
+		if hint := oneLine(fault.hint); hint != "" || !strings.Contains(text, d.Hint) { // which the sentence may have of its cause
+			d.Hint = hint
+		}
 	} else if wrong, ok := errors.AsType[*config.Error](err); ok {
 		_, _, remedy := wordSetting(wrong)
 		d.Hint = oneLine(remedy)
