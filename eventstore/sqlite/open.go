@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -73,7 +74,7 @@ func (o Options) validate() error {
 func Open(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToWrite)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open log %s: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s: %w", path, translate(sqlitefault.Explain(err, path, true)))
 	}
 	return l, nil
 }
@@ -83,7 +84,7 @@ func Open(ctx context.Context, path string, options Options) (*Log, error) {
 func OpenReadOnly(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToRead)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open log %s for reading: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s for reading: %w", path, translate(sqlitefault.Explain(err, path, false)))
 	}
 	return l, nil
 }
@@ -132,10 +133,20 @@ func (l *Log) prepareToRead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("it lacks %d migrations of this gxpledger, or is no log at all: open it for writing once", len(missing))
+	if n := len(missing); n > 0 {
+		return incomplete(n, len(set.Migrations()))
 	}
 	return l.readID(ctx)
+}
+
+// incomplete says what a file is that lacks n of all migrations.
+func incomplete(n, all int) error {
+	if n == all {
+		return errors.New("it is a database that holds no log: another process is creating the log, or the file was emptied or replaced, " +
+			"as by a copy without the file that ends in -wal; try again, and if it stays so, restore the log from a backup or check which file is meant")
+	}
+	return fmt.Errorf("it lacks %d of %d migrations: an older gxpledger wrote it, and the next command that records something upgrades it; "+
+		"if it was upgraded before, an older copy has replaced it, restore the log from a backup or check which file is meant", n, all)
 }
 
 // readAlone connects without the files that SQLite shares with others, for a folder in which they cannot be made, such as

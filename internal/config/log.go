@@ -170,9 +170,16 @@ func (s Settings) refuseNewLog() error {
 	if _, err := os.Stat(s.TablesFile()); err != nil {
 		return nil //nolint:nilerr // no tables, or none that can be seen: nothing speaks against a new log
 	}
-	if _, err := os.Stat(s.LogFile()); errors.Is(err, fs.ErrNotExist) {
+	is := ""
+	switch info, err := os.Stat(s.LogFile()); {
+	case errors.Is(err, fs.ErrNotExist):
+		is = "missing"
+	case err == nil && info.Mode().IsRegular() && info.Size() == 0: // a log has pages before there are tables
+		is = "empty"
+	}
+	if is != "" {
 		return &Error{
-			Setting: Home, Err: ErrLogLost, Problem: s.LogFile() + " is missing, and " + s.TablesFile() + " was made from a log",
+			Setting: Home, Err: ErrLogLost, Problem: s.LogFile() + " is " + is + ", and " + s.TablesFile() + " was made from a log",
 			Remedy: "restore it from a backup, set the address of the log if it is on a server, or start a new one in another home folder",
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -121,6 +122,18 @@ func remedy(err error) string {
 	return ""
 }
 
+// outcomeUnknown is what to do when the log may have what was sent.
+const outcomeUnknown = ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"
+
+// sharedCauses are those of the settings, too.
+func sharedCauses() []cause {
+	var all []cause
+	for _, c := range config.Causes() {
+		all = append(all, cause{c.Err, c.Code, ": " + c.Remedy})
+	}
+	return all
+}
+
 // cause is an error that has a code for programs and a remedy for people.
 type cause struct {
 	err        error
@@ -129,17 +142,16 @@ type cause struct {
 
 // causeOf returns the first known cause of an error; nil when there is none. The codes are documented and stable.
 func causeOf(err error) *cause {
-	for _, known := range []cause{
-		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"},
+	for _, known := range slices.Concat([]cause{{eventstore.ErrOutcomeUnknown, "outcome_unknown", outcomeUnknown}}, sharedCauses(), []cause{
 		{eventstore.ErrCorrupt, "log_corrupt", ": stop writing to this log, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
+		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 		{eventstore.ErrTransient, "log_busy", ": the log is busy or its server does not answer: try again"},
 		{projections.ErrTransient, "tables_busy", ": the tables are busy or their server does not answer: try again"},
 		{projections.ErrDamaged, "tables_damaged", ": " + replaceTables(err)},
 		{projections.ErrCancelled, "cancelled", ": an administrator cancelled it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
-		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
-	} {
+	}) {
 		if errors.Is(err, known.err) {
 			return &known
 		}
