@@ -246,7 +246,10 @@ func (m *pacemeter) observe(p run.Progress) {
 }
 
 // ProjectionRunner keeps tables at the head of the log. Close it.
-type ProjectionRunner struct{ session *adminSession }
+type ProjectionRunner struct {
+	session *adminSession
+	files   config.HomeFiles
+}
 
 // Runner returns what keeps the tables at the head of the log. progress is told of each page that was written, from several
 // goroutines, and must not block; nil for nobody. Errors: [ErrNoLog], [ErrLogLost], and those of the packages projections and
@@ -256,20 +259,39 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 	if err != nil {
 		return nil, err
 	}
-	return &ProjectionRunner{s}, nil
+	settings := a.ledger.settings
+	if a.ledger.config.OpenedLog != nil { // which is in no file of the home
+		settings.Log = "opened:"
+	}
+	files, err := settings.HomeFiles()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot follow the log: %w", err), s.tables.Close())
+	}
+	return &ProjectionRunner{s, files}, nil
 }
 
 // Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and returns nil. A projection that stops at an event stops
 // alone; while another process writes a build, Run stands by for it; a log or a database that does not answer, and a pause, are
-// waited for. It returns earlier when no projection is left, or the log is not the one that the tables were built from. Actions
-// of administrators whose process died are recorded meanwhile.
-func (r *ProjectionRunner) Run(ctx context.Context) error {
+// waited for. It returns earlier when no projection is left, the log is not the one that the tables were built from, or files of
+// the home were deleted or replaced, with an error that wraps [ErrHomeReplaced]. Actions of administrators whose process died are
+// recorded meanwhile.
+func (r *ProjectionRunner) Run(ctx context.Context) (err error) {
+	defer func() {
+		if replaced := r.files.Check(); err != nil && replaced != nil { // it is why whatever else failed did
+			err = replaced
+		}
+	}()
 	if err := r.session.flushOutbox(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var flushing sync.WaitGroup
+	var replaced error
+	flushing.Go(func() {
+		defer cancel()
+		replaced = r.watchHome(ctx)
+	})
 	flushing.Go(func() {
 		const every = 10 * time.Second
 		ticker := time.NewTicker(every)
@@ -285,10 +307,27 @@ func (r *ProjectionRunner) Run(ctx context.Context) error {
 			}
 		}
 	})
-	err := r.session.runner.Run(ctx)
+	err = r.session.runner.Run(ctx)
 	cancel()
 	flushing.Wait()
-	return err
+	return errors.Join(replaced, err)
+}
+
+// watchHome returns when ctx ends, or with why when files of the home were deleted or replaced.
+func (r *ProjectionRunner) watchHome(ctx context.Context) error {
+	const every = time.Second
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := r.files.Check(); err != nil {
+			return err
+		}
+	}
 }
 
 // Status returns the status of every projection, see [Admin.Status].

@@ -113,6 +113,8 @@ var (
 	ErrNoLog = config.ErrNoLog
 	// ErrLogLost: there are tables, but not the log that they were made from. Restore the log from a backup.
 	ErrLogLost = config.ErrLogLost
+	// ErrHomeReplaced: files of the home were deleted or replaced while they were in use. Check what is there, and open it again.
+	ErrHomeReplaced = config.ErrHomeReplaced
 	// ErrClosed: the ledger was closed.
 	ErrClosed = eventstore.ErrClosed
 )
