@@ -1,11 +1,15 @@
 package recorder_test
 
 import (
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
@@ -40,5 +44,27 @@ func TestWhatAKilledProcessLeftInTheSpoolIsRemoved(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(spool, "spool-1.tmp")); err == nil {
 		t.Error("what a killed process left is still there")
+	}
+}
+
+// However many tries are left, an append is tried again for as long as Config.Wait.
+func TestAnAppendIsTriedAgainForAsLongAsTheWait(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	d.log.onAppend = func(int, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
+		return eventstore.Appended{}, errLost
+	}
+	config := recorder.DefaultConfig(time.Now, "")
+	config.Tries, config.FirstWait, config.LongestWait, config.Wait = math.MaxInt, time.Microsecond, 10*time.Microsecond, 2*time.Millisecond
+	r, err := recorder.New(d.log, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Record(t.Context(), request(), reads(req("REQ-001"))); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "gave up after 2ms") {
+		t.Errorf("error is %v, want that it gave up after a while", err)
+	}
+	config.Wait = -1
+	if _, err := recorder.New(d.log, config); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("a negative wait: error is %v, want ErrInvalid", err)
 	}
 }

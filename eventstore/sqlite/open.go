@@ -25,6 +25,9 @@ import (
 // pageSize is that of a new file, in bytes. Appends touch fewer and larger pages than with the default of 4 KiB.
 const pageSize = 16 << 10
 
+// DefaultBusyTimeout stands for a zero [Options.BusyTimeout].
+const DefaultBusyTimeout = 10 * time.Second
+
 // Options are the settings of a log. The zero value of each but Now stands for its default.
 type Options struct {
 	// Now is the engine's clock, read once for each append. Required.
@@ -32,7 +35,7 @@ type Options struct {
 	// Poll is how often a subscription looks for what other processes appended; appends of this process wake it at
 	// once. Defaults to 100 ms.
 	Poll time.Duration
-	// BusyTimeout is how long an append waits for other processes before it answers ErrTransient. Defaults to 10 s.
+	// BusyTimeout is how long an append waits for other processes before it answers ErrTransient. Defaults to DefaultBusyTimeout.
 	BusyTimeout time.Duration
 	// CheckpointBytes is the size of the write-ahead log from which it is moved into the file. Defaults to 16 MiB.
 	CheckpointBytes int64
@@ -45,7 +48,7 @@ func (o Options) withDefaults() Options {
 		o.Poll = 100 * time.Millisecond
 	}
 	if o.BusyTimeout == 0 {
-		o.BusyTimeout = 10 * time.Second
+		o.BusyTimeout = DefaultBusyTimeout
 	}
 	if o.CheckpointBytes == 0 {
 		o.CheckpointBytes = 16 << 20

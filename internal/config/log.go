@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -20,11 +21,16 @@ type Options struct {
 	Now func() time.Time
 	// Observe is told of errors that cost time and lose nothing. It must not block. Nil for nobody.
 	Observe func(error)
-	// Wait bounds the time that a log spends in all on waiting for a server that cannot answer. Defaults to [DefaultWait].
-	// Only an EventStoreDB uses it.
+	// Wait bounds the time that a log spends in all on waiting for an EventStoreDB that cannot answer, and that a call waits for
+	// locks of other processes, which also has shorter limits. Defaults to [DefaultWait].
 	Wait time.Duration
 	// Waiting is told how much of Wait is spent and why, and "" once the wait is over. It must not block. Nil for nobody.
 	Waiting func(spent, wait time.Duration, why string)
+}
+
+// atMost returns the limit of one call, unless Wait is shorter.
+func (o Options) atMost(limit time.Duration) time.Duration {
+	return min(limit, cmp.Or(o.Wait, DefaultWait))
 }
 
 // DefaultWait stands for a zero [Options.Wait].
@@ -56,10 +62,11 @@ func logDrivers() []logDriver {
 	return []logDriver{
 		{
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
+				options := logsqlite.Options{Now: o.Now, BusyTimeout: o.atMost(logsqlite.DefaultBusyTimeout)}
 				if access == ToAppend {
-					return logsqlite.Open(ctx, s.LogFile(), logsqlite.Options{Now: o.Now})
+					return logsqlite.Open(ctx, s.LogFile(), options)
 				}
-				return logsqlite.OpenReadOnly(ctx, s.LogFile(), logsqlite.Options{Now: o.Now})
+				return logsqlite.OpenReadOnly(ctx, s.LogFile(), options)
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
@@ -74,7 +81,9 @@ func logDrivers() []logDriver {
 				remedies: []remedy{{eventstore.ErrTransient, unreachable}},
 			},
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
-				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify})
+				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{
+					Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify, AppendTimeout: o.atMost(logpostgres.DefaultAppendTimeout),
+				})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {

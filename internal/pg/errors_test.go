@@ -27,7 +27,7 @@ func TestAnswersOfTheServerAreClassified(t *testing.T) {
 		"53000": pg.Transient, "53100": pg.DiskFull, "53200": pg.Transient, "53300": pg.TooManyConnections, "53400": pg.Transient,
 		"57P02": pg.Transient, "57P03": pg.Transient, "57P04": pg.Transient,
 		"28000": pg.Other, "28P01": pg.Other, "3D000": pg.Other, "58000": pg.Other, "58030": pg.Other, "58P01": pg.Other, "25001": pg.Other, "23503": pg.Violation,
-		 "55P03": pg.Transient, "55000": pg.Other,
+		"55P03": pg.Transient, "55000": pg.Other,
 		"25006": pg.Replica, "25P03": pg.Transient, "25P02": pg.Other,
 		"42501": pg.Forbidden, "0LP01": pg.Forbidden,
 		"XX001": pg.Damaged, "XX000": pg.Other, "42P01": pg.Damaged, "42883": pg.Damaged, "3F000": pg.Damaged, "42601": pg.Other,

@@ -26,12 +26,18 @@ var (
 	_ projections.Snapshot = (*snapshot)(nil)
 )
 
+// DefaultBusyTries stands for a zero [Options.BusyTries], and BusyTry is how long one of them takes.
+const (
+	DefaultBusyTries = 200
+	BusyTry          = 50 * time.Millisecond
+)
+
 // Options say how to open the tables.
 type Options struct {
 	// Now is the engine's clock: it decides when a lease has run out. Required.
 	Now func() time.Time
-	// BusyTries is how often the write lock is asked for, 50 ms each, before a write gives up with ErrTransient.
-	// 0 means the default of 200, which is ten seconds.
+	// BusyTries is how often the write lock is asked for, BusyTry each, before a write gives up with ErrTransient.
+	// 0 means DefaultBusyTries, which is ten seconds.
 	BusyTries int
 
 	driver string // a test's, instead of SQLite's
@@ -39,7 +45,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.BusyTries == 0 {
-		o.BusyTries = 200
+		o.BusyTries = DefaultBusyTries
 	}
 	o.driver = cmp.Or(o.driver, "sqlite")
 	return o

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,12 @@ type app struct {
 	wait     time.Duration // how long a command waits for the log's server in all
 	records  *atomic.Bool  // the command may have recorded something
 	waiting  *atomic.Bool  // the log says what it waits for
+	retrying func(projection string, err error)
+	retried  sync.Map // what noteRetry said last, by projection
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, colour: render.ColourAuto}
+	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retrying: func(string, error) {}, colour: render.ColourAuto}
 	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
 	return a
 }

@@ -25,7 +25,9 @@ func (l failedLog) Head(context.Context) (eventstore.Position, error) { return 0
 // Of what a log answers, a person is told the cause: not that somebody else is busy, where it is the disk, the rights or the limits.
 func TestACauseIsToldAsWhatItIs(t *testing.T) {
 	t.Parallel()
-	path := func(number syscall.Errno) error { return &fs.PathError{Op: "open", Path: "/srv/log.db-shm", Err: number} }
+	path := func(number syscall.Errno) error {
+		return &fs.PathError{Op: "open", Path: "/srv/log.db-shm", Err: number}
+	}
 	for name, c := range map[string]struct {
 		err        error
 		code, says string
