@@ -296,6 +296,9 @@ func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []pr
 		return l.await(fmt.Sprintf("the process %s, which writes the tables of %s (unless it says otherwise, until %s)",
 			held.Holder, held.Projection, held.Until.UTC().Format(time.RFC3339)))
 	}
+	c.Activating = func(ref projections.Ref) func() {
+		return l.await(fmt.Sprintf("queries of the tables of %s, to show readers build %d; they keep the former until then", ref.Projection, ref.Number))
+	}
 	c.Retrying = func(r run.Retry) {
 		l.observe(fmt.Errorf("projection %s, waiting %s: %w", r.Projection, r.Wait, r.Err))
 		l.retrying(r.Projection, r.Err)

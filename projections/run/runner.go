@@ -42,6 +42,9 @@ type Config struct {
 	// Waiting, when set, is called when CatchUp begins to wait for another process, and what it returns when that is over. It
 	// must not block.
 	Waiting func(held *projections.LeaseHeldError) (done func())
+	// Activating, when set, is called before a build is activated, which waits for readers, and what it returns when that is over.
+	// It must not block.
+	Activating func(projections.Ref) (done func())
 	// Retrying, when set, is told of what failed and is about to be tried again. It is called from several goroutines and must
 	// not block.
 	Retrying func(Retry)
