@@ -32,11 +32,11 @@ type app struct {
 	records  *atomic.Bool  // the command may have recorded something
 	waiting  *atomic.Bool  // the log says what it waits for
 	retrying func(projection string, err error)
-	retried  sync.Map // what noteRetry said last, by projection
+	retried  *sync.Map // what noteRetry said last, by projection
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retrying: func(string, error) {}, colour: render.ColourAuto}
+	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
 	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
 	return a
 }
