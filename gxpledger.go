@@ -70,7 +70,8 @@ type Config struct {
 	Now func() time.Time
 	// Lagging is told, as soon as a method finds out, of projections whose tables are not up to date: with a
 	// *[projections.PausedError] of one that is needed and that an administrator paused, with a *[projections.EventError] of
-	// one that stopped at an event and is not needed. It must not block. Nil for nobody.
+	// one that stopped at an event and is not needed, with a *[projections.LeaseHeldError] of one that another process writes
+	// and that is not needed. It must not block. Nil for nobody.
 	Lagging func(error)
 	// Appending is told before each append to the log. It must not block. Nil for nobody.
 	Appending func()

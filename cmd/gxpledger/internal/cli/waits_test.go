@@ -14,14 +14,14 @@ import (
 	tables "github.com/gxpledger/gxpledger/projections/sqlite"
 )
 
-// occupy lets another process hold the leases of all active builds. They do not run out, since the clock stands still.
-func (d *fixture) occupy() {
+// occupy lets another process hold the leases of active builds. They do not run out, since the clock stands still.
+func (d *fixture) occupy(names ...string) {
 	d.t.Helper()
 	db, err := tables.Open(d.t.Context(), filepath.Join(d.home, "tables.db"), tables.Options{Now: d.now})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	for _, name := range gxpledger.Projections() {
+	for _, name := range names {
 		ref := projections.Ref{Projection: name, Number: 1}
 		if _, err := projections.Acquire(d.t.Context(), db, ref, projections.LeaseRequest{Holder: "other:4711", TTL: 9 * time.Second}); err != nil {
 			d.t.Fatal(err)
@@ -52,7 +52,7 @@ func (r result) wantWait(what string) result {
 func TestAWaitForThoseWhoWriteTheTablesIsToldAndEnds(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	d.occupy()
+	d.occupy(gxpledger.Projections()...)
 	d.silence = time.Millisecond
 	got := d.scan(r, "--links", "flag", "--wait", "300ms").wantCode(0).wantWait("the process other:4711, which writes the tables of artifacts")
 	for _, part := range []string{"scan 4 was recorded; the tables do not show it yet: ", "waited for 300ms: ", "other:4711 holds it until"} {
@@ -78,6 +78,18 @@ func TestAWaitForThoseWhoWriteTheTablesIsToldAndEnds(t *testing.T) {
 	status = d.run("projections", "status", "--json").wantCode(0)
 	if err := json.Unmarshal([]byte(status.stdout), &document); err != nil || document.Projections[0].Holder != "other:4711" || document.Projections[0].Left != 9 {
 		t.Errorf("status --json writes %s, %v", status.stdout, err)
+	}
+}
+
+// Tables that a command does not show may be behind.
+func TestAWaitForTablesThatAreNotShownIsNoFailure(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.occupy(gxpledger.History)
+	d.scan(r, "--links", "flag", "--wait", "200ms").wantCode(0)
+	got := d.run("audit", "--wait", "200ms").wantCode(0)
+	if !strings.Contains(got.stderr, "history build 1: ") || !strings.Contains(got.stderr, "other:4711 holds it until") || strings.Contains(got.stderr, "audit build") {
+		t.Errorf("audit says %q, want that the tables of history are behind", got.stderr)
 	}
 }
 
@@ -119,7 +131,7 @@ func TestAWaitIsALineOfJSONWhereThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
 	d.scan(newRepo(t).commit("One"), "--name", "other").wantCode(0)
-	d.occupy()
+	d.occupy(gxpledger.Projections()...)
 	r := newRepo(t).commit("One")
 	d.silence = time.Millisecond
 	got := d.scan(r, "--name", "third", "--wait", "300ms", "--json").wantCode(0)
