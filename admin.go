@@ -193,7 +193,7 @@ func (a Admin) Skip(ctx context.Context, r SkipRequest) (result ActionResult, er
 	if err != nil {
 		return result, err
 	}
-	ended, err := a.session(ctx, func(s *adminSession) error {
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
 		stopped, err := s.stoppedAt(ctx, names, r)
 		if err != nil {
 			return err
@@ -211,7 +211,6 @@ func (a Admin) Skip(ctx context.Context, r SkipRequest) (result ActionResult, er
 		result.Actions = []ProjectionAction{{Projection: stopped.Name, Recorded: &act}}
 		return nil
 	})
-	result.NotProjected = ended.notProjected
 	return result, err
 }
 
@@ -245,7 +244,7 @@ func (a Admin) act(
 	if err != nil {
 		return result, err
 	}
-	ended, err := a.session(ctx, func(s *adminSession) error {
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
 		for _, name := range names {
 			act, err := a.newAction(action, name, r)
 			if err != nil {
@@ -268,7 +267,6 @@ func (a Admin) act(
 		}
 		return nil
 	})
-	result.NotProjected = ended.notProjected
 	return result, err
 }
 
@@ -321,15 +319,9 @@ type adminSession struct {
 	log      eventstore.Log
 	tables   config.TablesDB
 	runner   *run.Runner
-	recorder *recorder.Recorder // nil when the log was opened to be read
-	began    []string           // the ids of the actions of this session that may be in the outbox
-	recorded map[string]domain.AdminActed
-}
-
-// sessionEnd is what a session left.
-type sessionEnd struct {
-	notProjected error                        // see [ActionResult]
-	recorded     map[string]domain.AdminActed // the actions that it moved from the outbox to the log, by id
+	recorder *recorder.Recorder           // nil when the log was opened to be read
+	began    []string                     // the ids of the actions of this session that may be in the outbox
+	recorded map[string]domain.AdminActed // the actions that it moved from the outbox to the log, by id
 }
 
 // openSession opens the tables as they are, and the log. The caller closes the session.
@@ -358,17 +350,16 @@ func (a Admin) openSession(ctx context.Context, access config.Access, progress f
 }
 
 // session opens a session for the time of one call of use. Actions that the log does not have yet, of earlier processes too,
-// are recorded before and after.
-func (a Admin) session(ctx context.Context, use func(*adminSession) error) (sessionEnd, error) {
+// are recorded before and after. notProjected is why the audit trail does not show them yet.
+func (a Admin) session(ctx context.Context, use func(*adminSession) error) (notProjected, err error) {
 	s, err := a.openSession(ctx, config.ToAppend, nil)
 	if err != nil {
-		return sessionEnd{}, err
+		return nil, err
 	}
 	if err := s.flushOutbox(ctx); err != nil {
-		return sessionEnd{}, errors.Join(err, s.tables.Close())
+		return nil, errors.Join(err, s.tables.Close())
 	}
-	notProjected, err := s.end(ctx, use(s))
-	return sessionEnd{notProjected, s.recorded}, err
+	return s.end(ctx, use(s))
 }
 
 // end records what was done, also when ctx has ended, catches up the audit trail so that it shows that, and closes the tables.

@@ -90,7 +90,7 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 		return result, err
 	}
 	var last *adminSession
-	ended, err := a.session(ctx, func(s *adminSession) error {
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
 		last = s
 		for _, name := range names {
 			if r.Outdated {
@@ -111,13 +111,22 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 		}
 		return nil
 	})
-	result.NotProjected = ended.notProjected
-	if err != nil && last != nil && len(last.began) > 0 {
-		if act, ok := ended.recorded[last.began[len(last.began)-1]]; ok && act.Outcome != run.OutcomeSucceeded {
-			result.Ended = &act
-		}
+	if err != nil && last != nil {
+		result.Ended = last.endedUnsuccessfully()
 	}
 	return result, err
+}
+
+// endedUnsuccessfully returns the last action that the session began, where it moved that to the log and it did not succeed.
+func (s *adminSession) endedUnsuccessfully() *domain.AdminActed {
+	if len(s.began) == 0 {
+		return nil
+	}
+	act, recorded := s.recorded[s.began[len(s.began)-1]]
+	if !recorded || act.Outcome == run.OutcomeSucceeded {
+		return nil
+	}
+	return &act
 }
 
 // isCurrent reports whether the tables that readers see are of this binary's version.

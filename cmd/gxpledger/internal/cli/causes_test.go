@@ -50,7 +50,7 @@ func TestACauseIsToldAsWhatItIs(t *testing.T) {
 			d.deafen()
 			d.log = failedLog{d.log, c.err}
 			got := d.run("projections", "status", "--json").wantCode(1)
-			var told struct{ Error, Hint, Code string }
+			var told toldError
 			if err := json.Unmarshal([]byte(got.stderr), &told); err != nil {
 				t.Fatalf("%v: %q", err, got.stderr)
 			}

@@ -13,6 +13,13 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
+// toldError is an error as it is written with --json.
+type toldError struct {
+	Error string `json:"error"`
+	Hint  string `json:"hint"`
+	Code  string `json:"code"`
+}
+
 // deafLog refuses what is appended to the stream of the engine.
 type deafLog struct{ eventstore.Log }
 
@@ -84,7 +91,7 @@ func TestAnUnrecordedActionSaysInJSONThatItIsRecordedLater(t *testing.T) {
 	d, _ := recorded(t)
 	d.deafen()
 	got := d.run("projections", "pause", "audit", "--reason", "x", "--json").wantCode(1)
-	var told struct{ Error, Hint, Code string }
+	var told toldError
 	if err := json.Unmarshal([]byte(got.stderr), &told); err != nil {
 		t.Fatalf("%v: %q", err, got.stderr)
 	}
@@ -106,7 +113,7 @@ func TestTheHintOfAFailedRebuildIsThatOfItsCause(t *testing.T) {
 	d.deafen()
 	d.log = busyLog{d.log}
 	got := d.run("projections", "rebuild", "audit", "--reason", "x", "--json").wantCode(1)
-	var told struct{ Error, Hint, Code string }
+	var told toldError
 	if err := json.Unmarshal([]byte(got.stderr), &told); err != nil {
 		t.Fatalf("%v: %q", err, got.stderr)
 	}

@@ -136,7 +136,11 @@ func TestAWaitIsALineOfJSONWhereThatIsAskedFor(t *testing.T) {
 	d.silence = time.Millisecond
 	got := d.scan(r, "--name", "third", "--wait", "300ms", "--json").wantCode(0)
 	for line := range strings.Lines(got.stderr) {
-		var told struct{ Waiting, Since, Limit string }
+		var told struct {
+			Waiting string `json:"waiting"`
+			Since   string `json:"since"`
+			Limit   string `json:"limit"`
+		}
 		if json.Unmarshal([]byte(line), &told) == nil && strings.Contains(told.Waiting, "other:4711") && told.Limit == "300ms" && told.Since != "" {
 			return
 		}
