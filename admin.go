@@ -193,7 +193,7 @@ func (a Admin) Skip(ctx context.Context, r SkipRequest) (result ActionResult, er
 	if err != nil {
 		return result, err
 	}
-	err = a.session(ctx, func(s *adminSession) error {
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
 		stopped, err := s.stoppedAt(ctx, names, r)
 		if err != nil {
 			return err
@@ -209,7 +209,6 @@ func (a Admin) Skip(ctx context.Context, r SkipRequest) (result ActionResult, er
 			return err
 		}
 		result.Actions = []ProjectionAction{{Projection: stopped.Name, Recorded: &act}}
-		result.NotProjected = s.project(ctx)
 		return nil
 	})
 	return result, err
@@ -245,7 +244,7 @@ func (a Admin) act(
 	if err != nil {
 		return result, err
 	}
-	err = a.session(ctx, func(s *adminSession) error {
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
 		for _, name := range names {
 			act, err := a.newAction(action, name, r)
 			if err != nil {
@@ -259,11 +258,13 @@ func (a Admin) act(
 			case errors.Is(err, errNothingToDo), idle && r.Projections == nil:
 				done = ProjectionAction{Projection: name}
 			case err != nil:
+				s.began = append(s.began, act.ID) // whether it was done may be unknown
 				return err
+			default:
+				s.began = append(s.began, act.ID)
 			}
 			result.Actions = append(result.Actions, done)
 		}
-		result.NotProjected = s.project(ctx)
 		return nil
 	})
 	return result, err
@@ -318,7 +319,9 @@ type adminSession struct {
 	log      eventstore.Log
 	tables   config.TablesDB
 	runner   *run.Runner
-	recorder *recorder.Recorder // nil when the log was opened to be read
+	recorder *recorder.Recorder           // nil when the log was opened to be read
+	began    []string                     // the ids of the actions of this session that may be in the outbox
+	recorded map[string]domain.AdminActed // the actions that it moved from the outbox to the log, by id
 }
 
 // openSession opens the tables as they are, and the log. The caller closes the session.
@@ -329,7 +332,7 @@ func (a Admin) openSession(ctx context.Context, access config.Access, progress f
 			return nil, err
 		}
 	}
-	s := &adminSession{ledger: l}
+	s := &adminSession{ledger: l, recorded: map[string]domain.AdminActed{}}
 	if s.log, err = l.openLog(ctx, access); err != nil {
 		return nil, err
 	}
@@ -347,29 +350,57 @@ func (a Admin) openSession(ctx context.Context, access config.Access, progress f
 }
 
 // session opens a session for the time of one call of use. Actions that the log does not have yet, of earlier processes too,
-// are recorded before and after.
-func (a Admin) session(ctx context.Context, use func(*adminSession) error) error {
+// are recorded before and after. notProjected is why the audit trail does not show them yet.
+func (a Admin) session(ctx context.Context, use func(*adminSession) error) (notProjected, err error) {
 	s, err := a.openSession(ctx, config.ToAppend, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.flushOutbox(ctx); err != nil {
-		return errors.Join(err, s.tables.Close())
+		return nil, errors.Join(err, s.tables.Close())
 	}
 	return s.end(ctx, use(s))
 }
 
-// end records what was done, also when ctx has ended meanwhile, and closes the tables. It returns the error of the action.
-func (s *adminSession) end(ctx context.Context, action error) error {
-	if err := s.flushAtEnd(ctx); err != nil {
-		action = &UnrecordedError{Err: err, Cause: action}
+// end records what was done, also when ctx has ended, catches up the audit trail so that it shows that, and closes the tables.
+// Tables that cannot be caught up are no failure of the action, nor is an earlier action that the log refuses. It returns the
+// error of the action.
+func (s *adminSession) end(ctx context.Context, action error) (notProjected, err error) {
+	if failure := s.flushAtEnd(ctx); failure != nil {
+		waits, unread := s.awaitsRecord(ctx, action == nil)
+		switch {
+		case waits:
+			action = &UnrecordedError{Err: failure, Cause: action}
+		case unread != nil:
+			action = errors.Join(action, failure)
+		default:
+			s.ledger.observe(fmt.Errorf("an earlier action is not in the audit log yet: %w", failure))
+		}
 	}
-	return errors.Join(action, s.tables.Close())
+	if action == nil {
+		notProjected = s.ledger.catchUp(ctx, s.runner, 0, []string{Audit})
+	}
+	return notProjected, errors.Join(action, s.tables.Close())
 }
 
+// awaitsRecord reports whether the tables keep an action of this session that the log does not have. Where they cannot be
+// read, actions that were done are kept, and of others it is unknown.
+func (s *adminSession) awaitsRecord(ctx context.Context, done bool) (bool, error) { //revive:disable-line:flag-parameter // as documented
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	entries, err := s.tables.Outbox(ctx)
+	return slices.ContainsFunc(s.began, func(id string) bool {
+		_, recorded := s.recorded[id]
+		kept := err != nil && done || slices.ContainsFunc(entries, func(entry projections.OutboxEntry) bool { return entry.Action.ID == id })
+		return kept && !recorded
+	}), err
+}
+
+// flushTimeout bounds what a session waits for at its end, whatever its context says.
+const flushTimeout = 10 * time.Second
+
 func (s *adminSession) flushAtEnd(ctx context.Context) error {
-	const grace = 10 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	return s.flushOutbox(ctx)
 }
@@ -388,7 +419,10 @@ func (s *adminSession) flushOutbox(ctx context.Context) error {
 			continue // its process is at work
 		}
 		// An action that the log has with another outcome was interrupted, and its process found out later.
-		if _, err := s.recorder.RecordAction(ctx, entry.Action); err != nil && !errors.Is(err, eventstore.ErrIDReused) {
+		switch _, err := s.recorder.RecordAction(ctx, entry.Action); {
+		case err == nil:
+			s.recorded[entry.Action.ID] = entry.Action
+		case !errors.Is(err, eventstore.ErrIDReused):
 			return err
 		}
 		if err := s.tables.RemoveOutboxEntry(ctx, entry.Action.ID); err != nil {
@@ -396,13 +430,4 @@ func (s *adminSession) flushOutbox(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// project records what was done and catches up the tables, so that the audit trail shows it. Tables that cannot are no failure of the
-// action, and whether the log can record it shows at the end of the session.
-func (s *adminSession) project(ctx context.Context) error {
-	if err := s.flushAtEnd(ctx); err != nil {
-		return &UnrecordedError{Err: err}
-	}
-	return s.ledger.catchUp(ctx, s.runner, 0, []string{Audit})
 }

@@ -168,12 +168,16 @@ func (a Admin) eachSchema(do func(*config.Schema, *Schema) error) (all Schemas, 
 			return all, err
 		}
 		all.Log = &Schema{Address: settings.LogName()}
-		if err := do(log, all.Log); err != nil {
+		done := a.ledger.await(a.ledger.logName() + ", or another administrator who upgrades it")
+		err = do(log, all.Log)
+		done()
+		if err != nil {
 			return all, err
 		}
 	}
 	if tables != nil {
 		all.Tables = &Schema{Address: settings.Tables.String()}
+		defer a.ledger.await("the server of the tables at " + settings.Tables.String() + ", or another administrator who upgrades it")()
 		err = do(tables, all.Tables)
 	}
 	return all, err

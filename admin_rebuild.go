@@ -54,6 +54,9 @@ type RebuildResult struct {
 	Current []string `json:"current,omitempty"`
 	// NotProjected says why the audit trail does not show the rebuild yet; nil when it does, and while the audit trail is paused.
 	NotProjected error `json:"-"`
+	// Ended is the rebuild that did not succeed, as the log has it. It is nil where there is none, and where it is unknown
+	// whether the log has it.
+	Ended *domain.AdminActed `json:"-"`
 }
 
 // Rebuilt is the rebuild of one projection.
@@ -86,7 +89,9 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 	if err != nil {
 		return result, err
 	}
-	err = a.session(ctx, func(s *adminSession) error {
+	var last *adminSession
+	result.NotProjected, err = a.session(ctx, func(s *adminSession) error {
+		last = s
 		for _, name := range names {
 			if r.Outdated {
 				current, err := s.isCurrent(ctx, name)
@@ -104,10 +109,24 @@ func (a Admin) Rebuild(ctx context.Context, r RebuildRequest) (result RebuildRes
 			}
 			result.Rebuilt = append(result.Rebuilt, newRebuilt(name, report))
 		}
-		result.NotProjected = s.project(ctx)
 		return nil
 	})
+	if err != nil && last != nil {
+		result.Ended = last.endedUnsuccessfully()
+	}
 	return result, err
+}
+
+// endedUnsuccessfully returns the last action that the session began, where it moved that to the log and it did not succeed.
+func (s *adminSession) endedUnsuccessfully() *domain.AdminActed {
+	if len(s.began) == 0 {
+		return nil
+	}
+	act, recorded := s.recorded[s.began[len(s.began)-1]]
+	if !recorded || act.Outcome == run.OutcomeSucceeded {
+		return nil
+	}
+	return &act
 }
 
 // isCurrent reports whether the tables that readers see are of this binary's version.
@@ -143,6 +162,7 @@ func (s *adminSession) rebuild(ctx context.Context, name string, r RebuildReques
 	if err != nil {
 		return run.Report{}, err
 	}
+	s.began = append(s.began, act.ID)
 	return s.waitForLease(ctx, r.Waiting, &act, func() (run.Report, error) {
 		return runner.Rebuild(ctx, name, run.RebuildOptions{AdoptLog: r.AdoptLog, Fresh: r.Fresh, Action: &act})
 	})
@@ -235,7 +255,10 @@ func (m *pacemeter) observe(p run.Progress) {
 }
 
 // ProjectionRunner keeps tables at the head of the log. Close it.
-type ProjectionRunner struct{ session *adminSession }
+type ProjectionRunner struct {
+	session *adminSession
+	files   config.HomeFiles
+}
 
 // Runner returns what keeps the tables at the head of the log. progress is told of each page that was written, from several
 // goroutines, and must not block; nil for nobody. It waits until the log and the tables are open. Errors: [ErrNoLog],
@@ -245,7 +268,15 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 	if err != nil {
 		return nil, err
 	}
-	return &ProjectionRunner{s}, nil
+	settings := a.ledger.settings
+	if a.ledger.config.OpenedLog != nil { // which is in no file of the home
+		settings.Log = "opened:"
+	}
+	files, err := settings.HomeFiles()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot follow the log: %w", err), s.tables.Close())
+	}
+	return &ProjectionRunner{s, files}, nil
 }
 
 // Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and
@@ -253,15 +284,25 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 // does not answer. A projection that stops at an event does not stop the others. Actions of administrators whose process died
 // are recorded meanwhile.
 //
-// Errors: a *[projections.MismatchError] where the log is not the one that the tables were built from, and, when no projection
-// is left, the errors that stopped them.
-func (r *ProjectionRunner) Run(ctx context.Context) error {
+// Errors: a *[projections.MismatchError] where the log is not the one that the tables were built from, one that wraps
+// [ErrHomeReplaced] where files of the home were deleted or replaced, and, when no projection is left, the errors that stopped them.
+func (r *ProjectionRunner) Run(ctx context.Context) (err error) {
+	defer func() {
+		if replaced := r.files.Check(); err != nil && replaced != nil { // it is why whatever else failed did
+			err = replaced
+		}
+	}()
 	if err := r.session.flushOutbox(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var flushing sync.WaitGroup
+	var replaced error
+	flushing.Go(func() {
+		defer cancel()
+		replaced = r.watchHome(ctx)
+	})
 	flushing.Go(func() {
 		const every = 10 * time.Second
 		ticker := time.NewTicker(every)
@@ -277,10 +318,27 @@ func (r *ProjectionRunner) Run(ctx context.Context) error {
 			}
 		}
 	})
-	err := r.session.runner.Run(ctx)
+	err = r.session.runner.Run(ctx)
 	cancel()
 	flushing.Wait()
-	return err
+	return errors.Join(replaced, err)
+}
+
+// watchHome returns when ctx ends, or with why when files of the home were deleted or replaced.
+func (r *ProjectionRunner) watchHome(ctx context.Context) error {
+	const every = time.Second
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := r.files.Check(); err != nil {
+			return err
+		}
+	}
 }
 
 // Status returns the status of every projection. Like [Admin.Status] it waits for nobody who writes. Errors: those of
@@ -291,7 +349,13 @@ func (r *ProjectionRunner) Status(ctx context.Context) ([]ProjectionStatus, erro
 
 // Close closes the tables. It waits at most ten seconds, also when ctx has ended, until actions that the log does not have yet
 // are recorded. Errors: an [*UnrecordedError] for those that could not be.
-func (r *ProjectionRunner) Close(ctx context.Context) error { return r.session.end(ctx, nil) }
+func (r *ProjectionRunner) Close(ctx context.Context) error {
+	err := r.session.flushAtEnd(ctx)
+	if err != nil {
+		err = &UnrecordedError{Err: err}
+	}
+	return errors.Join(err, r.session.tables.Close())
+}
 
 func (s *adminSession) statuses(ctx context.Context) ([]ProjectionStatus, error) {
 	all, err := inspect.Statuses(ctx, s.runner.Pipeline, inspect.StatusOptions{})

@@ -29,6 +29,8 @@ type ProjectionStatus struct {
 	Lag          uint64           `json:"lag"`
 	LagSeconds   float64          `json:"lag_seconds"` // how long the oldest event that the active build lacks has been in the log
 	UpdatedAt    time.Time        `json:"updated_at,omitzero"`
+	Holder       string           `json:"holder,omitempty"`             // the process that writes the active build; "" for none
+	LeaseLeft    float64          `json:"lease_seconds_left,omitempty"` // how long its lease lives on without a sign of life
 	Fault        *ProjectionFault `json:"fault,omitempty"`
 	Mismatch     string           `json:"mismatch,omitempty"` // why the log is not the one that the tables were built from
 }
@@ -41,9 +43,10 @@ type NextBuild struct {
 	Position     uint64                 `json:"position"`
 	Rate         float64                `json:"events_per_second"`
 	SecondsLeft  float64                `json:"seconds_left"`
-	Holder       string                 `json:"holder"`        // of its lease
-	LeaseExpires time.Time              `json:"lease_expires"` // in the past when the build is orphaned
-	Orphaned     bool                   `json:"orphaned"`      // nobody holds its lease: the next rebuild resumes it
+	Holder       string                 `json:"holder"`                       // of its lease
+	LeaseExpires time.Time              `json:"lease_expires"`                // in the past when the build is orphaned
+	LeaseLeft    float64                `json:"lease_seconds_left,omitempty"` // how long it lives on without a sign of life
+	Orphaned     bool                   `json:"orphaned"`                     // nobody holds its lease: the next rebuild resumes it
 	CancelledBy  string                 `json:"cancelled_by,omitempty"`
 }
 
@@ -144,12 +147,15 @@ func newStatus(s inspect.Status) ProjectionStatus {
 	if s.Active != nil {
 		out.Build, out.BuildVersion = s.Active.Number, s.Active.Checkpoint.Version
 		out.Position, out.UpdatedAt, out.Rate = uint64(s.Active.Checkpoint.Position), s.Active.UpdatedAt.UTC(), s.Active.Pace()
+		if s.Active.LeaseLeft > 0 {
+			out.Holder, out.LeaseLeft = s.Active.Lease.Holder, s.Active.LeaseLeft.Seconds()
+		}
 	}
 	if b := s.Next; b != nil {
 		out.Next = &NextBuild{
 			Build: b.Number, Version: b.Checkpoint.Version, State: b.State, Position: uint64(b.Checkpoint.Position), Rate: b.Pace(),
 			SecondsLeft: b.Left(s.Head).Seconds(), Holder: b.Lease.Holder, LeaseExpires: b.Lease.Expires.UTC(), Orphaned: b.LeaseLeft == 0,
-			CancelledBy: b.CancelledBy,
+			CancelledBy: b.CancelledBy, LeaseLeft: b.LeaseLeft.Seconds(),
 		}
 	}
 	if h := s.Pause; h != nil {

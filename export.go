@@ -101,7 +101,7 @@ func (l *Ledger) Export(ctx context.Context, r ExportRequest) (exported Exported
 
 func (l *Ledger) createExport(ctx context.Context, r ExportRequest) (config.Export, error) {
 	if config.IsAddress(r.Into) {
-		defer l.opening("the server at " + config.ExportName(r.Into))()
+		defer l.await("the server at " + config.ExportName(r.Into))()
 	}
 	return config.CreateExport(ctx, r.Into, config.ExportOptions{Now: l.config.Now, Replace: r.Replace})
 }

@@ -93,7 +93,8 @@ type Config struct {
 	// to 10 seconds.
 	Lease time.Duration
 	// Wait bounds the time that the log spends in all on waiting for an EventStoreDB that cannot answer, as during an
-	// election of its leader. Defaults to 30 seconds.
+	// election of its leader; that a scan tries again to append to a log that does not answer; and that a call waits for other
+	// processes that write the tables. What was recorded stays so, and the tables follow. Defaults to 30 seconds.
 	Wait time.Duration
 	// Patience is how long the tables may make no progress after a scan was recorded. Defaults to a minute.
 	Patience time.Duration
@@ -103,7 +104,8 @@ type Config struct {
 	Now func() time.Time
 	// Lagging is told, as soon as a method finds out, of projections whose tables are not up to date: with a
 	// *[projections.PausedError] of one that is needed and that an administrator paused, with a *[projections.EventError] of
-	// one that stopped at an event and is not needed. It must not block. Nil for nobody.
+	// one that stopped at an event and is not needed, with a *[projections.LeaseHeldError] of one that another process writes
+	// and that is not needed. It must not block. Nil for nobody.
 	Lagging func(error)
 	// Appending is told before each append to the log. It must not block. Nil for nobody.
 	Appending func()
@@ -115,9 +117,13 @@ type Config struct {
 	Projected func(run.Progress)
 	// Waiting is told how much of Wait is spent and why, and "" once the wait is over. It must not block. Nil for nobody.
 	Waiting func(spent, wait time.Duration, why string)
-	// Opening is called before a server of the log or the tables is asked for the first time, with its name for people, and
-	// what it returns once the server has answered. Nil for nobody.
-	Opening func(server string) (opened func())
+	// Awaiting is called before what may take long because of others, with what it is for people: a server that is asked for
+	// the first time, an append to a log that others write, a process that writes the tables. What it returns is called once
+	// that is over. Nil for nobody.
+	Awaiting func(what string) (done func())
+	// Retrying is told of each thing that a projection, or the log, failed to do and that is tried again; "" for the log. It is
+	// called from several goroutines and must not block. Nil for nobody.
+	Retrying func(projection string, err error)
 	// OpenedLog is used in place of the log at Log. Close does not close it.
 	OpenedLog eventstore.Log
 }
@@ -147,6 +153,8 @@ var (
 	ErrNoLog = config.ErrNoLog
 	// ErrLogLost: there are tables, but not the log that they were made from. Restore the log from a backup.
 	ErrLogLost = config.ErrLogLost
+	// ErrHomeReplaced: files of the home were deleted or replaced while they were in use. Check what is there, and open it again.
+	ErrHomeReplaced = config.ErrHomeReplaced
 	// ErrClosed: the ledger was closed.
 	ErrClosed = eventstore.ErrClosed
 )
@@ -266,9 +274,7 @@ func (l *Ledger) openLog(ctx context.Context, access config.Access) (eventstore.
 
 // openNewLog opens the log once more. The caller closes it.
 func (l *Ledger) openNewLog(ctx context.Context, access config.Access) (eventstore.Log, error) {
-	if !l.settings.Log.Local() {
-		defer l.opening("the server of the log at " + l.settings.LogName())()
-	}
+	defer l.await(l.logName())()
 	return l.settings.OpenLog(ctx, access, l.options())
 }
 
@@ -278,8 +284,10 @@ func (l *Ledger) options() config.Options {
 
 // openTables opens the tables. The caller closes them.
 func (l *Ledger) openTables(ctx context.Context) (config.TablesDB, error) {
-	if !l.settings.Tables.Local() {
-		defer l.opening("the server of the tables at " + l.settings.Tables.String())()
+	if l.settings.Tables.Local() {
+		defer l.await("the tables in " + l.settings.TablesName())()
+	} else {
+		defer l.await("the server of the tables at " + l.settings.Tables.String())()
 	}
 	return l.settings.OpenTables(ctx, l.options())
 }
@@ -288,25 +296,30 @@ func (l *Ledger) openTables(ctx context.Context) (config.TablesDB, error) {
 func (l *Ledger) newRecorder(log recorder.Log) (*recorder.Recorder, error) {
 	c := recorder.DefaultConfig(l.config.Now, l.settings.SpoolFolder())
 	c.Log.Address = l.settings.SpooledLogName()
-	c.Observe = func(r recorder.Retry) { l.observe(fmt.Errorf("attempt %d, waiting %s: %w", r.Attempt, r.Wait, r.Err)) }
+	c.Wait = cmp.Or(l.config.Wait, config.DefaultWait)
+	c.Observe = func(r recorder.Retry) {
+		l.observe(fmt.Errorf("attempt %d, waiting %s: %w", r.Attempt, r.Wait, r.Err))
+		l.retrying("", r.Err)
+	}
 	if named, ok := log.(interface{ ID() uuid.UUID }); ok {
 		c.Log.ID = named.ID()
 	}
-	return recorder.New(appending{log, l.config.Appending}, c)
+	return recorder.New(appending{log, l}, c)
 }
 
 // appending is a log that tells of each append.
 type appending struct {
 	recorder.Log
 
-	tell func()
+	ledger *Ledger
 }
 
 // Append implements [eventstore.Appender].
 func (a appending) Append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
-	if a.tell != nil {
-		a.tell()
+	if tell := a.ledger.config.Appending; tell != nil {
+		tell()
 	}
+	defer a.ledger.await(a.ledger.logName() + " to record, which another process may be writing")()
 	return a.Log.Append(ctx, b)
 }
 
@@ -314,6 +327,18 @@ func (a appending) Append(ctx context.Context, b eventstore.Batch) (eventstore.A
 func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []projections.Projection, observe func(run.Progress)) (*run.Runner, error) {
 	c := run.DefaultConfig(l.config.Now, eventstore.Decode, processName())
 	c.LeaseTTL = cmp.Or(l.config.Lease, c.LeaseTTL)
+	c.Wait = cmp.Or(l.config.Wait, config.DefaultWait)
+	c.Waiting = func(held *projections.LeaseHeldError) func() {
+		return l.await(fmt.Sprintf("the process %s, which writes the tables of %s (unless it says otherwise, until %s)",
+			held.Holder, held.Projection, held.Until.UTC().Format(time.RFC3339)))
+	}
+	c.Activating = func(ref projections.Ref) func() {
+		return l.await(fmt.Sprintf("queries of the tables of %s, to show readers build %d; they keep the former until then", ref.Projection, ref.Number))
+	}
+	c.Retrying = func(r run.Retry) {
+		l.observe(fmt.Errorf("projection %s, waiting %s: %w", r.Projection, r.Wait, r.Err))
+		l.retrying(r.Projection, r.Err)
+	}
 	c.Observe = func(p run.Progress) {
 		for _, tell := range []func(run.Progress){l.config.Projected, observe} {
 			if tell != nil {
@@ -327,11 +352,26 @@ func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []pr
 	return run.NewRunner(log, db, set, c)
 }
 
-func (l *Ledger) opening(server string) (opened func()) {
-	if l.config.Opening == nil {
+// await tells that something is waited for, until done is called.
+func (l *Ledger) await(what string) (done func()) {
+	if l.config.Awaiting == nil {
 		return func() {}
 	}
-	return l.config.Opening(server)
+	return l.config.Awaiting(what)
+}
+
+// logName names the log to people who wait for it.
+func (l *Ledger) logName() string {
+	if l.settings.Log.Local() {
+		return "the log in " + l.settings.LogName()
+	}
+	return "the server of the log at " + l.settings.LogName()
+}
+
+func (l *Ledger) retrying(projection string, err error) {
+	if l.config.Retrying != nil {
+		l.config.Retrying(projection, err)
+	}
 }
 
 func (l *Ledger) observe(err error) {

@@ -280,7 +280,7 @@ func TestAServerIsNotWaitedForOnceItIsOpen(t *testing.T) {
 	var waiting, opened atomic.Int32
 	ledger, request := newProduct(t, func(c *gxpledger.Config) {
 		c.Log, c.Tables = url, url
-		c.Opening = func(string) func() {
+		c.Awaiting = func(string) func() {
 			waiting.Add(1)
 			return func() { waiting.Add(-1); opened.Add(1) }
 		}

@@ -303,8 +303,8 @@ func (l *Ledger) CatchUp(ctx context.Context, to eventstore.Position, needed ...
 }
 
 // catchUp catches up the tables. Those that stay behind because an administrator paused them are no failure, and those of a
-// projection that stopped at an event are one only where they are among needed, the projections whose tables are shown; none
-// needs all. Both are told as behind, except paused ones that are not needed.
+// projection that stopped at an event, or that another process writes for longer than Config.Wait, are one only where they are
+// among needed, the projections whose tables are shown; none needs all. Both are told as behind, except paused ones that are not needed.
 func (l *Ledger) catchUp(ctx context.Context, runner *run.Runner, to eventstore.Position, needed []string) error {
 	late, rest := projections.SplitErrors(runner.CatchUp(ctx, to))
 	errs := []error{rest}
@@ -323,6 +323,8 @@ func (l *Ledger) catchUp(ctx context.Context, runner *run.Runner, to eventstore.
 		case held:
 		case failed && !shown:
 			tell(stopped)
+		case errors.Is(b, projections.ErrLeaseHeld) && !shown:
+			tell(b)
 		default:
 			errs = append(errs, b)
 		}

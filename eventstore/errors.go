@@ -24,6 +24,11 @@ var (
 	// ErrTransient: the log could not be reached or was too busy. After an append the outcome is unknown unless the error
 	// is ErrNotWritten too: call again with the same batch. Wrapped by adapters around what is worth a retry.
 	ErrTransient = errors.New("log did not answer")
+	// ErrDiskFull: the disk of the log has no room, or a quota is used up. Make room. Errors that wrap it wrap ErrTransient too.
+	ErrDiskFull = errors.New("disk full")
+	// ErrTooManyConnections: the server, or the role, has no connection to spare. Close some, or raise the limit. Errors that
+	// wrap it wrap ErrTransient too.
+	ErrTooManyConnections = errors.New("too many connections")
 	// ErrNotWritten: an append failed before its batch was sent: nothing was written, and nothing of it will be. It
 	// is joined to the error that says why, and whether trying again may help: see [NotWritten].
 	ErrNotWritten = errors.New("nothing was written")
@@ -40,6 +45,10 @@ var (
 // NotWritten marks err, nil included, as one after which nothing was written: [errors.Is] finds [ErrNotWritten] in it. The
 // text stays.
 func NotWritten(err error) error { return mark(err, ErrNotWritten) }
+
+// Transient marks err as one after which it is worth trying again: [errors.Is] finds [ErrTransient] in it. The text stays, since it
+// says why better than that of ErrTransient.
+func Transient(err error) error { return mark(err, ErrTransient) }
 
 // OutcomeUnknown marks err as one after which it is unknown whether an append was written: [errors.Is] finds
 // [ErrOutcomeUnknown] in it. The text stays.

@@ -32,6 +32,9 @@ var (
 	// ErrTransient: the database was busy or did not answer. The outcome of a write is unknown until the checkpoint is
 	// read. Try again.
 	ErrTransient = errors.New("database did not answer")
+	// ErrDiskFull and ErrTooManyConnections are those of the log. Errors that wrap them wrap ErrTransient too.
+	ErrDiskFull           = eventstore.ErrDiskFull
+	ErrTooManyConnections = eventstore.ErrTooManyConnections
 	// ErrDamaged: the database is not one any more. What it held can be made again from the log.
 	ErrDamaged = errors.New("database is damaged")
 	// ErrReadOnly: this process may not write the database. Nothing was written.
@@ -41,6 +44,15 @@ var (
 	// ErrNewerVersion: a newer binary has built the tables. See [VersionError].
 	ErrNewerVersion = errors.New("tables are of a newer version")
 )
+
+// Transient marks err as one after which it is worth trying again: [errors.Is] finds [ErrTransient] in it. The text stays, since it
+// says why better than that of ErrTransient.
+func Transient(err error) error { return transientError{err} }
+
+type transientError struct{ error }
+
+// Unwrap returns the error and its mark.
+func (e transientError) Unwrap() []error { return []error{e.error, ErrTransient} }
 
 // OpError is an operation that the database refused. It matches [ErrRefused].
 type OpError struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -27,7 +28,8 @@ func TestServerErrorsAreClassified(t *testing.T) {
 		"57P05": eventstore.ErrTransient, // idle session timeout
 		"25006": eventstore.ErrTransient, // read-only: demoted
 		"08006": eventstore.ErrTransient, // connection failure
-		"53300": eventstore.ErrTransient, // too many connections
+		"53100": eventstore.ErrDiskFull,
+		"53300": eventstore.ErrTooManyConnections,
 		"55P03": eventstore.ErrTransient, // lock not available
 		"XX001": eventstore.ErrCorrupt,   // data corrupted
 		"42P01": eventstore.ErrCorrupt,   // undefined table
@@ -37,6 +39,12 @@ func TestServerErrorsAreClassified(t *testing.T) {
 		err := postgres.Translate(t.Context(), fmt.Errorf("commit: %w", &pgconn.PgError{Code: code}))
 		if !errors.Is(err, want) {
 			t.Errorf("%s is translated as %v, want %v", code, err, want)
+		}
+	}
+	for code, says := range map[string]string{"53100": "disk full", "53300": "too many connections"} {
+		err := postgres.Translate(t.Context(), &pgconn.PgError{Code: code})
+		if !errors.Is(err, eventstore.ErrTransient) || !strings.HasPrefix(err.Error(), says) {
+			t.Errorf("%s is translated as %v, want %q and that it is worth another try", code, err, says)
 		}
 	}
 	refused := postgres.Translate(t.Context(), &pgconn.PgError{Code: "42501"}) // insufficient privilege

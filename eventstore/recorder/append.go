@@ -58,11 +58,17 @@ func (s *session) append(ctx context.Context, batch eventstore.Batch, what Unkno
 	return at, nil
 }
 
-// retry calls try until it succeeds, fails for good, or has failed config.Tries times. The error is that of ctx too when
+// retry calls try until it succeeds, fails for good, has failed config.Tries times, or config.Wait has passed. The error is that of ctx too when
 // that has ended meanwhile.
 func (r *Recorder) retry(ctx context.Context, attempt *int, try func() error) error {
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.MaxInterval, waits.Multiplier = r.config.FirstWait, r.config.LongestWait, 2
+	var spent <-chan time.Time
+	if r.config.Wait > 0 {
+		timer := time.NewTimer(r.config.Wait)
+		defer timer.Stop()
+		spent = timer.C
+	}
 	for n := 1; ; n++ {
 		err := try()
 		switch {
@@ -74,6 +80,11 @@ func (r *Recorder) retry(ctx context.Context, attempt *int, try func() error) er
 			return err
 		case n >= r.config.Tries:
 			return fmt.Errorf("gave up after %d tries: %w", n, err)
+		}
+		select {
+		case <-spent:
+			return fmt.Errorf("gave up after %s, %d tries: %w", r.config.Wait, n, err)
+		default:
 		}
 		wait := waits.NextBackOff()
 		r.observe(Retry{Attempt: *attempt, Wait: wait, Err: err})

@@ -36,6 +36,8 @@ type Config struct {
 	// FirstWait and LongestWait bound the waits between tries: each is about twice the one before, with jitter.
 	// Defaults 100 ms and 5 s.
 	FirstWait, LongestWait time.Duration
+	// Wait bounds for how long a batch is tried again while the log does not answer; 0 for what Tries and the waits come to.
+	Wait time.Duration
 	// FailureTimeout is how long a Recorder tries, after its context has ended, to record that the scan failed. Default 10 s.
 	FailureTimeout time.Duration
 	// Spool is the directory for failures that could not be recorded (I2). Empty: they are only returned.
@@ -79,6 +81,9 @@ func (c Config) validate() error {
 	if c.FirstWait <= 0 || c.LongestWait < c.FirstWait || c.FailureTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("fields FirstWait %s, LongestWait %s and FailureTimeout %s must be positive and in order",
 			c.FirstWait, c.LongestWait, c.FailureTimeout))
+	}
+	if c.Wait < 0 {
+		faults = append(faults, fmt.Errorf("field Wait %s must not be negative", c.Wait))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: recorder config: %w", eventstore.ErrInvalid, errors.Join(faults...))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -59,9 +60,12 @@ func (s *session) spool(failed domain.ScanFailed) (string, error) {
 	return path, nil
 }
 
+// temporaryFile is how a file is named that is not complete yet.
+const temporaryFile = "spool-*.tmp"
+
 // writeDurably writes a new file beside path, syncs it, renames it and syncs the directory.
 func writeDurably(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "spool-*.tmp")
+	file, err := os.CreateTemp(filepath.Dir(path), temporaryFile)
 	if err != nil {
 		return err
 	}
@@ -109,6 +113,7 @@ func (r *Recorder) Drain(ctx context.Context) (Drained, error) {
 	if err != nil {
 		return done, fmt.Errorf("cannot list spool: %w", err)
 	}
+	r.removeAbandoned(entries)
 	var faults []error
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".json") || !entry.Type().IsRegular() {
@@ -126,6 +131,23 @@ func (r *Recorder) Drain(ctx context.Context) (Drained, error) {
 		}
 	}
 	return done, errors.Join(faults...)
+}
+
+// abandonedAfter is the age from which a file that was to become a spooled failure is one that nobody writes any more: writing
+// one takes moments, and only a process that was killed leaves it.
+const abandonedAfter = time.Hour
+
+// removeAbandoned removes what processes left that were killed while they spooled a failure. One that cannot be removed is no
+// failure of what is recorded.
+func (r *Recorder) removeAbandoned(entries []fs.DirEntry) {
+	for _, entry := range entries {
+		if matched, err := filepath.Match(temporaryFile, entry.Name()); err != nil || !matched || !entry.Type().IsRegular() {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && r.config.Now().Sub(info.ModTime()) > abandonedAfter {
+			_ = os.Remove(filepath.Join(r.config.Spool, entry.Name()))
+		}
+	}
 }
 
 // errOtherLog says that a spooled failure is not of this log.

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 )
 
@@ -346,7 +346,7 @@ func (w *writer) addContents(ctx context.Context, added []contents.Stored) error
 	return nil
 }
 
-func isConstraint(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT }
+func isConstraint(err error) bool { return sqlitefault.ClassOf(err) == sqlitefault.Constraint }
 
 // announce wakes the subscriptions of this handle.
 func (l *Log) announce() {

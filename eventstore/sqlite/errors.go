@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 )
 
 // translate gives what SQLite and database/sql say a meaning in the terms of package eventstore. It is the only place
@@ -17,26 +15,36 @@ func translate(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	fault, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
+	class := sqlitefault.ClassOf(err)
+	if class == sqlitefault.Other {
 		return err
 	}
-	switch fault.Code() & 0xff { // the rest says more about the same
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL,
-		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
+	switch { // what the operating system says is the cause of what SQLite says
+	case sqlitefault.IsDiskFull(err):
+		return eventstore.Transient(fmt.Errorf("%w, make room and call again: %w", eventstore.ErrDiskFull, err))
+	case sqlitefault.IsRefused(err):
+		return err
+	case sqlitefault.IsShortOfFiles(err):
+		return eventstore.Transient(err)
+	}
+	switch class {
+	case sqlitefault.Busy:
+		return fmt.Errorf("%w: another connection keeps the log locked: %w", eventstore.ErrTransient, err)
+	case sqlitefault.Short:
 		return fmt.Errorf("%w: %w", eventstore.ErrTransient, err)
-	case sqlite3.SQLITE_CANTOPEN: // too many open files, or no right to read
-		return fmt.Errorf("%w: file cannot be opened, check the rights on it and its folder: %w", eventstore.ErrTransient, err)
-	case sqlite3.SQLITE_CORRUPT:
+	case sqlitefault.Disk:
+		return eventstore.Transient(fmt.Errorf("disk cannot be read or written, check it: %w", err))
+	case sqlitefault.CantOpen:
+		return eventstore.Transient(err)
+	case sqlitefault.Corrupt:
 		return fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
-	case sqlite3.SQLITE_TOOBIG:
+	case sqlitefault.TooLarge:
 		return fmt.Errorf("%w: %w", eventstore.ErrTooLarge, err)
-	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("disk is full, make room and call again: %w", err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+	case sqlitefault.ReadOnly:
 		return fmt.Errorf("file cannot be written, check the rights on it and its folder: %w", err)
-	case sqlite3.SQLITE_NOTADB:
+	case sqlitefault.NotDatabase:
 		return fmt.Errorf("file is not a SQLite database, check which file is meant: %w", err)
+	case sqlitefault.Other, sqlitefault.DiskFull, sqlitefault.Constraint:
 	}
 	return err
 }
@@ -46,12 +54,5 @@ func (l *Log) fault(err error) error {
 	if err != nil && l.isClosed() && !errors.Is(err, eventstore.ErrClosed) {
 		return fmt.Errorf("%w: %w", eventstore.ErrClosed, err)
 	}
-	return translate(err)
-}
-
-func code(err error) int {
-	if fault, ok := errors.AsType[*sqlite.Error](err); ok {
-		return fault.Code() & 0xff
-	}
-	return 0
+	return translate(sqlitefault.Explain(err, l.path, l.writer != nil))
 }

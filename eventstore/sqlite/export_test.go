@@ -19,3 +19,9 @@ func WithDriver(o Options, name string) Options {
 	o.driver = name
 	return o
 }
+
+// Translate gives errors the meaning that package eventstore defines.
+func Translate(err error) error { return translate(err) }
+
+// Incomplete says what a file is that lacks n of all migrations.
+func Incomplete(n, all int) error { return incomplete(n, all) }

@@ -18,10 +18,10 @@ import (
 
 	"github.com/google/uuid"
 	_ "modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -117,6 +117,9 @@ func (l *Log) usable(ctx context.Context) error {
 // pageSize is that of a new file, in bytes. Appends touch fewer and larger pages than with the default of 4 KiB.
 const pageSize = 16 << 10
 
+// DefaultBusyTimeout stands for a zero [Options.BusyTimeout].
+const DefaultBusyTimeout = 10 * time.Second
+
 // Options are the settings of a log. The zero value of each but Now stands for its default.
 type Options struct {
 	// Now is the engine's clock, read once for each append. Required.
@@ -124,7 +127,7 @@ type Options struct {
 	// Poll is how often a subscription looks for what other processes appended; appends of this process wake it at
 	// once. Defaults to 100 ms.
 	Poll time.Duration
-	// BusyTimeout is how long an append waits for other processes before it answers ErrTransient. Defaults to 10 s.
+	// BusyTimeout is how long an append waits for other processes before it answers ErrTransient. Defaults to DefaultBusyTimeout.
 	BusyTimeout time.Duration
 	// CheckpointBytes is the size of the write-ahead log from which it is moved into the file. Defaults to 16 MiB.
 	CheckpointBytes int64
@@ -137,7 +140,7 @@ func (o Options) withDefaults() Options {
 		o.Poll = 100 * time.Millisecond
 	}
 	if o.BusyTimeout == 0 {
-		o.BusyTimeout = 10 * time.Second
+		o.BusyTimeout = DefaultBusyTimeout
 	}
 	if o.CheckpointBytes == 0 {
 		o.CheckpointBytes = 16 << 20
@@ -166,7 +169,7 @@ func (o Options) validate() error {
 func Open(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToWrite)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open log %s: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s: %w", path, translate(sqlitefault.Explain(err, path, true)))
 	}
 	return l, nil
 }
@@ -176,7 +179,7 @@ func Open(ctx context.Context, path string, options Options) (*Log, error) {
 func OpenReadOnly(ctx context.Context, path string, options Options) (*Log, error) {
 	l, err := open(ctx, path, options, (*Log).prepareToRead)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open log %s for reading: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open log %s for reading: %w", path, translate(sqlitefault.Explain(err, path, false)))
 	}
 	return l, nil
 }
@@ -225,10 +228,20 @@ func (l *Log) prepareToRead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("it lacks %d migrations of this gxpledger, or is not a log: open it for writing once", len(missing))
+	if n := len(missing); n > 0 {
+		return incomplete(n, len(set.Migrations()))
 	}
 	return l.readID(ctx)
+}
+
+// incomplete says what a file is that lacks n of all migrations.
+func incomplete(n, all int) error {
+	if n == all {
+		return errors.New("it is a database that holds no log: another process is creating the log, or the file was emptied or replaced, " +
+			"as by a copy without the file that ends in -wal; try again, and if it stays so, restore the log from a backup or check which file is meant")
+	}
+	return fmt.Errorf("it lacks %d of %d migrations: an older gxpledger wrote it, and the next command that records something upgrades it; "+
+		"if it was upgraded before, an older copy has replaced it, restore the log from a backup or check which file is meant", n, all)
 }
 
 // readAlone connects without the files that SQLite shares with others, for a folder in which they cannot be made, such as
@@ -371,9 +384,10 @@ func (l *Log) readID(ctx context.Context) error {
 	return err
 }
 
-func isBusy(err error) bool { return code(err) == sqlite3.SQLITE_BUSY }
+func isBusy(err error) bool { return sqlitefault.ClassOf(err) == sqlitefault.Busy }
 
 // isUnshared reports whether a file could not be read because the files beside it could not be made.
 func isUnshared(err error) bool {
-	return code(err) == sqlite3.SQLITE_READONLY || code(err) == sqlite3.SQLITE_CANTOPEN
+	class := sqlitefault.ClassOf(err)
+	return class == sqlitefault.ReadOnly || class == sqlitefault.CantOpen
 }

@@ -138,8 +138,15 @@ func TestOpenReadOnlyRefusesALogThatMustBeMigrated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
 	exec(t, raw(t, path), "PRAGMA journal_mode = WAL") // a new file that somebody is about to make a log
 	_, err := sqlite.OpenReadOnly(t.Context(), path, sqlite.Options{Now: time.Now})
-	if err == nil || !strings.Contains(err.Error(), "open it for writing once") {
-		t.Errorf("error is %v, want one that says what to do", err)
+	for _, part := range []string{"holds no log", "another process is creating the log", "restore the log from a backup", "which file is meant"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("error is %v, want %q in it", err, part)
+		}
+	}
+	for _, part := range []string{"lacks 1 of 3 migrations", "upgrades it", "an older copy has replaced it", "restore the log from a backup"} {
+		if err := sqlite.Incomplete(1, 3); !strings.Contains(err.Error(), part) {
+			t.Errorf("error is %v, want %q in it", err, part)
+		}
 	}
 }
 
@@ -303,7 +310,7 @@ func TestAFullDiskSaysSoAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := eventstoretest.NewBatch("t", eventstore.NoStream(), "w", 0, 1000)
-	if _, err := log.Append(t.Context(), b); err == nil || !strings.Contains(err.Error(), "disk is full") {
+	if _, err := log.Append(t.Context(), b); err == nil || !strings.Contains(err.Error(), "disk full") || !errors.Is(err, eventstore.ErrDiskFull) {
 		t.Fatalf("error is %v, want one that says that the disk is full", err)
 	}
 	if head, err := log.Head(t.Context()); err != nil || head != 10 {

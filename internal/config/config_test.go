@@ -165,12 +165,16 @@ func TestALogInAHome(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(s.LogFile()); err != nil {
-		t.Fatal(err)
-	}
-	for _, access := range []config.Access{config.ToAppend, config.ToRead} {
-		if _, err := s.OpenLog(t.Context(), access, options); !errors.Is(err, config.ErrLogLost) {
-			t.Errorf("error is %v, want ErrLogLost", err)
+	for is, lose := range map[string]func(string) error{
+		"is missing": os.Remove, "is empty": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		if err := lose(s.LogFile()); err != nil {
+			t.Fatal(err)
+		}
+		for _, access := range []config.Access{config.ToAppend, config.ToRead} {
+			if _, err := s.OpenLog(t.Context(), access, options); !errors.Is(err, config.ErrLogLost) || !strings.Contains(err.Error(), is) {
+				t.Errorf("error is %v, want ErrLogLost and that the log %s", err, is)
+			}
 		}
 	}
 }

@@ -190,3 +190,45 @@ func walkHome(home string, visit func(path string, info fs.FileInfo) error) erro
 		return visit(path, info)
 	})
 }
+
+// HomeFiles are the files of a home that a process uses.
+type HomeFiles map[string]fs.FileInfo
+
+// HomeFiles returns the files of the log and the tables in the home as they are now. Those on servers are none of it.
+func (s Settings) HomeFiles() (HomeFiles, error) {
+	files := HomeFiles{}
+	for path, local := range map[string]bool{s.LogFile(): s.Log.Local(), s.TablesFile(): s.Tables.Local()} {
+		if !local {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		files[path] = info
+	}
+	return files, nil
+}
+
+// ErrHomeReplaced says that files of the home were deleted or replaced while they were in use. An [*Error] wraps it.
+var ErrHomeReplaced = errors.New("home was deleted or replaced")
+
+// Check reports files that were deleted or replaced since, with an [*Error] that wraps [ErrHomeReplaced]: whoever uses the
+// former ones writes what nobody reads. What cannot be looked at now is no evidence of that.
+func (f HomeFiles) Check() error {
+	for path, before := range f {
+		now, err := os.Stat(path)
+		was := "replaced"
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			was = "deleted"
+		case err != nil, os.SameFile(before, now):
+			continue
+		}
+		return &Error{
+			Setting: Home, Err: ErrHomeReplaced, Problem: path + " was " + was + " while it was in use; what is there now was not touched",
+			Remedy: "check what is in the folder, restore it from a backup if it was lost, and start again; or choose another home folder",
+		}
+	}
+	return nil
+}

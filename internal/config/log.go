@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -20,11 +21,16 @@ type Options struct {
 	Now func() time.Time
 	// Observe is told of errors that cost time and lose nothing. It must not block. Nil for nobody.
 	Observe func(error)
-	// Wait bounds the time that a log spends in all on waiting for a server that cannot answer. Defaults to [DefaultWait].
-	// Only an EventStoreDB uses it.
+	// Wait bounds the time that a log spends in all on waiting for an EventStoreDB that cannot answer, and that a call waits for
+	// locks of other processes, which also has shorter limits. Defaults to [DefaultWait].
 	Wait time.Duration
 	// Waiting is told how much of Wait is spent and why, and "" once the wait is over. It must not block. Nil for nobody.
 	Waiting func(spent, wait time.Duration, why string)
+}
+
+// atMost returns the limit of one call, unless Wait is shorter.
+func (o Options) atMost(limit time.Duration) time.Duration {
+	return min(limit, cmp.Or(o.Wait, DefaultWait))
 }
 
 // DefaultWait stands for a zero [Options.Wait].
@@ -56,10 +62,11 @@ func logDrivers() []logDriver {
 	return []logDriver{
 		{
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
+				options := logsqlite.Options{Now: o.Now, BusyTimeout: o.atMost(logsqlite.DefaultBusyTimeout)}
 				if access == ToAppend {
-					return logsqlite.Open(ctx, s.LogFile(), logsqlite.Options{Now: o.Now})
+					return logsqlite.Open(ctx, s.LogFile(), options)
 				}
-				return logsqlite.OpenReadOnly(ctx, s.LogFile(), logsqlite.Options{Now: o.Now})
+				return logsqlite.OpenReadOnly(ctx, s.LogFile(), options)
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
@@ -74,7 +81,9 @@ func logDrivers() []logDriver {
 				remedies: []remedy{{eventstore.ErrTransient, unreachable}},
 			},
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
-				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify})
+				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{
+					Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify, AppendTimeout: o.atMost(logpostgres.DefaultAppendTimeout),
+				})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
@@ -170,9 +179,16 @@ func (s Settings) refuseNewLog() error {
 	if _, err := os.Stat(s.TablesFile()); err != nil {
 		return nil //nolint:nilerr // no tables, or none that can be seen: nothing speaks against a new log
 	}
-	if _, err := os.Stat(s.LogFile()); errors.Is(err, fs.ErrNotExist) {
+	is := ""
+	switch info, err := os.Stat(s.LogFile()); {
+	case errors.Is(err, fs.ErrNotExist):
+		is = "missing"
+	case err == nil && info.Mode().IsRegular() && info.Size() == 0: // a log has pages before there are tables
+		is = "empty"
+	}
+	if is != "" {
 		return &Error{
-			Setting: Home, Err: ErrLogLost, Problem: s.LogFile() + " is missing, and " + s.TablesFile() + " was made from a log",
+			Setting: Home, Err: ErrLogLost, Problem: s.LogFile() + " is " + is + ", and " + s.TablesFile() + " was made from a log",
 			Remedy: "restore it from a backup, set the address of the log if it is on a server, or start a new one in another home folder",
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -27,6 +28,33 @@ type server struct {
 type remedy struct {
 	err  error
 	text string
+}
+
+// Cause is why a log or tables could not be used, whatever they are.
+type Cause struct {
+	Err    error
+	Code   string // for programs; documented and stable
+	Remedy string
+}
+
+// Causes are those that go before any other that an error has, since they say why.
+func Causes() []Cause {
+	const (
+		room  = "make room on the disk, and try again"
+		files = "close other programs or raise the limit of open files (ulimit -n), and try again"
+	)
+	return []Cause{
+		{eventstore.ErrDiskFull, "disk_full", room},
+		{syscall.ENOSPC, "disk_full", "the disk is full: " + room},
+		{syscall.EDQUOT, "disk_full", "the disk quota is used up: " + room},
+		{syscall.EMFILE, "too_many_files", files},
+		{syscall.ENFILE, "too_many_files", files},
+		{syscall.EROFS, "permission_denied", "the file system is read-only: choose another folder with --home"},
+		{
+			eventstore.ErrTooManyConnections, "too_many_connections",
+			"close other connections, or raise max_connections of the server or the limit of the role, and try again",
+		},
+	}
 }
 
 const unreachable = "check that the server runs and can be reached, and try again"
@@ -105,6 +133,12 @@ func (s server) unusable(ctx context.Context, setting Setting, at Address, err e
 	e := &Error{Setting: setting, Problem: "cannot use the " + what + " at " + at.String() + ": " + why, Err: redacted}
 	if what == "log" && errors.Is(err, eventstore.ErrNotFound) {
 		e.Problem = "there is no log at " + at.String()
+	}
+	for _, c := range Causes() {
+		if errors.Is(err, c.Err) {
+			e.Remedy = c.Remedy
+			return e
+		}
 	}
 	for _, r := range s.remedies {
 		if errors.Is(err, r.err) {

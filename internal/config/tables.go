@@ -42,7 +42,9 @@ func tablesDrivers() []tablesDriver {
 		{
 			dialect: query.SQLite,
 			open: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
-				return tablesqlite.Open(ctx, s.TablesFile(), tablesqlite.Options{Now: o.Now})
+				return tablesqlite.Open(ctx, s.TablesFile(), tablesqlite.Options{
+					Now: o.Now, BusyTries: max(1, int(o.atMost(tablesqlite.DefaultBusyTries*tablesqlite.BusyTry)/tablesqlite.BusyTry)),
+				})
 			},
 			toRead: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
 				return tablesqlite.OpenUnwritable(ctx, s.TablesFile(), tablesqlite.Options{Now: o.Now})
@@ -56,7 +58,9 @@ func tablesDrivers() []tablesDriver {
 			dialect: query.Postgres, export: exportToPostgres,
 			open: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
 				address, namespace := s.Tables.namespace()
-				return tablespostgres.Open(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace})
+				return tablespostgres.Open(ctx, address, tablespostgres.Options{
+					Now: o.Now, Namespace: namespace, Patience: o.atMost(tablespostgres.DefaultPatience),
+				})
 			},
 			toRead: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
 				address, namespace := s.Tables.namespace()

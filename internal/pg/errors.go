@@ -22,6 +22,10 @@ const (
 	// Transient errors may be gone with another try: the server cannot be reached, is short of something, or somebody
 	// else is in the way.
 	Transient
+	// DiskFull says that the disk of the server has no room.
+	DiskFull
+	// TooManyConnections says that the server, or the role, has no connection to spare.
+	TooManyConnections
 	// Replica says that the server is a replica, or lets nobody write.
 	Replica
 	// Forbidden says that the user lacks a right.
@@ -41,6 +45,9 @@ const (
 	CodeLockNotAvailable = "55P03"
 	CodeUndefinedTable   = "42P01"
 	CodeDependentObjects = "2BP01"
+	// A session that this program alone uses has the statements that it prepared, and no others.
+	codeNoStatement     = "26000"
+	codeStatementExists = "42P05"
 )
 
 // HasCode reports whether the server answered with a code.
@@ -58,6 +65,9 @@ func Translate(ctx context.Context, err error, meaning func(Class) error) error 
 	if cause := context.Cause(ctx); cause != nil {
 		// What the driver says about a call that was cut short depends on where it was then.
 		return cause
+	}
+	if HasCode(err, codeNoStatement) || HasCode(err, codeStatementExists) {
+		return fmt.Errorf("%w: %w", ErrTransactionPooler, err)
 	}
 	sentinel := meaning(classOf(err))
 	if sentinel == nil || errors.Is(err, sentinel) {
@@ -88,6 +98,8 @@ func classOfCode(code string) Class {
 		class Class
 		codes []string // whole, or the two digits that a group begins with
 	}{
+		{DiskFull, []string{"53100"}}, // before the rest of its group
+		{TooManyConnections, []string{"53300"}},
 		{Transient, []string{
 			"40001", "40P01", "40003", // serialization failure, deadlock, statement completion unknown
 			CodeLockNotAvailable, "57014", "25P03", "25P04", "57P05", // statement, idle and transaction timeouts

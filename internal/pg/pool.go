@@ -145,8 +145,9 @@ func Pause(ctx context.Context, wait time.Duration) error {
 func CheckServer(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var encoding string
-	err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_encoding')").
-		Scan(&version, &encoding)
+	var backend uint32
+	err := conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_encoding'), "+
+		"pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&version, &encoding, &backend)
 	switch {
 	case err != nil:
 		return err
@@ -154,6 +155,36 @@ func CheckServer(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("server is PostgreSQL %d, want 14 or newer", version/10000)
 	case encoding != "UTF8":
 		return fmt.Errorf("database has the encoding %s, want UTF8: create it with ENCODING 'UTF8'", encoding)
+	case backend != conn.PgConn().PID(): // something between that is not the server named the session
+		return refuseTransactionPooler(ctx, conn, backend)
 	}
 	return nil
+}
+
+// ErrTransactionPooler says that the address leads to a pooler that gives each transaction another session of the server.
+var ErrTransactionPooler = errors.New("a pooler between pools transactions, as PgBouncer does with pool_mode = transaction: roles, locks and " +
+	"prepared statements need a session; connect to the server directly, or set pool_mode = session")
+
+// refuseTransactionPooler refuses a pooler that serves two connections with one session of the server, or one with two. conn,
+// which is in no transaction, was last served by the session backend. A pooler that has many other clients may pass.
+func refuseTransactionPooler(ctx context.Context, conn *pgx.Conn, backend uint32) error {
+	const session = "SELECT pg_catalog.pg_backend_pid()"
+	other, err := Connect(ctx, conn.Config())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = other.Close(ctx) }() // nothing was written
+	var held, now uint32
+	if _, err = other.Exec(ctx, "BEGIN READ ONLY"); err == nil { // which keeps the session that serves it
+		err = other.QueryRow(ctx, session, pgx.QueryExecModeSimpleProtocol).Scan(&held)
+	}
+	if err == nil && held != backend {
+		err = conn.QueryRow(ctx, session, pgx.QueryExecModeSimpleProtocol).Scan(&now)
+	} else {
+		now = backend
+	}
+	if err == nil && (held == backend || now != backend) {
+		return ErrTransactionPooler
+	}
+	return err
 }

@@ -2,12 +2,18 @@
 package wholefile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
 // Error says why no file can be written at a path.
@@ -24,7 +30,7 @@ func (e *Error) Error() string { return e.Path + " " + e.Problem }
 func (e *Error) Unwrap() error { return e.Err }
 
 // File is a file that is written under a temporary name beside its place, and then put there. A process that is killed leaves
-// the temporary one, and nothing at the place.
+// the temporary one, which the next one at the same place removes, and nothing at the place.
 type File struct {
 	// Temporary is the path to write to.
 	Temporary string
@@ -33,11 +39,56 @@ type File struct {
 
 // New creates an empty file beside path, which its owner alone may read. The caller discards it, kept or not.
 func New(path string) (*File, error) {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	removeAbandoned(path)
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"."+processName(os.Getpid())+".*.part")
 	if err != nil {
 		return nil, &Error{Path: path, Problem: fmt.Sprintf("cannot be created (%v)", err), Err: err}
 	}
 	return &File{path: path, Temporary: file.Name()}, file.Close()
+}
+
+// processName is how temporary files name a process of this machine.
+func processName(pid int) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	sum := sha256.Sum256([]byte(host))
+	return hex.EncodeToString(sum[:4]) + "-" + strconv.Itoa(pid)
+}
+
+// abandoned is what follows the name of the place in that of a temporary file, and of what SQLite lays beside one.
+var abandoned = regexp.MustCompile(`^\.([0-9a-f]{8}-([0-9]+))\.[0-9]+\.part(-journal|-wal|-shm)?$`)
+
+// removeAbandoned removes the temporary files of path whose process, on this machine, is gone. One that cannot be removed is
+// no failure of whoever writes the next.
+func removeAbandoned(path string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		rest, ours := strings.CutPrefix(entry.Name(), filepath.Base(path))
+		parts := abandoned.FindStringSubmatch(rest)
+		if !ours || parts == nil || !entry.Type().IsRegular() {
+			continue
+		}
+		pid, err := strconv.Atoi(parts[2])
+		if err == nil && parts[1] == processName(pid) && isGone(pid) {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))
+		}
+	}
+}
+
+// isGone reports whether there is no process with a number, for certain.
+func isGone(pid int) bool {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return true // on Windows; elsewhere it is found whether it exists or not
+	}
+	defer func() { _ = process.Release() }()
+	err = process.Signal(syscall.Signal(0))
+	return errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH)
 }
 
 // Keep flushes the file, which must be closed, to disk and puts it in its place. An existing one is replaced when replace is

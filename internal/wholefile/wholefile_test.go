@@ -5,7 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gxpledger/gxpledger/internal/wholefile"
@@ -81,5 +84,44 @@ func TestOnlyPlainFilesThatAreNoDatabaseAreReplaced(t *testing.T) {
 		if err := wholefile.Check(path); errors.As(err, new(*wholefile.Error)) != refused {
 			t.Errorf("%s: error is %v, want refused %t", path, err, refused)
 		}
+	}
+}
+
+// A process that was killed leaves its temporary file, and what SQLite laid beside it. The next one removes these, and leaves
+// alone what a living process, another machine or a person has.
+func TestWhatAKilledProcessLeftIsRemovedByTheNext(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.db")
+	dead := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := wholefile.New(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Discard() }()
+	own := "-" + strconv.Itoa(os.Getpid()) + "."
+	gone := strings.Replace(first.Temporary, own, "-"+strconv.Itoa(dead.Process.Pid)+".", 1)
+	if gone == first.Temporary {
+		t.Fatalf("%s does not name its process", first.Temporary)
+	}
+	other := filepath.Join(filepath.Dir(path), "audit.db.00000000-"+strconv.Itoa(dead.Process.Pid)+".1.part")
+	kept := []string{first.Temporary, other, path + ".part", path + ".mine.1.part"}
+	for _, file := range append([]string{gone, gone + "-journal", gone + "-wal", gone + "-shm"}, kept[1:]...) {
+		put(t, file, "x")
+	}
+	second, err := wholefile.New(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = second.Discard() }()
+	for _, file := range kept {
+		if _, err := os.Stat(file); err != nil {
+			t.Errorf("%v, want it left alone", err)
+		}
+	}
+	if all, err := os.ReadDir(filepath.Dir(path)); err != nil || len(all) != len(kept)+1 {
+		t.Errorf("the folder holds %v, %v, want what others have and the new file", all, err)
 	}
 }

@@ -43,7 +43,7 @@ func (r *Runner) activate(ctx context.Context, w *work) error {
 		if err := r.Belongs(ctx, w.lease.Ref, w.checkpoint); err != nil {
 			return err
 		}
-		err := projections.ActivateBuild(ctx, r.Database, w.lease, w.activation())
+		err := r.switchReaders(ctx, w)
 		if err == nil {
 			w.state = projections.BuildActive
 			return nil
@@ -52,6 +52,14 @@ func (r *Runner) activate(ctx context.Context, w *work) error {
 			return err
 		}
 	}
+}
+
+// switchReaders shows readers the build of w.
+func (r *Runner) switchReaders(ctx context.Context, w *work) error {
+	if r.config.Activating != nil {
+		defer r.config.Activating(w.lease.Ref)()
+	}
+	return projections.ActivateBuild(ctx, r.Database, w.lease, w.activation())
 }
 
 func (w *work) activation() projections.Activation {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -61,10 +62,18 @@ func (r *Runner) follow(ctx context.Context, p projections.Projection) error {
 			delay = r.config.Poll
 		case errors.Is(err, projections.ErrPaused):
 			delay = r.config.FirstWait
+		case err != nil:
+			r.retrying(p.Name, delay, err)
 		}
 		if pause(ctx, delay) != nil {
 			return nil //nolint:nilerr // ctx has ended, as asked
 		}
+	}
+}
+
+func (r *Runner) retrying(projection string, wait time.Duration, err error) {
+	if r.config.Retrying != nil {
+		r.config.Retrying(Retry{Projection: projection, Wait: wait, Err: err})
 	}
 }
 

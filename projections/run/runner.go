@@ -37,8 +37,26 @@ type Config struct {
 	FirstWait, LongestWait time.Duration
 	// Poll is how often a build that another process writes is looked at. Default 20 ms.
 	Poll time.Duration
+	// Wait is how long CatchUp waits in all while other processes write builds that it needs. 0 for as long as it takes.
+	Wait time.Duration
+	// Waiting, when set, is called when CatchUp begins to wait for another process, and what it returns when that is over. It
+	// must not block.
+	Waiting func(held *projections.LeaseHeldError) (done func())
+	// Activating, when set, is called before a build is activated, which waits for readers, and what it returns when that is over.
+	// It must not block.
+	Activating func(projections.Ref) (done func())
+	// Retrying, when set, is told of what failed and is about to be tried again. It is called from several goroutines and must
+	// not block.
+	Retrying func(Retry)
 	// Observe, when set, is told of each page that was written. It is called from several goroutines and must not block.
 	Observe func(Progress)
+}
+
+// Retry is one thing that went wrong and is about to be tried again.
+type Retry struct {
+	Projection string
+	Wait       time.Duration // before the next try
+	Err        error
 }
 
 // Progress is how far a build is.
@@ -70,6 +88,9 @@ func (c Config) validate() error {
 		if n <= 0 {
 			faults = append(faults, fmt.Errorf("field %s: %d, want above 0", name, n))
 		}
+	}
+	if c.Wait < 0 {
+		faults = append(faults, fmt.Errorf("field Wait: %s, want 0 or more", c.Wait))
 	}
 	return errors.Join(faults...)
 }

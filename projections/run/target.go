@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -145,7 +146,7 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 		Log: r.Log.ID(), Position: last.Position, Event: last.ID, Stream: last.Stream, Revision: last.Revision, Version: t.projection.Version,
 	}
 	write := projections.Page{Lease: t.lease, From: t.checkpoint, To: to, Tables: t.projection.Tables, Ops: ops}
-	err := r.retry(ctx, func(attempt int) error {
+	err := r.retry(ctx, t.projection.Name, func(attempt int) error {
 		err := r.Database.WritePage(ctx, write)
 		if attempt > 1 && errors.Is(err, projections.ErrMoved) && r.arrived(ctx, t, to) {
 			return nil // the try before was written although its answer was lost
@@ -180,7 +181,7 @@ func (r *Runner) arrived(ctx context.Context, t *target, to projections.Checkpoi
 }
 
 // retry calls try, counted from 1, until it does not fail with ErrTransient, the tries are used up or ctx ends.
-func (r *Runner) retry(ctx context.Context, try func(attempt int) error) error {
+func (r *Runner) retry(ctx context.Context, projection string, try func(attempt int) error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = r.config.FirstWait, r.config.LongestWait
 	attempt := 0
@@ -191,6 +192,7 @@ func (r *Runner) retry(ctx context.Context, try func(attempt int) error) error {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(r.config.Tries)), backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(r.config.Tries)), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) { r.retrying(projection, wait, err) }))
 	return err
 }

@@ -5,3 +5,6 @@ func WithDriver(o Options, name string) Options {
 	o.driver = name
 	return o
 }
+
+// Translate gives errors the meaning that package projections defines.
+func Translate(err error) error { return translate(err) }

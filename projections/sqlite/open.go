@@ -14,8 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite" // also registers the driver "sqlite"
+	_ "modernc.org/sqlite" // the driver
 
+	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 	"github.com/gxpledger/gxpledger/migrations"
 	"github.com/gxpledger/gxpledger/projections"
 )
@@ -25,12 +26,18 @@ var (
 	_ projections.Snapshot = (*snapshot)(nil)
 )
 
+// DefaultBusyTries stands for a zero [Options.BusyTries], and BusyTry is how long one of them takes.
+const (
+	DefaultBusyTries = 200
+	BusyTry          = 50 * time.Millisecond
+)
+
 // Options say how to open the tables.
 type Options struct {
 	// Now is the engine's clock: it decides when a lease has run out. Required.
 	Now func() time.Time
-	// BusyTries is how often the write lock is asked for, 50 ms each, before a write gives up with ErrTransient.
-	// 0 means the default of 200, which is ten seconds.
+	// BusyTries is how often the write lock is asked for, BusyTry each, before a write gives up with ErrTransient.
+	// 0 means DefaultBusyTries, which is ten seconds.
 	BusyTries int
 
 	driver string // a test's, instead of SQLite's
@@ -38,7 +45,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.BusyTries == 0 {
-		o.BusyTries = 200
+		o.BusyTries = DefaultBusyTries
 	}
 	o.driver = cmp.Or(o.driver, "sqlite")
 	return o
@@ -139,7 +146,7 @@ func OpenReadOnly(ctx context.Context, path string) (*sql.DB, error) {
 		if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
 			err = missing
 		}
-		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, explain(err, path)), db.Close())
 	}
 	return db, nil
 }
@@ -167,7 +174,7 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 		err = migrate(ctx, path, options, mode)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open tables %s: %w", path, translate(err))
+		return nil, fmt.Errorf("cannot open tables %s: %w", path, explain(err, path))
 	}
 	db := &DB{options: options, path: path, turn: make(chan struct{}, 1), plans: map[projections.Ref]*plan{}}
 	if db.read, err = sql.Open(options.driver, dsn(path, mode.reader)); err == nil {
@@ -179,7 +186,7 @@ func open(ctx context.Context, path string, options Options, mode mode) (*DB, er
 		db.bulk, err = openWriter(ctx, options.driver, dsn(path, mode.writer, pragma("foreign_keys", "OFF")))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, translate(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open tables %s: %w", path, explain(err, path)), db.Close())
 	}
 	return db, nil
 }
@@ -260,36 +267,31 @@ func dsn(path string, settings ...string) string {
 
 // translate turns what SQLite says into the errors of package projections. It leaves alone what it does not know.
 func translate(err error) error {
-	var code *sqlite.Error
-	if err == nil || errors.Is(err, projections.ErrRefused) || !errors.As(err, &code) {
+	class := sqlitefault.ClassOf(err)
+	if err == nil || errors.Is(err, projections.ErrRefused) || class == sqlitefault.Other {
 		return err
 	}
-	switch code.Code() & 0xff {
-	case sqliteBusy, sqliteLocked:
-		return fmt.Errorf("%w: %w", projections.ErrTransient, err)
-	case sqliteConstraint, sqliteMismatch, sqliteTooBig:
+	switch { // what the operating system says is the cause of what SQLite says
+	case sqlitefault.IsDiskFull(err):
+		return projections.Transient(fmt.Errorf("%w, make room and try again: %w", projections.ErrDiskFull, err))
+	case sqlitefault.IsShortOfFiles(err):
+		return projections.Transient(err)
+	}
+	switch class {
+	case sqlitefault.Busy:
+		return fmt.Errorf("%w: another connection keeps the tables locked: %w", projections.ErrTransient, err)
+	case sqlitefault.Constraint, sqlitefault.TooLarge:
 		return fmt.Errorf("%w: %w", projections.ErrRefused, err)
-	case sqliteCorrupt, sqliteNotADB:
+	case sqlitefault.Corrupt, sqlitefault.NotDatabase:
 		return fmt.Errorf("%w: %w", projections.ErrDamaged, err)
-	case sqliteFull:
-		return fmt.Errorf("disk is full, make room and try again: %w", err)
-	case sqliteReadOnly, sqliteCantOpen:
+	case sqlitefault.ReadOnly, sqlitefault.CantOpen:
 		return fmt.Errorf("%w: %w", projections.ErrReadOnly, err)
-	default:
-		return err
+	case sqlitefault.Disk:
+		return fmt.Errorf("disk cannot be read or written, check it: %w", err)
+	case sqlitefault.Other, sqlitefault.Short, sqlitefault.DiskFull:
 	}
+	return err
 }
 
-// Primary result codes of SQLite, see https://www.sqlite.org/rescode.html.
-const (
-	sqliteBusy       = 5
-	sqliteLocked     = 6
-	sqliteReadOnly   = 8
-	sqliteCorrupt    = 11
-	sqliteFull       = 13
-	sqliteCantOpen   = 14
-	sqliteTooBig     = 18
-	sqliteConstraint = 19
-	sqliteMismatch   = 20
-	sqliteNotADB     = 26
-)
+// explain is translate with why a file of the tables at path cannot be used.
+func explain(err error, path string) error { return translate(sqlitefault.Explain(err, path, true)) }

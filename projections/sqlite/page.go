@@ -505,5 +505,5 @@ func (db *DB) write(ctx context.Context, w *writer, body func(ctx context.Contex
 		tries++
 		return tries <= db.options.BusyTries && errors.Is(translate(err), projections.ErrTransient)
 	}
-	return translate(tx.Write(ctx, func(ctx context.Context) error { return body(ctx, w.conn) }))
+	return explain(tx.Write(ctx, func(ctx context.Context) error { return body(ctx, w.conn) }), db.path)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,10 +57,13 @@ const recordedLater = "the next gxpledger projections command records it"
 
 // explain returns the exit code and the sentence of an error.
 func explain(ctx context.Context, err error) (code int, text string) {
-	if unrecorded, ok := errors.AsType[*gxpledger.UnrecordedError](err); ok {
+	if unrecorded, ok := unrecordedAction(err); ok {
 		action := "the action succeeded but"
 		if unrecorded.Cause != nil {
 			_, why := explain(ctx, unrecorded.Cause)
+			if why == interrupted { // that the action failed is kept, and will be recorded
+				why = "interrupted"
+			}
 			action = why + "; this"
 		}
 		return exitFailed, action + " is not in the audit log yet (" + oneLine(unrecorded.Err.Error()) + "): " +
@@ -92,6 +96,14 @@ func explain(ctx context.Context, err error) (code int, text string) {
 	return exitFailed, oneLine(err.Error()) + remedy(err)
 }
 
+// unrecordedAction returns the action that an error is about, where its command has no sentence of its own for that.
+func unrecordedAction(err error) (*gxpledger.UnrecordedError, bool) {
+	if errors.As(err, new(*faultError)) {
+		return nil, false
+	}
+	return errors.AsType[*gxpledger.UnrecordedError](err)
+}
+
 // replaceTables is the remedy for damaged tables: the log holds all that is in them.
 func replaceTables(err error) string {
 	if errors.As(err, new(*pgconn.PgError)) {
@@ -111,6 +123,18 @@ func remedy(err error) string {
 	return ""
 }
 
+// outcomeUnknown is what to do when the log may have what was sent.
+const outcomeUnknown = ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"
+
+// sharedCauses are those of the settings, too.
+func sharedCauses() []cause {
+	var all []cause
+	for _, c := range config.Causes() {
+		all = append(all, cause{c.Err, c.Code, ": " + c.Remedy})
+	}
+	return all
+}
+
 // cause is an error that has a code for programs and a remedy for people.
 type cause struct {
 	err        error
@@ -119,8 +143,7 @@ type cause struct {
 
 // causeOf returns the first known cause of an error; nil when there is none. The codes are documented and stable.
 func causeOf(err error) *cause {
-	for _, known := range []cause{
-		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"},
+	for _, known := range slices.Concat([]cause{{eventstore.ErrOutcomeUnknown, "outcome_unknown", outcomeUnknown}}, sharedCauses(), []cause{
 		{eventstore.ErrCorrupt, "log_corrupt", ": stop writing to this log, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
 		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
@@ -129,7 +152,7 @@ func causeOf(err error) *cause {
 		{projections.ErrDamaged, "tables_damaged", ": " + replaceTables(err)},
 		{projections.ErrCancelled, "cancelled", ": an administrator cancelled it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
-	} {
+	}) {
 		if errors.Is(err, known.err) {
 			return &known
 		}
@@ -158,10 +181,12 @@ func (a *app) reportJSON(ctx context.Context, code int, text string, err error) 
 	case known != nil:
 		d.Code, d.Hint = known.code, strings.TrimPrefix(known.text, ": ")
 	}
-	if errors.As(err, new(*gxpledger.UnrecordedError)) { // the action itself is done: nothing is to be tried again
+	if _, ok := unrecordedAction(err); ok { // the action itself is done: nothing is to be tried again
 		d.Hint = recordedLater
 	} else if worded {
-		d.Hint = oneLine(fault.hint)
+		if hint := oneLine(fault.hint); hint != "" || !strings.Contains(text, d.Hint) { // which the sentence may have of its cause
+			d.Hint = hint
+		}
 	} else if wrong, ok := errors.AsType[*config.Error](err); ok {
 		_, _, remedy := wordSetting(wrong)
 		d.Hint = oneLine(remedy)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -26,6 +27,7 @@ type fixture struct {
 	now      func() time.Time
 	commands int              // that were run
 	patience time.Duration    // with tables
+	silence  time.Duration    // before a wait is told; 0 for a long one, since a loaded machine is no other process
 	log      eventstore.Log   // in place of the one in the home; nil for that
 	terminal *render.Terminal // at which the desk is; nil for none
 }
@@ -53,7 +55,7 @@ func (d *fixture) bare(ctx context.Context, args ...string) result {
 		value, ok := d.env[name]
 		return value, ok
 	}
-	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Log: d.log, Terminal: d.terminal}.Run(ctx, args)
+	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Silence: cmp.Or(d.silence, time.Hour), Log: d.log, Terminal: d.terminal}.Run(ctx, args)
 	d.commands++
 	return result{t: d.t, args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }

@@ -115,7 +115,8 @@ func (d *fixture) follow(args ...string) (line func() string, stop func() int) {
 	now, code := d.now(), make(chan int, 1)
 	env := map[string]string{"GXPLEDGER_LOG": d.env["GXPLEDGER_LOG"]}
 	system := cli.System{
-		Stdin: strings.NewReader(""), Stdout: write, Stderr: io.Discard, Now: func() time.Time { return now },
+		Silence: time.Hour, // a loaded machine is no other process
+		Stdin:   strings.NewReader(""), Stdout: write, Stderr: io.Discard, Now: func() time.Time { return now },
 		Env: func(name string) (string, bool) { value, ok := env[name]; return value, ok },
 	}
 	go func() {

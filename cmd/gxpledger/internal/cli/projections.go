@@ -117,6 +117,8 @@ func stateDetails(s gxpledger.ProjectionStatus) string {
 		return fmt.Sprintf("position %d (%s): %s", s.Fault.Position, s.Fault.Type, s.Fault.Text)
 	case s.Paused != nil:
 		return fmt.Sprintf("since %s by %s: %s", render.Time(s.Paused.At), s.Paused.By, s.Paused.Reason)
+	case s.Holder != "":
+		return "written by " + leaseOf(s.Holder, s.LeaseLeft)
 	}
 	return ""
 }
@@ -137,7 +139,12 @@ func nextBuildLine(s gxpledger.ProjectionStatus) string {
 	if left := seconds(b.SecondsLeft); left > 0 {
 		text += ", " + render.Duration(left.Round(time.Second)) + " left"
 	}
-	return text + ", by " + b.Holder
+	return text + ", by " + leaseOf(b.Holder, b.LeaseLeft)
+}
+
+// leaseOf names a process that writes a build, and how long others wait for it if it has died.
+func leaseOf(holder string, left float64) string {
+	return fmt.Sprintf("%s (lease: %s left)", holder, render.Duration(seconds(left).Round(time.Second)))
 }
 
 // buildsDocument is the output of projections builds --json.

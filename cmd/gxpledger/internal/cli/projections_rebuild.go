@@ -66,25 +66,26 @@ func (o *rebuildOptions) run(ctx context.Context) error {
 	})
 	shown.progress.Done()
 	if err != nil {
-		return o.failed(ctx, err)
+		return o.failed(ctx, result, err)
 	}
 	o.app.noteNotProjected(result.NotProjected)
 	return o.app.answer(result, func(screen *render.Screen) { showRebuilt(screen, result) })
 }
 
-// failed says what a rebuild that did not complete left.
-func (o *rebuildOptions) failed(ctx context.Context, cause error) error {
+// failed says what a rebuild that did not complete left. That it was recorded is said only where it is known.
+func (o *rebuildOptions) failed(ctx context.Context, result gxpledger.RebuildResult, cause error) error {
+	unrecorded, isUnrecorded := errors.AsType[*gxpledger.UnrecordedError](cause)
 	switch {
-	case errors.As(cause, new(*gxpledger.ConfigError)), errors.As(cause, new(*gxpledger.UnrecordedError)),
-		ctx.Err() != nil && !o.app.records.Load():
+	case errors.As(cause, new(*gxpledger.ConfigError)), ctx.Err() != nil && !isUnrecorded && !o.app.records.Load():
 		return cause
+	case ctx.Err() != nil && isUnrecorded:
+		return o.interrupted(cause, "is not in the audit log yet ("+oneLine(unrecorded.Err.Error())+")")
+	case isUnrecorded:
+		return cause
+	case ctx.Err() != nil && result.Ended != nil:
+		return o.interrupted(cause, "is recorded")
 	case ctx.Err() != nil:
-		which := "--all"
-		if o.which.names != nil {
-			which = o.which.names[0]
-		}
-		return failed(cause, "the rebuild was interrupted, which is recorded; the active tables are unchanged: run it again to resume it, "+
-			"or gxpledger projections cancel %s --reason TEXT to discard it", which)
+		return o.interrupted(cause, "may or may not be recorded, see gxpledger audit")
 	case errors.Is(cause, projections.ErrLogMismatch):
 		return failed(cause, "%s; nothing was changed: if this is the right log, add --adopt-log", oneLine(cause.Error()))
 	case errors.Is(cause, projections.ErrCancelled):
@@ -92,6 +93,16 @@ func (o *rebuildOptions) failed(ctx context.Context, cause error) error {
 	}
 	_, text := explain(ctx, cause)
 	return failed(cause, "%s; the active tables are unchanged", text)
+}
+
+// interrupted is the error of a rebuild that was interrupted, with what is known of its record.
+func (o *rebuildOptions) interrupted(cause error, record string) error {
+	which := "--all"
+	if o.which.names != nil {
+		which = o.which.names[0]
+	}
+	return failed(cause, "the rebuild was interrupted, which %s; the active tables are unchanged: run it again to resume it, "+
+		"or gxpledger projections cancel %s --reason TEXT to discard it", record, which)
 }
 
 func showRebuilt(screen *render.Screen, d gxpledger.RebuildResult) {

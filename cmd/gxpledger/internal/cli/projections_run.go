@@ -72,6 +72,10 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	o.app.retrying = func(projection string, err error) {
+		metrics.Retried(projection)
+		o.app.noteRetry(projection, err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var served error
@@ -166,6 +170,7 @@ func (o *runOptions) show(s gxpledger.ProjectionStatus) {
 		_ = render.Line(o.app.system.Stdout, runLine{At: now, Status: &s}) // a closed pipe is no failure
 		return
 	}
+	s.Holder = "" // it is this process, or one that it stands by for, and changes nothing
 	details := stateDetails(s)
 	if details != "" {
 		details = ": " + details

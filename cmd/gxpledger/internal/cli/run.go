@@ -34,6 +34,8 @@ type System struct {
 	Now func() time.Time
 	// Patience is how long a scan waits for tables that make no progress; 0 means a minute.
 	Patience time.Duration
+	// Silence is how long a command waits for others before it says so; 0 means a second.
+	Silence time.Duration
 	// Log is what commands use in place of the log in the home, for tests of what they ask a log. They do not close it.
 	Log eventstore.Log
 	// Terminal is what Stdout and Stderr can show, for tests of what a person sees; nil for what they are.
@@ -99,7 +101,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "write a log to standard error")
-	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "longest total `TIME` to wait for an EventStoreDB that cannot answer, as during the election of a leader")
+	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "longest total `TIME` to wait for a log that cannot answer, and for processes that write the tables")
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newScan(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
@@ -160,10 +162,12 @@ type app struct {
 	wait     time.Duration // how long a command waits for the log's server in all
 	records  *atomic.Bool  // the command may have recorded something
 	waiting  *atomic.Bool  // the log says what it waits for
+	retrying func(projection string, err error)
+	retried  *sync.Map // what noteRetry said last, by projection
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, colour: render.ColourAuto}
+	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
 	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
 	return a
 }

@@ -101,7 +101,7 @@ func TestWhatAScanThatDidNotCompleteSays(t *testing.T) {
 					t.Fatal("it completed")
 				}
 				var stdout, stderr bytes.Buffer
-				system := cli.System{Stdout: &stdout, Stderr: &stderr, Now: now, Env: func(string) (string, bool) { return "", false }}
+				system := cli.System{Stdout: &stdout, Stderr: &stderr, Now: now, Silence: time.Hour, Env: func(string) (string, bool) { return "", false }}
 				if code := system.ShowFailedScan(ctx, outcome, failure); code != 1 {
 					t.Errorf("exit code %d", code)
 				}

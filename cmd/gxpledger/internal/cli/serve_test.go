@@ -46,7 +46,8 @@ func (d *fixture) serve(args ...string) *serving {
 	s := &serving{t: d.t, screen: bufio.NewReader(read), stderr: &bytes.Buffer{}, cancel: cancel, code: make(chan int, 1)}
 	now := d.now()
 	system := cli.System{
-		Stdin: strings.NewReader(""), Stdout: write, Stderr: s.stderr, Now: func() time.Time { return now },
+		Silence: time.Hour, // a loaded machine is no other process
+		Stdin:   strings.NewReader(""), Stdout: write, Stderr: s.stderr, Now: func() time.Time { return now },
 		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
 	}
 	args = append([]string{"serve", "--esdb", "127.0.0.1:0", "--home", d.home}, args...)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 	"github.com/gxpledger/gxpledger/projections"
@@ -60,16 +63,22 @@ func (a *app) checkSettings(cmd *cobra.Command) error {
 
 func (a *app) openLedger(ctx context.Context) (err error) {
 	logger, progress := a.logger(), a.progress()
+	var said atomic.Bool
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
 		Now: a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
-		Opening: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
-		Observe: func(err error) { logger.Warn(err) },
+		Awaiting: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
+		Observe: func(err error) { logger.Warn(err) }, Retrying: func(projection string, err error) { a.retrying(projection, err) },
 		Projected: func(p run.Progress) {
 			logger.WithFields(logrus.Fields{"projection": p.Projection, "build": p.Number, "position": p.Position}).Debug("page written")
 		},
-		Waiting: func(spent, wait time.Duration, why string) { // at a terminal
+		Waiting: func(spent, wait time.Duration, why string) {
 			a.waiting.Store(why != "")
+			if why == "" {
+				said.Store(false)
+			} else if spent >= cmp.Or(a.system.Silence, time.Second) && !a.terminal(a.system.Stderr).Live && !said.Swap(true) {
+				a.notes().Line("waiting for the log's server, %.0f s of %.0f: %s", spent.Seconds(), wait.Seconds(), why)
+			}
 			if why == "" {
 				progress.Done()
 				return
@@ -122,17 +131,37 @@ func wordSetting(e *config.Error) (code int, text, remedy string) {
 	return code, text, remedy
 }
 
-// waitFor shows at a terminal what is waited for, once it takes long and until done is called.
+// waitLine is what a command writes to standard error, with --json, when it waits for others.
+type waitLine struct {
+	Waiting string    `json:"waiting"`
+	Since   time.Time `json:"since"`
+	Limit   string    `json:"limit"`
+}
+
+// waitFor says what is waited for, since when and for how long at most, once it takes long: at a terminal until done is called,
+// elsewhere in one line.
 func (a *app) waitFor(what string) (done func()) {
 	const pace = time.Second
-	progress, tick, stop := a.progress(), time.NewTicker(pace), make(chan struct{})
+	what = a.redact(what)
+	live, since := a.terminal(a.system.Stderr).Live && !a.json, a.system.Now().UTC()
+	progress, tick, stop := a.progress(), time.NewTicker(cmp.Or(a.system.Silence, pace)), make(chan struct{})
 	var telling sync.WaitGroup
 	telling.Go(func() {
+		told := false
 		for {
 			select {
 			case <-tick.C:
-				if !a.waiting.Load() { // what the log says is more
-					progress.Say("waiting for " + what)
+				switch {
+				case a.waiting.Load(): // what the log says is more
+				case live:
+					progress.Say(fmt.Sprintf("waiting for %s since %s, at most %s in all", what, render.Time(since), a.wait))
+				case told:
+				case a.json:
+					told = true
+					_ = render.Line(a.system.Stderr, waitLine{what, since, a.wait.String()}) // what cannot be written is no failure
+				default:
+					told = true
+					a.notes().Line("waiting for %s since %s, at most %s in all", what, since, a.wait)
 				}
 			case <-stop:
 				return
@@ -144,6 +173,17 @@ func (a *app) waitFor(what string) (done func()) {
 		close(stop)
 		telling.Wait()
 		progress.Done()
+	}
+}
+
+// noteRetry says on standard error what fails and is tried again, once until it fails otherwise.
+func (a *app) noteRetry(projection string, err error) {
+	text := fmt.Sprintf("projection %s: %s; trying again", projection, oneLine(err.Error()))
+	if projection == "" {
+		text = fmt.Sprintf("the log: %s; trying again", oneLine(err.Error()))
+	}
+	if before, told := a.retried.Swap(projection, text); !told || before != text {
+		a.notes().Line("%s", a.redact(text))
 	}
 }
 

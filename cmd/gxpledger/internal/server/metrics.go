@@ -30,6 +30,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	folded   *prometheus.CounterVec
 	failed   prometheus.Counter
+	retried  *prometheus.CounterVec
 	mu       sync.Mutex // guards events
 	events   map[projections.Ref]uint64
 }
@@ -48,6 +49,9 @@ func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gxp_status_failures_total", Help: "Collections for which the log or the tables could not be read.",
 		}),
+		retried: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gxp_retries_total", Help: "What this process failed to do and tried again, by projection; the empty one is the log.",
+		}, []string{"projection"}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "gxp_build_info", Help: "The binary; always 1.",
@@ -55,7 +59,7 @@ func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
 	})
 	info.Set(1)
 	for _, c := range []prometheus.Collector{
-		m, m.folded, m.failed, info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m, m.folded, m.failed, m.retried, info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, err
@@ -75,6 +79,9 @@ func (m *Metrics) Observe(p run.Progress) {
 	m.events[p.Ref] = p.Events
 	m.folded.WithLabelValues(p.Projection).Add(float64(p.Events - before))
 }
+
+// Retried counts what is tried again, for a projection or, with "", the log.
+func (m *Metrics) Retried(projection string) { m.retried.WithLabelValues(projection).Inc() }
 
 // figure is a gauge of one projection.
 type figure struct {
