@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,12 @@ type streamCheck struct {
 	latest time.Time          // the latest recorded_at, where they are in order in each stream alone
 	state  domain.State
 	digest string // of the tree in state; "" when it changed
+	// tree is what the last completed scan left, and counted says that the tree in state is still that one.
+	tree    domain.TreeSummary
+	counted bool
+	batch   *batchCheck // that is open; nil between batches
+	// misplaced says that the event at hand does not follow in its batch, and that this is reported already.
+	misplaced bool
 	// gap says that the event at hand does not follow on the one before it, and that this is reported already.
 	gap bool
 	// lost says that there was ever such a gap, or an event that could not be decoded: the fold is not to be trusted.
@@ -66,6 +73,7 @@ func (v *verifier) checkRevision(s *streamCheck, r eventstore.Record) {
 // between (I1), and alike in what its events share.
 func (v *verifier) checkBatch(s *streamCheck, r eventstore.Record) {
 	fault := func(format string, args ...any) {
+		s.misplaced = true
 		v.report(eventstore.Fault{Code: eventstore.FaultBatch, Position: r.Position, Stream: r.Stream, Text: fmt.Sprintf(format, args...)})
 	}
 	m := r.Meta
@@ -115,21 +123,17 @@ func (v *verifier) checkID(r eventstore.Record) {
 // checkFold decodes an event, checks it against the events before it, and folds it.
 func (v *verifier) checkFold(s *streamCheck, r eventstore.Record) {
 	if !r.Stream.OfEngine() {
+		v.nameForeign(r.Stream)
 		return // a foreign stream: its form is its own
 	}
 	event, err := eventstore.Decode(r)
 	if err != nil {
-		s.lost = true
+		s.lost, v.unnamed = true, true
 		v.reportDecode(r, err)
 		return
 	}
-	v.nameContents(r.Position, event)
+	v.judge(s, r, event)
 	if !s.lost {
-		v.checkScan(s, r, event)
-	}
-	s.state = domain.Evolve(s.state, event)
-	if !s.lost {
-		v.checkTree(s, r, event)
 		v.checkSnapshot(s, r)
 	}
 }
@@ -142,32 +146,59 @@ func (v *verifier) reportDecode(r eventstore.Record, err error) {
 	v.report(f)
 }
 
-// checkScan checks that a scan is numbered after the one before it and says of itself what its record says.
-func (v *verifier) checkScan(s *streamCheck, r eventstore.Record, event domain.Event) {
-	var head domain.Head
+// judge compares an event with its batch and with the events before it, folds it, and reports what contradicts.
+func (v *verifier) judge(s *streamCheck, r eventstore.Record, event domain.Event) {
+	if s.batch == nil || r.Meta.Index == 0 {
+		s.batch = newBatchCheck()
+	}
+	found := v.nameContents(r.Position, event)
+	if !s.lost {
+		if text := shapeFault(r, event); text != "" && !s.misplaced {
+			v.report(eventstore.Fault{Code: eventstore.FaultBatch, Position: r.Position, Stream: r.Stream, Text: text})
+		}
+		found = append(found, s.batch.event(s.state, r, event)...)
+		v.checkClock(r, event)
+	}
+	s.state = domain.Evolve(s.state, event)
+	s.moved(event)
+	if completed, ok := event.(domain.ScanCompleted); ok && !s.lost {
+		found = append(found, s.complete(&completed)...)
+	}
+	if len(found) > 0 {
+		v.report(eventstore.Fault{Code: eventstore.FaultScan, Position: r.Position, Stream: r.Stream, Text: strings.Join(found, "; ")})
+	}
+	if r.EndsBatch() {
+		s.batch = nil
+	}
+}
+
+// moved forgets what was counted of the tree when an event changes it.
+func (s *streamCheck) moved(event domain.Event) {
 	switch e := event.(type) {
+	case domain.ArtifactParsed, domain.ArtifactRejected, domain.ArtifactRemoved, domain.RejectionCleared:
+		s.digest, s.counted = "", false
+	case domain.ArtifactRelinked:
+		s.counted = false
 	case domain.ScanCompleted:
-		head = e.Head
-	case domain.ScanFailed:
-		head = e.Head
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactParsed, domain.ArtifactRejected,
-		domain.ArtifactRemoved, domain.ArtifactRelinked, domain.RejectionCleared, domain.AdminActed:
-		return
+		s.counted = s.counted && len(e.Relinked) == 0
+	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed:
 	}
-	fault := func(format string, args ...any) {
-		v.report(eventstore.Fault{Code: eventstore.FaultScan, Position: r.Position, Stream: r.Stream, Text: fmt.Sprintf(format, args...)})
+}
+
+// complete compares the outcome of a scan with its batch and with the tree that its events add up to.
+func (s *streamCheck) complete(e *domain.ScanCompleted) []string {
+	before := s.tree
+	if !s.counted {
+		s.tree, s.counted = s.state.Summarize(), true
 	}
-	if head.Number != s.state.Scans+1 {
-		fault("the scan has number %d, the one before it has %d", head.Number, s.state.Scans)
+	if s.digest == "" {
+		s.digest = s.state.TreeDigest()
 	}
-	if head.Scan != r.Meta.Scan || eventstore.RepositoryStream(head.Repository.ID) != r.Stream {
-		fault("scan %s of repository %s stands in the batch of scan %s of stream %q", head.Scan, head.Repository.ID, r.Meta.Scan, r.Stream)
+	found := s.batch.completed(e, s.state, s.tree, before)
+	if s.digest != e.TreeDigest {
+		found = append(found, fmt.Sprintf("scan %d left the tree %s, and the events add up to %s", e.Number, e.TreeDigest, s.digest))
 	}
-	_, completed := event.(domain.ScanCompleted)
-	v.checkClock(r, head, completed)
-	if !r.EndsBatch() {
-		fault("the scan is event %d of a batch of %d: it is the last", r.Meta.Index, r.Meta.Size)
-	}
+	return found
 }
 
 // The steps of a clock that are worth a warning.
@@ -176,49 +207,71 @@ const (
 	clockLate = 10 * time.Minute // between the start of a scan and a record of it that is older
 )
 
-// checkClock warns of steps of the clocks of scans. A log keeps its times from falling, and so the steps show between its
-// time and those that the engine noted: when the scan started and when its outcome was decided. A failure that waited in a
-// spool is rightly recorded late.
-func (v *verifier) checkClock(r eventstore.Record, head domain.Head, completed bool) { //revive:disable-line:flag-parameter // a fact of the event
+// checkClock warns of steps of the clocks. A log keeps its times from falling, and so the steps show between its time and
+// those that the engine noted: when a scan started and when its outcome was decided, when a repository was retired, when an
+// admin action was done. A failure that waited in a spool is rightly recorded late, as is an admin action that waited in
+// the outbox.
+func (v *verifier) checkClock(r eventstore.Record, event domain.Event) {
 	warn := func(format string, args ...any) {
 		v.warn(eventstore.Fault{Code: eventstore.WarningClock, Position: r.Position, Stream: r.Stream, Text: fmt.Sprintf(format, args...)})
 	}
-	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	switch {
-	case head.StartedAt.Sub(r.RecordedAt) > clockLate:
-		warn("scan %d of %q was recorded at %s, before it started, at %s", head.Number, head.Repository.Name, at(r.RecordedAt), at(head.StartedAt))
-	case v.lastBatch.Sub(r.RecordedAt) > clockStep:
-		warn("scan %d of %q was recorded at %s, and the scan before it in the log at %s: the clock went back",
-			head.Number, head.Repository.Name, at(r.RecordedAt), at(v.lastBatch))
-	case completed && v.decided.Sub(head.DecidedAt) > clockStep:
-		warn("scan %d of %q was decided at %s, and the scan before it in the log at %s: the clock of the engine went back",
-			head.Number, head.Repository.Name, at(head.DecidedAt), at(v.decided))
-	case completed && r.RecordedAt.Sub(head.DecidedAt) > clockLate:
-		warn("scan %d of %q was recorded at %s, long after it was decided, at %s", head.Number, head.Repository.Name, at(r.RecordedAt), at(head.DecidedAt))
-	}
-	v.lastBatch = r.RecordedAt
-	if completed {
-		v.decided = head.DecidedAt
+	switch e := event.(type) {
+	case domain.ScanCompleted:
+		if text := v.clocks.completed(r.RecordedAt, e.Head); text != "" {
+			warn("scan %d of %q was %s", e.Number, e.Repository.Name, text)
+		}
+	case domain.ScanFailed:
+		if text := v.clocks.scan(r.RecordedAt, e.Head); text != "" {
+			warn("scan %d of %q was %s", e.Number, e.Repository.Name, text)
+		}
+	case domain.RepositoryRetired:
+		if apart := r.RecordedAt.Sub(e.RetiredAt).Abs(); apart > clockLate {
+			warn("the retirement of %q was recorded at %s, and decided at %s", e.Repository.Name, shortTime(r.RecordedAt), shortTime(e.RetiredAt))
+		}
+	case domain.AdminActed:
+		if e.At.Sub(r.RecordedAt) > clockLate {
+			warn("the admin action %s was recorded at %s, before it was done, at %s", e.Action, shortTime(r.RecordedAt), shortTime(e.At))
+		}
+	case domain.RepositoryRegistered, domain.ArtifactParsed, domain.ArtifactRejected, domain.ArtifactRemoved,
+		domain.ArtifactRelinked, domain.RejectionCleared:
 	}
 }
 
-// checkTree checks that the tree that a scan left is the one that its events add up to.
-func (v *verifier) checkTree(s *streamCheck, r eventstore.Record, event domain.Event) {
-	switch e := event.(type) {
-	case domain.ScanCompleted:
-		if s.digest == "" {
-			s.digest = s.state.TreeDigest()
-		}
-		if s.digest != e.TreeDigest {
-			v.report(eventstore.Fault{
-				Code: eventstore.FaultScan, Position: r.Position, Stream: r.Stream,
-				Text: fmt.Sprintf("scan %d left the tree %s, and the events add up to %s", e.Number, e.TreeDigest, s.digest),
-			})
-		}
-	case domain.ArtifactParsed, domain.ArtifactRejected, domain.ArtifactRemoved, domain.RejectionCleared:
-		s.digest = ""
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRelinked, domain.ScanFailed, domain.AdminActed:
+func shortTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// clocks are the times of the scan before: when its batch was recorded, and when the engine decided it.
+type clocks struct{ recorded, decided time.Time }
+
+// scan returns what the times of a scan say of the clocks, "" for nothing, and remembers them.
+func (c *clocks) scan(recorded time.Time, head domain.Head) string {
+	before := c.recorded
+	c.recorded = recorded
+	switch {
+	case head.StartedAt.Sub(recorded) > clockLate:
+		return fmt.Sprintf("recorded at %s, before it started, at %s", shortTime(recorded), shortTime(head.StartedAt))
+	case head.DecidedAt.Sub(recorded) > clockLate:
+		return fmt.Sprintf("recorded at %s, before it was decided, at %s", shortTime(recorded), shortTime(head.DecidedAt))
+	case head.StartedAt.Sub(head.DecidedAt) > clockLate:
+		return fmt.Sprintf("decided at %s, before it started, at %s", shortTime(head.DecidedAt), shortTime(head.StartedAt))
+	case before.Sub(recorded) > clockStep:
+		return fmt.Sprintf("recorded at %s, and the scan before it in the log at %s: the clock went back", shortTime(recorded), shortTime(before))
 	}
+	return ""
+}
+
+// completed is scan for one that completed, which is recorded as soon as it is decided.
+func (c *clocks) completed(recorded time.Time, head domain.Head) string {
+	before := c.decided
+	c.decided = head.DecidedAt
+	text := c.scan(recorded, head)
+	switch {
+	case text != "":
+	case before.Sub(head.DecidedAt) > clockStep:
+		return fmt.Sprintf("decided at %s, and the scan before it in the log at %s: the clock of the engine went back", shortTime(head.DecidedAt), shortTime(before))
+	case recorded.Sub(head.DecidedAt) > clockLate:
+		return fmt.Sprintf("recorded at %s, long after it was decided, at %s", shortTime(recorded), shortTime(head.DecidedAt))
+	}
+	return text
 }
 
 func (v *verifier) reportSnapshot(s *streamCheck, text string) {

@@ -53,7 +53,8 @@ type Watch struct {
 func Run(ctx context.Context, log Log, watch Watch) (Result, error) {
 	v := &verifier{
 		log: log, watch: watch, dense: log.Features().DensePositions, ordered: log.Features().OrderedTimes,
-		streams: map[eventstore.StreamID]*streamCheck{}, contents: map[string]eventstore.Position{},
+		streams: map[eventstore.StreamID]*streamCheck{}, contents: map[string]named{},
+		foreign: map[string]bool{},
 	}
 	if err := v.events(ctx); err != nil {
 		return v.done, fmt.Errorf("cannot verify events: %w", err)
@@ -83,10 +84,13 @@ type verifier struct {
 	latest  time.Time           // the latest recorded_at, where they are in order over all streams
 	skipped bool                // some events could not be read
 
-	lastBatch, decided time.Time // of the scan before: when its batch was recorded, and when the engine decided it
+	clocks clocks
 
 	streams  map[eventstore.StreamID]*streamCheck
-	contents map[string]eventstore.Position // hashes that events name, and where first
+	contents map[string]named // that events name, by hash
+	foreign  map[string]bool  // hashes that a foreign stream holds
+	unnamed  bool             // an event that is missing or could not be read or decoded may name others
+	copied   bool             // the log is, or was made from, a copy
 }
 
 func (v *verifier) report(f eventstore.Fault) {
@@ -127,6 +131,7 @@ func (v *verifier) events(ctx context.Context) error {
 	head, err := v.log.Head(ctx)
 	if errors.Is(err, eventstore.ErrCorrupt) {
 		v.report(eventstore.Fault{Code: eventstore.FaultUnreadable, Where: "head of the log", Text: err.Error()})
+		v.unnamed = true
 		return nil
 	}
 	v.done.Head = head
@@ -185,7 +190,7 @@ func (v *verifier) skip(ctx context.Context, after eventstore.Position, cause er
 		f.Where = missing(f.Position, readableAt)
 	}
 	v.report(f)
-	v.at, v.skipped = readableAt, true
+	v.at, v.skipped, v.unnamed = readableAt, true, true
 	for _, s := range v.streams {
 		s.lost, s.gap = true, true // whichever had events there
 	}
@@ -216,7 +221,7 @@ func (v *verifier) event(ctx context.Context, r eventstore.Record) error {
 	v.checkBatch(s, r)
 	v.checkID(r)
 	v.checkFold(s, r)
-	s.gap = false
+	s.gap, s.misplaced = false, false
 	if v.watch.Events != nil {
 		v.watch.Events(r.Position, v.done.Head)
 	}
@@ -231,6 +236,7 @@ func (v *verifier) checkPosition(r eventstore.Record) {
 			Text: fmt.Sprintf("position %d comes after %d: positions grow", r.Position, v.at),
 		})
 	case v.dense && eventstore.Distance(v.at, r.Position) != 1:
+		v.unnamed = true
 		v.report(eventstore.Fault{
 			Code: eventstore.FaultPosition, Position: next(v.at), Where: missing(next(v.at), previous(r.Position)),
 			Text: fmt.Sprintf("position %d is followed by %d: positions have no gap", v.at, r.Position),
