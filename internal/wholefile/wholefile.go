@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gxpledger/gxpledger/internal/durable"
 )
 
 // Error says why no file can be written at a path.
@@ -51,7 +53,7 @@ func (f *File) Keep(replace bool) error { //revive:disable-line:flag-parameter /
 		err = f.put(replace)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(f.path))
+		err = durable.SyncFolder(filepath.Dir(f.path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
@@ -79,19 +81,6 @@ func (f *File) Discard() error {
 		return err
 	}
 	return nil
-}
-
-// syncFolder flushes the names in a folder to disk. Systems that cannot do that do not need it.
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator named it
-	if err != nil {
-		return err
-	}
-	err = folder.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-		err = nil
-	}
-	return errors.Join(err, folder.Close())
 }
 
 // CheckPlain refuses a path where something other than a plain file is: replacing a device, a pipe or a link would destroy
