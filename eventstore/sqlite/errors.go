@@ -53,12 +53,3 @@ func code(err error) int {
 	}
 	return 0
 }
-
-func isBusy(err error) bool { return code(err) == sqlite3.SQLITE_BUSY }
-
-// isUnshared reports whether a file could not be read because the files beside it could not be made.
-func isUnshared(err error) bool {
-	return code(err) == sqlite3.SQLITE_READONLY || code(err) == sqlite3.SQLITE_CANTOPEN
-}
-
-func isConstraint(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT }
