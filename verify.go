@@ -61,6 +61,9 @@ const (
 
 // VerifyOptions say how to verify.
 type VerifyOptions struct {
+	// Deep reads the stored contents of every artifact again, with the reader of this binary, and compares what events say of
+	// them. What another version of the reader recorded and this one reads differently is a warning.
+	Deep bool
 	// Progress is told of each event and content, and of each projection, of whose name is then set. total is 0 where it is
 	// not known. It must not block. Nil for nobody.
 	Progress func(step VerifyStep, done, total uint64, projection string)
@@ -127,6 +130,11 @@ func (v *verification) run(ctx context.Context) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if v.options.Deep {
+		if err := v.reread(ctx, log); err != nil {
+			return err
+		}
 	}
 	return v.tables(ctx, log)
 }
