@@ -1,6 +1,8 @@
 package gxpledger
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"testing/fstest"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
@@ -54,14 +55,13 @@ func (v *verification) reread(ctx context.Context, log eventstore.Log) error {
 		if err != nil {
 			continue // as above
 		}
-		switch e := event.(type) {
-		case domain.ArtifactParsed:
+		if e, ok := event.(domain.ArtifactParsed); ok {
 			c.pending = append(c.pending, recordedArtifact{r, e})
-		case domain.ScanCompleted:
+		}
+		if e, ok := event.(domain.ScanCompleted); ok {
 			if err := c.scan(ctx, &e); err != nil {
 				return err
 			}
-		default:
 		}
 	}
 	return nil
@@ -95,7 +95,8 @@ func (c *rereader) scan(ctx context.Context, e *domain.ScanCompleted) error {
 
 // unit reads the stored contents of the unit of an artifact; nil when not all of them are stored.
 func (c *rereader) unit(ctx context.Context, e *domain.ArtifactParsed, scan *domain.ScanCompleted) (*domain.File, error) {
-	files := fstest.MapFS{}
+	var packed bytes.Buffer // a file system that the standard library has
+	archive := zip.NewWriter(&packed)
 	parts := map[string]string{e.Path: e.Content.SHA256}
 	if len(e.Members) > 0 {
 		clear(parts)
@@ -111,7 +112,20 @@ func (c *rereader) unit(ctx context.Context, e *domain.ArtifactParsed, scan *dom
 		case err != nil:
 			return nil, err
 		}
-		files[name] = &fstest.MapFile{Data: data}
+		file, err := archive.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+		if err == nil {
+			_, err = file.Write(data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := archive.Close(); err != nil {
+		return nil, err
+	}
+	files, err := zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+	if err != nil {
+		return nil, err
 	}
 	tree, err := rosie.Read(ctx, files, rosie.Options{Unsigned: scan.Policy.Unsigned, AllowSecrets: true, At: scan.StartedAt})
 	if err != nil {

@@ -20,8 +20,8 @@ type countedLog struct {
 }
 
 func (l *countedLog) Read(ctx context.Context, after eventstore.Position, f eventstore.Filter) iter.Seq2[eventstore.Record, error] {
-	if n := l.began.Load(); after == 0 {
-		n = l.began.Add(1)
+	if after == 0 {
+		n := l.began.Add(1)
 		if l.each != nil {
 			l.each(n)
 		}

@@ -88,32 +88,45 @@ func (v *verifier) checkLoose(ctx context.Context, loose map[string]bool) error 
 	if v.unnamed {
 		return nil // events that could not be read may name them, and are reported
 	}
-	if len(loose) > 0 { // or what was appended since we began
-		for r, err := range v.log.Read(ctx, v.done.Head, eventstore.Filter{}) {
-			if errors.Is(err, eventstore.ErrCorrupt) {
-				return nil // as above: the next verification reports it
-			}
-			if err != nil {
-				return err
-			}
-			if !r.Stream.OfEngine() {
-				v.nameForeign(r.Stream)
-				continue
-			}
-			event, err := eventstore.Decode(r)
-			if err != nil {
-				return nil //nolint:nilerr // as above
-			}
-			for _, hash := range eventstore.ContentsNamed(event) {
-				delete(loose, hash)
-			}
+	if len(loose) > 0 {
+		if known, err := v.nameLater(ctx, loose); err != nil || !known {
+			return err
 		}
 	}
 	maps.DeleteFunc(loose, func(hash string, _ bool) bool { return v.foreign[hash] })
-	n := len(loose)
-	if n == 0 {
-		return nil
+	if len(loose) > 0 {
+		v.reportLoose(loose)
 	}
+	return nil
+}
+
+// nameLater takes from loose what was appended since the verification began. It reports false when that could not be read or
+// decoded, which the next verification reports.
+func (v *verifier) nameLater(ctx context.Context, loose map[string]bool) (bool, error) {
+	for r, err := range v.log.Read(ctx, v.done.Head, eventstore.Filter{}) {
+		if err != nil {
+			if errors.Is(err, eventstore.ErrCorrupt) {
+				err = nil
+			}
+			return false, err
+		}
+		if !r.Stream.OfEngine() {
+			v.nameForeign(r.Stream)
+			continue
+		}
+		event, err := eventstore.Decode(r)
+		if err != nil {
+			return false, nil //nolint:nilerr // as documented
+		}
+		for _, hash := range eventstore.ContentsNamed(event) {
+			delete(loose, hash)
+		}
+	}
+	return true, nil
+}
+
+func (v *verifier) reportLoose(loose map[string]bool) {
+	n := len(loose)
 	f := eventstore.Fault{
 		Code: eventstore.FaultContentLoose, Where: "content " + slices.Sorted(maps.Keys(loose))[0],
 		Text: fmt.Sprintf("%d contents that no event names: the log may have been cut", n),
@@ -123,12 +136,11 @@ func (v *verifier) checkLoose(ctx context.Context, loose map[string]bool) error 
 	}
 	if v.dense && !v.copied {
 		v.report(f)
-		return nil
+		return
 	}
 	f.Code = eventstore.WarningLoose
 	f.Remedy = "compare the number of events with a backup; a scan that ended before its batch leaves such contents too, and so does the copy of a log that had them"
 	v.warn(f)
-	return nil
 }
 
 // checkContent reads one content, hashes it again, and compares it with what an event says of it. The error is not one of

@@ -190,17 +190,17 @@ func (p path) change(t *testing.T, data []byte) []byte {
 	for _, s := range p.steps[:len(p.steps)-1] {
 		switch s := s.(type) {
 		case string:
-			at = at.(map[string]any)[s] //nolint:forcetypeassert // members found it
+			at = at.(map[string]any)[s] //nolint:forcetypeassert,errcheck // members found it
 		case int:
-			at = at.([]any)[s] //nolint:forcetypeassert // members found it
+			at = at.([]any)[s] //nolint:forcetypeassert,errcheck // members found it
 		}
 	}
 	switch s := p.steps[len(p.steps)-1].(type) {
 	case string:
-		m := at.(map[string]any) //nolint:forcetypeassert // members found it
+		m := at.(map[string]any) //nolint:forcetypeassert,errcheck // members found it
 		m[s] = other(s, m[s])
 	case int:
-		l := at.([]any) //nolint:forcetypeassert // members found it
+		l := at.([]any) //nolint:forcetypeassert,errcheck // members found it
 		l[s] = other("", l[s])
 	}
 	out, err := json.Marshal(root)
@@ -226,8 +226,18 @@ func other(name string, value any) any {
 			return at.AddDate(0, 1, 0)
 		}
 		for _, pair := range [][2]string{
-			{"requirement", "spec"}, {"spec", "requirement"}, {"user_story", "spec"}, {"evidence_jws", "adr"}, {"risk", "adr"}, {"risk_log", "adr"},
-			{"new", "changed"}, {"changed", "reread"}, {"reread", "changed"}, {"missing", "wrong_kind"}, {"flag", "strict"}, {"update", "reject"},
+			{"requirement", "spec"},
+			{"spec", "requirement"},
+			{"user_story", "spec"},
+			{"evidence_jws", "adr"},
+			{"risk", "adr"},
+			{"risk_log", "adr"},
+			{"new", "changed"},
+			{"changed", "reread"},
+			{"reread", "changed"},
+			{"missing", "wrong_kind"},
+			{"flag", "strict"},
+			{"update", "reject"},
 		} {
 			if v == pair[0] {
 				return pair[1]
