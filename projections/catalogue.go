@@ -16,7 +16,7 @@ type CatalogueRow struct {
 
 // NewCatalogueRow takes the columns of a row as both databases select them: of a table its physical name as form and whether it
 // is append-only as flag, of a column its type, whether it may be NULL, and its place in the key; of a digest none.
-func NewCatalogueRow(kind, of string, ordinal int, name, form string, flag bool, key int, doc string) CatalogueRow { //revive:disable-line:flag-parameter // a column
+func NewCatalogueRow(kind, of string, ordinal int, name, form string, flag bool, key int, doc string) CatalogueRow { //revive:disable-line:flag-parameter,argument-limit // the columns of a row
 	row := CatalogueRow{Kind: kind, Of: of, Ordinal: ordinal, Name: name}
 	switch kind {
 	case "table":

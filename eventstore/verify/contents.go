@@ -116,7 +116,7 @@ func (v *verifier) nameLater(ctx context.Context, loose map[string]bool) (bool, 
 		}
 		event, err := eventstore.Decode(r)
 		if err != nil {
-			return false, nil //nolint:nilerr // as documented
+			return false, nil
 		}
 		for _, hash := range eventstore.ContentsNamed(event) {
 			delete(loose, hash)

@@ -60,7 +60,7 @@ func missing(path string) ([]string, error) {
 		_, err := os.Lstat(path)
 		parent := filepath.Dir(path)
 		if !errors.Is(err, fs.ErrNotExist) || parent == path {
-			return parents, nil //nolint:nilerr // whoever creates the folder says what is wrong
+			return parents, nil // whoever creates the folder says what is wrong
 		}
 		parents = append(parents, parent)
 		path = parent

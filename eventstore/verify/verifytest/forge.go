@@ -32,7 +32,6 @@ type forgery struct {
 	name  string
 	batch int // which one is changed; those behind it are left out
 	forge func(r *recording)
-	late  bool // it moves the clock of the log, and so is the last
 }
 
 // Run appends a story again and again, each time with one thing changed, to a log that open gives, and demands a finding for each
@@ -43,7 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	forgeries := append([]forgery{{name: "nothing", batch: 4, forge: func(*recording) {}}}, changes(t, now)...)
 	names := map[eventstore.Position]string{}
-	var engine eventstore.Expected = eventstore.NoStream()
+	engine := eventstore.NoStream()
 	for i, f := range forgeries {
 		expected := eventstore.NoStream()
 		for j, r := range story(t, i, now)[:f.batch+1] {
