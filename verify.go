@@ -61,6 +61,9 @@ const (
 
 // VerifyOptions say how to verify.
 type VerifyOptions struct {
+	// Deep reads the stored contents of every artifact again, with the reader of this binary, and compares what events say of
+	// them. What another version of the reader recorded and this one reads differently is a warning.
+	Deep bool
 	// Progress is told of each event and content, and of each projection, of whose name is then set. total is 0 where it is
 	// not known. It must not block. Nil for nobody.
 	Progress func(step VerifyStep, done, total uint64, projection string)
@@ -76,14 +79,10 @@ type VerifyOptions struct {
 // Errors: [ErrNoLog], [ErrLogLost], [ErrClosed], that of ctx, and those of a log or tables that cannot be reached. A log that
 // contradicts itself, and tables that cannot be compared, are no errors: they are part of the result.
 func (l *Ledger) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
-	v := &verification{ledger: l, options: options, result: Verification{
-		Tables: []VerifiedTables{}, Faults: []eventstore.Fault{}, Unknown: []eventstore.Fault{}, Warnings: []eventstore.Fault{},
-	}}
-	if v.options.Progress == nil {
-		v.options.Progress = func(VerifyStep, uint64, uint64, string) {}
-	}
+	v := newVerification(l, options)
+	v.update = true
 	err := v.run(ctx)
-	v.result.Intact = err == nil && len(v.result.Faults) == 0 && len(v.result.Unknown) == 0
+	v.judge(err)
 	return v.result, err
 }
 
@@ -91,38 +90,72 @@ type verification struct {
 	ledger  *Ledger
 	options VerifyOptions
 	result  Verification
+	update  bool // the tables first
+
+	pace     *pace                   // nil for as fast as can be
+	done     []string                // parts that need not be done
+	finished func(part string) error // told of each part that was done; nil for nobody
+}
+
+func newVerification(l *Ledger, options VerifyOptions) *verification {
+	if options.Progress == nil {
+		options.Progress = func(VerifyStep, uint64, uint64, string) {}
+	}
+	return &verification{ledger: l, options: options, result: Verification{
+		Tables: []VerifiedTables{}, Faults: []eventstore.Fault{}, Unknown: []eventstore.Fault{}, Warnings: []eventstore.Fault{},
+	}}
 }
 
 func (v *verification) run(ctx context.Context) (err error) {
-	if err := v.ledger.acquire(ctx); err != nil { // it was closed
+	log, closing, err := v.ledger.logToVerify(ctx)
+	if errors.Is(err, eventstore.ErrCorrupt) { // so that nothing more of it can be looked at
+		v.fault(eventstore.Fault{
+			Code: eventstore.FaultUnreadable, Where: "the log", Text: config.OneLine(err.Error()),
+			Remedy: "stop writing to this log, keep it as it is for an inquiry, and restore the last backup that verifies",
+		})
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	<-v.ledger.use
-	log := v.ledger.config.OpenedLog
-	if log == nil {
-		log, err = v.ledger.openNewLog(ctx, config.ToVerify)
-		if errors.Is(err, eventstore.ErrCorrupt) { // so that nothing more of it can be looked at
-			v.fault(eventstore.Fault{
-				Code: eventstore.FaultUnreadable, Where: "the log", Text: config.OneLine(err.Error()),
-				Remedy: "stop writing to this log, keep it as it is for an inquiry, and restore the last backup that verifies",
-			})
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
+	defer func() { err = errors.Join(err, closing()) }()
+	if v.pace != nil {
+		log = pacedLog{Log: log, pace: v.pace}
 	}
-	v.result.Log, err = verify.Run(ctx, log, verify.Watch{
-		Fault:    v.fault,
-		Warning:  func(f eventstore.Fault) { v.result.Warnings = append(v.result.Warnings, f) },
-		Events:   func(at, head eventstore.Position) { v.options.Progress(VerifyEvents, uint64(at), uint64(head), "") },
-		Contents: func(done uint64) { v.options.Progress(VerifyContents, done, 0, "") },
+	err = v.part(partLog, func() (err error) {
+		v.result.Log, err = verify.Run(ctx, log, verify.Watch{
+			Fault:    v.fault,
+			Warning:  func(f eventstore.Fault) { v.result.Warnings = append(v.result.Warnings, f) },
+			Events:   func(at, head eventstore.Position) { v.options.Progress(VerifyEvents, uint64(at), uint64(head), "") },
+			Contents: func(done uint64) { v.options.Progress(VerifyContents, done, 0, "") },
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	if v.options.Deep {
+		if err := v.reread(ctx, log); err != nil {
+			return err
+		}
+	}
 	return v.tables(ctx, log)
+}
+
+// logToVerify opens the log once more, also one that contradicts itself. The caller calls closing.
+func (l *Ledger) logToVerify(ctx context.Context) (_ eventstore.Log, closing func() error, err error) {
+	if err := l.acquire(ctx); err != nil { // it was closed
+		return nil, nil, err
+	}
+	<-l.use
+	if l.config.OpenedLog != nil {
+		return l.config.OpenedLog, func() error { return nil }, nil
+	}
+	log, err := l.openNewLog(ctx, config.ToVerify)
+	if err != nil {
+		return nil, nil, err
+	}
+	return log, log.Close, nil
 }
 
 // tables compares the tables with the log. Tables that cannot be opened or updated are a fault.
@@ -140,15 +173,17 @@ func (v *verification) tables(ctx context.Context, log eventstore.Log) (err erro
 	if err != nil {
 		return err
 	}
-	if err := runner.CatchUp(ctx, 0); ctx.Err() != nil {
-		return err
-	} else if err != nil && !errors.Is(err, projections.ErrLogMismatch) { // which the comparison names for each projection
-		v.tablesFault("tables", err)
+	if v.update {
+		if err := runner.CatchUp(ctx, 0); ctx.Err() != nil {
+			return err
+		} else if err != nil && !errors.Is(err, projections.ErrLogMismatch) { // which the comparison names for each projection
+			v.tablesFault("tables", err)
+		}
 	}
 	all := tables.All()
 	for i, p := range all {
 		v.options.Progress(VerifyTables, uint64(i), uint64(len(all)), p.Name)
-		if err := v.compare(ctx, runner, p.Name); err != nil {
+		if err := v.part(p.Name, func() error { return v.compare(ctx, runner, p.Name) }); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,5 @@
 package domain
 
-import "slices"
-
 // Covered is how many artifacts of one level the next level covers.
 type Covered struct {
 	Covered int `json:"covered"`
@@ -49,20 +47,8 @@ func (t *tree) coverage() *CoverageChange {
 	for _, n := range t.nodes {
 		after.add(n.Key, &n.known)
 	}
-	change := &CoverageChange{Before: before.coverage(), After: after.coverage()}
-	old := before.gaps()
-	now := after.gaps()
-	for number := range old {
-		delete(now, number)
-	}
-	fresh := make([]Gap, 0, len(now))
-	for _, g := range now {
-		fresh = append(fresh, g)
-	}
-	slices.SortFunc(fresh, func(a, b Gap) int { return a.Compare(b.Key) })
-	change.NewGapsTotal = len(fresh)
-	change.NewGaps = slices.Clip(fresh[:min(len(fresh), MaxNewGaps)])
-	return change
+	change := coverageChange(before.coverage(), before.gaps(), after.coverage(), after.gaps())
+	return &change
 }
 
 // coverer collects which artifacts of a tree are covered.

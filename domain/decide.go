@@ -288,7 +288,8 @@ func (ix index) resolve(child Kind, l Link) Link {
 	return l
 }
 
-func same(a, b Link) bool {
+// SameLink reports whether two links are declared alike and lead to the same artifact, or are broken alike.
+func SameLink(a, b Link) bool {
 	if a.Edge != b.Edge || a.Target != b.Target || a.Broken != b.Broken || (a.To == nil) != (b.To == nil) {
 		return false
 	}
@@ -305,7 +306,7 @@ func (t *tree) link(ix index) (LinkCounts, []ArtifactRelinked) {
 			now := ix.resolve(n.known.Kind, before)
 			n.known.Links[i] = now
 			counts.add(now)
-			if n.parsed == nil && !same(now, n.before.Links[i]) {
+			if n.parsed == nil && !SameLink(now, n.before.Links[i]) {
 				changed = append(changed, i)
 			}
 		}

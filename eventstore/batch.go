@@ -222,19 +222,28 @@ type Appended struct {
 	Repeated bool
 }
 
-// ContentsNamed returns the hashes of the contents that an event names. A file that was too large to read has none.
-func ContentsNamed(event domain.Event) []string {
-	var hashes []string
+// NamedContents returns the contents that an event names. A file that was too large to read has none.
+func NamedContents(event domain.Event) []domain.Content {
+	var contents []domain.Content
 	switch e := event.(type) {
 	case domain.ArtifactParsed:
-		hashes = append(hashes, e.Content.SHA256)
+		contents = append(contents, e.Content)
 		for _, m := range e.Members {
-			hashes = append(hashes, m.SHA256)
+			contents = append(contents, m.Content)
 		}
 	case domain.ArtifactRejected:
-		hashes = append(hashes, e.Content.SHA256)
+		contents = append(contents, e.Content)
 	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
 		domain.RejectionCleared, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 	}
-	return slices.DeleteFunc(hashes, func(hash string) bool { return hash == "" })
+	return slices.DeleteFunc(contents, func(c domain.Content) bool { return c.SHA256 == "" })
+}
+
+// ContentsNamed returns the hashes of [NamedContents].
+func ContentsNamed(event domain.Event) []string {
+	var hashes []string
+	for _, c := range NamedContents(event) {
+		hashes = append(hashes, c.SHA256)
+	}
+	return hashes
 }

@@ -13,6 +13,10 @@ import (
 // EngineStream holds the admin actions.
 const EngineStream StreamID = "engine"
 
+// ActionLogCopied is the admin action that a copy of a log ends with. Its batch holds contents that no event names, where the
+// original had any.
+const ActionLogCopied = "log.copied"
+
 // RepositoryStream returns the stream of a repository.
 func RepositoryStream(id domain.RepositoryID) StreamID { return StreamID("repository-" + string(id)) }
 

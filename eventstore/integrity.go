@@ -36,6 +36,7 @@ const (
 	FaultScan          FaultCode = "scan"           // a scan that contradicts the events before it
 	FaultContentLost   FaultCode = "content_lost"   // an event names a content that is not stored
 	FaultContentBroken FaultCode = "content_broken" // a content that does not have its hash
+	FaultContentLoose  FaultCode = "content_loose"  // contents that no event names, where events and contents are appended as one
 	FaultSnapshot      FaultCode = "snapshot"       // a snapshot that is not the fold of its events
 	FaultGuard         FaultCode = "guard"          // what keeps the log append-only is gone or was changed
 	FaultFile          FaultCode = "file"           // the file or database of the log does not fit together
@@ -47,3 +48,6 @@ const WarningClock FaultCode = "clock"
 
 // WarningForeign is no fault: a stream that begins as the log's do and is written by another application. It is passed over.
 const WarningForeign FaultCode = "foreign_stream"
+
+// WarningLoose is no fault: contents that no event names, in a log that stores contents before the events that name them.
+const WarningLoose FaultCode = "content_loose"

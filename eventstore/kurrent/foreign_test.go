@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/esdbtest"
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/verify"
+	"github.com/gxpledger/gxpledger/eventstore/verify/verifytest"
 )
 
 // What another application writes below the prefix is passed over in every reading, and named by verify; nobody takes it for
@@ -265,4 +266,14 @@ func positions(t *testing.T, read records) []eventstore.Position {
 		found = append(found, r.Position)
 	}
 	return found
+}
+
+// Whoever writes whole batches into the server himself cannot change one thing alone.
+func TestWhatABatchTellsTwiceIsCompared(t *testing.T) {
+	t.Parallel()
+	verifytest.Run(t, func(t *testing.T) eventstore.Log {
+		t.Helper()
+		_, url := strict(t)
+		return open(t, url, unsaid())
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/durable"
 )
 
 // snapshots keeps snapshots, in files or in memory: a stream of a server only ever grows, and its events are small. It is
@@ -93,7 +94,7 @@ func (s snapshots) save(snapshot eventstore.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := durable.MkdirAll(s.dir, 0o700, nil); err != nil {
 		return err
 	}
 	return replace(s.file(snapshot.Stream), text)
@@ -116,7 +117,7 @@ func replace(name string, text []byte) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), name)
+	return os.Rename(f.Name(), name) // a cache: whether it lasts is no matter
 }
 
 // LoadSnapshot implements [eventstore.Snapshots]. A broken file is ErrNotFound: it is only a cache.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/postgres"
+	"github.com/gxpledger/gxpledger/eventstore/verify/verifytest"
 )
 
 // Somebody with all rights gets around the triggers. Every reader says so, and where.
@@ -120,4 +121,13 @@ func TestContentsAreChecked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever makes checksums and guards again cannot change one thing alone.
+func TestWhatABatchTellsTwiceIsCompared(t *testing.T) {
+	t.Parallel()
+	verifytest.Run(t, func(t *testing.T) eventstore.Log {
+		t.Helper()
+		return open(t, made(t))
+	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/durable"
 )
 
 // Log is what a Recorder needs of a log.
@@ -46,6 +47,8 @@ type Config struct {
 	Log LogName
 	// Observe, when set, is told of each wait and each new round. It must not block.
 	Observe func(Retry)
+
+	sync durable.Sync // of the folders of the spool; nil but in tests
 }
 
 // LogName says which log is meant.

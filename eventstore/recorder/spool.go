@@ -15,6 +15,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/durable"
 )
 
 // spoolForm is the version of the form of a spool file. Those of form 1 do not name their log: any may record them.
@@ -50,11 +51,11 @@ func (s *session) spool(failed domain.ScanFailed) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot encode failure for the spool: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700, s.config.sync); err != nil {
 		return "", fmt.Errorf("cannot create spool directory: %w", err)
 	}
 	path := filepath.Join(dir, s.request.Scan.String()+".json")
-	if err := writeDurably(path, data); err != nil {
+	if err := writeDurably(path, data, s.config.sync); err != nil {
 		return "", fmt.Errorf("cannot spool failure of scan %s: %w", s.request.Scan, err)
 	}
 	return path, nil
@@ -64,7 +65,7 @@ func (s *session) spool(failed domain.ScanFailed) (string, error) {
 const temporaryFile = "spool-*.tmp"
 
 // writeDurably writes a new file beside path, syncs it, renames it and syncs the directory.
-func writeDurably(path string, data []byte) error {
+func writeDurably(path string, data []byte, sync durable.Sync) error {
 	file, err := os.CreateTemp(filepath.Dir(path), temporaryFile)
 	if err != nil {
 		return err
@@ -72,25 +73,14 @@ func writeDurably(path string, data []byte) error {
 	_, err = file.Write(data)
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
-		err = os.Rename(file.Name(), path)
+		err = durable.Rename(file.Name(), path, sync)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+		if unused := os.Remove(file.Name()); !errors.Is(unused, fs.ErrNotExist) { // it is in its place, and may not last
+			err = errors.Join(err, unused)
+		}
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename durable. Systems that cannot sync a directory do not need it.
-func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // the operator's own spool directory
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-		err = nil
-	}
-	return errors.Join(err, dir.Close())
+	return err
 }
 
 // Drained is what became of spooled failures.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,44 @@ func TestRecorderSpoolsAFailureAndDrainsItLater(t *testing.T) {
 	}
 	if n, err := d.recorder.Drain(t.Context()); err != nil || n != (recorder.Drained{}) {
 		t.Errorf("drained %+v, %v again; want nothing left", n, err)
+	}
+}
+
+// TestASpooledFailureIsFlushedWithItsFolders: a power loss takes neither the file nor the spool that was created for it.
+func TestASpooledFailureIsFlushedWithItsFolders(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("disk is gone")
+	for name, fails := range map[string]error{"a disk that works": nil, "a disk that fails": broken} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			spool := filepath.Join(dir, "home", "spool")
+			config := recorder.DefaultConfig(clock, spool)
+			config.FirstWait, config.LongestWait = time.Microsecond, time.Microsecond
+			var flushed []string
+			config.SetSync(func(folder string) error {
+				flushed = append(flushed, folder)
+				if folder == spool { // the last one
+					return fails
+				}
+				return nil
+			})
+			d := newFixture(t)
+			d.log.onAppend = func(int, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
+				return eventstore.Appended{}, errLost
+			}
+			var err error
+			if d.recorder, err = recorder.New(d.log, config); err != nil {
+				t.Fatal(err)
+			}
+			out, err := d.record(reads(req("REQ-001")))
+			if (out.Spooled == "") != (fails != nil) || !errors.Is(err, fails) && fails != nil {
+				t.Errorf("spooled %q, %v", out.Spooled, err)
+			}
+			if want := []string{filepath.Join(dir, "home"), dir, spool}; !slices.Equal(flushed, want) {
+				t.Errorf("flushed %q, want %q", flushed, want)
+			}
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
+	"github.com/gxpledger/gxpledger/internal/durable"
 	"github.com/gxpledger/gxpledger/internal/sqlitefault"
 	"github.com/gxpledger/gxpledger/migrations"
 )
@@ -307,7 +308,7 @@ func (l *Log) prepareToWrite(ctx context.Context) error {
 // create makes an empty file for the owner alone. An existing file is not even opened: closing it again would drop the
 // locks that this process holds on it.
 func create(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
+	f, err := durable.Create(path, nil)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/verify/verifytest"
 )
 
 // raw opens the file of a log as any SQLite tool does.
@@ -294,4 +295,13 @@ func TestAnyToolShowsTheEvents(t *testing.T) {
 	if err := rows.Err(); err != nil || n != 100 {
 		t.Errorf("%d rows, %v, want 100", n, err)
 	}
+}
+
+// Whoever makes checksums, chunks and guards again cannot change one thing alone.
+func TestWhatABatchTellsTwiceIsCompared(t *testing.T) {
+	t.Parallel()
+	verifytest.Run(t, func(t *testing.T) eventstore.Log {
+		t.Helper()
+		return open(t, filepath.Join(t.TempDir(), "log.db"))
+	})
 }

@@ -95,13 +95,12 @@ type Result struct {
 	Checkpoints []Pair `json:"checkpoints"`
 }
 
-// The admin action in the log. It is stored and never changes.
+// The arguments of the admin action in the log. They are stored and never change.
 const (
-	actionCopied = "log.copied"
-	argFromLog   = "from_log"
-	argFromHead  = "from_head"
-	argToLog     = "to_log"
-	argUntil     = "until" // of copies with Request.Until
+	argFromLog  = "from_log"
+	argFromHead = "from_head"
+	argToLog    = "to_log"
+	argUntil    = "until" // of copies with Request.Until
 )
 
 // Copy appends every batch of from to to, in order, with its ids, revisions, data, metadata, contents and recorded time,
@@ -384,7 +383,7 @@ func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, r
 // recordAction records the copy in its target.
 func (c *copier) recordAction(ctx context.Context, at overlap, order Request, loose []eventstore.Blob) error {
 	typ, data, err := eventstore.Encode(domain.AdminActed{
-		ID: order.Action.String(), Action: actionCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
+		ID: order.Action.String(), Action: eventstore.ActionLogCopied, Actor: order.Actor, Reason: order.Reason, At: order.At.UTC(), Outcome: "succeeded",
 		Arguments: c.arguments(at.last.From), Detail: at.detail(c.done.Until),
 	})
 	if err != nil {
@@ -435,7 +434,7 @@ func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	}
 	action, ok := event.(domain.AdminActed)
 	want := c.arguments(0)
-	return action, ok && action.Action == actionCopied && action.Arguments[argFromLog] == want[argFromLog] && action.Arguments[argToLog] == want[argToLog]
+	return action, ok && action.Action == eventstore.ActionLogCopied && action.Arguments[argFromLog] == want[argFromLog] && action.Arguments[argToLog] == want[argToLog]
 }
 
 // findHeld notes which contents the target holds.

@@ -20,6 +20,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/eventstore/transfer"
 	"github.com/gxpledger/gxpledger/eventstore/verify"
+	"github.com/gxpledger/gxpledger/eventstore/verify/verifytest"
 )
 
 // damaged is a log whose file somebody wrote in.
@@ -150,12 +151,14 @@ func intact(t *testing.T) *fixture {
 	d := newFixture(t)
 	stored := func(files ...domain.File) recorder.ReadFunc {
 		return func(context.Context, domain.State) (recorder.Reading, error) {
-			reading := recorder.Reading{Reader: domaintest.Stamp, Files: files}
+			reading := recorder.Reading{Reader: domaintest.Stamp}
 			for _, f := range files {
 				saying := map[string]string{
 					domaintest.Hash("REQ-001a"): "REQ-001a", domaintest.Hash("REQ-001b"): "REQ-001b", domaintest.Hash("REQ-002a"): "REQ-002a",
 				}[f.Artifacts[0].Content.SHA256]
-				reading.Contents = append(reading.Contents, eventstore.Blob{SHA256: domaintest.Hash(saying), Bytes: []byte(saying)})
+				f, blobs := verifytest.Stored(f, []byte(saying))
+				reading.Files = append(reading.Files, f)
+				reading.Contents = append(reading.Contents, blobs...)
 			}
 			return reading, nil
 		}
@@ -274,7 +277,7 @@ func TestVerifyNamesEachKindOfDamage(t *testing.T) {
 		},
 		"an event names no scan": {
 			func(d *damaged) { d.at(6).Meta.Scan = "" },
-			[]string{"event_id: position 6"},
+			[]string{"event_id: position 6", "scan: position 6"},
 		},
 		"an event has another actor than its batch": {
 			func(d *damaged) { d.at(3).Meta.Actor = "mallory" },
@@ -302,7 +305,7 @@ func TestVerifyNamesEachKindOfDamage(t *testing.T) {
 		},
 		"an artifact has another id than the tree says": {
 			func(d *damaged) { d.at(2).Data = bytes.ReplaceAll(d.at(2).Data, []byte("REQ-001"), []byte("REQ-009")) },
-			[]string{"scan: position 4", "scan: position 8"},
+			[]string{"scan: position 4", "scan: position 7", "scan: position 8"},
 		},
 		"a scan has another number": {
 			func(d *damaged) {
@@ -316,7 +319,7 @@ func TestVerifyNamesEachKindOfDamage(t *testing.T) {
 				r.Stream, r.Revision = "repository-other", 0
 				d.at(7).Revision, d.at(8).Revision = 4, 5
 			},
-			[]string{"scan: position 5", "scan: position 5", "scan: position 8"},
+			[]string{"scan: position 5", "scan: position 8"},
 		},
 		"events cannot be read": {
 			func(d *damaged) { d.corrupt = []eventstore.Position{2, 3} },
@@ -325,6 +328,24 @@ func TestVerifyNamesEachKindOfDamage(t *testing.T) {
 		"the last event cannot be read": {
 			func(d *damaged) { d.corrupt = []eventstore.Position{8} },
 			[]string{"unreadable: position 8"},
+		},
+		"a batch was cut and made whole again": {
+			func(d *damaged) { d.drop(8); d.head = 7; d.at(7).Meta.Size = 1 },
+			[]string{"batch: position 7"},
+		},
+		"the last batch is gone": {
+			func(d *damaged) { d.drop(8); d.drop(7); d.head = 6 },
+			[]string{"content_loose: content " + domaintest.Hash("REQ-001b")},
+		},
+		"one event of a batch has another correlation": {
+			func(d *damaged) { d.at(3).Meta.Correlation = "" },
+			[]string{"batch: position 3", "scan: position 3", "batch: position 4"},
+		},
+		"a content has another size in its event": {
+			func(d *damaged) {
+				d.at(3).Data = bytes.Replace(d.at(3).Data, []byte(`"size":8`), []byte(`"size":9`), 1)
+			},
+			[]string{"scan: position 3"},
 		},
 		"a content is gone": {
 			func(d *damaged) { delete(d.contents, domaintest.Hash("REQ-002a")) },
@@ -352,7 +373,8 @@ func TestVerifyComparesSnapshotsWithTheFold(t *testing.T) {
 	d := newFixture(t)
 	var files []domain.File
 	for i := range 120 {
-		files = append(files, domaintest.Requirement(fmt.Sprintf("REQ-%03d", i), "a"))
+		f, _ := verifytest.Stored(domaintest.Requirement(fmt.Sprintf("REQ-%03d", i), "a"), fmt.Appendf(nil, "REQ-%03da", i))
+		files = append(files, f)
 	}
 	d.mustRecord(files...)
 	quiet := func(log eventstore.Log) *damaged {

@@ -9,17 +9,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gxpledger/gxpledger/internal/durable"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 )
 
 // CreateHome creates the home, for its owner alone, and keeps git from adding it to a repository.
-func (s Settings) CreateHome() error {
+func (s Settings) CreateHome() error { return createHome(s.HomeFolder(), nil) }
+
+func createHome(home string, sync durable.Sync) error {
 	const ownerOnly = 0o700
-	home := s.HomeFolder()
-	if err := os.MkdirAll(home, ownerOnly); err != nil {
+	if err := durable.MkdirAll(home, ownerOnly, sync); err != nil {
 		return homeError(err, "choose another home folder", "cannot create the folder %s (%v)", home, err)
 	}
-	ignore, err := os.OpenFile(filepath.Join(home, ".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator chooses the folder
+	ignore, err := durable.Create(filepath.Join(home, ".gitignore"), sync)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/gxpledger/gxpledger/internal/durable"
 )
 
 // Error says why no file can be written at a path.
@@ -102,7 +104,7 @@ func (f *File) Keep(replace bool) error { //revive:disable-line:flag-parameter /
 		err = f.put(replace)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(f.path))
+		err = durable.SyncFolder(filepath.Dir(f.path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
@@ -130,19 +132,6 @@ func (f *File) Discard() error {
 		return err
 	}
 	return nil
-}
-
-// syncFolder flushes the names in a folder to disk. Systems that cannot do that do not need it.
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator named it
-	if err != nil {
-		return err
-	}
-	err = folder.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) {
-		err = nil
-	}
-	return errors.Join(err, folder.Close())
 }
 
 // CheckPlain refuses a path where something other than a plain file is: replacing a device, a pipe or a link would destroy

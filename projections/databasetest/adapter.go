@@ -52,6 +52,29 @@ type Breakage struct {
 	Want string   // a part of what is found
 }
 
+// BrokenCatalogue is what may be wrong with what a database stores about build 1 of an inventory, in any database; own
+// makes the tables items and boxes__b2 those of whoever projects.
+func BrokenCatalogue(own ...string) [][]Breakage {
+	return [][]Breakage{
+		{
+			{Edit: []string{"UPDATE build_tables SET doc = 'x' WHERE name = 'boxes'"}, Want: "catalogue: table 1, boxes, is not what gxpledger stored: boxes__b1, append-only false: x"},
+			{Edit: []string{"UPDATE build_columns SET doc = 'x' WHERE physical = 'items__b1' AND ordinal = 1"}, Want: "catalogue: column 1, items__b1."},
+			{Edit: []string{"DELETE FROM build_digests"}, Want: "catalogue: it lacks digest 2, items,"},
+		},
+		{{Edit: []string{"DELETE FROM build_columns"}, Want: "catalogue: it lacks column 1, boxes__b1."}},
+		{{Edit: []string{"DELETE FROM build_columns", "DELETE FROM build_tables"}, Want: "catalogue: it lacks table 1, boxes,"}},
+		{
+			{
+				Edit: append([]string{
+					"DROP VIEW items", "CREATE TABLE items (mine integer)", "CREATE TABLE boxes__b2 (mine integer)",
+					"DELETE FROM build_columns", "DELETE FROM build_tables",
+				}, own...),
+				Want: "catalogue: it lacks table 2, items,",
+			},
+		},
+	}
+}
+
 // Run checks every promise on databases of the adapter.
 func (a Adapter) Run(t *testing.T) {
 	t.Helper()

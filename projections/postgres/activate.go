@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,40 +33,95 @@ type swap struct {
 	order []string      // in which they were asked for last
 }
 
-// exchange points the views to the tables of the build that becomes active.
+// exchange points the views to the tables of the build that becomes active. What has their names is taken as the server has it,
+// whatever the catalogue tells: somebody may have changed either.
 func (db *DB) exchange(ctx context.Context, tx pgx.Tx, s *swap, c builds.Changes) error {
 	ref := c.Activated.Ref
-	shown := map[string][]column{}
-	if c.Retired != nil {
-		var err error
-		if shown, err = db.columns(ctx, tx, c.Retired.Ref); err != nil {
-			return err
-		}
-	}
 	next, err := db.columns(ctx, tx, ref)
 	if err != nil {
 		return err
 	}
-	ddl := db.drops(next, shown)
+	names, err := db.names(ctx, tx, ref.Projection)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Clone(names) {
+		names = append(names, physical(name, ref.Number))
+	}
+	there, err := db.relations(ctx, tx, names)
+	if err != nil {
+		return err
+	}
+	var ddl, shown []string
+	for _, name := range names {
+		if there[name].kind == kindView {
+			shown = append(shown, name)
+		}
+		if r := there[name]; !strings.HasSuffix(name, physical("", ref.Number)) {
+			ddl = append(ddl, db.clear(name, r, there[physical(name, ref.Number)].columns, ref.Number)...)
+		}
+	}
 	views, err := db.creates(ctx, tx, ref, next)
 	if err != nil {
 		return err
 	}
-	if err := db.grasp(ctx, tx, s, slices.Sorted(maps.Keys(shown))); err != nil {
+	slices.Sort(shown)
+	if err := db.grasp(ctx, tx, s, shown); err != nil {
 		return err
 	}
 	return dependent(run(ctx, tx, append(ddl, views...)))
 }
 
-// drops takes away the views that there is no table for, and those that cannot be replaced.
-func (db *DB) drops(next, shown map[string][]column) []string {
-	var ddl []string
-	for _, name := range slices.Sorted(maps.Keys(shown)) {
-		if !extends(next[name], shown[name]) {
-			ddl = append(ddl, "DROP VIEW IF EXISTS "+db.sql.in(name))
+// relation is what the server has under a name: nothing, where kind is "".
+type relation struct {
+	kind    string // as in pg_class
+	columns []column
+}
+
+// The kinds of relations that need a word of their own to be dropped.
+const (
+	kindView             = "v"
+	kindMaterializedView = "m"
+	kindIndex            = "i"
+)
+
+// clear removes what is in the place of a view and cannot be replaced by one with the columns next; nil next is none. A table is
+// put aside under a name of its own, since its rows may be nowhere else.
+func (db *DB) clear(name string, r relation, next []column, build int) []string {
+	switch r.kind {
+	case "":
+		return nil
+	case kindView:
+		if extends(next, r.columns) {
+			return nil
 		}
+		return []string{"DROP VIEW " + db.sql.in(name)}
+	case kindMaterializedView:
+		return []string{"DROP MATERIALIZED VIEW " + db.sql.in(name)}
+	case kindIndex:
+		return []string{"DROP INDEX " + db.sql.in(name)}
+	default:
+		return []string{fmt.Sprintf("ALTER TABLE %s RENAME TO %s", db.sql.in(name), quote(projections.AsideName(name, build)))}
 	}
-	return ddl
+}
+
+// relations returns what the schema has under names.
+func (db *DB) relations(ctx context.Context, q queries, names []string) (map[string]relation, error) {
+	rows, err := q.Query(ctx, db.sql.relations, names, db.options.Schema)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]relation{}
+	var name, kind string
+	var c column
+	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &c.name, &c.kind}, func() error {
+		r := found[name]
+		r.kind = kind
+		r.columns = append(r.columns, c)
+		found[name] = r
+		return nil
+	})
+	return found, err
 }
 
 // creates makes or replaces the views of ref, with what they mean and who may read them.
@@ -152,7 +206,7 @@ func dependent(err error) error {
 	return err
 }
 
-// column is a column of a build, as it is remembered.
+// column is a column of a build, as the catalogue tells it, or of a relation, as the server does.
 type column struct{ name, kind, doc string }
 
 // extends reports whether a view with the columns old can be replaced by one with the columns next: as it is, or with more

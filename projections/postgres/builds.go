@@ -164,32 +164,18 @@ func (db *DB) create(ctx context.Context, tx pgx.Tx, account *pgx.Batch, b build
 		b.Lease.Expires, b.CreatedAt, b.Since.At)
 	var ddl []string
 	ref, f := b.Ref, db.forms(b.Ref)
+	for _, t := range slices.Backward(tables) { // the number was never given before: what has the name is left of a build that nothing is recorded of
+		ddl = append(ddl, "DROP TABLE IF EXISTS "+f.table(t))
+	}
 	for i, t := range tables {
 		name := physical(t.Name, ref.Number)
 		ddl = append(append(ddl, f.create(t)), f.comments("TABLE", name, t)...)
 		account.Queue(db.sql.addTable, ref.Projection, ref.Number, i+1, t.Name, name, t.AppendOnly, t.Doc)
 		for j, c := range t.Columns {
-			account.Queue(db.sql.addColumn, name, j+1, c.Name, typeName(c.Type), c.Null, slices.Index(t.Key, c.Name)+1, c.Doc)
+			account.Queue(db.sql.addColumn, name, j+1, c.Name, c.Type.String(), c.Null, slices.Index(t.Key, c.Name)+1, c.Doc)
 		}
 	}
 	return run(ctx, tx, ddl)
-}
-
-// typeName is the type of a column in the catalogue.
-func typeName(t projections.ColumnType) string {
-	switch t {
-	case projections.Text:
-		return "text"
-	case projections.Integer:
-		return "integer"
-	case projections.Boolean:
-		return "boolean"
-	case projections.Timestamp:
-		return "timestamp"
-	case projections.JSON:
-		return "json"
-	}
-	return ""
 }
 
 // run executes statements without parameters in one round trip.
@@ -225,13 +211,13 @@ func (db *DB) checkNames(ctx context.Context, tx pgx.Tx, projection string, tabl
 // drop removes the tables of a build and what is recorded of it. It waits a moment for those who read it; then somebody
 // else may try.
 func (db *DB) drop(ctx context.Context, tx pgx.Tx, ref projections.Ref) error {
-	tables, err := db.tables(ctx, tx, ref)
+	names, err := db.names(ctx, tx, ref.Projection)
 	if err != nil {
 		return err
 	}
-	var ddl []string
-	for _, t := range slices.Backward(tables) {
-		ddl = append(ddl, "DROP TABLE IF EXISTS "+db.sql.in(t.physical))
+	ddl := make([]string, len(names))
+	for i, name := range names {
+		ddl[i] = "DROP TABLE IF EXISTS " + db.sql.in(physical(name, ref.Number))
 	}
 	if err := run(ctx, tx, ddl); err != nil {
 		return fmt.Errorf("cannot drop %s build %d: %w", ref.Projection, ref.Number, err)
@@ -241,6 +227,15 @@ func (db *DB) drop(ctx context.Context, tx pgx.Tx, ref projections.Ref) error {
 	}
 	db.forgetPlan(ref)
 	return nil
+}
+
+// names returns the names of the tables of a projection, children before parents.
+func (db *DB) names(ctx context.Context, q queries, projection string) ([]string, error) {
+	rows, err := q.Query(ctx, db.sql.names, projection)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // built is a table of a build.

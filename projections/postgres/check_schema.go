@@ -15,7 +15,7 @@ import (
 var _ projections.SchemaChecker = (*DB)(nil)
 
 // CheckSchema implements [projections.SchemaChecker]: the views show the tables of the build and all of them, and the tables have
-// their columns, keys, indexes, references, rules and guards, and no others. It makes the same once more as temporary tables,
+// their columns, keys, indexes, references, rules and guards, and no others, and the catalogue tells of them what they are. It makes the same once more as temporary tables,
 // which it takes back, and compares what the server says of both: so the server need not be second-guessed.
 func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	var found []string
@@ -56,7 +56,21 @@ func (db *DB) checkSchema(ctx context.Context, tx pgx.Tx, ref projections.Ref, p
 		}
 		found = append(found, faults...)
 	}
-	return found, nil
+	rows, err := tx.Query(ctx, db.sql.catalogue, ref.Projection, ref.Number)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (projections.CatalogueRow, error) {
+		var kind, of, name, form, doc string
+		var ordinal, key int
+		var flag bool
+		err := row.Scan(&kind, &of, &ordinal, &name, &form, &flag, &key, &doc)
+		return projections.NewCatalogueRow(kind, of, ordinal, name, form, flag, key, doc), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(found, projections.CheckCatalogue(p, func(table string) string { return physical(table, ref.Number) }, stored)...), nil
 }
 
 // temporary is the schema of temporary tables.

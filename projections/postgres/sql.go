@@ -24,8 +24,11 @@ type statements struct {
 
 	addTable  string
 	addColumn string
+	names     string // of the tables of a projection, children first
 	tables    string
 	columns   string
+	catalogue string
+	relations string
 	taken     string
 	digests   string
 	addDigest string
@@ -77,14 +80,27 @@ func newStatements(schema string) statements {
 
 		addTable:  in(`INSERT INTO @.build_tables (projection, build, ordinal, name, physical, append_only, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
 		addColumn: in(`INSERT INTO @.build_columns (physical, ordinal, name, type, nullable, key_ordinal, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`),
-		tables:    in(`SELECT name, physical, doc FROM @.build_tables` + one + ` ORDER BY ordinal`),
+		// By the catalogue of any build: that of one alone may be lost.
+		names:  in(`SELECT name FROM @.build_tables WHERE projection = $1 GROUP BY name ORDER BY max(ordinal) DESC`),
+		tables: in(`SELECT name, physical, doc FROM @.build_tables` + one + ` ORDER BY ordinal`),
+		catalogue: in(`SELECT 'table', '', ordinal, name, physical, append_only, 0, doc FROM @.build_tables` + one + `
+			UNION ALL SELECT 'column', physical, ordinal, name, type, nullable, key_ordinal, doc FROM @.build_columns
+				WHERE physical IN (SELECT physical FROM @.build_tables` + one + `)
+			UNION ALL SELECT 'digest', '', ordinal, name, '', false, 0, '' FROM @.build_digests` + one),
+		// What the server has under names, and with which columns.
+		relations: `SELECT c.relname, c.relkind::text, coalesce(a.attname, ''), coalesce(pg_catalog.format_type(a.atttypid, a.atttypmod), '')
+			FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+			LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+			WHERE n.nspname = $2 AND c.relname = ANY ($1) ORDER BY c.relname, a.attnum`,
 		columns: in(`SELECT t.name, c.name, c.type, c.doc FROM @.build_tables t JOIN @.build_columns c ON c.physical = t.physical
 			WHERE t.projection = $1 AND t.build = $2 ORDER BY t.ordinal, c.ordinal`),
-		// A view that the schema has may be one of ours, of whatever build.
+		// A view that the schema has may be one of ours, of whatever build. Of a projection that had builds before, the names
+		// were its own: what has one now was put there since, and is cleared away.
 		taken: in(`SELECT t.name, b.projection FROM unnest($1::text[]) AS t (name) JOIN @.build_tables AS b ON b.name = t.name AND b.projection <> $2
 			UNION ALL SELECT t.name, '' FROM unnest($1::text[]) AS t (name) JOIN pg_catalog.pg_class AS c ON c.relname = t.name
 				JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $3
 				WHERE NOT (c.relkind = 'v' AND EXISTS (SELECT FROM @.build_tables AS b WHERE b.name = t.name))
+					AND NOT EXISTS (SELECT FROM @.projection_counters AS p WHERE p.projection = $2 AND p.builds > 0)
 			LIMIT 1`),
 		digests:   in(`SELECT name, row_count, sha256 FROM @.build_digests` + one + ` ORDER BY ordinal`),
 		addDigest: in(`INSERT INTO @.build_digests (projection, build, ordinal, name, position, row_count, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7)`),

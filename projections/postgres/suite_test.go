@@ -105,7 +105,7 @@ func adapter(url string) databasetest.Adapter {
 }
 
 func broken() [][]databasetest.Breakage {
-	return [][]databasetest.Breakage{{
+	return append([][]databasetest.Breakage{{
 		{
 			Edit: []string{"CREATE OR REPLACE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
 			Want: "view boxes: it is not what gxpledger made",
@@ -142,7 +142,15 @@ func broken() [][]databasetest.Breakage {
 		{Edit: []string{"ALTER TABLE items__b1 DROP CONSTRAINT items__b1_pkey"}, Want: "table items: it lacks what gxpledger made"},
 		{Edit: []string{"ALTER TABLE boxes__b1 ALTER since DROP NOT NULL"}, Want: "column boxes__b1.since: it is not what gxpledger made"},
 		{Edit: []string{"ALTER TABLE boxes__b1 ENABLE ROW LEVEL SECURITY"}, Want: "table boxes__b1: it is not what gxpledger made"},
-	}}
+	}, {
+		{
+			Edit: []string{"DROP VIEW items", "CREATE VIEW items AS SELECT 1 AS one", "ALTER VIEW items OWNER TO " + postgres.DefaultWriter},
+			Want: "column items.one: it is not what gxpledger made",
+		},
+		{Edit: []string{"DROP VIEW boxes", "CREATE MATERIALIZED VIEW boxes AS SELECT 1 AS one", "ALTER MATERIALIZED VIEW boxes OWNER TO " + postgres.DefaultWriter}, Want: "boxes"},
+		{Edit: []string{"DROP VIEW moves", "CREATE INDEX moves ON items__b1 (name)"}, Want: "moves"},
+	}}, databasetest.BrokenCatalogue(
+		"ALTER TABLE items OWNER TO "+postgres.DefaultWriter, "ALTER TABLE boxes__b2 OWNER TO "+postgres.DefaultWriter)...)
 }
 
 func TestTablesKeepTheContract(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -165,6 +166,9 @@ func activate(ctx context.Context, tx *sql.Conn, c builds.Changes, d projections
 		if err != nil {
 			return err
 		}
+		if err := clearName(ctx, tx, name, ref.Number); err != nil {
+			return fmt.Errorf("view %s: %w", name, err)
+		}
 		if _, err := tx.ExecContext(ctx, view(name, behind, columns)); err != nil {
 			return fmt.Errorf("view %s: %w", name, err)
 		}
@@ -176,6 +180,24 @@ func activate(ctx context.Context, tx *sql.Conn, c builds.Changes, d projections
 		}
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE projection_builds SET activated_at = ? WHERE projection = ? AND build = ?", stamp(d.State.Now), ref.Projection, ref.Number)
+	return err
+}
+
+// clearName removes what is in the place of a view, whoever made it: another view and an index are dropped, and a table is put
+// aside under a name of its own, since its rows may be nowhere else.
+func clearName(ctx context.Context, tx *sql.Conn, name string, build int) error {
+	var kind string
+	err := tx.QueryRowContext(ctx, "SELECT type FROM sqlite_schema WHERE name = ? AND type <> 'trigger'", name).Scan(&kind)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case kind == "table":
+		_, err = tx.ExecContext(ctx, "ALTER TABLE "+quote(name)+" RENAME TO "+quote(projections.AsideName(name, build)))
+	default:
+		_, err = tx.ExecContext(ctx, "DROP "+strings.ToUpper(kind)+" "+quote(name))
+	}
 	return err
 }
 
@@ -191,14 +213,16 @@ ON CONFLICT (projection) DO UPDATE SET held_by = excluded.held_by, reason = excl
 	return err
 }
 
-// checkNames refuses a table whose name another projection or the database itself uses.
+// checkNames refuses a table whose name another projection or the database itself uses. Of a projection that had builds before, its
+// names were its own: what has one now was put there since, and is cleared away.
 func checkNames(ctx context.Context, tx *sql.Conn, projection string, tables []projections.Table) error {
 	for _, t := range tables {
 		var owner string
 		err := tx.QueryRowContext(ctx, `
 SELECT coalesce(max(owner), '') FROM (
     SELECT projection AS owner FROM build_tables WHERE name = ?1 AND projection <> ?2
-    UNION ALL SELECT 'the database itself' FROM sqlite_master WHERE name = ?1 AND type <> 'view')`, t.Name, projection).Scan(&owner)
+    UNION ALL SELECT 'the database itself' FROM sqlite_master WHERE name = ?1 AND type <> 'view'
+        AND NOT EXISTS (SELECT 1 FROM projection_counters WHERE projection = ?2 AND builds > 1))`, t.Name, projection).Scan(&owner)
 		if err != nil {
 			return err
 		}
@@ -211,6 +235,10 @@ SELECT coalesce(max(owner), '') FROM (
 
 func createBuildTable(ctx context.Context, tx *sql.Conn, ref projections.Ref, ordinal int, t projections.Table) error {
 	name := physical(t.Name, ref.Number)
+	// The number was never given before: what has the name is left of a build that nothing is recorded of.
+	if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+quote(name)); err != nil {
+		return fmt.Errorf("table %s: %w", name, err)
+	}
 	if _, err := tx.ExecContext(ctx, createTable(t, ref.Number)); err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
@@ -220,32 +248,18 @@ func createBuildTable(ctx context.Context, tx *sql.Conn, ref projections.Ref, or
 	}
 	for i, c := range t.Columns {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO build_columns (physical, ordinal, name, type, nullable, key_ordinal, doc) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			name, i+1, c.Name, typeName(c.Type), bit(c.Null), slices.Index(t.Key, c.Name)+1, c.Doc); err != nil {
+			name, i+1, c.Name, c.Type.String(), bit(c.Null), slices.Index(t.Key, c.Name)+1, c.Doc); err != nil {
 			return fmt.Errorf("table %s: column %s: %w", name, c.Name, err)
 		}
 	}
 	return nil
 }
 
-func typeName(t projections.ColumnType) string {
-	switch t {
-	case projections.Text:
-		return "text"
-	case projections.Integer:
-		return "integer"
-	case projections.Boolean:
-		return "boolean"
-	case projections.Timestamp:
-		return "timestamp"
-	case projections.JSON:
-		return "json"
-	}
-	return ""
-}
-
 // drop removes the tables of a build and what is recorded of it. REQUIRES: as store.
 func (db *DB) drop(ctx context.Context, tx *sql.Conn, ref projections.Ref) error {
-	names, err := strings1(ctx, tx, "SELECT physical FROM build_tables WHERE projection = ? AND build = ? ORDER BY ordinal DESC", ref.Projection, ref.Number)
+	// By the catalogue of any build: that of this one may be lost.
+	names, err := strings1(ctx, tx, `SELECT name || '__b' || ?2 FROM build_tables WHERE projection = ?1
+		GROUP BY name ORDER BY max(ordinal) DESC`, ref.Projection, ref.Number)
 	if err != nil {
 		return err
 	}

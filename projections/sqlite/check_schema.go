@@ -13,7 +13,7 @@ import (
 var _ projections.SchemaChecker = (*DB)(nil)
 
 // CheckSchema implements [projections.SchemaChecker]: the views show the tables of the build and all of them, the tables have
-// their keys, indexes and triggers and no others, and their pages fit together.
+// their keys, indexes and triggers and no others, their pages fit together, and the catalogue tells of them what they are.
 func (db *DB) CheckSchema(ctx context.Context, ref projections.Ref, p projections.Projection) ([]string, error) {
 	found, err := db.checkSchema(ctx, ref, p)
 	if err != nil {
@@ -52,7 +52,35 @@ func checkBuild(ctx context.Context, tx queries, ref projections.Ref, p projecti
 		}
 		found = append(append(found, parts...), pages...)
 	}
-	return found, nil
+	stored, err := readCatalogue(ctx, tx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return append(found, projections.CheckCatalogue(p, func(table string) string { return physical(table, ref.Number) }, stored)...), nil
+}
+
+// readCatalogue returns what the file stores about the tables of a build.
+func readCatalogue(ctx context.Context, tx queries, ref projections.Ref) ([]projections.CatalogueRow, error) {
+	rows, err := tx.QueryContext(ctx, `
+SELECT 'table', '', ordinal, name, physical, append_only, 0, doc FROM build_tables WHERE projection = ?1 AND build = ?2
+UNION ALL SELECT 'column', physical, ordinal, name, type, nullable, key_ordinal, doc FROM build_columns
+	WHERE physical IN (SELECT physical FROM build_tables WHERE projection = ?1 AND build = ?2)
+UNION ALL SELECT 'digest', '', ordinal, name, '', 0, 0, '' FROM build_digests WHERE projection = ?1 AND build = ?2`, ref.Projection, ref.Number)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // a fault of it shows in rows.Err
+	var found []projections.CatalogueRow
+	for rows.Next() {
+		var kind, of, name, form, doc string
+		var ordinal, key int
+		var flag bool
+		if err := rows.Scan(&kind, &of, &ordinal, &name, &form, &flag, &key, &doc); err != nil {
+			return nil, err
+		}
+		found = append(found, projections.NewCatalogueRow(kind, of, ordinal, name, form, flag, key, doc))
+	}
+	return found, rows.Err()
 }
 
 // checkParts compares the statements that SQLite remembers with those that made the table and its view.

@@ -50,7 +50,7 @@ func adapter() databasetest.Adapter {
 }
 
 func broken() [][]databasetest.Breakage {
-	return [][]databasetest.Breakage{{
+	return append([][]databasetest.Breakage{{
 		{
 			Edit: []string{"DROP VIEW boxes", "CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5"},
 			Want: "view boxes: it is not what gxpledger made: CREATE VIEW boxes AS SELECT * FROM boxes__b1 WHERE number <> 5",
@@ -65,7 +65,9 @@ func broken() [][]databasetest.Breakage {
 			Want: "trigger sly: it is not what gxpledger made",
 		},
 		{Edit: []string{"DROP INDEX boxes__b1_i1"}, Want: `table boxes: it lacks what gxpledger made: CREATE INDEX "boxes__b1_i1"`},
-	}}
+	}, {
+		{Edit: []string{"DROP VIEW items", "CREATE INDEX items ON boxes__b1 (number)"}, Want: `table items: it lacks what gxpledger made: CREATE VIEW "items"`},
+	}}, databasetest.BrokenCatalogue()...)
 }
 
 func TestTablesKeepTheContract(t *testing.T) {

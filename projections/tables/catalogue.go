@@ -108,7 +108,7 @@ func (c *catalogue) table(t projections.Table) {
 	}
 	c.printf("| column | type | | |\n|---|---|---|---|\n")
 	for _, col := range t.Columns {
-		c.printf("| `%s` | %s | %s | %s |\n", col.Name, typeName(col.Type), note(t, col), strings.ReplaceAll(meaning(col), "|", `\|`))
+		c.printf("| `%s` | %s | %s | %s |\n", col.Name, col.Type, note(t, col), strings.ReplaceAll(meaning(col), "|", `\|`))
 	}
 	c.printf("\nPrimary key: %s.\n", codes(t.Key))
 	for _, f := range t.Foreign {
@@ -155,20 +155,4 @@ func storedNames(events []domain.Event) []string {
 		names[i] = eventstore.TypeOf(e)
 	}
 	return names
-}
-
-func typeName(t projections.ColumnType) string {
-	switch t {
-	case projections.Text:
-		return "text"
-	case projections.Integer:
-		return "integer"
-	case projections.Boolean:
-		return "boolean"
-	case projections.Timestamp:
-		return "timestamp"
-	case projections.JSON:
-		return "json"
-	}
-	return "unknown"
 }

@@ -39,6 +39,8 @@ func newProjections(a *app) *cobra.Command {
 // statusDocument is the output of projections status --json.
 type statusDocument struct {
 	Projections []gxpledger.ProjectionStatus `json:"projections"`
+	// Verification is the last one in the background, of projections run --verify-every; absent when there was none.
+	Verification *gxpledger.LastVerification `json:"last_verification,omitempty"`
 }
 
 func newProjectionsStatus(a *app) *cobra.Command {
@@ -47,8 +49,9 @@ func newProjectionsStatus(a *app) *cobra.Command {
 		Short: "Show the state of each projection",
 		Long: "Show the active build of each projection and its state: live (at the head of the log), catching-up, paused, stalled\n" +
 			"(events wait and the position does not move), faulted (stopped at an event), mismatched (built from another log) or\n" +
-			"absent; and the build that is to replace it. The tables are not caught up first. The exit code is 3 when a projection\n" +
-			"is stalled, faulted or mismatched.",
+			"absent; and the build that is to replace it. The tables are not caught up first. Where projections run --verify-every\n" +
+			"verifies in the background from this home, the outcome of the last verification is shown. The exit code is 3 when a\n" +
+			"projection is stalled, faulted or mismatched, or when that verification found a fault or could not make a check.",
 		Example: "  gxpledger projections status\n  gxpledger projections status --json",
 		Args:    none,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.showStatus(cmd.Context()) },
@@ -60,8 +63,17 @@ func (a *app) showStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = a.answer(statusDocument{all}, func(screen *render.Screen) { showStatuses(screen, all) })
-	if err == nil && slices.ContainsFunc(all, gxpledger.ProjectionStatus.NeedsAttention) {
+	verified, err := a.ledger.Admin().LastVerification(ctx)
+	if err != nil {
+		return err
+	}
+	err = a.answer(statusDocument{all, verified}, func(screen *render.Screen) {
+		showStatuses(screen, all)
+		if verified != nil {
+			screen.Line("%s, at %s", lastVerification(*verified), verified.FinishedAt)
+		}
+	})
+	if err == nil && (slices.ContainsFunc(all, gxpledger.ProjectionStatus.NeedsAttention) || verified != nil && !verified.Intact) {
 		return found()
 	}
 	return err

@@ -282,6 +282,7 @@ func TestWrongUseOfProjectionsIsOneSentenceThatHelps(t *testing.T) {
 		"projections skip audit 7 --reason x":          {1, []string{"projection audit did not stop there"}},
 		"projections builds audits":                    {2, []string{"did you mean audit?"}},
 		"projections run --metrics 9464":               {2, []string{"want HOST:PORT"}},
+		"projections run --verify-every 1s":            {2, []string{"want a minute or more"}},
 		"projections run --metrics 0.0.0.0:0":          {2, []string{"can be reached from other machines"}},
 	} {
 		t.Run(args, func(t *testing.T) {

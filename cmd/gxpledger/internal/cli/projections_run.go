@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,22 +14,30 @@ import (
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections/inspect"
 	"github.com/gxpledger/gxpledger/projections/run"
 )
 
 // runLine is a line that projections run --json writes: the address of the metrics, and then the status of a projection
-// whenever its state or its build changes.
+// whenever its state or its build changes, and the outcome of each verification.
 type runLine struct {
 	At      time.Time                   `json:"at"`
 	Metrics string                      `json:"metrics,omitempty"` // host:port
 	Status  *gxpledger.ProjectionStatus `json:"status,omitempty"`
+	// Verification is the outcome of a verification in the background, and Faults what it found.
+	Verification *gxpledger.LastVerification `json:"verification,omitempty"`
+	Faults       []eventstore.Fault          `json:"faults,omitempty"`
 }
 
 type runOptions struct {
-	app     *app
-	metrics string
+	app         *app
+	metrics     string
+	verifyEvery time.Duration
 }
+
+// verifyRate is how many events and contents a verification in the background reads in a second: a fraction of what a disk gives.
+const verifyRate = 5000
 
 func newProjectionsRun(a *app) *cobra.Command {
 	o := &runOptions{app: a}
@@ -39,16 +48,23 @@ func newProjectionsRun(a *app) *cobra.Command {
 			"whichever process records it. A projection that stops at an event stops alone. Tables of an older version are rebuilt\n" +
 			"beside the active ones. Several processes may run at once: one writes, the others stand by. A line is written whenever\n" +
 			"the state of a projection changes. --metrics serves /metrics for Prometheus, and /livez, /readyz and\n" +
-			"/healthz/projections for supervisors.",
-		Example: "  gxpledger projections run\n  gxpledger projections run --metrics 127.0.0.1:9464",
+			"/healthz/projections for supervisors. --verify-every verifies log, contents and tables in the background, slowly, as\n" +
+			"gxpledger verify does: readers trust the tables between two verifications. The outcome is written as a line, and each fault\n" +
+			"on standard error; it is served as metrics, and shown by projections status; a verification that was interrupted\n" +
+			"continues with the part that it was in.",
+		Example: "  gxpledger projections run\n  gxpledger projections run --metrics 127.0.0.1:9464 --verify-every 24h",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, _, err := net.SplitHostPort(o.metrics); o.metrics != "" && err != nil {
 				return usage("--metrics cannot listen at %q: want HOST:PORT, such as 127.0.0.1:9464", o.metrics)
 			}
+			if cmd.Flags().Changed("verify-every") && o.verifyEvery < time.Minute {
+				return usage("--verify-every is %s: want a minute or more, such as 24h", o.verifyEvery)
+			}
 			return o.run(cmd.Context())
 		},
 	}
+	cmd.Flags().DurationVar(&o.verifyEvery, "verify-every", 0, "`DURATION` from the end of a verification in the background to the next, such as 24h")
 	cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `ADDRESS` to serve metrics at, such as 127.0.0.1:9464; port 0 takes a free one")
 	return cmd
 }
@@ -89,10 +105,53 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 		})
 	}
 	wait.Go(func() { o.watch(ctx, runner) })
+	var verified error
+	if o.verifyEvery > 0 {
+		wait.Go(func() { verified = o.verify(ctx, metrics) })
+	}
 	err = runner.Run(ctx)
 	cancel()
 	wait.Wait()
-	return errors.Join(err, served)
+	return errors.Join(err, served, verified)
+}
+
+// verify verifies in the background until ctx ends.
+func (o *runOptions) verify(ctx context.Context, metrics *server.Metrics) error {
+	if last, err := o.app.ledger.Admin().LastVerification(ctx); err == nil && last != nil {
+		metrics.Verified(*last)
+	}
+	return o.app.ledger.VerifyEvery(ctx, gxpledger.VerifyEveryOptions{
+		Every: o.verifyEvery, Rate: verifyRate,
+		Finished: func(v gxpledger.Verification, last gxpledger.LastVerification) {
+			metrics.Verified(last)
+			o.showVerification(v, last)
+		},
+		Failed: func(err error) { o.app.notes().Line("warning: cannot verify in the background: %s", err.Error()) },
+	})
+}
+
+func (o *runOptions) showVerification(v gxpledger.Verification, last gxpledger.LastVerification) {
+	for _, f := range slices.Concat(v.Faults, v.Unknown) {
+		o.app.notes().Line("warning: %s verification: %s %s: %s", last.FinishedAt, f.Code, f.Where, f.Text)
+	}
+	if o.app.json {
+		line := runLine{At: last.FinishedAt, Verification: &last, Faults: v.Faults}
+		_ = render.Line(o.app.system.Stdout, line) // a closed pipe is no failure
+		return
+	}
+	o.app.screen().Line("%s %s", last.FinishedAt, lastVerification(last))
+}
+
+// lastVerification says what a verification found.
+func lastVerification(v gxpledger.LastVerification) string {
+	text := fmt.Sprintf("verified up to position %d: ", v.Position)
+	switch {
+	case v.Intact:
+		return text + "no faults found"
+	case v.Unknown > 0:
+		text += render.Count(v.Unknown, "check") + " could not be made, "
+	}
+	return text + render.Count(v.Faults, "fault") + " found: run gxpledger verify"
 }
 
 // listen returns a loopback listener, since the metrics have no password; nil without --metrics.

@@ -12,26 +12,33 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	return &cobra.Command{
+	deep := false
+	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Verify the integrity of the log, its contents and the tables",
 		Long: "Verify the integrity of the log: that no position, revision or event of a batch is missing, that ids are derived from\n" +
-			"their scans, that times never decrease, that every event can be decoded and follows from those before it, that every\n" +
-			"content that an event names is stored and has its SHA-256, that snapshots equal the events, and that the guards which\n" +
-			"keep the log append-only are intact: the file and its triggers; on PostgreSQL tables, triggers and rights; on an\n" +
+			"their scans, that times never decrease, that every event can be decoded, follows from those before it and agrees with\n" +
+			"its metadata and with the outcome of its scan, that every content that an event names is stored and has its SHA-256,\n" +
+			"and that an event names each, that snapshots equal the events, and that the guards which keep the log append-only are\n" +
+			"intact: the file and its triggers; on PostgreSQL tables, triggers and rights; on an\n" +
 			"EventStoreDB that no stream was truncated, deleted or opened to others. Then replay the log, compare every row of\n" +
-			"every table, and check views, indexes and triggers. Each fault is listed with what to do, and so is each check that\n" +
+			"every table, and check views, indexes, triggers and the catalogue. Each fault is listed with what to do, and so is each check that\n" +
 			"could not be made, whose result is unknown; the exit code is 3 when there is either. Clock steps, and foreign streams,\n" +
-			"are listed as warnings. Nothing is changed, except that tables behind the log are caught up first.",
-		Example: "  gxpledger verify\n  gxpledger verify --json",
+			"are listed as warnings. --deep reads the stored contents again, with the present reader, and compares what events say\n" +
+			"of them, except for signatures, which take the keys; it warns of what another version of the reader recorded otherwise.\n" +
+			"Nothing is changed, except that tables behind the log are caught up first.",
+		Example: "  gxpledger verify\n  gxpledger verify --deep --json",
 		Args:    none,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.verify(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.verify(cmd.Context(), deep) },
 	}
+	cmd.Flags().BoolVar(&deep, "deep", false, "read the stored contents again and compare what events say of them")
+	return cmd
 }
 
-func (a *app) verify(ctx context.Context) error {
+func (a *app) verify(ctx context.Context, deep bool) error { //revive:disable-line:flag-parameter // a flag of the command
 	progress := a.progress()
 	result, err := a.ledger.Verify(ctx, gxpledger.VerifyOptions{
+		Deep: deep,
 		Progress: func(step gxpledger.VerifyStep, done, total uint64, projection string) {
 			if text := verifyProgress(step, done, total, projection); text != "" {
 				progress.Say(text)

@@ -31,8 +31,9 @@ type Metrics struct {
 	folded   *prometheus.CounterVec
 	failed   prometheus.Counter
 	retried  *prometheus.CounterVec
-	mu       sync.Mutex // guards events
+	mu       sync.Mutex // guards events and verified
 	events   map[projections.Ref]uint64
+	verified *gxpledger.LastVerification // nil until there is one
 }
 
 // patience bounds how long a collection waits for the log and the tables.
@@ -82,6 +83,33 @@ func (m *Metrics) Observe(p run.Progress) {
 
 // Retried counts what is tried again, for a projection or, with "", the log.
 func (m *Metrics) Retried(projection string) { m.retried.WithLabelValues(projection).Inc() }
+
+// Verified sets the outcome of the last verification in the background; without one, there are no metrics of it.
+func (m *Metrics) Verified(last gxpledger.LastVerification) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.verified = &last
+}
+
+// verification are the metrics of the last verification.
+func verification() []verificationFigure {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("gxp_verification_"+name, help, nil, nil)
+	}
+	return []verificationFigure{
+		{desc("faults", "Faults that the last verification in the background found."), func(v gxpledger.LastVerification) float64 { return float64(v.Faults) }},
+		{desc("unknown", "Checks that the last verification in the background could not make."), func(v gxpledger.LastVerification) float64 { return float64(v.Unknown) }},
+		{desc("position", "Position up to which the last verification in the background read the log."), func(v gxpledger.LastVerification) float64 { return float64(v.Position) }},
+		{desc("last_timestamp_seconds", "When the last verification in the background ended."), func(v gxpledger.LastVerification) float64 {
+			return float64(v.FinishedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
+		}},
+	}
+}
+
+type verificationFigure struct {
+	desc  *prometheus.Desc
+	value func(gxpledger.LastVerification) float64
+}
 
 // figure is a gauge of one projection.
 type figure struct {
@@ -151,10 +179,21 @@ func (*Metrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, f := range figures() {
 		descs <- f.desc
 	}
+	for _, f := range verification() {
+		descs <- f.desc
+	}
 }
 
 // Collect implements [prometheus.Collector].
 func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
+	m.mu.Lock()
+	verified := m.verified
+	m.mu.Unlock()
+	if verified != nil {
+		for _, f := range verification() {
+			metrics <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, f.value(*verified))
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience) //nolint:forbidigo // a collector is given none
 	defer cancel()
 	all, err := m.statuses(ctx)
