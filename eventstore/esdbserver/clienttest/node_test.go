@@ -31,7 +31,7 @@ func TestTheNodeClientIsServed(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	modules, home := install(t, ctx), t.TempDir()
+	modules, home := install(t, ctx, nodeClient), t.TempDir()
 	record(t, home)
 	check := exec.CommandContext(ctx, "node", "testdata/check.mjs", "esdb://"+serve(t, home)+"?tls=false", modules)
 	output, err := check.CombinedOutput()
@@ -60,9 +60,9 @@ func record(t *testing.T, home string) {
 	}
 }
 
-// install puts the client into a folder of the test. Where that cannot be done it says so and skips: the Go client is
+// install puts a client into a folder of the test. Where that cannot be done it says so and skips: the Go client is
 // tested everywhere.
-func install(t *testing.T, ctx context.Context) (folder string) { //nolint:revive // t first, as everywhere in tests
+func install(t *testing.T, ctx context.Context, client string) (folder string) { //nolint:revive // t first, as everywhere in tests
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -71,7 +71,7 @@ func install(t *testing.T, ctx context.Context) (folder string) { //nolint:reviv
 	}
 	folder = t.TempDir()
 	npm := exec.CommandContext(ctx, "npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts",
-		"--prefer-offline", "--fetch-retries=1", "--fetch-timeout=20000", nodeClient)
+		"--prefer-offline", "--fetch-retries=1", "--fetch-timeout=20000", client)
 	npm.Env = append(os.Environ(), "NO_UPDATE_NOTIFIER=1")
 	if output, err := npm.CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: the Node client could not be installed (%v):\n%s", err, output)
