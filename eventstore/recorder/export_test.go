@@ -2,5 +2,8 @@ package recorder
 
 import "github.com/gxpledger/gxpledger/internal/durable"
 
-// SetSync sets what flushes the folders of the spool.
-func (c *Config) SetSync(sync durable.Sync) { c.sync = sync }
+// WithSync returns the config with what flushes the folders of the spool.
+func (c Config) WithSync(sync durable.Sync) Config {
+	c.sync = sync
+	return c
+}

@@ -63,7 +63,7 @@ func TestASpooledFailureIsFlushedWithItsFolders(t *testing.T) {
 			config := recorder.DefaultConfig(clock, spool)
 			config.FirstWait, config.LongestWait = time.Microsecond, time.Microsecond
 			var flushed []string
-			config.SetSync(func(folder string) error {
+			config = config.WithSync(func(folder string) error {
 				flushed = append(flushed, folder)
 				if folder == spool { // the last one
 					return fails

@@ -24,7 +24,7 @@ const pageClient = "@kurrent/kurrentdb-client@1.3.1"
 func TestThePageFollowsWholeScansAndResumes(t *testing.T) {
 	t.Parallel()
 	for language, prepare := range map[string]func(t *testing.T, ctx context.Context, source string) []string{
-		"go": func(t *testing.T, ctx context.Context, source string) []string { //nolint:revive // t first, as everywhere in tests
+		"go": func(t *testing.T, ctx context.Context, source string) []string {
 			t.Helper()
 			folder := t.TempDir()
 			program, file := filepath.Join(folder, "follow"), filepath.Join(folder, "main.go")
@@ -34,7 +34,7 @@ func TestThePageFollowsWholeScansAndResumes(t *testing.T) {
 			}
 			return []string{program}
 		},
-		"node": func(t *testing.T, ctx context.Context, source string) []string { //nolint:revive // see above
+		"node": func(t *testing.T, ctx context.Context, source string) []string {
 			t.Helper()
 			file := filepath.Join(install(t, ctx, pageClient), "follow.mjs")
 			write(t, file, source)
@@ -121,9 +121,9 @@ type follower struct {
 	repeated string
 }
 
-func follow(t *testing.T, ctx context.Context, command []string) *follower { //nolint:revive // see above
+func follow(t *testing.T, ctx context.Context, command []string) *follower { //nolint:revive // t first, as everywhere in tests
 	t.Helper()
-	f := &follower{command: exec.CommandContext(ctx, command[0], command[1:]...), errors: &strings.Builder{}} //nolint:gosec // of the page
+	f := &follower{command: exec.CommandContext(ctx, command[0], command[1:]...), errors: &strings.Builder{}}
 	f.command.Stderr = f.errors
 	out, err := f.command.StdoutPipe()
 	if err != nil {
