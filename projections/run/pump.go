@@ -66,7 +66,9 @@ func (r *Runner) read(ctx context.Context, s source, targets []*target, jobs cha
 		maps.Copy(wanted, t.handles)
 	}
 	workers := make(chan struct{}, r.config.Workers)
-	c := cutter{maxEvents: r.config.PageEvents, maxBytes: r.config.PageBytes}
+	c := cutter{
+		maxEvents: r.config.PageEvents, maxBytes: r.config.PageBytes, heldEvents: r.config.HeldEvents, heldBytes: r.config.HeldBytes,
+	}
 	for pg, err := range c.cut(ctx, s) {
 		j := &job{ready: make(chan struct{}), err: err}
 		if err != nil {
@@ -96,8 +98,14 @@ type start struct {
 }
 
 func (r *Runner) prepareAll(pg page, targets []*target, from []start, wanted handled) []prepared {
-	d := r.prepare.decodePage(pg, wanted)
 	pages := make([]prepared, len(targets))
+	if pg.large > 0 { // it is read again as it is written
+		for i := range pages {
+			pages[i].decoded.page = pg
+		}
+		return pages
+	}
+	d := r.prepare.decodePage(pg, wanted)
 	for i, t := range targets {
 		if pg.last().Position <= from[i].position {
 			pages[i] = prepared{decoded: d} // seen: write will pass over it
