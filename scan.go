@@ -161,9 +161,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	}
 	s.result.Scan, s.result.StartedAt = id, s.request.StartedAt
 	err = s.run(ctx)
-	if s.revision != nil {
-		s.result.Cleanup = s.revision.Close()
-	}
+	s.result.Cleanup = errors.Join(s.result.Cleanup, s.release())
 	s.result.Duration = l.config.Now().Sub(s.request.StartedAt)
 	return s.result, err
 }
@@ -211,6 +209,7 @@ type scan struct {
 	request  recorder.Request
 	contents eventstore.ContentStore // of the log; nil when it cannot be reached
 	revision *gitrepo.Revision       // opened by the first reading
+	kept     *keeper                 // of the last reading; nil before
 	result   ScanResult
 }
 
@@ -232,9 +231,23 @@ func (s *scan) run(ctx context.Context) error {
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
+	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})
 	s.follow(ctx, log)
 	return err
+}
+
+// release frees what the scan read.
+func (s *scan) release() error {
+	var errs []error
+	if s.kept != nil {
+		errs = append(errs, s.kept.close())
+	}
+	if s.revision != nil {
+		errs = append(errs, s.revision.Close())
+	}
+	s.kept, s.revision = nil, nil
+	return errors.Join(errs...)
 }
 
 // withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2). It tries once: that the log
@@ -351,6 +364,12 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 			s.result.Older[path] = true
 		}
 	}
+	if s.kept != nil {
+		if err := s.kept.close(); err != nil {
+			return reading, err
+		}
+	}
+	s.kept = &keeper{folder: s.ledger.settings.HomeFolder(), limit: keptInMemory}
 	tree, err := rosie.Read(ctx, s.revision.Files(), rosie.Options{
 		Keys: s.asked.Keys, Limits: s.asked.Limits, Unsigned: s.request.Policy.Unsigned, AllowSecrets: s.request.Policy.AllowSecrets,
 		At: s.request.StartedAt, Known: state.Holds,
@@ -361,6 +380,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 			_, err := s.contents.Content(ctx, sha256)
 			return err == nil
 		},
+		Keeper: s.kept,
 		Progress: func(p rosie.Progress) {
 			if p.Total == 0 {
 				s.asked.Progress(ScanProgress{Step: ScanListing, Done: p.Listed})
@@ -377,6 +397,8 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	for i, c := range tree.Contents {
 		reading.Contents[i] = eventstore.Blob(c)
 	}
+	reading.Whole = s.kept.whole
+	s.revision.Rest()
 	s.asked.Progress(ScanProgress{Step: ScanRecording})
 	return reading, nil
 }

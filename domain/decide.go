@@ -34,7 +34,9 @@ func (r *RefusedError) Error() string {
 // The error is a *RefusedError when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
 // when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
 func Decide(s State, scan Scan) ([]Event, error) {
-	t, err := grow(s, scan.Files)
+	files := scan.Files
+	scan.Files = nil // what was read of many files need not stay in memory
+	t, err := grow(s, files)
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +48,16 @@ func Decide(s State, scan Scan) ([]Event, error) {
 	}
 	head := scan.Head
 	head.Number = s.Scans + 1
+	done := ScanCompleted{
+		Head: head, Counts: t.counts(), Links: links, Ignored: ignored(scan.Ignored),
+		Coverage: t.coverage(), Findings: findings, TreeDigest: t.digest(),
+	}
 	events := t.events(head)
-	relinkedLinks := 0
 	for _, r := range relinked {
-		relinkedLinks += len(r.Changed)
+		done.RelinkedLinks += len(r.Changed)
 		events = append(events, r)
 	}
-	return append(events, ScanCompleted{
-		Head: head, Counts: t.counts(), Links: links, RelinkedLinks: relinkedLinks, Ignored: ignored(scan.Ignored),
-		Coverage: t.coverage(), Findings: findings, TreeDigest: t.digest(),
-	}), nil
+	return append(events, done), nil
 }
 
 func ignored(paths []string) *Ignored {
@@ -102,7 +104,7 @@ func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
 	return findings, nil
 }
 
-// events lists what happened to the tree, but for ScanCompleted.
+// events lists what happened to the tree, but for ScanCompleted. It takes the events of the nodes.
 func (t *tree) events(head Head) []Event {
 	var out []Event
 	if !t.state.Registered {
@@ -125,6 +127,7 @@ func (t *tree) events(head Head) []Event {
 		if n.parsed != nil {
 			n.parsed.Number, n.parsed.Version = n.known.Number, n.known.Version
 			out = append(out, *n.parsed)
+			n.parsed = nil
 		}
 	}
 	for _, f := range t.rejected {

@@ -10,33 +10,37 @@ type claim struct {
 	kind  Kind
 	id    string
 	paths []string // in order, each once
+	first int      // index of the first node that has it
 }
 
 // claims returns the ids that more than one path of a kind claims, in the order of kind and id as first met.
 // Entries of one file that repeat an id are the reader's to notice.
-func (t *tree) claims() []claim {
-	type key struct {
-		kind Kind
-		id   string
-	}
-	at := map[key]int{}
-	var all []claim
-	for _, n := range t.nodes {
+func (t *tree) claims() []*claim {
+	first := make(map[identity]int, len(t.nodes)) // index of the node that has it first
+	claimed := map[identity]*claim{}
+	var all []*claim
+	for i, n := range t.nodes {
 		if n.known.GxPID == "" {
 			continue
 		}
-		k := key{n.known.Kind, n.known.GxPID}
-		i, met := at[k]
+		k := identity{n.known.GxPID, n.known.Kind}
+		at, met := first[k]
 		if !met {
-			at[k] = len(all)
-			all = append(all, claim{kind: k.kind, id: k.id, paths: []string{n.Path}})
+			first[k] = i
 			continue
 		}
-		if last := all[i].paths[len(all[i].paths)-1]; last != n.Path {
-			all[i].paths = append(all[i].paths, n.Path)
+		c := claimed[k]
+		if c == nil {
+			c = &claim{kind: k.kind, id: k.id, first: at, paths: []string{t.nodes[at].Path}}
+			claimed[k], all = c, append(all, c)
+		}
+		if last := c.paths[len(c.paths)-1]; last != n.Path {
+			c.paths = append(c.paths, n.Path)
 		}
 	}
-	return slices.DeleteFunc(all, func(c claim) bool { return len(c.paths) < 2 })
+	all = slices.DeleteFunc(all, func(c *claim) bool { return len(c.paths) < 2 })
+	slices.SortFunc(all, func(a, b *claim) int { return a.first - b.first })
+	return all
 }
 
 // violations names every path of the claim after the first.

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// index finds the artifacts of a tree by gxp_id. Where several claim one id and kind, the last in the order of keys wins.
-type index map[string]map[Kind]*node
+// index finds the artifacts of a tree by gxp_id and kind. Where several claim both, the last in the order of keys wins.
+type index map[identity]*node
+
+// identity is what a link names: an id, of a kind.
+type identity struct {
+	id   string
+	kind Kind
+}
 
 func (t *tree) index() index {
 	ix := make(index, len(t.nodes))
 	for _, n := range t.nodes {
-		if n.known.GxPID == "" {
-			continue
+		if n.known.GxPID != "" {
+			ix[identity{n.known.GxPID, n.known.Kind}] = n
 		}
-		kinds := ix[n.known.GxPID]
-		if kinds == nil {
-			kinds = make(map[Kind]*node, 1)
-			ix[n.known.GxPID] = kinds
-		}
-		kinds[n.known.Kind] = n
 	}
 	return ix
 }
@@ -29,7 +29,7 @@ func (t *tree) index() index {
 func (ix index) kinds(id string) []Kind {
 	var out []Kind
 	for _, k := range Kinds() {
-		if ix[id][k] != nil {
+		if ix[identity{id, k}] != nil {
 			out = append(out, k)
 		}
 	}
@@ -39,14 +39,13 @@ func (ix index) kinds(id string) []Kind {
 // resolve fills To or Broken of a link of an artifact of kind child: exactly and case-sensitively, within one tree.
 func (ix index) resolve(child Kind, l Link) Link {
 	l.To, l.Broken = nil, ""
-	kinds := ix[l.Target]
 	for _, want := range Targets(child, l.Edge) {
-		if n := kinds[want]; n != nil {
+		if n := ix[identity{l.Target, want}]; n != nil {
 			l.To = &Ref{Number: n.known.Number, Kind: want}
 			return l
 		}
 	}
-	if len(kinds) > 0 {
+	if len(ix.kinds(l.Target)) > 0 {
 		l.Broken = BrokenWrongKind
 	} else {
 		l.Broken = BrokenMissing
@@ -77,7 +76,7 @@ func (t *tree) link(ix index) (LinkCounts, []ArtifactRelinked) {
 		}
 		switch {
 		case n.parsed != nil:
-			n.parsed.Links = slices.Clone(n.known.Links)
+			n.parsed.Links = n.known.Links // nothing changes them any more
 		case len(changed) > 0:
 			relinked = append(relinked, ArtifactRelinked{
 				Key: n.Key, Kind: n.known.Kind, GxPID: n.known.GxPID, Number: n.known.Number,

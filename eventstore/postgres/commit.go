@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,9 +63,6 @@ func (l *Log) commitOnce(ctx context.Context, group []*request, moved func()) ([
 		}
 		if len(t.writes) == 0 {
 			return nil
-		}
-		for _, w := range t.writes {
-			w.sent = true
 		}
 		return t.commit(ctx)
 	})
@@ -144,31 +142,33 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("cannot find the event ids: %w", err)
 	}
-	records, err := t.recordsInPlace(ctx, r)
+	at, repeated, err := r.batch.Repeated(t.recordsInPlace(ctx, r))
 	if err != nil {
 		return answer{}, err
 	}
-	if !r.batch.Repeats(records) {
+	if !repeated {
 		return answer{err: fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
 	}
-	last := records[len(records)-1]
-	return answer{appended: eventstore.Appended{
-		First: records[0].Position, Last: last.Position, LastRevision: last.Revision, Repeated: true,
-	}}, nil
+	return answer{appended: at}, nil
 }
 
-// recordsInPlace returns the records that are where r wants to be.
-func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
-	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
-	var records []eventstore.Record
-	for !w.done() && len(records) < len(r.batch.Events) {
-		page, err := t.log.page(ctx, t.conn, w)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the records in its place: %w", err)
+// recordsInPlace yields the records that are where r wants to be.
+func (t *transaction) recordsInPlace(ctx context.Context, r *request) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
+		for n := 0; !w.done() && n < len(r.batch.Events); {
+			page, err := t.log.page(ctx, t.conn, w)
+			if err != nil {
+				yield(eventstore.Record{}, fmt.Errorf("cannot read the records in its place: %w", err))
+				return
+			}
+			for _, record := range page[:min(len(page), len(r.batch.Events)-n)] {
+				if n++; !yield(record, nil) {
+					return
+				}
+			}
 		}
-		records = append(records, page...)
 	}
-	return records[:min(len(records), len(r.batch.Events))], nil
 }
 
 // errPartlyStored says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
@@ -176,22 +176,25 @@ var errPartlyStored = errors.New("log holds a part of it already")
 
 // commit writes the batches and commits, in one round trip unless there is much to send.
 func (t *transaction) commit(ctx context.Context) error {
-	pieces := t.inserts()
-	last := pieces[len(pieces)-1]
-	last.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
 	committed := false
-	last.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
-		committed = tag.String() == "COMMIT"
-		return nil
-	})
-	var err error
-	for _, piece := range pieces {
-		if err = t.conn.SendBatch(ctx, piece).Close(); err != nil {
-			break
+	p := &pieces{send: func(piece *pgx.Batch) error { return t.conn.SendBatch(ctx, piece).Close() }}
+	err := t.insert(p)
+	if err == nil {
+		for _, w := range t.writes {
+			w.sent = true
 		}
+		p.piece.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
+		p.piece.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+			committed = tag.String() == "COMMIT"
+			return nil
+		})
+		err = p.send(p.piece)
 	}
 	var refused *pgconn.PgError
+	var unread *loadError
 	switch {
+	case errors.As(err, &unread):
+		return unread
 	case errors.As(err, &refused) && refused.Code == "23505":
 		return fmt.Errorf("%w: %w", errPartlyStored, err)
 	case err != nil:

@@ -139,11 +139,7 @@ func (w *writer) addIDs(ctx context.Context, ids []byte, batch int64) error {
 	return err
 }
 
-func (w *writer) addContents(ctx context.Context, added []contents.Stored) error {
-	for _, c := range added {
-		if _, err := w.exec(ctx, sqlAddContent, c.Hash, c.Size, c.Encoding, c.Bytes); err != nil {
-			return err
-		}
-	}
-	return nil
+func (w *writer) addContent(ctx context.Context, c contents.Stored) error {
+	_, err := w.exec(ctx, sqlAddContent, c.Hash, c.Size, c.Encoding, c.Bytes)
+	return err
 }
