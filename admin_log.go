@@ -122,7 +122,8 @@ func newMigrations(all []migrations.Migration) []Migration {
 	return out
 }
 
-// PlanMigrations returns the SQL that [Admin.Migrate] would run. It changes nothing. Errors: a *[ConfigError].
+// PlanMigrations returns the SQL that [Admin.Migrate] would run, and creates nothing on the servers. It waits for nothing but
+// the servers, and works without a log or tables. Errors: a *[ConfigError].
 func (a Admin) PlanMigrations(ctx context.Context) (Schemas, error) {
 	return a.eachSchema(func(s *config.Schema, out *Schema) (err error) {
 		out.SQL, err = s.Plan(ctx)

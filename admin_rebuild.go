@@ -238,8 +238,8 @@ func (m *pacemeter) observe(p run.Progress) {
 type ProjectionRunner struct{ session *adminSession }
 
 // Runner returns what keeps the tables at the head of the log. progress is told of each page that was written, from several
-// goroutines, and must not block; nil for nobody. Errors: [ErrNoLog], [ErrLogLost], and those of the packages projections and
-// eventstore.
+// goroutines, and must not block; nil for nobody. It waits until the log and the tables are open. Errors: [ErrNoLog],
+// [ErrLogLost], [ErrClosed], and those of the packages projections and eventstore.
 func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*ProjectionRunner, error) {
 	s, err := a.openSession(ctx, config.ToAppend, progress)
 	if err != nil {
@@ -248,10 +248,13 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 	return &ProjectionRunner{s}, nil
 }
 
-// Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and returns nil. A projection that stops at an event stops
-// alone; while another process writes a build, Run stands by for it; a log or a database that does not answer, and a pause, are
-// waited for. It returns earlier when no projection is left, or the log is not the one that the tables were built from. Actions
-// of administrators whose process died are recorded meanwhile.
+// Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and
+// returns nil. It waits while another process writes a build, while a projection is paused, and while the log or the database
+// does not answer. A projection that stops at an event does not stop the others. Actions of administrators whose process died
+// are recorded meanwhile.
+//
+// Errors: a *[projections.MismatchError] where the log is not the one that the tables were built from, and, when no projection
+// is left, the errors that stopped them.
 func (r *ProjectionRunner) Run(ctx context.Context) error {
 	if err := r.session.flushOutbox(ctx); err != nil {
 		return err
@@ -280,12 +283,14 @@ func (r *ProjectionRunner) Run(ctx context.Context) error {
 	return err
 }
 
-// Status returns the status of every projection, see [Admin.Status].
+// Status returns the status of every projection. Like [Admin.Status] it waits for nobody who writes. Errors: those of
+// [Admin.Status].
 func (r *ProjectionRunner) Status(ctx context.Context) ([]ProjectionStatus, error) {
 	return r.session.statuses(ctx)
 }
 
-// Close frees what the runner holds. Errors: an [*UnrecordedError] for actions that the log does not have yet.
+// Close closes the tables. It waits at most ten seconds, also when ctx has ended, until actions that the log does not have yet
+// are recorded. Errors: an [*UnrecordedError] for those that could not be.
 func (r *ProjectionRunner) Close(ctx context.Context) error { return r.session.end(ctx, nil) }
 
 func (s *adminSession) statuses(ctx context.Context) ([]ProjectionStatus, error) {

@@ -91,8 +91,8 @@ func (a Admin) Status(ctx context.Context) (all []ProjectionStatus, err error) {
 	return s.statuses(ctx)
 }
 
-// Builds returns the builds of the projections named, or of all, in order. It catches up nothing. Errors: those of
-// [Admin.Status].
+// Builds returns the builds of the projections named, or of all, in order. Like [Admin.Status] it catches up nothing and waits
+// for nobody who writes. Errors: [ErrInvalid] for an unknown projection, and those of [Admin.Status].
 func (a Admin) Builds(ctx context.Context, names ...string) (all []ProjectionBuild, err error) {
 	if len(names) == 0 {
 		names = Projections()
@@ -164,8 +164,12 @@ func newStatus(s inspect.Status) ProjectionStatus {
 	return out
 }
 
-// Log returns the log, opened to append and created where there is none, for a server of it. What writes the streams of
-// repositories and of the engine is [Ledger.Scan] and Admin alone. Closing it does nothing: the ledger closes it.
+// Log returns the log, opened to append and created where there is none, for programs that serve it to others. Do not append
+// to the streams of repositories and of the engine: only [Ledger.Scan] and the methods of Admin write them. Closing the log
+// does nothing: the ledger closes it.
+//
+// It waits for a server of the log as [Ledger.Log] does. Errors: a *[ConfigError], which may wrap [ErrLogLost], [ErrClosed],
+// and those of package eventstore.
 func (a Admin) Log(ctx context.Context) (eventstore.Log, error) {
 	log, err := a.ledger.createLog(ctx)
 	if err != nil {

@@ -85,14 +85,17 @@ func Example() {
 	product := folder(map[string]string{"requirements/REQ-001.md": requirement, "user_stories/US-001.md": story})
 	defer os.RemoveAll(product)
 
-	ledger, err := gxpledger.Open(ctx, gxpledger.Config{Home: filepath.Join(product, "ledger")})
+	ledger, err := gxpledger.Open(ctx, gxpledger.Config{Home: filepath.Join(product, "ledger")}) // or Log: "postgres://..."
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer ledger.Close()
 
-	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{Repository: product, Worktree: true, Name: "pump", Reason: "design review"})
+	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{
+		Repository: product, Name: "pump", Worktree: true, // or Ref: "v1.4" of a git repository
+		Reason: "design review",
+	})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,8 +12,11 @@ import (
 // breaks. The position must be one that the log gave, see [eventstore.Record]: store that of the last record whose
 // [eventstore.Record.EndsBatch] is true, in the transaction that handles the batch, and continue from there after a restart.
 //
-// [eventstore.Decode] returns the event of a record. Follow outlives lost connections and elections; it ends with an error
-// where the log ends it, or with that of ctx.
+// [eventstore.Decode] returns the event of a record. At the head of the log, Follow waits for the next event. It reconnects
+// after a lost connection or an election. A slow loop loses nothing: Follow reads from the log at the loop's pace.
+//
+// Errors, each as the last value: [ErrNoLog], [ErrLogLost], [ErrClosed], that of ctx, and those of package eventstore, such as
+// [eventstore.ErrCorrupt].
 func (l *Ledger) Follow(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		log, err := l.openLog(ctx, config.ToRead)

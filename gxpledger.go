@@ -1,29 +1,63 @@
-// Package gxpledger records the compliance artifacts of git repositories in an append-only log, and answers what was true
-// at any point in time.
+// Package gxpledger records the compliance artifacts of git repositories in an append-only log, and shows what was true at any
+// point in time.
 //
-// A [Ledger] is a log of events and the tables that projections build from it. [Open] opens the one that a [Config] names:
-// by default SQLite files in one folder, or a log and tables on servers.
+// # Open
+//
+// A [Ledger] is a log of events, and tables that are built from the log. [Open] opens the ledger that a [Config] names: SQLite
+// files in one folder by default, or a log and tables on servers.
 //
 //	ledger, err := gxpledger.Open(ctx, gxpledger.Config{Home: "ledger"})
+//	if err != nil {
+//		return err
+//	}
 //	defer ledger.Close()
 //
+// # Record
+//
 // [Ledger.Scan] reads one revision of a repository and appends what it finds as one batch of events, all or nothing. A scan
-// that a rule refused leaves one event that says why.
+// that breaks a policy fails: the log records the reason and nothing else.
 //
 //	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{Repository: "../product", Ref: "v1.4", Reason: "release"})
+//	if refused, ok := errors.AsType[*domain.RefusedError](err); ok {
+//		fmt.Println(refused.Violations)
+//	}
 //
-// [Ledger.View] shows what the scans recorded, now or at a point in time: requirements and what they trace to, histories,
-// gaps, differences, the audit trail.
+// # Read
 //
-//	view, err := ledger.View(ctx, gxpledger.AsOf("scan:17"))
+// [Ledger.View] shows what the scans recorded, now or at a point in time. The methods of a [View] return artifacts, their
+// history, the traceability matrix, gaps, the difference of two scans, and the audit trail. [View.Shown] says which scans the
+// answers are about.
+//
+//	view, err := ledger.View(ctx, gxpledger.AsOf("scan:17")) // or ViewOptions{} for now
+//	if err != nil {
+//		return err
+//	}
 //	defer view.Close()
 //	gaps, err := view.Gaps(ctx, query.Scope{})
 //
-// [Ledger.Follow] yields the events of the log from a position on, and goes on live. [Ledger.Verify] checks the integrity of
-// the log. [Ledger.Admin] is what administrators do: rebuild and pause projections, copy the log, retire repositories.
+// # Follow
 //
-// The events are those of package domain, records and positions those of package eventstore, and what views return those of
-// packages projections/query and domain/trace.
+// [Ledger.Follow] yields the events after a position, and then each new one. Store the position with what the program makes of
+// the events, and continue from there after a restart.
+//
+//	for record, err := range ledger.Follow(ctx, position) {
+//		if err != nil {
+//			return err
+//		}
+//		event, err := eventstore.Decode(record)
+//		// ...
+//	}
+//
+// # Verify and administer
+//
+// [Ledger.Verify] checks the log, the contents and the tables. [Ledger.Admin] has the operations of administrators: rebuild and
+// pause projections, copy the log, retire repositories, each recorded in the log with its actor and reason, and upgrade schemas.
+// [Ledger.Export] writes the tables as of a point in time for other tools.
+//
+// # Other packages
+//
+// Package domain has the events, eventstore the records and positions of the log, projections/query and domain/trace what views
+// return. Each method says what it waits for and which errors it returns; match them with [errors.Is] and [errors.As].
 package gxpledger
 
 import (
@@ -166,7 +200,8 @@ func (l *Ledger) Close() error {
 }
 
 // Log returns the log, opened to be read. It waits for a server at most as long as [Config.Wait] and the limits of the log
-// say. Closing it does nothing: the ledger closes it. Errors: [ErrNoLog], [ErrLogLost].
+// say. Closing it does nothing: the ledger closes it. Errors: a *[ConfigError], which may wrap [ErrNoLog] or [ErrLogLost],
+// [ErrClosed], and those of package eventstore.
 func (l *Ledger) Log(ctx context.Context) (eventstore.Log, error) {
 	log, err := l.openLog(ctx, config.ToRead)
 	if err != nil {

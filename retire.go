@@ -47,6 +47,9 @@ func (e *NotRetirableError) Error() string {
 
 // Retire records that a repository is scanned no more: every further scan of it fails. All that was recorded of it stays.
 //
+// It waits until the tables have caught up, to find the repository, and then for the log. It does not wait for the tables to
+// show the retirement.
+//
 // Errors: [ErrInvalid] without a reason, a *[NotRetirableError], those of [Ledger.View] where the repository is not known, and
 // [eventstore.ErrOutcomeUnknown]: call it again, nothing is recorded twice.
 func (a Admin) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {

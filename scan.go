@@ -108,12 +108,13 @@ var ErrSecret = errors.New("address holds a secret")
 //
 // A scan that completed has no error, whatever happens to the tables afterwards: see [ScanResult.Projected]. An error leaves
 // one event that says why, as Failed of the result; where the log cannot be reached, the failure is kept in the spool, see
-// Spooled, and recorded by the next scan that reaches the log. Match errors with [errors.As] and [domain.RefusedError] (a rule
-// refused the scan), and with [errors.Is] and [recorder.ErrSource] (the repository could not be read),
-// [eventstore.ErrTransient], [eventstore.ErrOutcomeUnknown] (scan again: nothing is recorded twice), [ErrSecret], [ErrInvalid]
+// Spooled, and recorded by the next scan that reaches the log.
+//
+// Errors: a *[domain.RefusedError] (a rule refused the scan), [recorder.ErrSource] (the repository could not be read),
+// [eventstore.ErrTransient], [eventstore.ErrOutcomeUnknown] (scan again: nothing is recorded twice), [ErrSecret], [ErrInvalid],
 // and [projections.ErrLogMismatch] (the tables are of another log; nothing was recorded).
 //
-// Scan waits for other scans of the repository, for the log as [Config.Wait] says, and then for the tables as
+// It waits for other scans of the repository, for the log as [Config.Wait] says, and then for the tables as
 // [Config.Patience] says. It can be called again with the same request at any time.
 func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, error) {
 	if err := request.check(); err != nil {

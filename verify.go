@@ -70,8 +70,11 @@ type VerifyOptions struct {
 // every table. Nothing is changed, but that tables that lag behind the log are updated first. Appending may go on
 // meanwhile.
 //
-// The error is that of a log that could not be reached. A log that contradicts itself, and tables that cannot be compared, are
-// part of the result.
+// It waits until every event and content is read and every projection replayed, which for a large log takes minutes, and
+// while another process updates the tables.
+//
+// Errors: [ErrNoLog], [ErrLogLost], [ErrClosed], that of ctx, and those of a log or tables that cannot be reached. A log that
+// contradicts itself, and tables that cannot be compared, are no errors: they are part of the result.
 func (l *Ledger) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
 	v := &verification{ledger: l, options: options, result: Verification{
 		Tables: []VerifiedTables{}, Faults: []eventstore.Fault{}, Unknown: []eventstore.Fault{}, Warnings: []eventstore.Fault{},

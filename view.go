@@ -175,7 +175,10 @@ func (v *View) Close() error {
 func (v *View) IsAsOf() bool { return v.asOf }
 
 // Reach makes a view of the present show the position at, which may have been recorded since it was opened, and whatever else
-// was recorded meanwhile; 0 stands for the head of the log. After an error the view can only be closed.
+// was recorded meanwhile; 0 stands for the head of the log. It waits until the tables have reached that position, whichever
+// process writes them, but for those of a paused projection, see [Ledger.CatchUp]. After an error the view can only be closed.
+//
+// Errors: those of [Ledger.View], and one for a view as of a point in time, which never changes.
 func (v *View) Reach(ctx context.Context, at eventstore.Position) error {
 	if v.asOf {
 		return errors.New("cannot update a view as of a point in time: open another one")
@@ -206,15 +209,16 @@ func (v *View) reach(ctx context.Context, at eventstore.Position) error {
 	return err
 }
 
-// Locate finds a point in time in the record that a view of the present shows. Errors: those of [Ledger.View].
+// Locate finds a point in time in the record that a view of the present shows. It waits for the log. Errors: those of
+// [Ledger.View].
 func (v *View) Locate(ctx context.Context, point query.Point, repository string) (query.ResolvedPoint, error) {
 	present := func(context.Context) (*query.Reader, error) { return v.Reader, nil }
 	finder := query.Finder{Log: v.log, Now: v.ledger.config.Now, Scans: present, Known: present}
 	return finder.Find(ctx, point, repository)
 }
 
-// Locate finds a point in time in the log. Numbers and commits of scans are looked up in the tables, which it catches up for
-// that. Errors: those of [Ledger.View].
+// Locate finds a point in time in the log. Numbers and commits of scans are looked up in the tables: for these it waits until
+// the tables have caught up, for other points only for the log. Errors: those of [Ledger.View].
 func (l *Ledger) Locate(ctx context.Context, point query.Point, repository string) (_ query.ResolvedPoint, err error) {
 	finder, free, err := l.finder(ctx)
 	if err != nil {
@@ -225,7 +229,8 @@ func (l *Ledger) Locate(ctx context.Context, point query.Point, repository strin
 }
 
 // PositionBefore returns the position of the last recorded event at or before a number that a person typed, 0 before the
-// first one, to [Ledger.Follow] or read from: a position of some logs is not a count (I19).
+// first one, to [Ledger.Follow] or read from: a position of some logs is not a count (I19). It waits for the log, and not
+// for the tables. Errors: [ErrNoLog], [ErrLogLost], [ErrClosed], and those of package eventstore.
 func (l *Ledger) PositionBefore(ctx context.Context, number uint64) (_ eventstore.Position, err error) {
 	finder, free, err := l.finder(ctx)
 	if err != nil {

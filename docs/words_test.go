@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 )
@@ -59,6 +60,16 @@ var outOfText = []out{
 	{words: `in front of readers`, instead: "activate"},
 }
 
+// outOfMessages may not be in literals of the code that a person reads, beside outOfText.
+var outOfMessages = []out{
+	{words: `behind`, instead: "after", legitimate: `\bbehind (the( active| log| head)?|a proxy|it)\b`},
+	{words: `(go|goes|gone|went|going) on`, instead: "continue"},
+	{words: `stands?`, instead: "is in, is at", legitimate: `\bstands? (for|by)\b`},
+	{words: `all the same|(is|was) told`, instead: "the plain verb"},
+	{words: `is no [a-z]+`, instead: "is not a", legitimate: `\bthere is no\b|\bis no longer\b`},
+	{words: `dear|begin so`, instead: "expensive, begin with"},
+}
+
 // outOfNames may not be a part of an exported name or of the name of a Go file.
 var outOfNames = []out{
 	{words: `shel(f|ves)`, instead: "Inventory, ArtifactGroup"},
@@ -80,7 +91,15 @@ var storedNames = map[string]string{
 	"domain.LinkCounts.Sound": "links.sound is stored in scan.completed",
 }
 
-func (o out) pattern() *regexp.Regexp { return regexp.MustCompile(`(?i)\b(?:` + o.words + `)\b`) }
+// patterns has the regular expressions of all lists by their text: they are matched with tens of thousands of texts.
+var patterns = sync.OnceValue(func() map[string]*regexp.Regexp {
+	all := map[string]*regexp.Regexp{}
+	for _, o := range slices.Concat(outOfText, outOfMessages, outOfNames) {
+		all[o.words] = regexp.MustCompile(`(?i)\b(?:` + o.words + `)\b`)
+		all[o.legitimate] = regexp.MustCompile(`(?i)` + o.legitimate)
+	}
+	return all
+})
 
 // violations returns what of text is out.
 func violations(words []out, text string) []string {
@@ -88,9 +107,9 @@ func violations(words []out, text string) []string {
 	for _, o := range words {
 		rest := text
 		if o.legitimate != "" {
-			rest = regexp.MustCompile(`(?i)`+o.legitimate).ReplaceAllString(rest, "")
+			rest = patterns()[o.legitimate].ReplaceAllString(rest, "")
 		}
-		for _, m := range o.pattern().FindAllString(rest, -1) {
+		for _, m := range patterns()[o.words].FindAllString(rest, -1) {
 			found = append(found, fmt.Sprintf("%q, want: %s", m, o.instead))
 		}
 	}
@@ -137,7 +156,7 @@ func blank(re *regexp.Regexp, text string) string {
 	return re.ReplaceAllStringFunc(text, func(s string) string { return strings.Repeat("\n", strings.Count(s, "\n")) })
 }
 
-func TestErrorsAndExportedNamesUseTheWordsOfTheGlossary(t *testing.T) {
+func TestTextsAndExportedNamesUseTheWordsOfTheGlossary(t *testing.T) {
 	t.Parallel()
 	files := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -161,7 +180,8 @@ func TestErrorsAndExportedNamesUseTheWordsOfTheGlossary(t *testing.T) {
 	}
 }
 
-// checkFile checks the name of a Go file, and, outside of tests, its exported names, their comments, and its errors.
+// checkFile checks the name of a Go file, and, outside of tests, its exported names, their comments, and its texts: errors, help,
+// output, remedies.
 func checkFile(t *testing.T, path string) {
 	t.Helper()
 	for _, v := range violations(outOfNames, strings.ReplaceAll(strings.TrimSuffix(filepath.Base(path), ".go"), "_", " ")) {
@@ -208,10 +228,20 @@ func checkFile(t *testing.T, path string) {
 			checkDecl(file.Name.Name, d, name, comment)
 		}
 	}
+	if slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing"` }) {
+		return // a suite
+	}
 	ast.Inspect(file, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok && isError(call.Fun) && len(call.Args) > 0 {
-			for _, text := range literals(call.Args[0]) {
-				report(call.Pos(), "error", violations(outOfText, text))
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			return false
+		case *ast.Field:
+			if n.Tag != nil {
+				return false
+			}
+		case *ast.BasicLit:
+			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && isProse(text) {
+				report(n.Pos(), "text", violations(slices.Concat(outOfText, outOfMessages), text))
 			}
 		}
 		return true
@@ -250,29 +280,13 @@ func checkDecl(pkg string, d *ast.GenDecl, name func(string, *ast.Ident) bool, c
 	}
 }
 
-// isError reports whether a call of f makes an error of a text.
-func isError(f ast.Expr) bool {
-	s, ok := f.(*ast.SelectorExpr)
-	if !ok {
-		return false
-	}
-	pkg, ok := s.X.(*ast.Ident)
-	return ok && (pkg.Name == "errors" && s.Sel.Name == "New" || pkg.Name == "fmt" && s.Sel.Name == "Errorf")
-}
+// isProse reports whether a literal is for people: it has words, and is not SQL.
+func isProse(text string) bool { return prose.MatchString(text) && !sqlText.MatchString(text) }
 
-// literals returns the texts that an expression is made of.
-func literals(e ast.Expr) []string {
-	var out []string
-	ast.Inspect(e, func(n ast.Node) bool {
-		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
-			if text, err := strconv.Unquote(l.Value); err == nil {
-				out = append(out, text)
-			}
-		}
-		return true
-	})
-	return out
-}
+var (
+	prose   = regexp.MustCompile(`(?s)\pL.*\s|\s.*\pL`)
+	sqlText = regexp.MustCompile(`^\s*\(?(--|(ALTER|AND|AS|BEGIN|COMMENT|COPY|CREATE|DELETE|DO|DROP|FROM|GRANT|INSERT|JOIN|LEFT|LIMIT|LOCK|NOTIFY|ON|OR|ORDER|PRAGMA|REVOKE|ROLLBACK|SELECT|SET|TRUNCATE|UNION|UPDATE|VALUES|WHERE|WITH)\b)`)
+)
 
 // spaced returns the words of a name in camel case.
 func spaced(name string) string {
@@ -296,6 +310,21 @@ func TestTheWordsThatAreOutAreFound(t *testing.T) {
 	} {
 		if got := violations(outOfText, text); len(got) != want {
 			t.Errorf("%q: found %q, want %d", text, got, want)
+		}
+	}
+	for text, want := range map[string]int{
+		"it goes on behind position 4": 2, "tables behind the log": 0, "this is no UUID": 1, "there is no log": 0, "PG stands for it": 0,
+	} {
+		if got := violations(outOfMessages, text); len(got) != want {
+			t.Errorf("%q: found %q, want %d", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{
+		"sound": false, "links.sound": false, "the act": true, "%s: mend it": true, "SELECT act FROM acts": false, "  \n": false,
+		"\n\t\tINSERT INTO kept_acts VALUES (1)": false, "Select one": true,
+	} {
+		if got := isProse(text); got != want {
+			t.Errorf("isProse(%q) = %t", text, got)
 		}
 	}
 	for name, want := range map[string]int{"KeptAct": 2, "AdminAction": 0, "Wayback": 0, "ErrPoison": 1, "HTTPWay": 1} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrStale says that a scan claims a unit unchanged which the state does not hold so: the state moved between reading
@@ -78,7 +79,7 @@ func faults(s State, scan Scan) []Violation {
 	if s.Retired {
 		violations = append(violations, Violation{
 			Code: ViolationRetired,
-			Text: fmt.Sprintf("repository %q was retired; scan it under another name to go on", s.Repository.Name),
+			Text: fmt.Sprintf("repository %q was retired; scan it under another name to continue", s.Repository.Name),
 		})
 	}
 	return append(violations, scan.Faults...)
@@ -134,4 +135,250 @@ func (t *tree) events(head Head) []Event {
 		out = append(out, ArtifactRejected{Path: f.Path, Rejection: *f.Rejected, Stamp: f.Stamp, Source: f.Blob})
 	}
 	return out
+}
+
+// counts tallies the tree by kind, in the order of Kinds, kinds without any left out.
+func (t *tree) counts() []Count {
+	by := map[Kind]*Count{}
+	of := func(k Kind) *Count {
+		if by[k] == nil {
+			by[k] = &Count{Kind: k}
+		}
+		return by[k]
+	}
+	for _, n := range t.nodes {
+		of(n.known.Kind).tally(n)
+	}
+	for _, g := range t.gone {
+		of(g.known.Kind).Removed++
+	}
+	for _, f := range t.rejected {
+		of(f.Rejected.Kind).Rejected++
+	}
+	for _, path := range t.standing {
+		of(t.state.Units[path].Rejected.Kind).Rejected++
+	}
+	var out []Count
+	for _, k := range Kinds() {
+		if c := by[k]; c != nil {
+			out = append(out, *c)
+		}
+	}
+	return out
+}
+
+func (c *Count) tally(n *node) {
+	c.Found++
+	if n.parsed == nil {
+		c.Unchanged++
+		return
+	}
+	switch n.parsed.Change {
+	case ChangeNew:
+		c.New++
+	case ChangeChanged:
+		c.Changed++
+	case ChangeReread:
+		c.Reread++
+	}
+}
+
+// claim is one gxp_id of one kind, and the paths that claim it.
+type claim struct {
+	kind  Kind
+	id    string
+	paths []string // in order, each once
+	first int      // index of the first node that has it
+}
+
+// claims returns the ids that more than one path of a kind claims, in the order of kind and id as first met.
+// Entries of one file that repeat an id are the reader's to notice.
+func (t *tree) claims() []*claim {
+	first := make(map[identity]int, len(t.nodes)) // index of the node that has it first
+	claimed := map[identity]*claim{}
+	var all []*claim
+	for i, n := range t.nodes {
+		if n.known.GxPID == "" {
+			continue
+		}
+		k := identity{n.known.GxPID, n.known.Kind}
+		at, met := first[k]
+		if !met {
+			first[k] = i
+			continue
+		}
+		c := claimed[k]
+		if c == nil {
+			c = &claim{kind: k.kind, id: k.id, first: at, paths: []string{t.nodes[at].Path}}
+			claimed[k], all = c, append(all, c)
+		}
+		if last := c.paths[len(c.paths)-1]; last != n.Path {
+			c.paths = append(c.paths, n.Path)
+		}
+	}
+	all = slices.DeleteFunc(all, func(c *claim) bool { return len(c.paths) < 2 })
+	slices.SortFunc(all, func(a, b *claim) int { return a.first - b.first })
+	return all
+}
+
+// violations names every path of the claim after the first.
+func (c claim) violations() []Violation {
+	var out []Violation
+	for _, path := range c.paths[1:] {
+		out = append(out, Violation{
+			Code: ViolationDuplicate, Path: path, GxPID: c.id,
+			Text: fmt.Sprintf("%s: the %s id %q is already that of %s: give one of them another id, or scan with the "+
+				"duplicate policy %q", path, c.kind.Info().One, c.id, c.paths[0], DuplicatesUpdate),
+		})
+	}
+	return out
+}
+
+// findings names every path of the claim that the last one overrules.
+func (c claim) findings() []Finding {
+	winner := c.paths[len(c.paths)-1]
+	var out []Finding
+	for _, path := range c.paths[:len(c.paths)-1] {
+		out = append(out, Finding{
+			Code: FindingDuplicate, Path: path,
+			Text: fmt.Sprintf("the %s id %q is also that of %s, which is later in order and wins", c.kind.Info().One, c.id, winner),
+		})
+	}
+	return out
+}
+
+// index finds the artifacts of a tree by gxp_id and kind. Where several claim both, the last in the order of keys wins.
+type index map[identity]*node
+
+// identity is what a link names: an id, of a kind.
+type identity struct {
+	id   string
+	kind Kind
+}
+
+func (t *tree) index() index {
+	ix := make(index, len(t.nodes))
+	for _, n := range t.nodes {
+		if n.known.GxPID != "" {
+			ix[identity{n.known.GxPID, n.known.Kind}] = n
+		}
+	}
+	return ix
+}
+
+// kinds returns the kinds that have id, in the order of Kinds.
+func (ix index) kinds(id string) []Kind {
+	var out []Kind
+	for _, k := range Kinds() {
+		if ix[identity{id, k}] != nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// resolve fills To or Broken of a link of an artifact of kind child: exactly and case-sensitively, within one tree.
+func (ix index) resolve(child Kind, l Link) Link {
+	l.To, l.Broken = nil, ""
+	for _, want := range Targets(child, l.Edge) {
+		if n := ix[identity{l.Target, want}]; n != nil {
+			l.To = &Ref{Number: n.known.Number, Kind: want}
+			return l
+		}
+	}
+	if len(ix.kinds(l.Target)) > 0 {
+		l.Broken = BrokenWrongKind
+	} else {
+		l.Broken = BrokenMissing
+	}
+	return l
+}
+
+func same(a, b Link) bool {
+	if a.Edge != b.Edge || a.Target != b.Target || a.Broken != b.Broken || (a.To == nil) != (b.To == nil) {
+		return false
+	}
+	return a.To == nil || *a.To == *b.To
+}
+
+// link resolves every link of the tree. It returns the artifacts that did not change themselves and of which links did.
+func (t *tree) link(ix index) (LinkCounts, []ArtifactRelinked) {
+	var counts LinkCounts
+	var relinked []ArtifactRelinked
+	for _, n := range t.nodes {
+		var changed []int
+		for i, before := range n.known.Links {
+			now := ix.resolve(n.known.Kind, before)
+			n.known.Links[i] = now
+			counts.add(now)
+			if n.parsed == nil && !same(now, n.before.Links[i]) {
+				changed = append(changed, i)
+			}
+		}
+		switch {
+		case n.parsed != nil:
+			n.parsed.Links = n.known.Links // nothing changes them any more
+		case len(changed) > 0:
+			relinked = append(relinked, ArtifactRelinked{
+				Key: n.Key, Kind: n.known.Kind, GxPID: n.known.GxPID, Number: n.known.Number,
+				Links: slices.Clone(n.known.Links), Changed: changed,
+			})
+		}
+	}
+	return counts, relinked
+}
+
+func (c *LinkCounts) add(l Link) {
+	switch l.Broken {
+	case BrokenMissing:
+		c.Missing++
+	case BrokenWrongKind:
+		c.WrongKind++
+	default:
+		c.Sound++
+	}
+}
+
+// brokenLinks lists every broken link of the tree as a violation, in the order of keys.
+func (t *tree) brokenLinks(ix index) []Violation {
+	var out []Violation
+	for _, n := range t.nodes {
+		for _, l := range n.known.Links {
+			if l.Broken != "" {
+				out = append(out, broken(n, l, ix))
+			}
+		}
+	}
+	return out
+}
+
+func broken(n *node, l Link, ix index) Violation {
+	v := Violation{Path: n.Path, GxPID: n.known.GxPID, Edge: l.Edge, Target: l.Target}
+	wanted := "nothing: this kind has no such link"
+	if targets := Targets(n.known.Kind, l.Edge); len(targets) > 0 {
+		wanted = "the id of " + anyOf(targets)
+	}
+	if l.Broken == BrokenMissing {
+		v.Code = ViolationMissingParent
+		v.Text = fmt.Sprintf("%s: %s names %q, and no artifact of this revision has that id; expected %s: "+
+			"add it or fix the link, or scan with the link policy %q", n.Key, l.Edge, l.Target, wanted, LinksFlag)
+		return v
+	}
+	v.Code = ViolationWrongKind
+	v.Text = fmt.Sprintf("%s: %s names %q, which is %s; expected %s: fix the link, or scan with the link "+
+		"policy %q", n.Key, l.Edge, l.Target, anyOf(ix.kinds(l.Target)), wanted, LinksFlag)
+	return v
+}
+
+// anyOf says "a requirement or an evidence record".
+func anyOf(kinds []Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		article := "a "
+		if name := k.Info().One; strings.ContainsRune("aeio", rune(name[0])) { // "a user story"
+			article = "an "
+		}
+		names[i] = article + k.Info().One
+	}
+	return strings.Join(names, " or ")
 }

@@ -227,7 +227,7 @@ func TestRejectedEvidence(t *testing.T) {
 		"a payload of text":        {payload("hello"), 1, 0, "payload"},
 		"a payload that is a list": {payload("[1]"), 1, 0, "not a JSON object"},
 		"a key twice":              {payload(`{"gxp_id":"EV-1","gxp_id":"EV-2"}`), 1, 0, `"gxp_id" is repeated`},
-		"more behind the object":   {payload(`{"a":1} {"b":2}`), 1, 0, "more behind"},
+		"more behind the object":   {payload(`{"a":1} {"b":2}`), 1, 0, "text after"},
 		"not UTF-8":                {payload("{\"a\":\"\xff\"}"), 1, 0, "UTF-8"},
 		"a deep payload":           {payload(strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)), 1, 0, "more than 32"},
 		"a header of text":         {encode("hello") + "." + parts[1] + "." + parts[2], 1, 0, "header"},

@@ -201,7 +201,7 @@ func (y *yamlReader) value(node *yaml.Node, depth int) (value, error) {
 		return y.mapping(v, node, depth)
 	case yaml.DocumentNode, yaml.AliasNode, yaml.StreamNode:
 	}
-	return value{}, nodeFault(node, "this is no text, list or map")
+	return value{}, nodeFault(node, "this is not a text, list or map")
 }
 
 func (y *yamlReader) mapping(v value, node *yaml.Node, depth int) (value, error) {

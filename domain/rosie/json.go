@@ -22,7 +22,7 @@ func parseJSON(data []byte, limits *Limits) (value, error) {
 		return value{}, err
 	}
 	if p.space(); p.at < len(p.data) {
-		return value{}, p.fault(p.at, "there is more behind the JSON document: expected its end")
+		return value{}, p.fault(p.at, "there is text after the JSON document: expected its end")
 	}
 	return v, nil
 }
@@ -104,7 +104,7 @@ func (p *jsonParser) unexpected(wanted string) error {
 		return p.fault(p.at, "the JSON document ends too early: expected %s", wanted)
 	}
 	r := []rune(string(p.data[p.at:min(p.at+4, len(p.data))]))[0]
-	return p.fault(p.at, "this is not JSON: %q stands where %s was expected", r, wanted)
+	return p.fault(p.at, "this is not JSON: found %q, expected %s", r, wanted)
 }
 
 func (p *jsonParser) list(depth int) (value, error) {
@@ -199,7 +199,7 @@ func (p *jsonParser) text() (string, error) {
 			}
 			var text string
 			if err := json.Unmarshal(quoted, &text); err != nil {
-				return "", p.fault(start, "this is no JSON string: %v", err)
+				return "", p.fault(start, "this is not a JSON string: %v", err)
 			}
 			return text, p.checkEscapes(start, quoted)
 		case c == '\\':

@@ -97,7 +97,7 @@ func (t token) verify(d *draft, opts *Options) domain.Signature {
 	}
 	if s.ExpiresAt != nil && !s.ExpiresAt.After(opts.At) {
 		s.Expired = true
-		d.note(domain.FindingExpired, 0, "the signature says that it expired at %s; as a record it stands",
+		d.note(domain.FindingExpired, 0, "the signature says that it expired at %s; it still counts as a record",
 			s.ExpiresAt.Format(time.RFC3339))
 	}
 	return s
@@ -121,7 +121,7 @@ func (t token) open() (signed *jose.JSONWebSignature, refusal string) {
 	case err != nil:
 		return nil, "The signature is not canonical base64url."
 	case derSignature(signature):
-		return nil, "The signature is in the form of DER (ASN.1): ES256 has the 64 bytes of r and s, one behind the other."
+		return nil, "The signature is in the form of DER (ASN.1): ES256 has the 64 bytes of r and s, one after the other."
 	case len(signature) != signatureSize:
 		return nil, fmt.Sprintf("The signature is %d bytes long: ES256 has %d, r and s.", len(signature), signatureSize)
 	}
@@ -187,7 +187,7 @@ func (d *draft) claimedTime(payload value, claim string) *time.Time {
 	const year10000 = 253402300800
 	seconds, err := strconv.ParseFloat(v.text, 64)
 	if err != nil || v.form != formNumber || seconds < 0 || seconds >= year10000 {
-		d.note(domain.FindingMalformed, 0, "the claim %s is no time: expected seconds since 1970", claim)
+		d.note(domain.FindingMalformed, 0, "the claim %s is not a time: expected seconds since 1970", claim)
 		return nil
 	}
 	at := time.Unix(int64(seconds), 0).UTC()

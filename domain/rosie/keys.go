@@ -36,7 +36,7 @@ func ParseKey(data []byte) (Key, error) {
 	}
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return Key{}, fmt.Errorf("cannot parse evidence key: this is no public key in SPKI form: %w", err)
+		return Key{}, fmt.Errorf("cannot parse evidence key: this is not a public key in SPKI form: %w", err)
 	}
 	public, ok := parsed.(*ecdsa.PublicKey)
 	if !ok {
@@ -87,7 +87,7 @@ func keyBytes(data []byte) ([]byte, error) {
 	case block.Type != "PUBLIC KEY":
 		return nil, fmt.Errorf("the PEM block is %q: expected PUBLIC KEY", block.Type)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, errors.New("there is more behind the first PEM block: give one file for each key")
+		return nil, errors.New("there is text after the first PEM block: give one file for each key")
 	}
 	return block.Bytes, nil
 }

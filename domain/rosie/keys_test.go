@@ -64,7 +64,7 @@ func TestParseKeyRefusals(t *testing.T) {
 	for name, test := range map[string]struct{ given, says string }{
 		"nothing":        {" \n", "empty"},
 		"words":          {"my secret words!", "neither PEM nor base64"},
-		"base64 of else": {"aGVsbG8=", "no public key in SPKI form"},
+		"base64 of else": {"aGVsbG8=", "not a public key in SPKI form"},
 		"broken PEM":     {"-----BEGIN PUBLIC KEY-----\n!!\n", "PEM block is broken"},
 		"a private key":  {block("EC PRIVATE KEY", private), "private key"},
 		"a certificate":  {block("CERTIFICATE", []byte("x")), `"CERTIFICATE"`},

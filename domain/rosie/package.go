@@ -204,7 +204,7 @@ func (b *bundle) checkSignature() domain.Check {
 	}
 	t, err := parseToken(signer.data, b.limits)
 	if err != nil {
-		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictInvalid, Reason: "The signature file is no JWS: " + err.Error() + "."}
+		b.Evidence.Signature = domain.Signature{Verdict: domain.VerdictInvalid, Reason: "The signature file is not a JWS: " + err.Error() + "."}
 	} else {
 		b.Evidence.Signature, b.Evidence.Payload = t.verify(b.draft, b.opts), t.sum
 	}
@@ -235,7 +235,7 @@ func (b *bundle) checkIntegrity() domain.Check {
 		m := b.files[l.path]
 		switch {
 		case m == nil:
-			check.Problems = append(check.Problems, newProblem("missing_file", l.path, "The manifest lists it and it is not there."))
+			check.Problems = append(check.Problems, newProblem("missing_file", l.path, "The manifest lists it, but the package does not have it."))
 		case m.unread():
 			unread++
 			check.Problems = append(check.Problems, newProblem("oversized_file", l.path, "It is too large to read, so its hash is not known."))
@@ -280,12 +280,12 @@ func (b *bundle) checkCompleteness() domain.Check {
 	for _, m := range b.members {
 		if _, found := slices.BinarySearch(known, m.Path); !found {
 			check.Verdict = domain.VerdictInvalid
-			check.Problems = append(check.Problems, newProblem("unlisted_file", m.Path, "It is there and the manifest does not list it."))
+			check.Problems = append(check.Problems, newProblem("unlisted_file", m.Path, "The package has it, but the manifest does not list it."))
 		}
 	}
 	for _, d := range b.dropped {
 		check.Verdict = domain.VerdictInvalid
-		check.Problems = append(check.Problems, newProblem("unlisted_file", d.path, "It is there and cannot be a file of the package: "+d.text+"."))
+		check.Problems = append(check.Problems, newProblem("unlisted_file", d.path, "It cannot be a file of the package: "+d.text+"."))
 	}
 	return check
 }

@@ -233,7 +233,7 @@ func (r *resultsReader) source(s resultsSource) roles {
 		return r.reconcile(r.list(s.value, root))
 	case formText, formNumber, formBool:
 		r.wordOf(s.value, root)
-		r.doubt(domain.ResultsUnrecognised, root, "is no list and no object: expected counts or test cases")
+		r.doubt(domain.ResultsUnrecognised, root, "is neither a list nor an object: expected counts or test cases")
 	}
 	return roles{}
 }

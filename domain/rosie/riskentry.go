@@ -216,3 +216,27 @@ func (d *draft) linkTokens(edge domain.Edge, pattern *regexp.Regexp, text string
 		d.link(edge, id)
 	}
 }
+
+// riskBullet takes a line of a list apart: "- **Label:** text", "**Label**: text" or "- Label: text".
+func riskBullet(text string) (label, rest string, ok bool) {
+	item := text
+	for _, bullet := range []string{"- ", "* ", "+ "} {
+		item = strings.TrimPrefix(item, bullet)
+	}
+	item = strings.TrimSpace(item)
+	bold, isBold := strings.CutPrefix(item, "**")
+	switch {
+	case isBold:
+		label, rest, ok = strings.Cut(bold, "**")
+		inside, colon := strings.CutSuffix(strings.TrimSpace(label), ":")
+		if !colon {
+			rest, colon = strings.CutPrefix(strings.TrimSpace(rest), ":")
+		}
+		label = strings.TrimSpace(inside)
+		ok = ok && colon && plainLabel(label)
+	case len(item) < len(text):
+		label, rest, ok = riskLabel(item)
+		ok = ok && (rest == "" || rest[0] == ' ' || rest[0] == '\t')
+	}
+	return label, rest, ok
+}

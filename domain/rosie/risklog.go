@@ -206,7 +206,7 @@ func (l *riskLog) pipe(i int, text string) bool {
 	}
 	id, rest := riskID(strings.TrimSpace(columns[0]))
 	if id == "" || rest != "" {
-		l.malformed(i, "no risk id stands behind the date: "+expectedLine)
+		l.malformed(i, "there is no risk id after the date: "+expectedLine)
 		return true
 	}
 	e := l.begin(i)
@@ -455,30 +455,6 @@ func riskLabel(text string) (label, rest string, ok bool) {
 		return "", "", false
 	}
 	return label, rest, true
-}
-
-// riskBullet takes a line of a list apart: "- **Label:** text", "**Label**: text" or "- Label: text".
-func riskBullet(text string) (label, rest string, ok bool) {
-	item := text
-	for _, bullet := range []string{"- ", "* ", "+ "} {
-		item = strings.TrimPrefix(item, bullet)
-	}
-	item = strings.TrimSpace(item)
-	bold, isBold := strings.CutPrefix(item, "**")
-	switch {
-	case isBold:
-		label, rest, ok = strings.Cut(bold, "**")
-		inside, colon := strings.CutSuffix(strings.TrimSpace(label), ":")
-		if !colon {
-			rest, colon = strings.CutPrefix(strings.TrimSpace(rest), ":")
-		}
-		label = strings.TrimSpace(inside)
-		ok = ok && colon && plainLabel(label)
-	case len(item) < len(text):
-		label, rest, ok = riskLabel(item)
-		ok = ok && (rest == "" || rest[0] == ' ' || rest[0] == '\t')
-	}
-	return label, rest, ok
 }
 
 // plainLabel reports whether text can be the name of a column: up to 40 letters, blanks, dashes.

@@ -16,29 +16,6 @@ const (
 	EvidenceReplaced   = "replaced"                       // other claims: another test run
 )
 
-// evidenceChange says what happened to evidence from before to after; "" for what is no evidence or did not change. fields
-// is what differs between their fields.
-func evidenceChange(before, after *Version, fields []Change) string {
-	switch {
-	case before.Evidence == nil || after.Evidence == nil:
-		return ""
-	case before.Digest == after.Digest && before.Stamp == after.Stamp:
-		return ""
-	case before.Digest == after.Digest && domain.NewerReader(before.Stamp, after.Stamp):
-		return EvidenceNewer
-	case before.Digest == after.Digest:
-		return EvidenceReverified
-	case !sameClaims(before, after, fields):
-		return EvidenceReplaced
-	case before.Evidence.Payload != "" && before.Evidence.Payload == after.Evidence.Payload:
-		return EvidenceSignature
-	case before.Evidence.Payload != "" && after.Evidence.Payload != "", len(fields) > 0:
-		return EvidenceResigned
-	default:
-		return EvidenceSameClaims
-	}
-}
-
 // sameClaims reports whether two pieces of evidence claim the same except when they were signed and, as packages, hold
 // the same files except their signature.
 func sameClaims(before, after *Version, fields []Change) bool {

@@ -30,9 +30,3 @@ func (m Moves) Numbers(number int64) []int64 {
 	}
 	return out
 }
-
-// last returns the number that an artifact got in the end.
-func (m Moves) last(number int64) int64 {
-	numbers := m.Numbers(number)
-	return numbers[len(numbers)-1]
-}

@@ -112,3 +112,9 @@ func (m *matcher) at(v *Version, position int64) *Version {
 	then.Links = links.links
 	return &then
 }
+
+// last returns the number that an artifact got in the end.
+func (m Moves) last(number int64) int64 {
+	numbers := m.Numbers(number)
+	return numbers[len(numbers)-1]
+}

@@ -252,7 +252,7 @@ func TestABatchNeedsACorrelation(t *testing.T) {
 	for err == nil {
 		_, err = call.Recv()
 	}
-	if got, want := answered(err, nil), "ResourceExhausted: too many appends were begun and not finished in this call"; got != want {
+	if got, want := answered(err, nil), "ResourceExhausted: this call has too many unfinished appends"; got != want {
 		t.Errorf("answered %s, want %s", got, want)
 	}
 }

@@ -114,7 +114,7 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 	case o == nil && message.GetOptions() == nil:
 		return nil // of an append that was answered already
 	case o == nil && len(b.open) == maxOpenAppends:
-		return refuse(codes.ResourceExhausted, "too many appends were begun and not finished in this call")
+		return refuse(codes.ResourceExhausted, "this call has too many unfinished appends")
 	case o == nil:
 		o = b.begin(ctx, id, message)
 	}

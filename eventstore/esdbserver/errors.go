@@ -37,18 +37,6 @@ func appendTooLarge(limit int) *refusal {
 		"exception", "maximum-append-size-exceeded", "maximum-append-size", strconv.Itoa(limit))
 }
 
-func eventTooLarge(limit, size int, id string) *refusal {
-	return refuse(codes.InvalidArgument,
-		"Event with id "+id+" of "+strconv.Itoa(size)+" bytes is above the limit of "+strconv.Itoa(limit)+".",
-		"exception", "maximum-append-event-size-exceeded", "maximum-append-event-size", strconv.Itoa(limit),
-		"event-id", id, "proposed-append-event-size", strconv.Itoa(size))
-}
-
-func missingMetadata() *refusal {
-	return refuse(codes.InvalidArgument, "Required Metadata Property is missing: type and content-type are required.",
-		"exception", "missing-required-metadata-property", "required-metadata-properties", "type,content-type")
-}
-
 var errStopping = errors.New("server is stopping")
 
 // translate makes a refusal of a failure of the log or of the call itself. What the log says of itself is for the
@@ -74,6 +62,6 @@ func (v *service) translate(ctx context.Context, err error) *refusal {
 	case errors.Is(err, eventstore.ErrCorrupt):
 		return refuse(codes.DataLoss, "the log is corrupt: ask its operator to run verify")
 	default:
-		return refuse(codes.Unknown, "the log failed: its operator was told why")
+		return refuse(codes.Unknown, "the log failed: the operator's log has the cause")
 	}
 }

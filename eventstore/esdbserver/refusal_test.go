@@ -230,7 +230,7 @@ func byStream(prefixes []string, regex string) *api.ReadReq_Options_FilterOption
 func TestReadsAreRefusedAsClientsKnowIt(t *testing.T) {
 	t.Parallel()
 	client := dialStreams(t, served(t, newLog(t), options()))
-	lookaround := "InvalidArgument: the regular expression is not of RE2 syntax, which has neither lookaround (but for (?!...) behind a leading ^) " +
+	lookaround := "InvalidArgument: the regular expression is not of RE2 syntax, which has neither lookaround (but for (?!...) after a leading ^) " +
 		"nor backreferences: "
 	noWindow := byStream([]string{"a"}, "")
 	noWindow.Window = nil

@@ -457,7 +457,7 @@ func TestCallsAreBounded(t *testing.T) {
 	second := subscribe(t, client, "s", esdb.Start{})
 	tells(t, second, "caught up")
 	_, got := sendAppend(t, dialStreams(t, address), beginAny("s"), proposal(propose(1, 10)))
-	if want := "Unavailable: too many calls are under way: try again later"; got != want {
+	if want := "Unavailable: too many calls are running: try again later"; got != want {
 		t.Errorf("answered %s, want %s", got, want)
 	}
 	_ = second.Close()

@@ -1,10 +1,13 @@
 package esdbserver
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -111,4 +114,115 @@ func (s *Server) register(v *service) *grpc.Server {
 		server.RegisterService(&description, nil)
 	}
 	return server
+}
+
+// Options are what an operator may choose. The zero value of each field but Now means its default.
+type Options struct {
+	// Now is the clock of the times in checkpoints and in gossip. Required.
+	Now func() time.Time
+
+	// TLS makes the server speak TLS with it. Without it the server speaks clear text, which Serve does on a loopback
+	// address and on a Unix socket only, unless ClearText allows it everywhere.
+	TLS *tls.Config
+	// ClearText allows clear text on every address: for a network that the operator trusts as a whole.
+	ClearText bool
+	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, and any other error if
+	// that cannot be found out now. With it every call needs basic credentials, save ServerFeatures and Gossip, which
+	// clients ask without and which say nothing of what the log holds. Without it everybody is let in. It is called for
+	// each call and must be safe for concurrent use. The Go client sends credentials over TLS only.
+	Authenticate func(ctx context.Context, user, password string) error
+
+	// Writable are the prefixes of the streams that clients may append to. None by default; "" is every stream. The
+	// streams of the engine and of contents, and those that begin with "$", are not made writable by it.
+	Writable []string
+	// AllowEngineStreams lets clients write as an engine does: any stream, with the metadata of the log (see the
+	// package's comment). Who may append then may forge whatever the engine records. It is for tests of adapters and
+	// for moving a log, and belongs in no flag.
+	AllowEngineStreams bool
+
+	// MaxAppendSize is the largest sum, in bytes, of data, metadata and twice the type of the events of one append: 16 MiB.
+	// An append may also have no more than one event for every 64 bytes of it.
+	MaxAppendSize int
+	// MaxEventSize is the same for one event: 16 MiB less 64 KiB, since clients receive messages of up to 17 MiB.
+	MaxEventSize int
+	// MaxPendingBytes bounds what all running appends hold together: 256 MiB. An append beyond it is refused as
+	// UNAVAILABLE.
+	MaxPendingBytes int64
+	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
+	// waits with what is beyond it.
+	StreamsPerConnection int
+	// Streams is how many calls may run at once in all: 4096. One beyond it is refused as UNAVAILABLE.
+	Streams int
+
+	// Advertise is the "host:port" that Gossip tells clients to connect to. By default the address that the client
+	// reached the server at.
+	Advertise string
+	// KeepAlive is the shortest time between two keep-alive pings of a client: 1 s. A client that sends them twice as fast is
+	// disconnected.
+	KeepAlive time.Duration
+	// StopTimeout is how long Serve waits, once its context ended, for calls that are running: 5 s. Subscriptions are
+	// ended at once.
+	StopTimeout time.Duration
+
+	// Failed is told of each failure of the log, whose text is not sent to clients. It must be safe for concurrent use.
+	Failed func(error)
+}
+
+// ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
+var ErrNotAuthenticated = errors.New("unknown user or wrong password")
+
+func (o Options) withDefaults() Options {
+	o.MaxAppendSize = cmp.Or(o.MaxAppendSize, 16<<20)
+	o.MaxEventSize = cmp.Or(o.MaxEventSize, 16<<20-64<<10)
+	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 256<<20)
+	o.StreamsPerConnection = cmp.Or(o.StreamsPerConnection, 256)
+	o.Streams = cmp.Or(o.Streams, 4096)
+	o.KeepAlive = cmp.Or(o.KeepAlive, time.Second)
+	o.StopTimeout = cmp.Or(o.StopTimeout, 5*time.Second)
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	return o
+}
+
+// validate reports every fault of o, with the names of the fields.
+func (o Options) validate() error {
+	var faults []error
+	if o.Now == nil {
+		faults = append(faults, errors.New("option Now is required"))
+	}
+	for name, value := range map[string]int64{
+		"MaxAppendSize": int64(o.MaxAppendSize), "MaxEventSize": int64(o.MaxEventSize),
+		"MaxPendingBytes": o.MaxPendingBytes, "StreamsPerConnection": int64(o.StreamsPerConnection),
+		"Streams": int64(o.Streams), "KeepAlive": int64(o.KeepAlive), "StopTimeout": int64(o.StopTimeout),
+	} {
+		if value < 0 {
+			faults = append(faults, fmt.Errorf("option %s is negative", name))
+		}
+	}
+	if o.MaxAppendSize > maxAppendSize {
+		faults = append(faults, fmt.Errorf("option MaxAppendSize is above %d", maxAppendSize))
+	}
+	if o.Advertise != "" {
+		if _, _, err := splitAddress(o.Advertise); err != nil {
+			faults = append(faults, fmt.Errorf("option Advertise: %w", err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// maxAppendSize is what an operator may raise MaxAppendSize to: the protocol tells it as 32 bits, and an append is held
+// in memory.
+const maxAppendSize = 1 << 30
+
+func splitAddress(address string) (host string, port uint32, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" || number == 0 {
+		return "", 0, fmt.Errorf("%q: want host:port", address)
+	}
+	return host, uint32(number), nil
 }

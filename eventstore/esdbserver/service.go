@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
@@ -102,7 +107,7 @@ func (v *service) anybody(h handler) grpc.StreamHandler {
 func (v *service) handle(c call, h handler) error {
 	defer v.streams.Add(-1)
 	if v.streams.Add(1) > int64(v.options.Streams) {
-		return answer(c, refuse(codes.Unavailable, "too many calls are under way: try again later"))
+		return answer(c, refuse(codes.Unavailable, "too many calls are running: try again later"))
 	}
 	err := h(c.Context(), c)
 	if err == nil {
@@ -122,4 +127,107 @@ func answer(stream grpc.ServerStream, err error) error {
 		return r.status.Err()
 	}
 	return err
+}
+
+// version is the version of the protocol that is told to clients: the last of the line that speaks it as this server
+// does. Clients want plain numbers with dots.
+const version = "24.10.0"
+
+// supportedMethods tells what is served, in the lower case that clients compare with, and nothing else: clients use what
+// is listed.
+func (v *service) supportedMethods(_ context.Context, c call) error {
+	if err := c.receive(&wire.Empty{}); err != nil {
+		return err
+	}
+	method := func(service, name string) *wire.SupportedMethod {
+		return &wire.SupportedMethod{ServiceName: service, MethodName: name}
+	}
+	const streams = "event_store.client.streams.streams"
+	return c.SendMsg(&wire.SupportedMethods{
+		EventStoreServerVersion: version,
+		Methods: []*wire.SupportedMethod{
+			method(streams, "read"), method(streams, "append"), method(streams, "batchappend"),
+			method("event_store.client.gossip.gossip", "read"),
+			method("event_store.client.server_features.serverfeatures", "getsupportedmethods"),
+		},
+	})
+}
+
+// gossip tells of the one node that there is.
+func (v *service) gossip(ctx context.Context, c call) error {
+	if err := c.receive(&wire.Empty{}); err != nil {
+		return err
+	}
+	host, port, err := v.address(ctx)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]" // clients put a colon and the port behind it
+	}
+	return c.SendMsg(&wire.ClusterInfo{Members: []*wire.MemberInfo{{
+		InstanceId:   uuidText(v.log.ID()),
+		TimeStamp:    ticks(v.options.Now()),
+		State:        wire.MemberInfo_Leader,
+		IsAlive:      true,
+		HttpEndPoint: &wire.EndPoint{Address: host, Port: port},
+	}}})
+}
+
+// address is where clients reach this server: where this client did, unless the operator says otherwise.
+func (v *service) address(ctx context.Context) (host string, port uint32, err error) {
+	if v.options.Advertise != "" {
+		return splitAddress(v.options.Advertise)
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		if tcp, ok := p.LocalAddr.(*net.TCPAddr); ok {
+			return splitAddress(tcp.String())
+		}
+	}
+	return "", 0, refuse(codes.Unavailable, "this server does not know its address: its operator must set it")
+}
+
+// serviceHealth is the health checking protocol of gRPC, which load balancers and orchestrators speak. Nobody has to say who they are.
+const serviceHealth = "grpc.health.v1.Health"
+
+// health tells whether the log answers.
+func (v *service) health(ctx context.Context) *grpc_health_v1.HealthCheckResponse {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if _, err := v.log.Head(ctx); err != nil {
+		return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_NOT_SERVING}
+	}
+	return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}
+}
+
+func (v *service) checkHealth(ctx context.Context, c call) error {
+	if err := c.receive(&grpc_health_v1.HealthCheckRequest{}); err != nil {
+		return err
+	}
+	return c.SendMsg(v.health(ctx))
+}
+
+// watchHealth tells whether the log answers, whenever that changes, and of the end of the server.
+func (v *service) watchHealth(ctx context.Context, c call) error {
+	if err := c.receive(&grpc_health_v1.HealthCheckRequest{}); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(healthTimeout)
+	defer ticker.Stop()
+	told := grpc_health_v1.HealthCheckResponse_UNKNOWN
+	for {
+		if now := v.health(ctx); now.GetStatus() != told {
+			told = now.GetStatus()
+			if err := c.SendMsg(now); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-v.stopping:
+			return c.SendMsg(&grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_NOT_SERVING})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -257,7 +257,7 @@ func (n *Node) wait(ctx context.Context, changed <-chan struct{}, epoch int) err
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
 	if n.epoch != epoch {
-		return status.Error(codes.Unavailable, "the server starts anew")
+		return status.Error(codes.Unavailable, "the server restarts")
 	}
 	return nil
 }

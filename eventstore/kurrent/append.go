@@ -457,3 +457,11 @@ func answerOf(records []eventstore.Record) eventstore.Appended {
 	last := records[len(records)-1]
 	return eventstore.Appended{First: records[0].Position, Last: last.Position, LastRevision: last.Revision}
 }
+
+// checkStream refuses names that the adapter or the server need for themselves.
+func checkStream(id eventstore.StreamID) error {
+	if reserved(string(id)) {
+		return fmt.Errorf("%w: stream %q: names that begin with %q are not for batches", eventstore.ErrInvalid, id, reservedPrefixes())
+	}
+	return nil
+}

@@ -131,16 +131,6 @@ func (k *call) wait() {
 	}
 }
 
-// listening says that the call waits for what may never come, from a node that may stop leading without a word.
-func (k *call) listening() {
-	k.timers[0].Stop()
-	k.silence.Store(int64(k.cluster.patience.subscription))
-	if k.timers[1] != nil {
-		k.timers[1].Reset(k.quiet())
-	}
-	k.free()
-}
-
 // end ends the call and returns what err means.
 func (k *call) end(ctx context.Context, err error, trailer metadata.MD) error {
 	k.pause()

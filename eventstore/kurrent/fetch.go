@@ -2,11 +2,14 @@ package kurrent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
+	"slices"
+	"sync"
 	"time"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -83,13 +86,6 @@ func readEvent(m *api.ReadResp) (*event, error) {
 	return nil, nil //nolint:nilnil // nothing is an answer here
 }
 
-// Reads backwards come in pages, each larger than the last: many want a few events only, and the server would send all.
-type sizes struct{ firstPage, lastPage uint64 }
-
-func defaultSizes() sizes {
-	return sizes{firstPage: 32, lastPage: 4096}
-}
-
 // pager reads page after page. It is not safe for concurrent use.
 type pager struct {
 	size uint64
@@ -161,7 +157,7 @@ func disordered(last, e *event) error {
 		return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, for which it was not asked",
 			eventstore.ErrCorrupt, e.Revision, e.Stream, e.Position)
 	}
-	return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, behind event %d of stream %q, at position %d",
+	return fmt.Errorf("%w: the server sent event %d of stream %q, at position %d, after event %d of stream %q, at position %d",
 		eventstore.ErrCorrupt, e.Revision, e.Stream, e.Position, last.Revision, last.Stream, last.Position)
 }
 
@@ -337,4 +333,49 @@ func (l *Log) awaitRevision(ctx context.Context, stream string, revision uint64,
 func cutOrOther(stream string, revision uint64, e *event) error {
 	return fmt.Errorf("%w: the server was asked for revision %d of stream %q and sent %d of %q: events were truncated, deleted or tampered with",
 		eventstore.ErrCorrupt, revision, stream, e.Revision, e.Stream)
+}
+
+// guard finds out who told the server to cut streams of the log. It is safe for concurrent use.
+type guard struct {
+	mu     sync.Mutex
+	looked map[string]bool // streams whose metadata was found to be harmless
+}
+
+// lookOnce is look, but for a stream that was looked at before. What was cut since then shows as missing revisions.
+func (g *guard) lookOnce(ctx context.Context, l *Log, stream string) error {
+	g.mu.Lock()
+	looked := g.looked[stream]
+	g.mu.Unlock()
+	if looked {
+		return nil
+	}
+	if err := g.look(ctx, l, stream); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.looked[stream] = true
+	g.mu.Unlock()
+	return nil
+}
+
+// look returns ErrCorrupt if the metadata of a stream makes the server cut it or hide it.
+func (g *guard) look(ctx context.Context, l *Log, stream string) error {
+	e, err := l.one(ctx, readStream(settingsPrefix+stream, backwards, nil, 1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read metadata of stream %q: %w", stream, err)
+	case e == nil:
+		return nil
+	}
+	var settings map[string]json.RawMessage
+	if err := json.Unmarshal(e.Data, &settings); err != nil {
+		return fmt.Errorf("%w: metadata of stream %q: %w", eventstore.ErrCorrupt, stream, err)
+	}
+	for name, value := range settings {
+		if slices.Contains([]string{"$maxCount", "$maxAge", "$tb"}, name) {
+			return fmt.Errorf("%w: metadata of stream %q sets %s to %s, which makes the server cut the log: its events were "+
+				"truncated, deleted or tampered with", eventstore.ErrCorrupt, stream, name, value)
+		}
+	}
+	return nil
 }

@@ -41,14 +41,6 @@ func reserved(name string) bool {
 
 func reservedPrefixes() []string { return []string{contentPrefix, logStream, systemPrefix} }
 
-// checkStream refuses names that the adapter or the server need for themselves.
-func checkStream(id eventstore.StreamID) error {
-	if reserved(string(id)) {
-		return fmt.Errorf("%w: stream %q: names that begin with %q are not for batches", eventstore.ErrInvalid, id, reservedPrefixes())
-	}
-	return nil
-}
-
 // filter chooses, on the server, the streams of batches whose names begin with prefix.
 func (n names) filter(prefix string) *filter {
 	if reserved(prefix) {

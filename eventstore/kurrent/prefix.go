@@ -190,7 +190,7 @@ func (l *Log) keepApart(ctx context.Context, until eventstore.Position) error {
 			return fmt.Errorf("look for a log %s: %w", outer, err)
 		}
 		if e != nil && e.Type != withdrawn && e.Position < until {
-			return fmt.Errorf("%w: it would be inside the log %s, whose streams are all that begin so: choose another streamPrefix",
+			return fmt.Errorf("%w: it would be inside the log %s, which owns all streams that begin with its prefix: choose another streamPrefix",
 				errBeside, outer)
 		}
 	}

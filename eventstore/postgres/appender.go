@@ -147,3 +147,9 @@ func (l *Log) whileDataMoves(ctx context.Context) (_ context.Context, moved, sto
 		cancel(nil)
 	}
 }
+
+// announce tells this process and the others that there is something to read.
+func (l *Log) announce() {
+	l.wake.send()
+	signal(l.hint)
+}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func connect(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	config.ConnConfig.Tracer = options.tracer
 	session := pg.Session{Parameters: []pg.Parameter{
 		{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a client that vanished holds the counter row for long"},
-		{Name: "jit", Value: "off", Why: "statements are short, and look dear to the planner: compiling them takes longer than they do"},
+		{Name: "jit", Value: "off", Why: "statements are short, and look expensive to the planner: compiling them takes longer than they do"},
 	}}
 	return pg.NewPool(ctx, config, session, options.Now)
 }
@@ -167,3 +168,165 @@ func (l *Log) observe(ctx context.Context, err error) {
 		l.options.Observe(err)
 	}
 }
+
+// The values that stand for zero ones in [Options] and [Namespace].
+const (
+	DefaultSchema        = "gxp_log"
+	DefaultOwner         = "gxp_log_owner"
+	DefaultWriter        = "gxp_log_writer"
+	DefaultMaxConns      = 8
+	DefaultPollEvery     = time.Second
+	DefaultAppendTimeout = 15 * time.Second
+)
+
+// leastConns is the least that MaxConns may be: the appender keeps one connection for long.
+const leastConns = 2
+
+// Options say how to open a log.
+type Options struct {
+	// Schema that holds the log. Defaults to DefaultSchema.
+	Schema string
+	// Now is the engine's clock, read once for each batch. Required.
+	Now func() time.Time
+	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. Defaults to
+	// pool_max_conns of the URL, where anything less counts as 2, and without that to DefaultMaxConns.
+	MaxConns int32
+	// PollEvery is how often a subscription looks for new events when no hint comes. Defaults to DefaultPollEvery.
+	PollEvery time.Duration
+	// AppendTimeout bounds how long an append goes on, with its repetitions, while nothing is sent to or received from the
+	// server, also when the caller's context has no deadline: then the append fails with ErrTransient, and its outcome may
+	// be unknown. The whole may take longer, as long as bytes move. Defaults to DefaultAppendTimeout.
+	AppendTimeout time.Duration
+	// Inspect opens a log whose counter row contradicts its events, too, for eventstore.Verify to name that and all else.
+	// Append is ErrCorrupt then.
+	Inspect bool
+	// Observe is told of errors that cost time and lose nothing: a hint that could not be sent, a lost connection
+	// that a subscription survives. It must not block. Nil for nobody.
+	Observe func(error)
+
+	tracer pgx.QueryTracer // a test's
+}
+
+func (o Options) withDefaults() Options {
+	o.Schema = cmp.Or(o.Schema, DefaultSchema)
+	o.PollEvery = cmp.Or(o.PollEvery, DefaultPollEvery)
+	o.AppendTimeout = cmp.Or(o.AppendTimeout, DefaultAppendTimeout)
+	if o.Observe == nil {
+		o.Observe = func(error) {}
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Now == nil {
+		faults = append(faults, errors.New("option Now: no clock"))
+	}
+	if o.MaxConns != 0 && o.MaxConns < leastConns {
+		faults = append(faults, fmt.Errorf("option MaxConns: %d, want at least %d", o.MaxConns, leastConns))
+	}
+	if o.PollEvery < 0 || o.AppendTimeout < 0 {
+		faults = append(faults, fmt.Errorf("options PollEvery and AppendTimeout: %s and %s, want more than 0", o.PollEvery, o.AppendTimeout))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return nil
+}
+
+// Namespace says where [Up], [Status] and [Plan] find the log, and whose it is. The zero value is what Open expects by default.
+type Namespace struct {
+	Schema string // DefaultSchema when ""
+	Owner  string // role that owns the tables; DefaultOwner when ""
+	Writer string // role with the rights to run the engine, and no other; DefaultWriter when ""
+}
+
+const (
+	// tries is how often a call is tried when the server does not answer. The caller of the log tries again after that,
+	// with longer waits.
+	tries = 3
+	// firstWait is the wait before the second try. It doubles.
+	firstWait = 50 * time.Millisecond
+)
+
+// call runs do on a connection of the pool, again while the server does not answer: do must be safe to repeat. The
+// context of do ends when the log closes. What call returns is translated.
+func (l *Log) call(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
+	ctx, leave, err := l.gate.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return l.retry(ctx, func() error { return l.once(ctx, do) })
+}
+
+// once runs do on a connection of the pool.
+func (l *Log) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
+	return translate(ctx, pg.Run(ctx, func(conn *pgxpool.Conn) error { return do(ctx, conn) }, l.pool))
+}
+
+// retry calls do until it succeeds, fails for another reason than that the server did not answer, or has failed often.
+func (l *Log) retry(ctx context.Context, do func() error) error {
+	wait := firstWait
+	for n := 1; ; n++ {
+		err := do()
+		if err == nil || !errors.Is(err, eventstore.ErrTransient) || n == tries || ctx.Err() != nil {
+			return err
+		}
+		if err := pg.Pause(ctx, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}
+
+// gate counts the calls that are inside, and ends them when the log closes.
+type gate struct {
+	mu     sync.Mutex // guards all below
+	closed bool
+	last   uint64
+	inside map[uint64]context.CancelCauseFunc
+
+	calls sync.WaitGroup
+}
+
+// enter returns a context that ends with the log, with ErrClosed as its cause, and what is to be called at the end.
+func (g *gate) enter(ctx context.Context) (context.Context, func(), error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, nil, eventstore.ErrClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	g.last++
+	number := g.last
+	g.inside[number] = cancel
+	g.calls.Add(1)
+	return ctx, func() {
+		g.mu.Lock()
+		delete(g.inside, number)
+		g.mu.Unlock()
+		cancel(nil)
+		g.calls.Done()
+	}, nil
+}
+
+// close refuses new calls and ends those inside. It reports whether it was the first to do so.
+func (g *gate) close() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.closed = true
+	for _, cancel := range g.inside {
+		cancel(eventstore.ErrClosed)
+	}
+	return true
+}
+
+// wait waits until nobody is inside.
+func (g *gate) wait() { g.calls.Wait() }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -31,4 +32,10 @@ func Plan(ctx context.Context, url string, namespace Namespace) (string, error) 
 
 func (p Namespace) schemaAt(url string) pg.Schema {
 	return pg.Schema{Address: url, Migrations: p.migrations, Holds: "log", Invalid: eventstore.ErrInvalid, Translate: translate}
+}
+
+func (p Namespace) migrations() (*migrations.Postgres, error) {
+	return migrations.PostgresLog(migrations.PostgresTarget{
+		Schema: cmp.Or(p.Schema, DefaultSchema), Owner: cmp.Or(p.Owner, DefaultOwner), Writer: cmp.Or(p.Writer, DefaultWriter),
+	})
 }

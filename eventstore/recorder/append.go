@@ -70,6 +70,8 @@ func (r *Recorder) retry(ctx context.Context, attempt *int, try func() error) er
 			return err
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case n >= r.config.Tries && n == 1:
+			return err
 		case n >= r.config.Tries:
 			return fmt.Errorf("gave up after %d tries: %w", n, err)
 		}

@@ -55,19 +55,6 @@ type LogName struct {
 	Address string    `json:"address,omitempty"` // without credentials
 }
 
-// mayBe reports whether n and other may be names of one log: they have the same id or, where one has none, the same
-// address. A name that says nothing may be that of any log.
-func (n LogName) mayBe(other LogName) bool {
-	switch {
-	case n == LogName{}, other == LogName{}:
-		return true
-	case n.ID != uuid.Nil && other.ID != uuid.Nil:
-		return n.ID == other.ID
-	default:
-		return n.Address == other.Address
-	}
-}
-
 // Retry is one thing that went wrong and is about to be tried again.
 type Retry struct {
 	Attempt int           // appends so far

@@ -183,3 +183,16 @@ func (r *Recorder) unspool(path string) (*session, domain.ScanFailed, error) {
 	}
 	return &session{Recorder: r, request: request, head: head}, file.Failed, nil
 }
+
+// mayBe reports whether n and other may be names of one log: they have the same id or, where one has none, the same
+// address. A name that says nothing may be that of any log.
+func (n LogName) mayBe(other LogName) bool {
+	switch {
+	case n == LogName{}, other == LogName{}:
+		return true
+	case n.ID != uuid.Nil && other.ID != uuid.Nil:
+		return n.ID == other.ID
+	default:
+		return n.Address == other.Address
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -138,15 +137,6 @@ func sum(parts ...[]byte) [sha256.Size]byte {
 
 // first is the position of the first event.
 func (c *chunk) first() int64 { return c.last - int64(c.size) + 1 }
-
-// records checks a chunk that was read and returns its events. They share nothing with the chunk.
-func (c *chunk) records() ([]eventstore.Record, error) {
-	records, err := c.unpack()
-	if err != nil {
-		return nil, fmt.Errorf("%w: positions %d to %d: %w", eventstore.ErrCorrupt, c.first(), c.last, err)
-	}
-	return records, nil
-}
 
 var (
 	errChecksum = errors.New("what is stored does not have its checksum")

@@ -23,8 +23,10 @@ func translate(err error) error {
 	}
 	switch fault.Code() & 0xff { // the rest says more about the same
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL,
-		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN:
+		sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
 		return fmt.Errorf("%w: %w", eventstore.ErrTransient, err)
+	case sqlite3.SQLITE_CANTOPEN: // too many open files, or no right to read
+		return fmt.Errorf("%w: file cannot be opened, check the rights on it and its folder: %w", eventstore.ErrTransient, err)
 	case sqlite3.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
 	case sqlite3.SQLITE_TOOBIG:
@@ -53,12 +55,3 @@ func code(err error) int {
 	}
 	return 0
 }
-
-func isBusy(err error) bool { return code(err) == sqlite3.SQLITE_BUSY }
-
-// isUnshared reports whether a file could not be read because the files beside it could not be made.
-func isUnshared(err error) bool {
-	return code(err) == sqlite3.SQLITE_READONLY || code(err) == sqlite3.SQLITE_CANTOPEN
-}
-
-func isConstraint(err error) bool { return code(err) == sqlite3.SQLITE_CONSTRAINT }

@@ -176,7 +176,7 @@ FROM chunks AS c ORDER BY c.last`)
 		report(eventstore.Fault{Code: eventstore.FaultEventID, Where: "table event_ids", Text: fmt.Sprintf(text, args...)})
 	}
 	if missing > 0 {
-		fault("it lacks the ids of %d events, the first at or shortly behind position %d: they could be appended once more", missing, first)
+		fault("it lacks the ids of %d events, the first at or shortly after position %d: they could be appended once more", missing, first)
 	}
 	if stray := ids - (events - missing); stray > 0 {
 		fault("it holds %d ids of no event: an append of those would be taken for a repeated one", stray)

@@ -76,7 +76,7 @@ func TestCheckIntegrityFindsWhatReadingDoesNot(t *testing.T) {
 				"DROP TRIGGER event_ids_no_delete",
 				"DELETE FROM event_ids WHERE batch = 101",
 			},
-			[]string{"guard trigger event_ids_no_delete", "event_id table event_ids: it lacks the ids of 100 events, the first at or shortly behind position 101"},
+			[]string{"guard trigger event_ids_no_delete", "event_id table event_ids: it lacks the ids of 100 events, the first at or shortly after position 101"},
 		},
 		"an id of another batch": {
 			[]string{"DROP TRIGGER event_ids_no_update", "UPDATE event_ids SET batch = 1 WHERE id = (SELECT max(id) FROM event_ids WHERE batch = 101)"},

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"time"
 
+	_ "modernc.org/sqlite"
+
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -35,4 +37,11 @@ func (l *Log) Subscribe(ctx context.Context, after eventstore.Position, filter e
 			}
 		}
 	}
+}
+
+// changes returns what the next append of this handle closes.
+func (l *Log) changes() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
 }

@@ -39,18 +39,6 @@ func (s *overlap) match(from, to eventstore.Record) {
 	}
 }
 
-// detail says what was copied, of a source that was read until a position unless that is 0.
-func (s *overlap) detail(until eventstore.Position) string {
-	text := fmt.Sprintf("%d events in %d batches", s.events, s.batches)
-	if s.raised > 0 {
-		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
-	}
-	if until > 0 {
-		text += fmt.Sprintf("; nothing behind position %d was copied", s.last.From)
-	}
-	return text
-}
-
 // compare reads both logs side by side until one of them ends. An event that is not the same in both is
 // ErrOtherHistory, or ErrStillWritten where there is a finished copy and the source was written to since.
 func (c *copier) compare(ctx context.Context, step Step) (overlap, error) {
@@ -108,7 +96,7 @@ func (c *copier) same(from, to eventstore.Record) error {
 	if action, ok := c.actionIn(to); ok && from.ID != to.ID {
 		return fmt.Errorf("%w since the copy was completed with its position %s: copy to a new, empty log", ErrStillWritten, action.Arguments[argFromHead])
 	}
-	return fmt.Errorf("%w: at its position %d stands %s", ErrOtherHistory, to.Position, what)
+	return fmt.Errorf("%w: at its position %d it has %s", ErrOtherHistory, to.Position, what)
 }
 
 // difference says what an event of the target is that is not the one of the source, "" when it is.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -195,7 +197,7 @@ func (c *copier) run(ctx context.Context, order Request) error {
 // complete answers for a target that held more than the source from the beginning: a copy that was finished.
 func (c *copier) complete(ctx context.Context, at overlap) error {
 	if !c.isAction(*at.extra, at.last.From) {
-		return fmt.Errorf("%w: it goes on at its position %d with event %s, behind all %d that it has of the log that is copied",
+		return fmt.Errorf("%w: at its position %d it has event %s of its own, after the %d that were copied",
 			ErrOtherHistory, at.extra.Position, at.extra.ID, at.events)
 	}
 	loose, err := c.checkContents(ctx)
@@ -434,4 +436,111 @@ func (c *copier) actionIn(r eventstore.Record) (domain.AdminActed, bool) {
 	action, ok := event.(domain.AdminActed)
 	want := c.arguments(0)
 	return action, ok && action.Action == actionCopied && action.Arguments[argFromLog] == want[argFromLog] && action.Arguments[argToLog] == want[argToLog]
+}
+
+// findHeld notes which contents the target holds.
+func (c *copier) findHeld(ctx context.Context) error {
+	for hash, err := range c.to.ContentHashes(ctx) {
+		if err != nil {
+			return err
+		}
+		c.held[hash] = true
+	}
+	return nil
+}
+
+// name notes the contents that an event of the source names.
+func (c *copier) name(r eventstore.Record) {
+	event, err := eventstore.Decode(r)
+	if err != nil {
+		return
+	}
+	for _, hash := range eventstore.ContentsNamed(event) {
+		c.named[hash] = true
+	}
+}
+
+// contentsOf returns the contents that records name and the target does not hold. What an event of an unknown type names
+// comes with the admin action.
+func (c *copier) contentsOf(ctx context.Context, records []eventstore.Record) ([]eventstore.Blob, error) {
+	var blobs []eventstore.Blob
+	taken := map[string]bool{}
+	for _, r := range records {
+		event, err := eventstore.Decode(r)
+		if err != nil {
+			continue // verify names it; a copy is of all that is there
+		}
+		for _, hash := range eventstore.ContentsNamed(event) {
+			if c.held[hash] || taken[hash] {
+				continue
+			}
+			data, err := c.from.Content(ctx, hash)
+			if errors.Is(err, eventstore.ErrNotFound) {
+				continue // it is told in the end
+			}
+			if err != nil {
+				return nil, fmt.Errorf("event at position %d: %w", r.Position, err)
+			}
+			blobs, taken[hash] = append(blobs, eventstore.Blob{SHA256: hash, Bytes: data}), true
+		}
+	}
+	return blobs, nil
+}
+
+// checkContents reads from the target every content of the source. It returns those that the target does not hold, since
+// no event that was copied names them.
+func (c *copier) checkContents(ctx context.Context) (loose []eventstore.Blob, err error) {
+	if c.done.Until > 0 {
+		return nil, c.checkNamed(ctx)
+	}
+	for hash, err := range c.from.ContentHashes(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		_, err := c.to.Content(ctx, hash)
+		if errors.Is(err, eventstore.ErrNotFound) {
+			var data []byte
+			if data, err = c.from.Content(ctx, hash); err == nil {
+				loose = append(loose, eventstore.Blob{SHA256: hash, Bytes: data})
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		delete(c.named, hash)
+		c.done.Contents++
+		c.say(Contents, c.done.Contents, 0)
+	}
+	c.done.Lost = append(c.done.Lost, slices.Sorted(maps.Keys(c.named))...)
+	return loose, nil
+}
+
+// checkNamed reads from the target the contents that events name which were copied. What else the source holds may be of
+// events that were left out.
+func (c *copier) checkNamed(ctx context.Context) error {
+	for _, hash := range slices.Sorted(maps.Keys(c.named)) {
+		_, err := c.to.Content(ctx, hash)
+		switch {
+		case errors.Is(err, eventstore.ErrNotFound):
+			c.done.Lost = append(c.done.Lost, hash)
+			continue
+		case err != nil:
+			return err
+		}
+		c.done.Contents++
+		c.say(Contents, c.done.Contents, 0)
+	}
+	return nil
+}
+
+// detail says what was copied, of a source that was read until a position unless that is 0.
+func (s *overlap) detail(until eventstore.Position) string {
+	text := fmt.Sprintf("%d events in %d batches", s.events, s.batches)
+	if s.raised > 0 {
+		text += fmt.Sprintf(", %d of them with a later recorded time than there, where times fell", s.raised)
+	}
+	if until > 0 {
+		text += fmt.Sprintf("; nothing after position %d was copied", s.last.From)
+	}
+	return text
 }

@@ -197,7 +197,7 @@ func TestATargetWithAnotherHistoryIsRefused(t *testing.T) {
 			t.Helper()
 			b.Events = eventstoretest.NewBatch("s", b.Expected, "other", 0, len(b.Events)).Events
 			mustAppend(t, to, b)
-		}, "at its position 1 stands event"},
+		}, "at its position 1 it has event"},
 		"other data": {func(t *testing.T, to eventstore.Log, b eventstore.Batch) {
 			t.Helper()
 			b.Events[1].Data = []byte(`{"forged":true}`)
@@ -222,7 +222,7 @@ func TestATargetWithAnotherHistoryIsRefused(t *testing.T) {
 			t.Helper()
 			mustAppend(t, to, b)
 			mustAppend(t, to, eventstoretest.NewBatch("t", eventstore.NoStream(), "other", 0, 1))
-		}, "it goes on at its position 4"},
+		}, "at its position 4 it has event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

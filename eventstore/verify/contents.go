@@ -66,7 +66,3 @@ func (v *verifier) checkContent(ctx context.Context, hash string) error {
 	}
 	return nil
 }
-
-func sortedStreams(streams map[eventstore.StreamID]*streamCheck) []eventstore.StreamID {
-	return slices.Sorted(maps.Keys(streams))
-}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -46,14 +47,19 @@ var (
 	ErrLogLost = errors.New("log is missing")
 )
 
-// OneLine joins the lines of joined errors, which drivers indent.
+// OneLine makes one sentence of the text of an error, for people. Each layer that wraps an error says "cannot": the first does
+// so in the sentence. The lines of joined errors, which drivers indent, follow one another, and a reason that several of
+// them end with is given once.
 func OneLine(text string) string {
+	var lines []string
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(strings.ReplaceAll(line, "\t", " "))
-		switch {
-		case line == "":
+		whole := sayCannotOnce(strings.TrimSpace(strings.ReplaceAll(line, "\t", " ")))
+		if line = withoutReason(whole, lines); line == "" {
 			continue
+		}
+		lines = append(lines, whole)
+		switch {
 		case strings.HasSuffix(b.String(), ":"):
 			b.WriteString(" ")
 		case b.Len() > 0:
@@ -62,4 +68,45 @@ func OneLine(text string) string {
 		b.WriteString(line)
 	}
 	return b.String()
+}
+
+const (
+	cannot = "cannot "
+	clause = ": " // what is behind it is why
+)
+
+// sayCannotOnce removes "cannot" from the beginning of every clause behind the first one that begins with it.
+func sayCannotOnce(line string) string {
+	first, rest, ok := strings.Cut(line, cannot)
+	if !ok || first != "" && !strings.HasSuffix(first, clause) && !strings.HasSuffix(first, "(") {
+		return line
+	}
+	return first + cannot + strings.NewReplacer(clause+cannot, clause, "("+cannot, "(").Replace(rest)
+}
+
+// withoutReason returns a line that says what cannot be done without a reason that is one of the lines before it, or the reason
+// that one of them gives; "" for a line that is there already.
+func withoutReason(line string, before []string) string {
+	given := func(reason string) bool {
+		return slices.ContainsFunc(before, func(b string) bool {
+			_, why, _ := strings.Cut(b, clause)
+			return reason == b || cannot+reason == b || reason == why
+		})
+	}
+	if given(line) {
+		return ""
+	}
+	if !strings.HasPrefix(line, cannot) {
+		return line
+	}
+	for at, rest := 0, line; ; {
+		head, reason, ok := strings.Cut(rest, clause)
+		if !ok {
+			return line
+		}
+		if at += len(head); given(reason) {
+			return line[:at] + ", for the same reason"
+		}
+		at, rest = at+len(clause), reason
+	}
 }

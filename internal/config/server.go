@@ -95,8 +95,11 @@ func (s server) unusable(ctx context.Context, setting Setting, at Address, err e
 	if setting == Tables {
 		what = "tables"
 	}
-	why := strings.TrimPrefix(OneLine(redacted.Error()), "open tables: ")
-	if s.redact != nil { // once is enough
+	why := strings.TrimPrefix(OneLine(redacted.Error()), cannot)
+	for _, known := range []string{"open tables" + clause, "open log" + clause} { // once is enough
+		why = strings.TrimPrefix(why, known)
+	}
+	if s.redact != nil {
 		why = strings.TrimPrefix(why, "open log at "+s.redact(string(at))+": ")
 	}
 	e := &Error{Setting: setting, Problem: "cannot use the " + what + " at " + at.String() + ": " + why, Err: redacted}

@@ -268,7 +268,7 @@ func notInHost(r rune) bool {
 // misplaced says that an address cannot be taken apart, and repeats nothing of it.
 func misplaced() error {
 	return problem(ErrURL, nil, "the address is not valid: %s, with special characters of user and password escaped by %% "+
-		"and none of @ : = ; behind the host", addressForms)
+		"and none of @ : = ; after the host", addressForms)
 }
 
 func (a *address) check(allowFile bool) error {

@@ -161,7 +161,7 @@ func (r *Repository) linked(dot string) error {
 	}
 	if !isFile(filepath.Join(r.gitDir, "HEAD")) || !isDir(filepath.Join(r.common, "objects")) {
 		return problem(ErrNotRepository, nil, "the file %s leads to %s, which is not a git repository: the work tree was moved or its repository "+
-			"is gone; git worktree repair mends the link", dot, r.gitDir)
+			"is gone; git worktree repair fixes the link", dot, r.gitDir)
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func (d *gitDir) config() (*config, error) {
 		return nil, unreadable(d.shown, err)
 	}
 	if err != nil {
-		return nil, problem(ErrUnsupported, err, "the configuration of the repository %s cannot be read (%v): mend its config file", d.shown, err)
+		return nil, problem(ErrUnsupported, err, "the configuration of the repository %s cannot be read (%v): fix its config file", d.shown, err)
 	}
 	return set, nil
 }
@@ -317,7 +317,7 @@ func supported(shown string, set *config) error {
 			return problem(ErrUnsupported, nil, "the repository %s has object ids of the kind %q, which is unknown: want sha1", shown, value)
 		case onlyVersion1(key) && versioned && version == 0:
 			return problem(ErrUnsupported, nil, "the repository %s is of format version 0 and uses the extension %q of version 1, which git refuses too: "+
-				"git config core.repositoryformatversion 1 mends that", shown, key)
+				"git config core.repositoryformatversion 1 fixes that", shown, key)
 		}
 	}
 	return nil

@@ -1,15 +1,20 @@
 package gitrepo
 
 import (
+	"bytes"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 const (
@@ -76,10 +81,10 @@ func (o *objects) read(id plumbing.Hash, want plumbing.ObjectType, limit int64) 
 	if err != nil {
 		return nil, err
 	}
-	object := &plumbing.MemoryObject{}
-	object.SetType(want)
-	_, err = object.Write(data)
-	return object, err
+	whole := &plumbing.MemoryObject{}
+	whole.SetType(want)
+	_, err = whole.Write(data)
+	return whole, err
 }
 
 func (o *objects) readBytes(id plumbing.Hash, want plumbing.ObjectType, limit int64) ([]byte, error) {
@@ -339,4 +344,126 @@ func (v *verified) Read(p []byte) (int, error) {
 
 func (v *verified) damaged(why string) error {
 	return problem(ErrCorrupt, nil, "object %s is damaged (%s): check the repository with git fsck", v.id, why)
+}
+
+// openLoose opens an object in a file of its own: "TYPE SIZE\x00" and the content, deflated. go-git's reader of these has
+// no limit on what the header inflates to, so this is our own.
+func openLoose(dir sealed, path string, inflaters *sync.Pool) (*content, error) {
+	file, err := dir.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoObject
+	}
+	if err != nil {
+		return nil, err
+	}
+	inflated, err := inflate(file, inflaters)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	out, err := looseHeader(inflated)
+	if err != nil {
+		return nil, errors.Join(err, inflated.Close(), file.Close())
+	}
+	out.ReadCloser = &loose{Reader: io.MultiReader(out.ReadCloser, inflated), zlib: inflated, file: file, inflaters: inflaters}
+	return out, nil
+}
+
+// inflate returns what a file inflates to. Making a reader takes as long as inflating a small object, so one whose use is
+// over is taken from inflaters when there is one.
+func inflate(file io.Reader, inflaters *sync.Pool) (io.ReadCloser, error) {
+	if used, ok := inflaters.Get().(interface {
+		io.ReadCloser
+		zlib.Resetter
+	}); ok {
+		return used, used.Reset(file, nil)
+	}
+	return zlib.NewReader(file)
+}
+
+// looseHeader reads type and size. What it read beyond them is in the content.
+func looseHeader(inflated io.Reader) (*content, error) {
+	const longest = 32 // "commit " and 20 digits fit
+	start := make([]byte, longest)
+	n, err := io.ReadFull(inflated, start)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	head, rest, ok := bytes.Cut(start[:n], []byte{0})
+	name, digits, spaced := bytes.Cut(head, []byte{' '})
+	if !ok || !spaced {
+		return nil, fmt.Errorf("loose object begins with %q: want a type and a size", head)
+	}
+	typ, err := plumbing.ParseObjectType(string(name))
+	if err != nil {
+		return nil, err
+	}
+	size, err := strconv.ParseInt(string(digits), 10, 64)
+	if err != nil || size < 0 {
+		return nil, fmt.Errorf("loose object of size %q: want a number", digits)
+	}
+	return &content{ReadCloser: io.NopCloser(bytes.NewReader(rest)), typ: typ, size: size}, nil
+}
+
+// loose is the rest of a loose object's file.
+type loose struct {
+	io.Reader
+	zlib, file io.Closer
+	inflaters  *sync.Pool
+}
+
+// Close frees the file. Closing twice is harmless, and reading afterwards finds nothing.
+func (l *loose) Close() error {
+	if l.zlib == nil {
+		return nil
+	}
+	err := errors.Join(l.zlib.Close(), l.file.Close())
+	l.inflaters.Put(l.zlib)
+	l.Reader, l.zlib = bytes.NewReader(nil), nil
+	return err
+}
+
+// gitTree is the source of files that are the tree of a commit.
+type gitTree struct{ objects *objects }
+
+func treeRoot(id plumbing.Hash) node { return node{name: ".", mode: fs.ModeDir, id: id.String()} }
+
+func (t gitTree) list(_ string, at node) ([]node, error) {
+	raw, err := t.objects.read(plumbing.NewHash(at.id), plumbing.TreeObject, maxTree)
+	if err != nil {
+		return nil, err
+	}
+	var tree object.Tree
+	if err := tree.Decode(raw); err != nil {
+		return nil, problem(ErrCorrupt, err, "the tree %s cannot be decoded (%v): check the repository with git fsck", at.id, err)
+	}
+	nodes := make([]node, len(tree.Entries))
+	for i, e := range tree.Entries {
+		kind := entryMode(e.Mode)
+		nodes[i] = node{name: e.Name, mode: kind, id: e.Hash.String(), executable: kind.IsRegular() && e.Mode&0o100 != 0}
+	}
+	return nodes, nil
+}
+
+// entryMode takes the type of an entry from its mode as git does, which wrote other permissions than 644 and 755 once.
+func entryMode(mode filemode.FileMode) fs.FileMode {
+	const types, directory, regular, link, gitlink = 0o170000, 0o040000, 0o100000, 0o120000, 0o160000
+	switch uint32(mode) & types {
+	case directory:
+		return fs.ModeDir
+	case regular:
+		return 0
+	case link:
+		return fs.ModeSymlink
+	case gitlink:
+		return submodule
+	}
+	return fs.ModeIrregular
+}
+
+func (t gitTree) size(_ string, at node) (int64, error) {
+	return t.objects.size(plumbing.NewHash(at.id))
+}
+
+func (t gitTree) open(_ string, at node) (io.ReadCloser, error) {
+	return t.objects.open(plumbing.NewHash(at.id), plumbing.BlobObject)
 }

@@ -254,5 +254,18 @@ func (r *refs) follow(name string) (plumbing.Hash, error) {
 		}
 		name = found.target
 	}
-	return plumbing.ZeroHash, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: mend it with git symbolic-ref", name, r.shown)
+	return plumbing.ZeroHash, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: fix it with git symbolic-ref", name, r.shown)
+}
+
+// unknown says that there is no such revision, and what there is.
+func (r *refs) unknown(name string) error {
+	names, err := r.store.all()
+	if err != nil {
+		return unreadable(r.shown, err)
+	}
+	if r.store.odd > 0 {
+		return problem(ErrCorrupt, nil, "the repository %s has no revision %q that can be read, and line %d of its packed-refs is not \"ID NAME\": "+
+			"fix that line", r.shown, name, r.store.odd)
+	}
+	return unknownRef(name, r.shown, names)
 }

@@ -261,7 +261,7 @@ func (a Adapter) testVerifyNamesTheFirstDifference(t *testing.T) {
 		},
 		"a deleted row": {
 			append(slices.Clone(a.Unguarded), "DELETE FROM moves__b1 WHERE position = 3"),
-			"table moves, row 3: missing, the log says that it is there",
+			"table moves, row 3: missing, although the log has it",
 		},
 		"an added row": {
 			[]string{"INSERT INTO items__b1 VALUES (5, 'alone', 'mine')"},

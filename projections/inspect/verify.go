@@ -50,7 +50,7 @@ func (d Difference) String() string {
 	case d.Column != "":
 		return fmt.Sprintf("%s, column %s: stored %q, the log says %q", row, d.Column, text(d.Stored), text(d.Replayed))
 	case d.Stored == nil:
-		return row + ": missing, the log says that it is there"
+		return row + ": missing, although the log has it"
 	default:
 		return row + ": stored, the log knows nothing of it"
 	}

@@ -94,7 +94,7 @@ func (k *Export) checkSchemaFree(ctx context.Context, conn queryer) error {
 	case err != nil:
 		return err
 	case exists && !isExport:
-		return fmt.Errorf("%w, and is no export: %q", ErrSchemaExists, k.namespace.Schema)
+		return fmt.Errorf("%w, and is not an export: %q", ErrSchemaExists, k.namespace.Schema)
 	case exists && !k.replace:
 		return fmt.Errorf("%w: %q", ErrSchemaExists, k.namespace.Schema)
 	}

@@ -142,7 +142,7 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 			{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a process that was stopped holds its locks for long"},
 			{Name: "lock_timeout", Value: "2s", Why: "a writer waits for a lock longer than its lease lives"},
 			{Name: "enable_seqscan", Value: "off", Why: "plans of how to check references, made while the tables were empty, are kept"},
-			{Name: "jit", Value: "off", Why: "a table without an index looks so dear that code is compiled for ten rows"},
+			{Name: "jit", Value: "off", Why: "a table without an index looks so expensive that code is compiled for ten rows"},
 		},
 		Role: options.Writer, // what is made belongs to it, and every other member can use it
 	}, options.Now)

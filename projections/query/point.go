@@ -50,7 +50,7 @@ type PointError struct {
 
 // Error quotes what was given.
 func (e *PointError) Error() string {
-	return fmt.Sprintf("%q is no point in time: %s", e.Given, e.Want)
+	return fmt.Sprintf("%q is not a point in time: %s", e.Given, e.Want)
 }
 
 // ParsePoint reads a point in time.
@@ -109,7 +109,7 @@ func parseMoment(text string) (Point, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	switch _, zoneless := time.Parse("2006-01-02T15:04:05", text); {
 	case zoneless == nil:
-		return Point{}, &PointError{Given: text, Want: "it has no zone: put Z behind it for UTC, or an offset such as +01:00"}
+		return Point{}, &PointError{Given: text, Want: "it has no zone: add Z for UTC, or an offset such as +01:00"}
 	case err != nil || strings.Contains(text, ","):
 		return Point{}, &PointError{Given: text, Want: "want " + PointForms}
 	}

@@ -34,7 +34,7 @@ func TestWhatIsNoPointIsAnsweredWithWhatIs(t *testing.T) {
 		"":                                  "want a time such as",
 		"yesterday":                         "a date such as 2026-03-01",
 		"2026-02-30":                        "want a time such as",
-		"2026-03-01T12:00:00":               "it has no zone: put Z behind it",
+		"2026-03-01T12:00:00":               "it has no zone: add Z for UTC",
 		"2026-03-01 12:00:00Z":              "want a time such as",
 		"2026-03-01T12:00:00,5Z":            "want a time such as",
 		"2026-03-01T25:00:00Z":              "want a time such as",

@@ -265,7 +265,7 @@ func onlyCommit(p Point, scans []Scan) (Scan, error) {
 	}
 	switch {
 	case len(commits) > 1:
-		return Scan{}, &PointError{Given: p.text, Want: fmt.Sprintf("%d commits that were scanned begin so, %s: give more digits",
+		return Scan{}, &PointError{Given: p.text, Want: fmt.Sprintf("%d scanned commits begin with that, %s: give more digits",
 			len(commits), strings.Join(commits[:min(len(commits), nearest)], ", "))}
 	case len(repositories) > 1:
 		return Scan{}, &AmbiguousError{What: "repository", Given: p.text, Choices: repositories}

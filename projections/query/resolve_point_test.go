@@ -153,7 +153,7 @@ func TestOnlyScansOfAWholeCommitCount(t *testing.T) {
 		t.Errorf("a commit that was scanned twice: %v, %v; want the last scan of it", found, err)
 	}
 	for text, part := range map[string]string{
-		"commit:aaaaaaa": "2 commits that were scanned begin so, aaaaaaa111, aaaaaaa222: give more digits",
+		"commit:aaaaaaa": "2 scanned commits begin with that, aaaaaaa111, aaaaaaa222: give more digits",
 		"commit:bbbbbbb": `scan 3 of "demo" read a work tree with other changes`,
 	} {
 		if _, err := w.finder().Find(t.Context(), point(t, text), ""); err == nil || !strings.Contains(err.Error(), part) {

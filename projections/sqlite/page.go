@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/projections"
 )
 
@@ -338,4 +341,176 @@ func (a *applier) bindAll(columns []projections.Column, values []any) error {
 		a.args = append(a.args, driver.NamedValue{Ordinal: len(a.args) + 1, Value: bound})
 	}
 	return nil
+}
+
+// binder turns values into what SQLite stores.
+type binder struct {
+	at   time.Time // the last one, which the rows of a batch share
+	text driver.Value
+}
+
+// bind returns what SQLite stores for a value of column c. A value that does not fit the column is refused: SQLite's own
+// checks would let some of them through in another form.
+func (b *binder) bind(c projections.Column, value any) (driver.Value, error) {
+	if err := c.Check(value); err != nil {
+		return nil, err
+	}
+	switch v := value.(type) {
+	case int:
+		return int64(v), nil
+	case bool:
+		return bit(v), nil
+	case time.Time:
+		return b.timestamp(v), nil
+	case json.RawMessage:
+		return string(v), nil
+	case []byte:
+		return string(v), nil
+	default:
+		return value, nil // without boxing the text again
+	}
+}
+
+// bit returns 1 for true, as SQLite does.
+func bit(v bool) int64 { //revive:disable-line:flag-parameter // the value itself, not a switch
+	if v {
+		return 1
+	}
+	return 0
+}
+
+func (b *binder) timestamp(t time.Time) driver.Value {
+	if b.text == nil || !t.Equal(b.at) {
+		b.at, b.text = t, stamp(t)
+	}
+	return b.text
+}
+
+// column turns what SQLite returned for column c back into a value of its type.
+func column(c projections.Column, stored driver.Value) (any, error) {
+	switch v := stored.(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // nil is the value, NULL
+	case string:
+		switch c.Type {
+		case projections.Text, projections.Timestamp:
+			return stored, nil // without boxing the text again
+		case projections.JSON:
+			return json.RawMessage(v), nil
+		case projections.Integer, projections.Boolean:
+		}
+	case int64:
+		switch c.Type {
+		case projections.Integer:
+			return stored, nil
+		case projections.Boolean:
+			return v != 0, nil
+		case projections.Text, projections.Timestamp, projections.JSON:
+		}
+	}
+	return nil, fmt.Errorf("column %s: holds a %T, which is not a value of its type", c.Name, stored)
+}
+
+// writer is one connection that writes. Its user holds the turn of the DB.
+type writer struct {
+	db   *sql.DB
+	conn *sql.Conn
+	// statements are prepared on the driver's connection, below database/sql, which would cost as much again for each
+	// row as SQLite itself.
+	statements map[string]statement
+}
+
+// statement is what the driver prepares.
+type statement interface {
+	driver.Stmt
+	driver.StmtExecContext
+}
+
+// maxStatements bounds the cache. A projection has a handful for each table; builds come and go.
+const maxStatements = 500
+
+func openWriter(ctx context.Context, driverName, dsn string) (*writer, error) {
+	db, err := sql.Open(driverName, dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &writer{db: db, conn: conn, statements: map[string]statement{}}, nil
+}
+
+func (w *writer) close() error {
+	return errors.Join(w.forget(), ignoreDone(w.conn.Close()), w.db.Close())
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+// forget closes every prepared statement.
+func (w *writer) forget() error {
+	var errs []error
+	for _, s := range w.statements {
+		errs = append(errs, s.Close())
+	}
+	clear(w.statements)
+	return errors.Join(errs...)
+}
+
+// raw calls use with the driver's connection.
+func (w *writer) raw(use func(c driver.ConnPrepareContext) error) error {
+	return w.conn.Raw(func(c any) error {
+		prepare, ok := c.(driver.ConnPrepareContext)
+		if !ok {
+			return fmt.Errorf("driver connection %T cannot prepare", c)
+		}
+		return use(prepare)
+	})
+}
+
+// prepare returns the statement for query, from the cache if it is there. REQUIRES: called within raw.
+func (w *writer) prepare(ctx context.Context, c driver.ConnPrepareContext, query string) (statement, error) {
+	if s, ok := w.statements[query]; ok {
+		return s, nil
+	}
+	if len(w.statements) >= maxStatements {
+		if err := w.forget(); err != nil {
+			return nil, err
+		}
+	}
+	prepared, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := prepared.(statement)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("driver statement %T cannot execute", prepared), prepared.Close())
+	}
+	w.statements[query] = s
+	return s, nil
+}
+
+// write runs body in a transaction of w that has the write lock from its start. An error of body, of the commit or of
+// ctx takes everything back. ctx can end the waiting for the lock; body gets one that does not end, since a cancelled
+// statement would end the transaction behind our back, and each cancellable one costs a goroutine.
+func (db *DB) write(ctx context.Context, w *writer, body func(ctx context.Context, tx *sql.Conn) error) error {
+	select {
+	case db.turn <- struct{}{}:
+		defer func() { <-db.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	tx := sqlitetx.On(w.conn)
+	tries := 1
+	tx.Again = func(err error) bool {
+		tries++
+		return tries <= db.options.BusyTries && errors.Is(translate(err), projections.ErrTransient)
+	}
+	return translate(tx.Write(ctx, func(ctx context.Context) error { return body(ctx, w.conn) }))
 }

@@ -178,3 +178,47 @@ func (a *artifactsPage) relinked(e *domain.ArtifactRelinked) error {
 	}
 	return nil
 }
+
+// definitions returns the tables, parents before children.
+func (a *artifacts) definitions() []projections.Table {
+	all := []projections.Table{a.repositories.Table, a.scans.Table, a.scanCounts.Table, a.scanViolations.Table}
+	for _, t := range a.groups {
+		all = append(all, t.Table)
+		if t.Name == a.evidenceFiles.Foreign[0].Table {
+			all = append(all, a.evidenceFiles.Table)
+		}
+	}
+	return append(all, a.links.Table, a.findings.Table, a.rejected.Table)
+}
+
+func newArtifacts() *artifacts {
+	a := &artifacts{
+		repositories: repositoriesTable(), scans: scansTable(), scanCounts: scanCountsTable(), scanViolations: scanViolationsTable(),
+		evidenceFiles: evidenceFilesTable(), links: linksTable(), findings: findingsTable(), rejected: rejectedTable(),
+		kinds: map[domain.Kind]*kindTable{},
+		unread: &domain.Evidence{
+			Signature: domain.Signature{Verdict: domain.VerdictNotRun},
+			Results:   domain.Results{State: domain.ResultsUnknown, Reason: domain.ResultsAbsent},
+		},
+	}
+	a.retire = a.repositories.change("retired_at", "retired_by", "retired_reason", "position")
+	a.show = a.repositories.change("name", "url", "last_scan_id", "last_scan_number", "last_scan_at", "last_commit_sha", "position")
+	a.relink = linkChange(&a.links)
+	for _, g := range domain.Groups() {
+		t := artifactTable(g)
+		a.groups = append(a.groups, t)
+		for _, kind := range g.Kinds {
+			k := &kindTable{table: &t, kind: string(kind), evidence: kind.Info().Level == domain.LevelEvidence}
+			for _, c := range t.Columns[len(identityColumns(nil)):] {
+				k.changes = append(k.changes, c.Name)
+			}
+			var numbers []string
+			for _, p := range kind.Info().Parents {
+				numbers = append(numbers, p.Number)
+			}
+			k.parents = t.change(numbers...)
+			a.kinds[kind] = k
+		}
+	}
+	return a
+}

@@ -126,11 +126,6 @@ func reference(column, table string) projections.ForeignKey {
 
 func index(columns ...string) projections.Index { return projections.Index{Columns: columns} }
 
-// words is an index for full-text search over texts together.
-func words(columns ...string) projections.Index {
-	return projections.Index{Columns: columns, Words: true}
-}
-
 // Columns that many tables have.
 
 func repositoryColumn() projections.Column {

@@ -136,3 +136,8 @@ func repositoryEvents() []domain.Event {
 		domain.ScanFailed{},
 	}
 }
+
+// position is p as a value. A database has no unsigned integers, and no log has 2^63 events.
+func position(p eventstore.Position) any {
+	return int64(p) //nolint:gosec // see above
+}

@@ -22,20 +22,22 @@ type place struct {
 }
 
 func places() []place {
-	return []place{
-		{".gxp/system_context.md", domain.KindSystemContext},
-		{".gxp/requirements/1.md", domain.KindRequirement},
-		{".gxp/requirements/2.md", domain.KindRequirement},
-		{".gxp/user_stories/1.md", domain.KindUserStory},
-		{".gxp/user_stories/2.md", domain.KindUserStory},
-		{".gxp/specs/1.md", domain.KindSpec},
-		{".gxp/specs/2.md", domain.KindSpec},
-		{".gxp/evidence/1", domain.KindEvidenceJWS},
-		{".gxp/evidence/2", domain.KindEvidencePackage},
-		{".gxp/evidence/3", domain.KindEvidenceJWS},
-		{".gxp/adr/1.md", domain.KindADR},
-		{".gxp/vendor_assessments/1.md", domain.KindVendorAssessment},
+	all := []place{
+		{".gxp/evidence/1", domain.KindEvidenceJWS}, {".gxp/evidence/2", domain.KindEvidencePackage}, {".gxp/evidence/3", domain.KindEvidenceJWS},
 	}
+	for _, kind := range domain.Kinds() {
+		switch info := kind.Info(); {
+		case info.Form != domain.FormFrontMatter && info.Form != domain.FormHeadings: // above, or below with its entries
+		case info.File != "":
+			all = append(all, place{".gxp/" + info.File, kind})
+		default:
+			all = append(all, place{".gxp/" + info.Dir + "/1" + info.Suffix, kind})
+			if info.Level > 0 {
+				all = append(all, place{".gxp/" + info.Dir + "/2" + info.Suffix, kind})
+			}
+		}
+	}
+	return all
 }
 
 // drawTree draws a tree that has much in common with the one before.
@@ -235,8 +237,11 @@ func TestPropertyHistoryAgreesWithTheRest(t *testing.T) {
 	})
 }
 
-func artifactTables() []string {
-	return []string{"system_contexts", "requirements", "user_stories", "specs", "evidence", "risks", "documents"}
+func artifactTables() (names []string) {
+	for _, g := range domain.Groups() {
+		names = append(names, g.Table)
+	}
+	return names
 }
 
 // expectation is what the tables should show of trees, by rules written without a look at the events or at Decide.

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/domain"
-	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // ArtifactID derives the id of whatever artifact is at key of a repository: a UUIDv5 in the namespace
@@ -75,11 +74,6 @@ func optKey(k *domain.Key) any {
 		return nil
 	}
 	return str(k.String())
-}
-
-// position is p as a value. A database has no unsigned integers, and no log has 2^63 events.
-func position(p eventstore.Position) any {
-	return int64(p) //nolint:gosec // see above
 }
 
 // optJSON is raw as a value, NULL when it is empty.

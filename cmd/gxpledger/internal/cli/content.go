@@ -78,7 +78,7 @@ func (o *contentOptions) run(ctx context.Context) error {
 
 func (o *contentOptions) write(v *view, hash string, data []byte) error {
 	if o.app.json {
-		return o.app.document(contentDocument{v.head(), hash, len(data), data})
+		return render.Document(o.app.system.Stdout, contentDocument{v.head(), hash, len(data), data})
 	}
 	terminal := render.Detect(o.app.system.Stdout, render.ColourNever, o.app.system.Env).Width > 0
 	if terminal && !o.raw && !render.Harmless(data) {

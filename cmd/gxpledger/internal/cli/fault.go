@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
@@ -31,15 +34,13 @@ func (f *faultError) Unwrap() error { return f.err }
 
 // usage is the error of a command that was called wrongly.
 func usage(format string, args ...any) error {
-	return &faultError{code: exitUsage, text: sentence(format, args), hint: hintOf(format, args)}
+	return &faultError{code: exitUsage, text: fmt.Sprintf(format, args...), hint: hintOf(format, args)}
 }
 
 // failed is the error of a command that could not do its work. The sentence says all that a user needs of the cause.
 func failed(cause error, format string, args ...any) error {
-	return &faultError{code: exitFailed, text: sentence(format, args), hint: hintOf(format, args), err: cause}
+	return &faultError{code: exitFailed, text: fmt.Sprintf(format, args...), hint: hintOf(format, args), err: cause}
 }
-
-func sentence(format string, args []any) string { return fmt.Sprintf(format, args...) }
 
 // found is the error of a command that succeeded and found a problem, which is on the screen.
 func found() error { return &faultError{code: exitFindings} }
@@ -122,16 +123,80 @@ func causeOf(err error) *cause {
 		{eventstore.ErrOutcomeUnknown, "outcome_unknown", ": the log did not answer, so it is unknown whether this was recorded: run the command again, nothing is recorded twice"},
 		{eventstore.ErrCorrupt, "log_corrupt", ": stop writing to this log, restore it from a backup and run gxpledger verify"},
 		{eventstore.ErrUnknownType, "event_type_unknown", ": a newer gxpledger wrote this log, use that one"},
+		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 		{eventstore.ErrTransient, "log_busy", ": the log is busy or its server does not answer: try again"},
 		{projections.ErrTransient, "tables_busy", ": the tables are busy or their server does not answer: try again"},
 		{projections.ErrDamaged, "tables_damaged", ": " + replaceTables(err)},
 		{projections.ErrCancelled, "cancelled", ": an administrator cancelled it, see gxpledger audit"},
 		{projections.ErrLeaseHeld, "lease_held", ": wait for it, or look at gxpledger projections status"},
-		{fs.ErrPermission, "permission_denied", ": grant this user access, or choose another folder with --home"},
 	} {
 		if errors.Is(err, known.err) {
 			return &known
 		}
 	}
 	return nil
+}
+
+// errorDocument is what a command writes to standard error, in one line, when it fails and --json was given.
+type errorDocument struct {
+	Error string `json:"error"`          // the sentence, as it is shown to people
+	Hint  string `json:"hint,omitempty"` // the part of it that says what to do, when it is known apart
+	Code  string `json:"code"`           // usage or failed, or what exactly failed: see causes
+	Exit  int    `json:"exit"`           // the exit code
+}
+
+// reportJSON writes an error for programs and returns its exit code.
+func (a *app) reportJSON(ctx context.Context, code int, text string, err error) int {
+	d := errorDocument{Error: text, Code: "failed", Exit: code}
+	fault, worded := errors.AsType[*faultError](err)
+	known := causeOf(err)
+	switch {
+	case code == exitUsage:
+		d.Code = "usage"
+	case !worded && ctx.Err() != nil:
+		d.Code = "interrupted"
+	case known != nil:
+		d.Code, d.Hint = known.code, strings.TrimPrefix(known.text, ": ")
+	}
+	if errors.As(err, new(*gxpledger.UnrecordedError)) { // the action itself is done: nothing is to be tried again
+		d.Hint = recordedLater
+	} else if worded {
+		d.Hint = oneLine(fault.hint)
+	} else if wrong, ok := errors.AsType[*config.Error](err); ok {
+		_, _, remedy := wordSetting(wrong)
+		d.Hint = oneLine(remedy)
+	}
+	for _, part := range []*string{&d.Error, &d.Hint} {
+		*part = a.redact(*part)
+	}
+	_ = render.Line(a.system.Stderr, d) // there is nowhere to say that standard error is closed
+	return code
+}
+
+// hintOf returns what follows the last colon of a format, where an error says what to do.
+func hintOf(format string, args []any) string {
+	at := strings.LastIndex(format, ": ")
+	if at < 0 {
+		return ""
+	}
+	before := strings.Count(strings.ReplaceAll(format[:at], "%%", ""), "%")
+	if before > len(args) {
+		return ""
+	}
+	return fmt.Sprintf(format[at+len(": "):], args[before:]...)
+}
+
+// asksForJSON reports whether arguments that cannot be parsed hold --json.
+func asksForJSON(args []string) bool {
+	asked := false
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if name, value, given := strings.Cut(arg, "="); name == "--json" {
+			set, err := strconv.ParseBool(value)
+			asked = !given || set || err != nil
+		}
+	}
+	return asked
 }

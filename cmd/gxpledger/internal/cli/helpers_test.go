@@ -78,12 +78,19 @@ func (r result) wantCode(want int) result {
 	return r
 }
 
-// says checks that the error is one line that holds each part.
+var sayCannot = regexp.MustCompile(`(?:: |\()cannot `)
+
+// says checks that the error is one line that holds each part, and that each of its sentences says "cannot" once at most.
 func (r result) says(parts ...string) result {
 	r.t.Helper()
 	last := r.stderr[strings.LastIndex(strings.TrimSuffix(r.stderr, "\n"), "\n")+1:]
 	if !strings.HasPrefix(last, "gxpledger: ") || strings.Count(r.stderr, "gxpledger: ") != 1 {
 		r.t.Errorf("%q: standard error is %q, want one sentence of gxpledger", r.args, r.stderr)
+	}
+	for one := range strings.SplitSeq(last, "; ") {
+		if len(sayCannot.FindAllString(one, -1)) > 1 {
+			r.t.Errorf("%q: %q says cannot more than once", r.args, one)
+		}
 	}
 	for _, part := range parts {
 		if !strings.Contains(last, part) {

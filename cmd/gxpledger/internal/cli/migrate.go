@@ -64,7 +64,7 @@ func (a *app) showPlan(ctx context.Context) error {
 		return err
 	}
 	if a.json {
-		return a.document(plan)
+		return render.Document(a.system.Stdout, plan)
 	}
 	text := ""
 	if s := plan.Log; s != nil {
@@ -92,20 +92,17 @@ func (a *app) showMigrations(schemas gxpledger.Schemas, err error) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.document(schemas)
-	}
-	screen := a.screen()
-	if s := schemas.Log; s != nil {
-		showSchema(screen, "Log", *s, config.LogWriter, "")
-	}
-	if schemas.Log != nil && schemas.Tables != nil {
-		screen.Blank()
-	}
-	if s := schemas.Tables; s != nil {
-		showSchema(screen, "Tables", *s, config.TablesWriter, config.TablesReader)
-	}
-	return screen.Err()
+	return a.answer(schemas, func(screen *render.Screen) {
+		if s := schemas.Log; s != nil {
+			showSchema(screen, "Log", *s, config.LogWriter, "")
+		}
+		if schemas.Log != nil && schemas.Tables != nil {
+			screen.Blank()
+		}
+		if s := schemas.Tables; s != nil {
+			showSchema(screen, "Tables", *s, config.TablesWriter, config.TablesReader)
+		}
+	})
 }
 
 func showSchema(screen *render.Screen, what string, s gxpledger.Schema, writer, reader string) {

@@ -69,12 +69,7 @@ func (o *rebuildOptions) run(ctx context.Context) error {
 		return o.failed(ctx, err)
 	}
 	o.app.noteNotProjected(result.NotProjected)
-	if o.app.json {
-		return o.app.document(result)
-	}
-	screen := o.app.screen()
-	showRebuilt(screen, result)
-	return screen.Err()
+	return o.app.answer(result, func(screen *render.Screen) { showRebuilt(screen, result) })
 }
 
 // failed says what a rebuild that did not complete left.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -141,9 +140,6 @@ func asked(err error) error {
 	return err
 }
 
-// document writes the result of a command for programs.
-func (a *app) document(v any) error { return render.Document(a.system.Stdout, v) }
-
 // headDocument is what every document begins with: which state of the record it shows (I16), as [render.Head] does on a
 // screen.
 type headDocument struct {
@@ -155,7 +151,7 @@ func (v *view) head() headDocument { return headDocument{AsOf: v.Shown} }
 // answer writes a document with --json, and otherwise the screen that show fills below its head.
 func (v *view) answer(document any, show func(*render.Screen)) error {
 	if v.app.json {
-		return v.app.document(document)
+		return render.Document(v.app.system.Stdout, document)
 	}
 	screen := v.screen(v.app.system.Stdout)
 	show(screen)
@@ -183,26 +179,6 @@ func (v *view) of(repository string) string {
 		return repository
 	}
 	return ""
-}
-
-// noteLogHead says on standard error which scans the log holds. Tables that cannot say so are no failure: a log can be read
-// without them.
-func (a *app) noteLogHead(ctx context.Context) error {
-	const longest = 10 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	v, err := (&readOptions{app: a}).open(ctx, []string{gxpledger.Artifacts})
-	if err == nil {
-		defer func() { _ = v.Close() }() // nothing was written
-		err = v.noteHead()
-	}
-	if err == nil {
-		return nil
-	}
-	_, why := explain(ctx, err)
-	notes := a.notes()
-	notes.Line("the tables cannot say which scans this log holds: %s", why)
-	return notes.Err()
 }
 
 // leaveOutRetired narrows v to the repositories that count, and reports whether retired ones are not among them.

@@ -101,10 +101,10 @@ func (o *replayOptions) export(ctx context.Context) error {
 	if err != nil {
 		return asked(err)
 	}
-	if o.app.json {
-		return o.app.document(exported)
-	}
-	screen := o.app.screen()
+	return o.app.answer(exported, func(screen *render.Screen) { showExported(screen, exported) })
+}
+
+func showExported(screen *render.Screen, exported gxpledger.Exported) {
 	render.Head(screen, exported.Shown)
 	screen.Blank()
 	screen.Field("Into", "%s", exported.Into)
@@ -120,7 +120,6 @@ func (o *replayOptions) export(ctx context.Context) error {
 	screen.List(t)
 	screen.Blank()
 	screen.Line("%s", render.Faint.Of("Any SQL tool opens it. The table about says what it is, the view catalogue explains every column."))
-	return screen.Err()
 }
 
 // follow steps through the scans of a repository.

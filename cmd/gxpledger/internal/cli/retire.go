@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -57,11 +58,8 @@ func (o *retireOptions) run(ctx context.Context) error {
 	if err := o.app.ledger.CatchUp(ctx, done.Position, gxpledger.Artifacts); err != nil {
 		o.app.notes().Line("the tables do not show it yet (%s): the next command catches them up", oneLine(err.Error()))
 	}
-	if o.app.json {
-		return o.app.document(done)
-	}
-	screen := o.app.screen()
-	screen.Line("Retired %s by %s at %s, position %d; reason: %s", done.Repository, done.Actor, done.RetiredAt, uint64(done.Position), done.Reason)
-	screen.Line("It can no longer be scanned. Its history can still be shown.")
-	return screen.Err()
+	return o.app.answer(done, func(screen *render.Screen) {
+		screen.Line("Retired %s by %s at %s, position %d; reason: %s", done.Repository, done.Actor, done.RetiredAt, uint64(done.Position), done.Reason)
+		screen.Line("It can no longer be scanned. Its history can still be shown.")
+	})
 }

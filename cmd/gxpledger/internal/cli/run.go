@@ -4,10 +4,13 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/internal/config"
@@ -70,7 +73,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if version && len(args) == 0 {
-				return (&versionOptions{app: a}).run()
+				return a.showVersion()
 			}
 			return chooseCommand(cmd, args)
 		},
@@ -137,4 +140,75 @@ func (a *app) report(ctx context.Context, err error) int {
 		a.notes().Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code
+}
+
+// app is what all commands share: the global flags, the ledger and the screens.
+//
+//	working   ledger, which does what the command asks for
+//	reading   lookAt, a view of the tables
+//	showing   screen for people, document for programs (when json is set), progress while it takes long
+type app struct {
+	system   System
+	args     []string // of the command, see hideAddresses
+	settings config.Settings
+	wrongEnv error             // why a variable of the environment cannot be used
+	ledger   *gxpledger.Ledger // that the settings name
+	recorded bool              // the command recorded a scan: whatever fails from then on, it ends with 0
+	json     bool
+	colour   render.ColourMode
+	verbose  bool
+	wait     time.Duration // how long a command waits for the log's server in all
+	records  *atomic.Bool  // the command may have recorded something
+	waiting  *atomic.Bool  // the log says what it waits for
+}
+
+func newApp(s System) *app {
+	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, colour: render.ColourAuto}
+	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
+	return a
+}
+
+// screen is where a command shows its result to a person.
+func (a *app) screen() *render.Screen {
+	return render.NewScreen(a.system.Stdout, a.terminal(a.system.Stdout))
+}
+
+// answer writes a document with --json, and otherwise the screen that show fills.
+func (a *app) answer(document any, show func(*render.Screen)) error {
+	if a.json {
+		return render.Document(a.system.Stdout, document)
+	}
+	screen := a.screen()
+	show(screen)
+	return screen.Err()
+}
+
+// notes is where a command says what is not its result.
+func (a *app) notes() *render.Screen {
+	return render.NewScreen(a.system.Stderr, a.terminal(a.system.Stderr))
+}
+
+// progress tells a person at a terminal what takes so long.
+func (a *app) progress() *render.Progress {
+	return render.NewProgress(a.system.Stderr, a.terminal(a.system.Stderr), a.system.Now)
+}
+
+// terminal is what a writer can show.
+func (a *app) terminal(w io.Writer) render.Terminal {
+	if a.system.Terminal != nil {
+		return *a.system.Terminal
+	}
+	return render.Detect(w, a.colour, a.system.Env)
+}
+
+// logger logs to standard error when --verbose is given. Its text form quotes control characters.
+func (a *app) logger() *logrus.Logger {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
+	if a.verbose {
+		logger.SetOutput(redactingWriter{a.system.Stderr, &a.settings})
+		logger.SetLevel(logrus.DebugLevel)
+	}
+	return logger
 }

@@ -55,7 +55,7 @@ func newServe(a *app) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.address, "esdb", "", "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one")
 	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "`PREFIX` of streams that clients may append to; repeatable")
-	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate and its chain (PEM)")
+	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate chain (PEM)")
 	flags.StringVar(&o.keyFile, "tls-key", "", "`FILE` with the certificate's private key (PEM)")
 	flags.StringVar(&o.usersFile, "basic-auth-file", "", "`FILE` of users, one USER:HASH a line, with bcrypt hashes as htpasswd -B writes them; needs TLS")
 	return cmd

@@ -147,20 +147,6 @@ func (a *app) waitFor(what string) (done func()) {
 	}
 }
 
-// anotherLog is the sentence on tables that were built from another log.
-func (a *app) anotherLog(err error) error {
-	mismatch, ok := errors.AsType[*projections.MismatchError](err)
-	if !ok {
-		return err
-	}
-	own := "give this log a home of its own with --home"
-	if !a.settings.Tables.Local() {
-		own = "give this log tables of its own with another schema in --db"
-	}
-	return failed(err, "the tables in %s were built from another log (%v); open that log with --log, %s, "+
-		"or, if this log is the right one, run gxpledger projections rebuild --all --adopt-log --reason TEXT", a.settings.TablesName(), mismatch, own)
-}
-
 // noteBehind says on standard error that tables are behind the log.
 func (a *app) noteBehind(err error) {
 	if errors.Is(err, projections.ErrPaused) {

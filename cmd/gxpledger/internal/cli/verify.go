@@ -11,12 +11,7 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 )
 
-type verifyOptions struct {
-	app *app
-}
-
 func newVerify(a *app) *cobra.Command {
-	o := &verifyOptions{app: a}
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Verify the integrity of the log, its contents and the tables",
@@ -30,13 +25,13 @@ func newVerify(a *app) *cobra.Command {
 			"are listed as warnings. Nothing is changed, except that tables behind the log are caught up first.",
 		Example: "  gxpledger verify\n  gxpledger verify --json",
 		Args:    none,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.verify(cmd.Context()) },
 	}
 }
 
-func (o *verifyOptions) run(ctx context.Context) error {
-	progress := o.app.progress()
-	result, err := o.app.ledger.Verify(ctx, gxpledger.VerifyOptions{
+func (a *app) verify(ctx context.Context) error {
+	progress := a.progress()
+	result, err := a.ledger.Verify(ctx, gxpledger.VerifyOptions{
 		Progress: func(step gxpledger.VerifyStep, done, total uint64, projection string) {
 			if text := verifyProgress(step, done, total, projection); text != "" {
 				progress.Say(text)
@@ -47,13 +42,11 @@ func (o *verifyOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := o.show(result); err != nil {
-		return err
-	}
-	if !result.Intact {
+	err = a.answer(result, func(screen *render.Screen) { showVerified(screen, result) })
+	if err == nil && !result.Intact {
 		return found()
 	}
-	return nil
+	return err
 }
 
 // verifyProgress says how far a verification is, every now and then: the text is costly and most of them are not shown.
@@ -70,11 +63,7 @@ func verifyProgress(step gxpledger.VerifyStep, done, total uint64, projection st
 	return fmt.Sprintf("reading the log: %d of %d", done, total)
 }
 
-func (o *verifyOptions) show(d gxpledger.Verification) error {
-	if o.app.json {
-		return o.app.document(d)
-	}
-	screen := o.app.screen()
+func showVerified(screen *render.Screen, d gxpledger.Verification) {
 	screen.Field("Log", "%s in %s of %s up to position %d, %s, %s", render.Count(int(d.Log.Events), "event"), //nolint:gosec // no log has 2^63 events
 		render.CountOf(int(d.Log.Batches), "batch", "batches"), render.Count(int(d.Log.Streams), "stream"), uint64(d.Log.Head), //nolint:gosec // nor batches
 		render.Count(int(d.Log.Contents), "content"), render.Count(int(d.Log.Snapshots), "snapshot")) //nolint:gosec // nor contents
@@ -99,7 +88,7 @@ func (o *verifyOptions) show(d gxpledger.Verification) error {
 	}
 	if d.Intact {
 		screen.Line("%s", render.Good.Of("No faults found."))
-		return screen.Err()
+		return
 	}
 	for _, f := range d.Faults {
 		screen.Line("%s %s: %s", render.Bad.Of(string(f.Code)), f.Where, f.Text)
@@ -116,5 +105,4 @@ func (o *verifyOptions) show(d gxpledger.Verification) error {
 	if len(d.Faults) > 0 {
 		screen.Line("%s", render.Bad.Of(render.Count(len(d.Faults), "fault")+" found."))
 	}
-	return screen.Err()
 }

@@ -19,37 +19,31 @@ type versionDocument struct {
 	Platform string `json:"platform"`
 }
 
-type versionOptions struct{ app *app }
-
 func newVersion(a *app) *cobra.Command {
-	o := &versionOptions{app: a}
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print version information",
 		Long:    "Print the version, the commit it was built from, whether the work tree held other changes, and the platform.",
 		Example: "  gxpledger version\n  gxpledger --version\n  gxpledger version --json",
 		Args:    none,
-		RunE:    func(*cobra.Command, []string) error { return o.run() },
+		RunE:    func(*cobra.Command, []string) error { return a.showVersion() },
 	}
 }
 
-func (o *versionOptions) run() error {
+func (a *app) showVersion() error {
 	info := buildInfo()
-	if o.app.json {
-		return render.Document(o.app.system.Stdout, info)
-	}
-	screen := o.app.screen()
-	screen.Line("gxpledger %s", info.Version)
-	switch {
-	case info.Commit == "":
-		screen.Line("commit unknown: built without version control")
-	case info.Modified:
-		screen.Line("commit %s of %s, modified: the work tree held other changes", info.Commit, info.Time)
-	default:
-		screen.Line("commit %s of %s", info.Commit, info.Time)
-	}
-	screen.Line("%s %s", info.Go, info.Platform)
-	return screen.Err()
+	return a.answer(info, func(screen *render.Screen) {
+		screen.Line("gxpledger %s", info.Version)
+		switch {
+		case info.Commit == "":
+			screen.Line("commit unknown: built without version control")
+		case info.Modified:
+			screen.Line("commit %s of %s, modified: the work tree held other changes", info.Commit, info.Time)
+		default:
+			screen.Line("commit %s of %s", info.Commit, info.Time)
+		}
+		screen.Line("%s %s", info.Go, info.Platform)
+	})
 }
 
 func buildInfo() versionDocument {
