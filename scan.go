@@ -75,6 +75,7 @@ type ScanProgress struct {
 
 // ScanResult is the outcome of a scan.
 type ScanResult struct {
+	// Outcome is what the log holds of the scan. Its Events are nil when they did not fit in memory: read them from the log.
 	recorder.Outcome
 
 	// Scan is the scan's id.
@@ -98,6 +99,8 @@ type ScanResult struct {
 	ClocksDiffer bool
 	// Cleanup is the error of freeing what the scan used. It changes nothing of what was recorded.
 	Cleanup error
+
+	summary *ScanReport // of the events of a large batch
 }
 
 // ErrSecret says that the name or address of a repository holds what looks like a password or token, and would be stored
@@ -232,6 +235,9 @@ func (s *scan) run(ctx context.Context) error {
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
+	if s.kept != nil && s.kept.spilled() {
+		s.result.summarise()
+	}
 	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})
 	s.follow(ctx, log)

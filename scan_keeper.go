@@ -161,6 +161,13 @@ func (k *keeper) whole(e domain.ArtifactParsed) (domain.ArtifactParsed, error) {
 	return e.Whole(read.Artifact), nil
 }
 
+// spilled reports whether not everything stayed in memory.
+func (k *keeper) spilled() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.file != nil
+}
+
 // close removes the file.
 func (k *keeper) close() error {
 	k.mu.Lock()

@@ -98,11 +98,26 @@ func (r ScanResult) Report() ScanReport {
 	d.Outcome, d.Head, d.Counts, d.Links, d.TreeDigest = OutcomeCompleted, &done.Head, done.Counts, &done.Links, done.TreeDigest
 	d.Ignored, d.Coverage = done.Ignored, done.Coverage
 	d.Findings = append(d.Findings, done.Findings...)
-	for _, event := range outcome.Events {
-		d.add(event)
-		d.addNewer(r.Older, event)
+	d.addAll(r.Older, outcome.Events)
+	if s := r.summary; s != nil {
+		d.Newer, d.Broken, d.Evidence, d.Rejected, d.Findings = s.Newer, s.Broken, s.Evidence, s.Rejected, append(d.Findings, s.Findings...)
 	}
 	return d
+}
+
+// addAll counts the events of the scan.
+func (d *ScanReport) addAll(older map[string]bool, events []domain.Event) {
+	for _, event := range events {
+		d.add(event)
+		d.addNewer(older, event)
+	}
+}
+
+// summarise keeps of the events of a large batch no more than a report says of them.
+func (r *ScanResult) summarise() {
+	r.summary = &ScanReport{}
+	r.summary.addAll(r.Older, r.Events)
+	r.Events = nil
 }
 
 // RereadCounts count the artifacts that the scan read again because an older version had read them last.

@@ -39,7 +39,7 @@ func (r *Runner) again(ctx context.Context, t *target, pg page) iter.Seq2[events
 }
 
 // large yields what the batch of a large page means to t, in parts that are no larger than a page. What went wrong, with the
-// log or with an event, is left in fault too.
+// log or with an event, is left in fault too. The observer is told after each part.
 func (r *Runner) large(ctx context.Context, t *target, pg page, fault *error) iter.Seq2[[]projections.Op, error] {
 	return func(yield func([]projections.Op, error) bool) {
 		*fault = nil
@@ -60,6 +60,7 @@ func (r *Runner) large(ctx context.Context, t *target, pg page, fault *error) it
 			if !yield(ops, err) || err != nil {
 				return
 			}
+			r.observe(t) // it is no further, and not stalled either
 			part, bytes = page{records: part.records[:0]}, 0
 		}
 	}
