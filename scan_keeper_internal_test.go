@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -220,5 +221,27 @@ func TestAFolderThatTakesNoFileFailsTheScan(t *testing.T) {
 	k := &keeper{folder: filepath.Join(t.TempDir(), "missing")}
 	if _, err := k.KeepContent(rosie.Content{Bytes: []byte("x")}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v, want that the folder does not exist", err)
+	}
+}
+
+// The report of a scan is the same when its events were dropped.
+func TestAReportOutlivesTheEventsOfItsScan(t *testing.T) {
+	t.Parallel()
+	log := memory.New(time.Now)
+	outcome, err := record(t, log, asking(), forest(20), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := ScanResult{Outcome: outcome}
+	want := result.Report()
+	if len(want.Rejected) == 0 || len(want.Findings) == 0 {
+		t.Fatalf("the report says too little to be compared: %+v", want)
+	}
+	result.summarise()
+	if result.Events != nil {
+		t.Error("the events are still there")
+	}
+	if got := result.Report(); !reflect.DeepEqual(got, want) {
+		t.Errorf("report is\n %+v\nwant\n %+v", got, want)
 	}
 }
