@@ -236,7 +236,7 @@ func (s *scan) run(ctx context.Context) error {
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
 	if s.kept != nil && s.kept.spilled() {
-		s.result.summarise()
+		s.result.summary, s.result.Events = summarise(s.result.Older, s.result.Events), nil
 	}
 	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})

@@ -113,11 +113,11 @@ func (d *ScanReport) addAll(older map[string]bool, events []domain.Event) {
 	}
 }
 
-// summarise keeps of the events of a large batch no more than a report says of them.
-func (r *ScanResult) summarise() {
-	r.summary = &ScanReport{}
-	r.summary.addAll(r.Older, r.Events)
-	r.Events = nil
+// summarise returns what a report says of events.
+func summarise(older map[string]bool, events []domain.Event) *ScanReport {
+	var d ScanReport
+	d.addAll(older, events)
+	return &d
 }
 
 // RereadCounts count the artifacts that the scan read again because an older version had read them last.

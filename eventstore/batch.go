@@ -186,6 +186,19 @@ func (b Batch) Validate() error {
 	if !b.RecordedAt.IsZero() && (b.RecordedAt.Unix() < 0 || b.RecordedAt.UTC().Year() > lastYear) {
 		fault("recorded at %s: want a time from 1970 to %d", b.RecordedAt, lastYear)
 	}
+	b.validateEvents(fault)
+	for i, c := range b.Contents {
+		if c.Load == nil && c.check(c.Bytes) != nil {
+			fault("content %d: bytes do not have the hash %q", i, c.SHA256)
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
+	}
+	return nil
+}
+
+func (b Batch) validateEvents(fault func(format string, args ...any)) {
 	seen := make(map[EventID]bool, len(b.Events))
 	for i, e := range b.Events {
 		if e.ID == (EventID{}) || len(e.Data) == 0 && e.Load == nil {
@@ -199,15 +212,6 @@ func (b Batch) Validate() error {
 		}
 		seen[e.ID] = true
 	}
-	for i, c := range b.Contents {
-		if c.Load == nil && c.check(c.Bytes) != nil {
-			fault("content %d: bytes do not have the hash %q", i, c.SHA256)
-		}
-	}
-	if len(faults) > 0 {
-		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
-	}
-	return nil
 }
 
 func (s StreamID) validate() error {

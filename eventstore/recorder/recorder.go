@@ -248,11 +248,10 @@ func (s *session) round(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
-	contents, whole := reading.Contents, reading.Whole
+	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 	}
-	reading = Reading{} // of very many files, it is not kept while they are recorded
 	events, err := domain.Decide(loaded.state, scan)
 	if err != nil {
 		return fmt.Errorf("cannot decide scan %s: %w", s.request.Scan, err)

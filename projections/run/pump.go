@@ -228,16 +228,15 @@ type cutter struct {
 func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		for record, err := range s.open(ctx) {
-			flush, done := false, false
-			var before page
+			var at taken
 			if err == nil {
-				before, flush, done, err = c.take(ctx, s, record)
+				at, err = c.take(ctx, s, record)
 			}
 			if err != nil {
 				yield(page{}, err)
 				return
 			}
-			if len(before.records) > 0 && !yield(before, nil) || flush && !yield(c.flush(), nil) || done {
+			if len(at.before.records) > 0 && !yield(at.before, nil) || at.flush && !yield(c.flush(), nil) || at.done {
 				return
 			}
 		}
@@ -250,24 +249,31 @@ func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	}
 }
 
-// take adds a record and says whether the page should go out, and whether it is the last. Before is what must go out before
-// it: the batches before one that turns out to be large.
-func (c *cutter) take(ctx context.Context, s source, r eventstore.Record) (before page, flush, done bool, err error) {
+// taken says what follows from a record.
+type taken struct {
+	before page // must go out first: the batches before one that turns out to be large
+	flush  bool // the page should go out
+	done   bool // it is the last
+}
+
+// take adds a record.
+func (c *cutter) take(ctx context.Context, s source, r eventstore.Record) (at taken, err error) {
 	if err := c.add(r); err != nil {
-		return page{}, false, false, err
+		return at, err
 	}
 	if c.page.large == 0 && (r.Meta.Size > c.heldEvents || c.bytes-c.startBytes > c.heldBytes) {
-		before = c.release(r.Meta.Size)
+		at.before = c.release(r.Meta.Size)
 	}
 	if !r.EndsBatch() {
-		return before, false, false, nil
+		return at, nil
 	}
 	c.endBatch()
 	if s.until > 0 && r.Position >= s.until {
-		return before, true, true, nil
+		at.flush, at.done = true, true
+		return at, nil
 	}
-	flush, err = c.full(ctx, s, r.Position)
-	return before, flush, false, err
+	at.flush, err = c.full(ctx, s, r.Position)
+	return at, err
 }
 
 func (c *cutter) add(r eventstore.Record) error {
