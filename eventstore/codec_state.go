@@ -14,8 +14,7 @@ import (
 // EncodeState returns the stored form of a state, as [Snapshot.Data]: the SHA-256 of its JSON, and the JSON. Equal states
 // have equal forms.
 func EncodeState(state domain.State) ([]byte, error) {
-	const unit = 512 // about what a unit takes
-	data := make([]byte, sha256.Size, sha256.Size+unit*(1+len(state.Units)))
+	data := make([]byte, sha256.Size, sha256.Size+sizeOf(state)) // growing it would need twice the memory
 	data, err := appendState(data, state)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode state: %w", err)
@@ -23,6 +22,23 @@ func EncodeState(state domain.State) ([]byte, error) {
 	sum := sha256.Sum256(data[sha256.Size:])
 	copy(data, sum[:])
 	return data, nil
+}
+
+// sizeOf is about the size of the JSON of state, and rather more than less.
+func sizeOf(state domain.State) int {
+	const head, unit, artifact, link = 1024, 32, 112, 88 // names of fields and numbers
+	size := head
+	for path, u := range state.Units {
+		size += unit + len(path) + len(u.Blob) + len(u.Stamp)
+		for i := range u.Artifacts {
+			a := &u.Artifacts[i]
+			size += artifact + len(a.Kind) + len(a.GxPID) + len(a.SHA256) + len(a.Digest) + len(a.Evidence) + len(a.Unverified)
+			for _, l := range a.Links {
+				size += link + len(l.Edge) + len(l.Target)
+			}
+		}
+	}
+	return size
 }
 
 // appendState appends what json.Marshal gives of state. That would need the memory for it three times.
