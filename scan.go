@@ -75,6 +75,7 @@ type ScanProgress struct {
 
 // ScanResult is the outcome of a scan.
 type ScanResult struct {
+	// Outcome is what the log holds of the scan. Its Events are nil when they did not fit in memory: read them from the log.
 	recorder.Outcome
 
 	// Scan is the scan's id.
@@ -98,6 +99,8 @@ type ScanResult struct {
 	ClocksDiffer bool
 	// Cleanup is the error of freeing what the scan used. It changes nothing of what was recorded.
 	Cleanup error
+
+	summary *ScanReport // of the events of a large batch
 }
 
 // ErrSecret says that the name or address of a repository holds what looks like a password or token, and would be stored
@@ -162,9 +165,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	}
 	s.result.Scan, s.result.StartedAt = id, s.request.StartedAt
 	err = s.run(ctx)
-	if s.revision != nil {
-		s.result.Cleanup = s.revision.Close()
-	}
+	s.result.Cleanup = errors.Join(s.result.Cleanup, s.release())
 	s.result.Duration = l.config.Now().Sub(s.request.StartedAt)
 	return s.result, err
 }
@@ -212,6 +213,7 @@ type scan struct {
 	request  recorder.Request
 	contents eventstore.ContentStore // of the log; nil when it cannot be reached
 	revision *gitrepo.Revision       // opened by the first reading
+	kept     *keeper                 // of the last reading; nil before
 	result   ScanResult
 }
 
@@ -233,9 +235,26 @@ func (s *scan) run(ctx context.Context) error {
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
+	if s.kept != nil && s.kept.spilled() {
+		s.result.summary, s.result.Events = summarise(s.result.Older, s.result.Events), nil
+	}
+	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})
 	s.follow(ctx, log)
 	return err
+}
+
+// release frees what the scan read.
+func (s *scan) release() error {
+	var errs []error
+	if s.kept != nil {
+		errs = append(errs, s.kept.close())
+	}
+	if s.revision != nil {
+		errs = append(errs, s.revision.Close())
+	}
+	s.kept, s.revision = nil, nil
+	return errors.Join(errs...)
 }
 
 // withoutLog keeps the failure of a scan whose log cannot even be opened in the spool (I2). It tries once: that the log
@@ -352,6 +371,12 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 			s.result.Older[path] = true
 		}
 	}
+	if s.kept != nil {
+		if err := s.kept.close(); err != nil {
+			return reading, err
+		}
+	}
+	s.kept = &keeper{folder: s.ledger.settings.HomeFolder(), limit: keptInMemory}
 	tree, err := rosie.Read(ctx, s.revision.Files(), rosie.Options{
 		Keys: s.asked.Keys, Limits: s.asked.Limits, Unsigned: s.request.Policy.Unsigned, AllowSecrets: s.request.Policy.AllowSecrets,
 		At: s.request.StartedAt, Known: state.Holds,
@@ -362,6 +387,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 			_, err := s.contents.Content(ctx, sha256)
 			return err == nil
 		},
+		Keeper: s.kept,
 		Progress: func(p rosie.Progress) {
 			if p.Total == 0 {
 				s.asked.Progress(ScanProgress{Step: ScanListing, Done: p.Listed})
@@ -378,6 +404,8 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	for i, c := range tree.Contents {
 		reading.Contents[i] = eventstore.Blob(c)
 	}
+	reading.Whole = s.kept.whole
+	s.revision.Rest()
 	s.asked.Progress(ScanProgress{Step: ScanRecording})
 	return reading, nil
 }

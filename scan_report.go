@@ -98,11 +98,26 @@ func (r ScanResult) Report() ScanReport {
 	d.Outcome, d.Head, d.Counts, d.Links, d.TreeDigest = OutcomeCompleted, &done.Head, done.Counts, &done.Links, done.TreeDigest
 	d.Ignored, d.Coverage = done.Ignored, done.Coverage
 	d.Findings = append(d.Findings, done.Findings...)
-	for _, event := range outcome.Events {
-		d.add(event)
-		d.addNewer(r.Older, event)
+	d.addAll(r.Older, outcome.Events)
+	if s := r.summary; s != nil {
+		d.Newer, d.Broken, d.Evidence, d.Rejected, d.Findings = s.Newer, s.Broken, s.Evidence, s.Rejected, append(d.Findings, s.Findings...)
 	}
 	return d
+}
+
+// addAll counts the events of the scan.
+func (d *ScanReport) addAll(older map[string]bool, events []domain.Event) {
+	for _, event := range events {
+		d.add(event)
+		d.addNewer(older, event)
+	}
+}
+
+// summarise returns what a report says of events.
+func summarise(older map[string]bool, events []domain.Event) *ScanReport {
+	var d ScanReport
+	d.addAll(older, events)
+	return &d
 }
 
 // RereadCounts count the artifacts that the scan read again because an older version had read them last.

@@ -35,7 +35,9 @@ func (r *RefusedError) Error() string {
 // The error is a *RefusedError when the scan must fail, wraps ErrStale when the scan must be read again, and is anything else
 // when the reader broke its contract. Decide changes neither argument and keeps no reference to s.
 func Decide(s State, scan Scan) ([]Event, error) {
-	t, err := grow(s, scan.Files)
+	files := scan.Files
+	scan.Files = nil // what was read of many files need not stay in memory
+	t, err := grow(s, files)
 	if err != nil {
 		return nil, err
 	}
@@ -47,16 +49,16 @@ func Decide(s State, scan Scan) ([]Event, error) {
 	}
 	head := scan.Head
 	head.Number = s.Scans + 1
+	done := ScanCompleted{
+		Head: head, Counts: t.counts(), Links: links, Ignored: ignored(scan.Ignored),
+		Coverage: t.coverage(), Findings: findings, TreeDigest: t.digest(),
+	}
 	events := t.events(head)
-	relinkedLinks := 0
 	for _, r := range relinked {
-		relinkedLinks += len(r.Changed)
+		done.RelinkedLinks += len(r.Changed)
 		events = append(events, r)
 	}
-	return append(events, ScanCompleted{
-		Head: head, Counts: t.counts(), Links: links, RelinkedLinks: relinkedLinks, Ignored: ignored(scan.Ignored),
-		Coverage: t.coverage(), Findings: findings, TreeDigest: t.digest(),
-	}), nil
+	return append(events, done), nil
 }
 
 func ignored(paths []string) *Ignored {
@@ -103,7 +105,7 @@ func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
 	return findings, nil
 }
 
-// events lists what happened to the tree, but for ScanCompleted.
+// events lists what happened to the tree, but for ScanCompleted. It takes the events of the nodes.
 func (t *tree) events(head Head) []Event {
 	var out []Event
 	if !t.state.Registered {
@@ -126,6 +128,7 @@ func (t *tree) events(head Head) []Event {
 		if n.parsed != nil {
 			n.parsed.Number, n.parsed.Version = n.known.Number, n.known.Version
 			out = append(out, *n.parsed)
+			n.parsed = nil
 		}
 	}
 	for _, f := range t.rejected {
@@ -185,33 +188,37 @@ type claim struct {
 	kind  Kind
 	id    string
 	paths []string // in order, each once
+	first int      // index of the first node that has it
 }
 
 // claims returns the ids that more than one path of a kind claims, in the order of kind and id as first met.
 // Entries of one file that repeat an id are the reader's to notice.
-func (t *tree) claims() []claim {
-	type key struct {
-		kind Kind
-		id   string
-	}
-	at := map[key]int{}
-	var all []claim
-	for _, n := range t.nodes {
+func (t *tree) claims() []*claim {
+	first := make(map[identity]int, len(t.nodes)) // index of the node that has it first
+	claimed := map[identity]*claim{}
+	var all []*claim
+	for i, n := range t.nodes {
 		if n.known.GxPID == "" {
 			continue
 		}
-		k := key{n.known.Kind, n.known.GxPID}
-		i, met := at[k]
+		k := identity{n.known.GxPID, n.known.Kind}
+		at, met := first[k]
 		if !met {
-			at[k] = len(all)
-			all = append(all, claim{kind: k.kind, id: k.id, paths: []string{n.Path}})
+			first[k] = i
 			continue
 		}
-		if last := all[i].paths[len(all[i].paths)-1]; last != n.Path {
-			all[i].paths = append(all[i].paths, n.Path)
+		c := claimed[k]
+		if c == nil {
+			c = &claim{kind: k.kind, id: k.id, first: at, paths: []string{t.nodes[at].Path}}
+			claimed[k], all = c, append(all, c)
+		}
+		if last := c.paths[len(c.paths)-1]; last != n.Path {
+			c.paths = append(c.paths, n.Path)
 		}
 	}
-	return slices.DeleteFunc(all, func(c claim) bool { return len(c.paths) < 2 })
+	all = slices.DeleteFunc(all, func(c *claim) bool { return len(c.paths) < 2 })
+	slices.SortFunc(all, func(a, b *claim) int { return a.first - b.first })
+	return all
 }
 
 // violations names every path of the claim after the first.
@@ -240,21 +247,21 @@ func (c claim) findings() []Finding {
 	return out
 }
 
-// index finds the artifacts of a tree by gxp_id. Where several claim one id and kind, the last in the order of keys wins.
-type index map[string]map[Kind]*node
+// index finds the artifacts of a tree by gxp_id and kind. Where several claim both, the last in the order of keys wins.
+type index map[identity]*node
+
+// identity is what a link names: an id, of a kind.
+type identity struct {
+	id   string
+	kind Kind
+}
 
 func (t *tree) index() index {
 	ix := make(index, len(t.nodes))
 	for _, n := range t.nodes {
-		if n.known.GxPID == "" {
-			continue
+		if n.known.GxPID != "" {
+			ix[identity{n.known.GxPID, n.known.Kind}] = n
 		}
-		kinds := ix[n.known.GxPID]
-		if kinds == nil {
-			kinds = make(map[Kind]*node, 1)
-			ix[n.known.GxPID] = kinds
-		}
-		kinds[n.known.Kind] = n
 	}
 	return ix
 }
@@ -263,7 +270,7 @@ func (t *tree) index() index {
 func (ix index) kinds(id string) []Kind {
 	var out []Kind
 	for _, k := range Kinds() {
-		if ix[id][k] != nil {
+		if ix[identity{id, k}] != nil {
 			out = append(out, k)
 		}
 	}
@@ -273,14 +280,13 @@ func (ix index) kinds(id string) []Kind {
 // resolve fills To or Broken of a link of an artifact of kind child: exactly and case-sensitively, within one tree.
 func (ix index) resolve(child Kind, l Link) Link {
 	l.To, l.Broken = nil, ""
-	kinds := ix[l.Target]
 	for _, want := range Targets(child, l.Edge) {
-		if n := kinds[want]; n != nil {
+		if n := ix[identity{l.Target, want}]; n != nil {
 			l.To = &Ref{Number: n.known.Number, Kind: want}
 			return l
 		}
 	}
-	if len(kinds) > 0 {
+	if len(ix.kinds(l.Target)) > 0 {
 		l.Broken = BrokenWrongKind
 	} else {
 		l.Broken = BrokenMissing
@@ -312,7 +318,7 @@ func (t *tree) link(ix index) (LinkCounts, []ArtifactRelinked) {
 		}
 		switch {
 		case n.parsed != nil:
-			n.parsed.Links = slices.Clone(n.known.Links)
+			n.parsed.Links = n.known.Links // nothing changes them any more
 		case len(changed) > 0:
 			relinked = append(relinked, ArtifactRelinked{
 				Key: n.Key, Kind: n.known.Kind, GxPID: n.known.GxPID, Number: n.known.Number,

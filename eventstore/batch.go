@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -56,10 +57,28 @@ type NewEvent struct {
 	ID   EventID
 	Type string // versioned name: 1 to 200 bytes of printable ASCII without blanks
 	Data []byte // JSON
+	// Load gives the data of an event of a batch that is not in memory as a whole; Data is then nil. It may be called more
+	// than once, from one goroutine at a time until Append returns, and must give the same bytes each time.
+	Load func() ([]byte, error)
+}
+
+// Read returns Data, or what Load gives.
+func (e NewEvent) Read() ([]byte, error) {
+	if e.Load == nil {
+		return e.Data, nil
+	}
+	data, err := e.Load()
+	if err == nil && len(data) == 0 {
+		err = fmt.Errorf("%w: no data", ErrInvalid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the data of event %s: %w", e.ID, err)
+	}
+	return data, nil
 }
 
 // ContentHash covers what makes an event the same event: its type and data. Two appends of one id with different hashes
-// are an error (I4).
+// are an error (I4). It covers Data, not what Load gives.
 func (e NewEvent) ContentHash() [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(e.Type))
@@ -72,6 +91,30 @@ func (e NewEvent) ContentHash() [sha256.Size]byte {
 type Blob struct {
 	SHA256 string // 64 lower-case hexadecimal digits
 	Bytes  []byte
+	// Load gives the bytes of a content that is not in memory; Bytes is then nil. What [NewEvent.Load] says holds for it too.
+	Load func() ([]byte, error)
+}
+
+// Read returns Bytes, or what Load gives, which must have the hash: ErrInvalid where it has another.
+func (b Blob) Read() ([]byte, error) {
+	if b.Load == nil {
+		return b.Bytes, nil
+	}
+	data, err := b.Load()
+	if err == nil {
+		err = b.check(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read content %s: %w", b.SHA256, err)
+	}
+	return data, nil
+}
+
+func (b Blob) check(data []byte) error {
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != b.SHA256 {
+		return fmt.Errorf("%w: bytes do not have the hash %q", ErrInvalid, b.SHA256)
+	}
+	return nil
 }
 
 // Batch is one atomic append. A log keeps no reference to it.
@@ -89,7 +132,38 @@ type Batch struct {
 	RecordedAt time.Time
 }
 
-// Validate reports every fault that makes b unfit for any log. The error wraps [ErrInvalid].
+// Streamed reports whether a part of b is not in memory, and is to be read as it is written.
+func (b Batch) Streamed() bool {
+	return slices.ContainsFunc(b.Events, func(e NewEvent) bool { return e.Load != nil }) ||
+		slices.ContainsFunc(b.Contents, func(c Blob) bool { return c.Load != nil })
+}
+
+// Held returns b with all that it loads in memory, for a log that must have it there.
+func (b Batch) Held() (Batch, error) {
+	if !b.Streamed() {
+		return b, nil
+	}
+	var err error
+	b.Events, b.Contents = slices.Clone(b.Events), slices.Clone(b.Contents)
+	for i, e := range b.Events {
+		if e.Data, err = e.Read(); err != nil {
+			return Batch{}, err
+		}
+		e.Load = nil
+		b.Events[i] = e
+	}
+	for i, c := range b.Contents {
+		if c.Bytes, err = c.Read(); err != nil {
+			return Batch{}, err
+		}
+		c.Load = nil
+		b.Contents[i] = c
+	}
+	return b, nil
+}
+
+// Validate reports every fault that makes b unfit for any log, but for what is to be loaded: that is checked as it is read.
+// The error wraps [ErrInvalid].
 func (b Batch) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -112,9 +186,22 @@ func (b Batch) Validate() error {
 	if !b.RecordedAt.IsZero() && (b.RecordedAt.Unix() < 0 || b.RecordedAt.UTC().Year() > lastYear) {
 		fault("recorded at %s: want a time from 1970 to %d", b.RecordedAt, lastYear)
 	}
+	b.validateEvents(fault)
+	for i, c := range b.Contents {
+		if c.Load == nil && c.check(c.Bytes) != nil {
+			fault("content %d: bytes do not have the hash %q", i, c.SHA256)
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
+	}
+	return nil
+}
+
+func (b Batch) validateEvents(fault func(format string, args ...any)) {
 	seen := make(map[EventID]bool, len(b.Events))
 	for i, e := range b.Events {
-		if e.ID == (EventID{}) || len(e.Data) == 0 {
+		if e.ID == (EventID{}) || len(e.Data) == 0 && e.Load == nil {
 			fault("event %d: id and data are required", i)
 		}
 		if err := checkName(e.Type); err != nil {
@@ -125,15 +212,6 @@ func (b Batch) Validate() error {
 		}
 		seen[e.ID] = true
 	}
-	for i, c := range b.Contents {
-		if sum := sha256.Sum256(c.Bytes); hex.EncodeToString(sum[:]) != c.SHA256 {
-			fault("content %d: bytes do not have the hash %q", i, c.SHA256)
-		}
-	}
-	if len(faults) > 0 {
-		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
-	}
-	return nil
 }
 
 func (s StreamID) validate() error {
@@ -173,7 +251,8 @@ func (b Batch) TimeAfter(last, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// Records returns b as a log whose positions are dense holds it once the first event has position first. The records share the data of b.
+// Records returns b as a log whose positions are dense holds it once the first event has position first. The records share the
+// data of b, which must be in memory.
 func (b Batch) Records(first Position, recordedAt time.Time) []Record {
 	records := make([]Record, len(b.Events))
 	meta := b.Meta
@@ -188,21 +267,50 @@ func (b Batch) Records(first Position, recordedAt time.Time) []Record {
 	return records
 }
 
-// Repeats reports whether b is the batch that held records: the same ids and contents, all of them and no others. Held
-// are the records of the stream from the revision b.Expected.Next on, as many as b has events or as there are.
-// An attempt, an actor or a reason of its own does not make another batch.
+// Repeats is [Batch.Repeated] of a batch and of records that are in memory.
 func (b Batch) Repeats(held []Record) bool {
-	if len(held) != len(b.Events) {
-		return false
-	}
-	for i, r := range held {
-		e := b.Events[i]
-		if r.Stream != b.Stream || r.Meta.Index != i || r.Meta.Size != len(b.Events) ||
-			r.ID != e.ID || r.Type != e.Type || !bytes.Equal(r.Data, e.Data) {
-			return false
+	_, repeated, err := b.Repeated(func(yield func(Record, error) bool) {
+		for _, r := range held {
+			if !yield(r, nil) {
+				return
+			}
 		}
+	})
+	return repeated && err == nil
+}
+
+// Repeated reports whether b is the batch that held records: the same ids and contents, all of them and no others. Held
+// are the records of the stream from the revision b.Expected.Next on, as many as b has events or as there are.
+// An attempt, an actor or a reason of its own does not make another batch. Its Appended is the place of such a batch. The
+// error is that of held, or of loading.
+func (b Batch) Repeated(held iter.Seq2[Record, error]) (at Appended, repeated bool, err error) {
+	at.Repeated = true
+	n := 0
+	for r, err := range held {
+		if err != nil {
+			return Appended{}, false, err
+		}
+		if n == len(b.Events) {
+			return Appended{}, false, nil
+		}
+		e := b.Events[n]
+		if r.Stream != b.Stream || r.Meta.Index != n || r.Meta.Size != len(b.Events) || r.ID != e.ID || r.Type != e.Type {
+			return Appended{}, false, nil
+		}
+		data, err := e.Read()
+		if err != nil {
+			return Appended{}, false, err
+		}
+		if !bytes.Equal(r.Data, data) {
+			return Appended{}, false, nil
+		}
+		if n == 0 {
+			at.First = r.Position
+		}
+		at.Last, at.LastRevision = r.Position, r.Revision
+		n++
 	}
-	return true
+	return at, n == len(b.Events), nil
 }
 
 // SameBatch reports whether two events agree in all that the events of one batch share: the scan, its actor, reason, size,

@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -163,5 +164,24 @@ func TestDecodeReportsUpcastsThatFailOrNeverEnd(t *testing.T) {
 	_, err = eventstore.DecodeThrough(record, map[string]string{"old": "new", "new": "old"}, same)
 	if !errors.Is(err, eventstore.ErrUnknownType) {
 		t.Errorf("error is %v, want an unknown type", err)
+	}
+}
+
+// A snapshot of very many units is encoded unit by unit.
+func TestAStateIsEncodedAsItsJSON(t *testing.T) {
+	t.Parallel()
+	unit := &domain.Unit{Blob: "b", Stamp: "s", Artifacts: []domain.Known{{Number: 1, Kind: domain.KindSpec}}}
+	for name, units := range map[string]map[string]*domain.Unit{
+		"none": nil, "empty": {}, "one": {"a": unit}, "several, with odd paths": {"b<>&\"": unit, "a\u2028": {}, "é": unit, "": unit},
+	} {
+		state := domain.State{Repository: domain.Repository{Name: "{}}"}, Scans: 3, Units: units}
+		want, err := json.Marshal(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := eventstore.EncodeState(state)
+		if err != nil || string(got[sha256.Size:]) != string(want) {
+			t.Errorf("%s: encoded as %s, %v, want %s", name, got, err, want)
+		}
 	}
 }

@@ -94,6 +94,23 @@ type Page struct {
 	To     Checkpoint // as the build has it afterwards
 	Tables []Table    // of the projection
 	Ops    []Op       // in order; not kept
+	// More yields the operations that follow Ops, some at a time, of a page that is too large for memory; nil for none. It may
+	// be ranged over more than once, and yields the same each time. Its error ends the page: nothing of it is written.
+	More iter.Seq2[[]Op, error]
+}
+
+// Parts yields Ops and then what More yields.
+func (p Page) Parts() iter.Seq2[[]Op, error] {
+	return func(yield func([]Op, error) bool) {
+		if !yield(p.Ops, nil) || p.More == nil {
+			return
+		}
+		for ops, err := range p.More {
+			if !yield(ops, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Decision is a change of the builds of a projection, which a database stores in one transaction.

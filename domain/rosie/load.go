@@ -103,7 +103,10 @@ func (r *reader) load(f *loaded) error {
 		return fmt.Errorf("%s: %w: git names the blob %s and its bytes are %s", f.entry.path, ErrDamaged, f.blob, blob)
 	}
 	sum := sha256.Sum256(data)
-	f.data, f.size, f.blob, f.sha256 = data, int64(len(data)), blob, hex.EncodeToString(sum[:])
+	if f.blob == "" { // or it is the same text, which the tree holds already
+		f.blob = blob
+	}
+	f.data, f.size, f.sha256 = data, int64(len(data)), hex.EncodeToString(sum[:])
 	return nil
 }
 
@@ -116,17 +119,25 @@ func gitBlob(data []byte) string {
 }
 
 // keep adds the bytes of a file to the tree, once. Every file that is to be stored passes here, so secrets are looked for here.
-func (r *reader) keep(f *loaded) {
+func (r *reader) keep(f *loaded) error {
 	if f.data == nil {
-		return
+		return nil
 	}
 	r.secrets.names(f.entry.path)
 	r.secrets.file(f)
 	if r.stored[f.sha256] {
-		return
+		return nil
 	}
 	r.stored[f.sha256] = true
-	r.tree.Contents = append(r.tree.Contents, Content{SHA256: f.sha256, Bytes: f.data})
+	c := Content{SHA256: f.sha256, Bytes: f.data}
+	if r.opts.Keeper != nil {
+		var err error
+		if c, err = r.opts.Keeper.KeepContent(c); err != nil {
+			return err
+		}
+	}
+	r.tree.Contents = append(r.tree.Contents, c)
+	return nil
 }
 
 // pack loads a package directory, unless it is known.
@@ -161,10 +172,11 @@ func (r *reader) pack(u *unit, file domain.File) (domain.File, parsing, error) {
 		file.Unchanged = true
 		return file, nil, nil
 	}
-	return file, parseDirectory(u, r.members(u, files), r.opts), nil
+	members, err := r.members(u, files)
+	return file, parseDirectory(*u, members, r.opts), err
 }
 
-func parseDirectory(u *unit, members []*member, opts *Options) parsing {
+func parseDirectory(u unit, members []*member, opts *Options) parsing {
 	return func(file *domain.File) error {
 		artifact, err := parsePackage(u.path, members, u.dropped, opts)
 		if err != nil {
@@ -191,16 +203,18 @@ func nameAll(u *unit) (files []*loaded, named bool, err error) {
 }
 
 // members lists the files of a package with their paths in it, and keeps their bytes.
-func (r *reader) members(u *unit, files []*loaded) []*member {
+func (r *reader) members(u *unit, files []*loaded) ([]*member, error) {
 	members := make([]*member, len(files))
 	for i, f := range files {
-		r.keep(f)
+		if err := r.keep(f); err != nil {
+			return nil, err
+		}
 		members[i] = &member{
 			Member: domain.Member{Path: strings.TrimPrefix(f.entry.path, u.path+"/"), Content: f.content()},
 			data:   f.data,
 		}
 	}
-	return members
+	return members, nil
 }
 
 // packageBlob covers the paths and blob ids of all files of a package, and the entries that cannot be files of it.

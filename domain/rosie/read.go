@@ -34,8 +34,19 @@ type Options struct {
 	// Stored reports whether bytes with that SHA-256 are stored already, which no refusal would change. It is asked about
 	// files that hold a secret, from the calling goroutine. Nil: none is.
 	Stored func(sha256 string) bool
+	// Keeper takes over what need not be in memory. Nil: everything stays there.
+	Keeper Keeper
 	// Progress is told now and then how far the reading is, from the calling goroutine. Nil: nobody is.
 	Progress func(Progress)
+}
+
+// Keeper keeps parts of a tree that is too large for memory.
+type Keeper interface {
+	// KeepContent returns c, or c with its bytes taken out and a Load that gives them. It is called from the calling goroutine.
+	KeepContent(c Content) (Content, error)
+	// KeepArtifacts returns artifacts of one file, or their light forms (see domain.Artifact.Light). It is called from several
+	// goroutines.
+	KeepArtifacts(artifacts []domain.Artifact) ([]domain.Artifact, error)
 }
 
 // Progress is how far a reading is.
@@ -59,6 +70,7 @@ type Tree struct {
 type Content struct {
 	SHA256 string
 	Bytes  []byte
+	Load   func() ([]byte, error) // where a [Keeper] has the bytes
 }
 
 // Read reads the .gxp/ directory of a tree that is rooted at the repository's root.
@@ -150,8 +162,9 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 			passed = append(passed, u.path)
 		}
 		if parse != nil {
-			parsers.do(func() { failed[i] = parse(&r.tree.Files[i]) })
+			parsers.do(func() { failed[i] = r.parse(parse, &r.tree.Files[i]) })
 		}
+		u.files, u.dropped = nil, nil // of very many files, that is much
 		r.progress.Units++
 		r.report()
 	}
@@ -167,6 +180,14 @@ func (r *reader) readAll(ctx context.Context, units []*unit) error {
 		slices.Sort(r.tree.Ignored)
 	}
 	return nil
+}
+
+func (r *reader) parse(parse parsing, file *domain.File) error {
+	err := parse(file)
+	if err == nil && r.opts.Keeper != nil && len(file.Artifacts) > 0 {
+		file.Artifacts, err = r.opts.Keeper.KeepArtifacts(file.Artifacts)
+	}
+	return err
 }
 
 // findRoot looks for the .gxp directory without following a link. Its absence is a fault.
@@ -292,7 +313,9 @@ func (r *reader) unit(u *unit) (domain.File, parsing, error) {
 		file.Rejected = r.tooLarge(u, f)
 		return file, nil, nil
 	}
-	r.keep(f)
+	if err := r.keep(f); err != nil {
+		return file, nil, err
+	}
 	return file, parseFile(source{path: u.path, kind: u.kind, content: f.content(), data: f.data}, r.opts), nil
 }
 

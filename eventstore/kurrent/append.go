@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"time"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -25,11 +26,37 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	if err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
 	}
-	at, err := l.append(ctx, batch)
+	held, err := l.hold(batch)
+	if err != nil {
+		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, eventstore.NotWritten(err))
+	}
+	at, err := l.append(ctx, held)
 	if err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append to stream %q: %w", batch.Stream, err)
 	}
 	return at, nil
+}
+
+// hold returns batch in memory. One whose data alone is larger than the server takes is refused before it is there.
+func (l *Log) hold(batch eventstore.Batch) (eventstore.Batch, error) {
+	size := int64(0)
+	for _, e := range batch.Events {
+		if e.Load == nil {
+			continue
+		}
+		data, err := e.Read()
+		if err != nil {
+			return batch, err
+		}
+		size += int64(len(data))
+	}
+	if size > l.options.MaxAppendBytes {
+		return batch, &limitError{
+			limit: limitOwn, most: strconv.FormatInt(l.options.MaxAppendBytes, 10),
+			proposed: appendSize{what: theBatch, events: len(batch.Events), bytes: size},
+		}
+	}
+	return batch.Held()
 }
 
 func (l *Log) append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {

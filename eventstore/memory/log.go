@@ -73,6 +73,10 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	if err := batch.Validate(); err != nil {
 		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
 	}
+	batch, err := batch.Held()
+	if err != nil {
+		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, eventstore.NotWritten(err))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(ctx); err != nil {

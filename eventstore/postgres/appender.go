@@ -70,7 +70,8 @@ func split(waiting []*request) (group, rest []*request) {
 	for _, r := range waiting {
 		switch {
 		case r.gone.Load():
-		case streams[r.batch.Stream], len(group) > 0 && size+r.size > groupBytes:
+			r.answer(eventstore.Appended{}, errGone)
+		case streams[r.batch.Stream], len(group) > 0 && (size+r.size > groupBytes || r.streamed || group[0].streamed):
 			streams[r.batch.Stream] = true // what comes later to this stream stays behind this
 			rest = append(rest, r)
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,9 +63,6 @@ func (l *Log) commitOnce(ctx context.Context, group []*request, moved func()) ([
 		}
 		if len(t.writes) == 0 {
 			return nil
-		}
-		for _, w := range t.writes {
-			w.sent = true
 		}
 		return t.commit(ctx)
 	})
@@ -144,31 +142,33 @@ func (t *transaction) compare(ctx context.Context, r *request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("cannot find the event ids: %w", err)
 	}
-	records, err := t.recordsInPlace(ctx, r)
+	at, repeated, err := r.batch.Repeated(t.recordsInPlace(ctx, r))
 	if err != nil {
 		return answer{}, err
 	}
-	if !r.batch.Repeats(records) {
+	if !repeated {
 		return answer{err: fmt.Errorf("%w: %s is at position %d", eventstore.ErrIDReused, eventstore.EventID(id), position)}, nil
 	}
-	last := records[len(records)-1]
-	return answer{appended: eventstore.Appended{
-		First: records[0].Position, Last: last.Position, LastRevision: last.Revision, Repeated: true,
-	}}, nil
+	return answer{appended: at}, nil
 }
 
-// recordsInPlace returns the records that are where r wants to be.
-func (t *transaction) recordsInPlace(ctx context.Context, r *request) ([]eventstore.Record, error) {
-	w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
-	var records []eventstore.Record
-	for !w.done() && len(records) < len(r.batch.Events) {
-		page, err := t.log.page(ctx, t.conn, w)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the records in its place: %w", err)
+// recordsInPlace yields the records that are where r wants to be.
+func (t *transaction) recordsInPlace(ctx context.Context, r *request) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		w := newStreamCursor(r.batch.Stream, r.batch.Expected.Next(), t.head)
+		for n := 0; !w.done() && n < len(r.batch.Events); {
+			page, err := t.log.page(ctx, t.conn, w)
+			if err != nil {
+				yield(eventstore.Record{}, fmt.Errorf("cannot read the records in its place: %w", err))
+				return
+			}
+			for _, record := range page[:min(len(page), len(r.batch.Events)-n)] {
+				if n++; !yield(record, nil) {
+					return
+				}
+			}
 		}
-		records = append(records, page...)
 	}
-	return records[:min(len(records), len(r.batch.Events))], nil
 }
 
 // errPartlyStored says that an index refused a batch: the log holds one of its ids, or its rows are not what they should be.
@@ -176,22 +176,25 @@ var errPartlyStored = errors.New("log holds a part of it already")
 
 // commit writes the batches and commits, in one round trip unless there is much to send.
 func (t *transaction) commit(ctx context.Context) error {
-	pieces := t.inserts()
-	last := pieces[len(pieces)-1]
-	last.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
 	committed := false
-	last.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
-		committed = tag.String() == "COMMIT"
-		return nil
-	})
-	var err error
-	for _, piece := range pieces {
-		if err = t.conn.SendBatch(ctx, piece).Close(); err != nil {
-			break
+	p := &pieces{send: func(piece *pgx.Batch) error { return t.conn.SendBatch(ctx, piece).Close() }}
+	err := t.insert(p)
+	if err == nil {
+		for _, w := range t.writes {
+			w.sent = true
 		}
+		p.piece.Queue(t.log.sql.moveHead, t.head, t.recordedAt, t.streams)
+		p.piece.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+			committed = tag.String() == "COMMIT"
+			return nil
+		})
+		err = p.send(p.piece)
 	}
 	var refused *pgconn.PgError
+	var unread *loadError
 	switch {
+	case errors.As(err, &unread):
+		return unread
 	case errors.As(err, &refused) && refused.Code == "23505":
 		return fmt.Errorf("%w: %w", errPartlyStored, err)
 	case err != nil:
@@ -215,61 +218,75 @@ func (t *transaction) rollback(ctx context.Context) {
 // the server hold it in memory, and what the network still holds of it looks as if it had arrived.
 const pieceBytes = 512 << 10
 
-// pieces are statements in the order in which they run. Each piece is answered before the next one is sent.
+// pieces are statements that are sent a piece at a time: as soon as one is full, and each is answered before the next one is
+// made.
 type pieces struct {
-	sent []*pgx.Batch
-	size int // bytes in the last piece
+	send  func(*pgx.Batch) error
+	piece *pgx.Batch // the last, not sent yet
+	size  int        // bytes in it
 }
 
 // queue adds a statement of about size bytes.
-func (p *pieces) queue(size int, sql string, args ...any) {
-	if len(p.sent) == 0 || p.size > 0 && p.size+size > pieceBytes {
-		p.sent, p.size = append(p.sent, &pgx.Batch{}), 0
+func (p *pieces) queue(size int, sql string, args ...any) error {
+	if p.piece != nil && p.size > 0 && p.size+size > pieceBytes {
+		if err := p.send(p.piece); err != nil {
+			return err
+		}
+		p.piece = nil
+	}
+	if p.piece == nil {
+		p.piece, p.size = &pgx.Batch{}, 0
 		if size > pieceBytes {
 			// To the server, a session in a transaction is idle until the first statement of a piece has arrived, and one that
 			// is idle for long is ended.
-			p.sent[len(p.sent)-1].Queue("SELECT")
+			p.piece.Queue("SELECT")
 		}
 	}
-	p.sent[len(p.sent)-1].Queue(sql, args...)
+	p.piece.Queue(sql, args...)
 	p.size += size
+	return nil
 }
 
-// inserts queues all rows of the transaction, as arrays.
-func (t *transaction) inserts() []*pgx.Batch {
-	p := &pieces{}
-	t.insertContents(p)
-	t.insertStreams(p)
-	t.insertBatches(p)
-	t.insertEvents(p)
-	return p.sent
+// insert queues all rows of the transaction, as arrays.
+func (t *transaction) insert(p *pieces) error {
+	for _, insert := range []func(*pieces) error{t.insertContents, t.insertStreams, t.insertBatches, t.insertEvents} {
+		if err := insert(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (t *transaction) insertContents(p *pieces) {
+func (t *transaction) insertContents(p *pieces) error {
 	var hashes, bytes [][]byte
 	var sizes []int64
 	var encodings []int16
 	pending := 0
-	flush := func() {
-		if len(hashes) > 0 {
-			p.queue(pending, t.log.sql.addContents, hashes, sizes, encodings, bytes)
+	flush := func() error {
+		if len(hashes) == 0 {
+			return nil
 		}
+		err := p.queue(pending, t.log.sql.addContents, hashes, sizes, encodings, bytes)
 		hashes, sizes, encodings, bytes, pending = nil, nil, nil, nil, 0
+		return err
 	}
 	for _, w := range t.writes {
-		for _, c := range w.contents {
-			if pending+len(c.Bytes) > pieceBytes {
-				flush()
+		for c, err := range w.encoded(t.log.codec) {
+			if err == nil && pending+len(c.Bytes) > pieceBytes {
+				err = flush()
+			}
+			if err != nil {
+				return err
 			}
 			hashes, sizes = append(hashes, c.Hash), append(sizes, c.Size)
 			encodings, bytes = append(encodings, c.Encoding), append(bytes, c.Bytes)
 			pending += len(c.Bytes) + len(c.Hash)
 		}
 	}
-	flush()
+	return flush()
 }
 
-func (t *transaction) insertStreams(p *pieces) {
+func (t *transaction) insertStreams(p *pieces) error {
 	var ids []int64
 	var names []string
 	size := 0
@@ -279,12 +296,13 @@ func (t *transaction) insertStreams(p *pieces) {
 			ids, names = append(ids, w.stream), append(names, string(w.batch.Stream))
 		}
 	}
-	if len(ids) > 0 {
-		p.queue(size, t.log.sql.addStreams, ids, names)
+	if len(ids) == 0 {
+		return nil
 	}
+	return p.queue(size, t.log.sql.addStreams, ids, names)
 }
 
-func (t *transaction) insertBatches(p *pieces) {
+func (t *transaction) insertBatches(p *pieces) error {
 	n, size := len(t.writes), 0
 	firsts, streams, revisions := make([]int64, n), make([]int64, n), make([]int64, n)
 	sizes, metas, times := make([]int32, n), make([]string, n), make([]time.Time, n)
@@ -294,7 +312,7 @@ func (t *transaction) insertBatches(p *pieces) {
 		sizes[i] = int32(len(w.batch.Events))         //nolint:gosec // maxBatchBytes allows less
 		revisions[i] = int64(w.batch.Expected.Next()) //nolint:gosec // it is where the stream ends
 	}
-	p.queue(size, t.log.sql.addBatches, firsts, sizes, streams, revisions, times, metas)
+	return p.queue(size, t.log.sql.addBatches, firsts, sizes, streams, revisions, times, metas)
 }
 
 // eventRows are rows of the table events, by column.
@@ -307,25 +325,35 @@ type eventRows struct {
 	size      int
 }
 
-func (t *transaction) insertEvents(p *pieces) {
+func (t *transaction) insertEvents(p *pieces) error {
 	rows := &eventRows{}
-	flush := func() {
-		if len(rows.ids) > 0 {
-			p.queue(rows.size, t.log.sql.addEvents, rows.positions, rows.ids, rows.types, rows.data, rows.checksums)
+	flush := func() error {
+		if len(rows.ids) == 0 {
+			return nil
 		}
+		err := p.queue(rows.size, t.log.sql.addEvents, rows.positions, rows.ids, rows.types, rows.data, rows.checksums)
 		rows = &eventRows{}
+		return err
 	}
 	for _, w := range t.writes {
+		total := len(w.meta)
 		for i, e := range w.batch.Events {
-			if rows.size+len(e.Data) > pieceBytes {
-				flush()
+			data, digest, err := w.event(i)
+			if total += len(data) + len(e.Type) + perEvent; err == nil && w.streamed {
+				err = checkSize(total)
+			}
+			if err == nil && rows.size+len(data) > pieceBytes {
+				err = flush()
+			}
+			if err != nil {
+				return err
 			}
 			position := w.first + int64(i)
 			rows.positions, rows.ids = append(rows.positions, position), append(rows.ids, e.ID)
-			rows.types, rows.data = append(rows.types, e.Type), append(rows.data, e.Data)
-			rows.checksums = append(rows.checksums, w.digests[i].seal(position, w.at))
-			rows.size += len(e.Data) + len(e.Type) + perEvent
+			rows.types, rows.data = append(rows.types, e.Type), append(rows.data, data)
+			rows.checksums = append(rows.checksums, digest.seal(position, w.at))
+			rows.size += len(data) + len(e.Type) + perEvent
 		}
 	}
-	flush()
+	return flush()
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/gxpledger/gxpledger/internal/pg"
 )
 
-// maxBatchBytes bounds the data and metadata of a batch: the server takes no message of 1 GiB.
-const maxBatchBytes = 256 << 20
+// maxBatchBytes bounds the data and metadata of a batch, and so how long others wait for its transaction. It is sent in pieces.
+const maxBatchBytes = 1 << 30
 
 // Log is a log on PostgreSQL. It is safe for concurrent use.
 type Log struct {

@@ -73,7 +73,7 @@ func open(tb testing.TB, url string, options ...func(*postgres.Options)) *postgr
 func TestLogKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	features := eventstore.Features{
-		Name: "PostgreSQL", Durable: true, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true, MaxBatchBytes: 256 << 20,
+		Name: "PostgreSQL", Durable: true, DensePositions: true, SharedByProcess: true, OrderedTimes: true, UniqueIDs: true, MaxBatchBytes: 1 << 30,
 	}
 	eventstoretest.Run(t, features, func(t *testing.T) eventstore.Log {
 		t.Helper()

@@ -3,17 +3,21 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
-// request is one batch in the appender. It shares nothing with the batch of the caller, who may have
-// gone.
+// request is one batch in the appender. It shares nothing with the batch of the caller, who may have gone, unless that is
+// loaded as it is written: then the caller waits until the appender is done with it.
 type request struct {
 	batch    eventstore.Batch  // without contents
+	streamed bool              // nothing below was made yet but meta; a group of its own
+	missing  []eventstore.Blob // of a streamed batch: contents that the log did not hold
 	digests  []digest          // of the events
 	meta     string            // as stored
 	contents []contents.Stored // those that the log did not hold
@@ -59,7 +63,73 @@ func (l *Log) append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 		return a.appended, a.err
 	case <-ctx.Done():
 		r.gone.Store(true)
+		if r.streamed {
+			a := <-r.done // the next load fails, and ends the transaction
+			if errors.Is(a.err, errGone) {
+				a.err = eventstore.NotWritten(context.Cause(ctx))
+			}
+			return a.appended, a.err
+		}
 		return eventstore.Appended{}, context.Cause(ctx)
+	}
+}
+
+// errGone ends the transaction of a streamed batch that nobody waits for any more.
+var errGone = errors.New("the append was cancelled")
+
+// loadError is the error of loading a part of a batch: nothing was written.
+type loadError struct{ error }
+
+func (e *loadError) Unwrap() error { return e.error }
+
+// event returns the data of an event of r, and its digest.
+func (r *request) event(i int) ([]byte, digest, error) {
+	e := r.batch.Events[i]
+	if !r.streamed {
+		return e.Data, r.digests[i], nil
+	}
+	if r.gone.Load() {
+		return nil, digest{}, &loadError{errGone}
+	}
+	data, err := e.Read()
+	if err != nil {
+		return nil, digest{}, &loadError{err}
+	}
+	return data, r.digest(i, data), nil
+}
+
+func (r *request) digest(i int, data []byte) digest {
+	e := r.batch.Events[i]
+	at := eventPlace{
+		stream: r.batch.Stream, size: len(r.batch.Events), meta: r.meta, index: i, revision: uint64(r.batch.Expected.Next()) + uint64(i), //nolint:gosec // an index
+	}
+	return newDigest(at, e.ID, e.Type, data)
+}
+
+// encoded yields the contents of r as they are stored.
+func (r *request) encoded(codec *contents.Codec) iter.Seq2[contents.Stored, error] {
+	return func(yield func(contents.Stored, error) bool) {
+		for _, c := range r.contents {
+			if !yield(c, nil) {
+				return
+			}
+		}
+		for _, b := range r.missing {
+			var c contents.Stored
+			err := errGone
+			if !r.gone.Load() {
+				b.Bytes, err = b.Read()
+			}
+			if err == nil {
+				c, err = codec.Encode(b)
+			}
+			if err != nil {
+				err = &loadError{err}
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
 	}
 }
 
@@ -87,25 +157,35 @@ func (l *Log) enqueue(ctx context.Context, batch eventstore.Batch) (*request, er
 
 // prepare copies, encodes and hashes batch, so that little is left to do under the lock.
 func (l *Log) prepare(ctx context.Context, batch eventstore.Batch) (*request, error) {
-	r := &request{batch: batch, digests: make([]digest, len(batch.Events)), done: make(chan answer, 1)}
+	r := &request{batch: batch, streamed: batch.Streamed(), done: make(chan answer, 1)}
 	r.batch.Contents = nil
-	r.batch.Events = make([]eventstore.NewEvent, len(batch.Events))
 	var err error
 	if r.meta, err = encodeMeta(batch.Meta); err != nil {
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	at := eventPlace{stream: batch.Stream, size: len(batch.Events), meta: r.meta}
-	for i, e := range batch.Events {
-		e.Data = bytes.Clone(e.Data)
-		at.index, at.revision = i, uint64(batch.Expected.Next())+uint64(i)
-		r.batch.Events[i], r.digests[i] = e, newDigest(at, e.ID, e.Type, e.Data)
-		r.size += len(e.Data) + len(e.Type) + perEvent
+	if !r.streamed {
+		r.batch.Events = make([]eventstore.NewEvent, len(batch.Events))
+		r.digests = make([]digest, len(batch.Events))
+		for i, e := range batch.Events {
+			e.Data = bytes.Clone(e.Data)
+			r.batch.Events[i] = e
+			r.digests[i] = r.digest(i, e.Data)
+			r.size += len(e.Data) + len(e.Type) + perEvent
+		}
 	}
-	if size := r.size + len(r.meta); size > maxBatchBytes {
-		return nil, fmt.Errorf("%w: %d bytes of data and metadata, a log on PostgreSQL takes %d: record fewer artifacts at a time",
-			eventstore.ErrTooLarge, size, maxBatchBytes)
+	if err := checkSize(r.size + len(r.meta)); err != nil {
+		return nil, err
 	}
 	return r, l.prepareContents(ctx, r, batch.Contents)
+}
+
+// checkSize refuses a batch of size bytes that is above the limit.
+func checkSize(size int) error {
+	if size <= maxBatchBytes {
+		return nil
+	}
+	return fmt.Errorf("%w: %d bytes of data and metadata, a log on PostgreSQL takes %d: record fewer artifacts at a time",
+		eventstore.ErrTooLarge, size, maxBatchBytes)
 }
 
 // prepareContents encodes what the log does not hold yet. Another append may add one of them meanwhile; the insert then
@@ -120,6 +200,10 @@ func (l *Log) prepareContents(ctx context.Context, r *request, blobs []eventstor
 			continue
 		}
 		held[b.SHA256] = true
+		if r.streamed {
+			r.missing = append(r.missing, b)
+			continue
+		}
 		c, err := l.codec.Encode(b)
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func (s *session) recordFailure(ctx context.Context, violations []domain.Violati
 		}
 		failed := domain.Fail(at.state, s.head, violations, total)
 		var batch eventstore.Batch
-		if batch, err = s.batch(at, []domain.Event{failed}); err != nil {
+		if batch, err = s.batch(at, []domain.Event{failed}, nil); err != nil {
 			break
 		}
 		var appended eventstore.Appended

@@ -45,6 +45,9 @@ type Config struct {
 	Spool string
 	// Log names the log, so that a spooled failure is recorded in no other one. The zero value names none.
 	Log LogName
+	// HeldBytes is about how much data of a batch is in memory. What comes after it is encoded as the log writes it. Default
+	// 16 MiB.
+	HeldBytes int
 	// Observe, when set, is told of each wait and each new round. It must not block.
 	Observe func(Retry)
 
@@ -69,7 +72,7 @@ type Retry struct {
 func DefaultConfig(now func() time.Time, spool string) Config {
 	return Config{
 		Now: now, Tries: 5, Rounds: 10, FirstWait: 100 * time.Millisecond, LongestWait: 5 * time.Second,
-		FailureTimeout: 10 * time.Second, Spool: spool,
+		FailureTimeout: 10 * time.Second, Spool: spool, HeldBytes: 16 << 20,
 	}
 }
 
@@ -135,6 +138,9 @@ type Reading struct {
 	Findings []domain.Finding
 	Faults   []domain.Violation
 	Contents []eventstore.Blob
+	// Whole returns an event with all of its artifact, where Files holds light forms (see domain.Artifact.Light). It may be
+	// called until Record returns. Nil: they are whole.
+	Whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)
 }
 
 // ErrSource says that the repository or revision could not be read. The wrapped cause says what to fix.
@@ -148,11 +154,12 @@ type ReadFunc func(ctx context.Context, state domain.State) (Reading, error)
 type Outcome struct {
 	Completed *domain.ScanCompleted // set when the scan completed
 	Failed    *domain.ScanFailed    // set when it failed
-	Events    []domain.Event        // the batch of a completed scan
-	Position  eventstore.Position   // of the last event; 0 when nothing could be recorded
-	Attempts  int                   // appends that were tried
-	Spooled   string                // the file that keeps a failure until the log can be reached
-	Unknown   Unknown               // what the log may hold of the scan, beside a Failed that is not known to be recorded
+	// Events is the batch of a completed scan. Its artifacts are light where those of the reading are.
+	Events   []domain.Event
+	Position eventstore.Position // of the last event; 0 when nothing could be recorded
+	Attempts int                 // appends that were tried
+	Spooled  string              // the file that keeps a failure until the log can be reached
+	Unknown  Unknown             // what the log may hold of the scan, beside a Failed that is not known to be recorded
 }
 
 // Unknown says what was sent to the log without an answer whether it was written. [Recorder.Drain] finds out: it records
@@ -249,17 +256,19 @@ func (s *session) round(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
-	events, err := domain.Decide(loaded.state, domain.Scan{
+	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
+	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
-	})
+	}
+	events, err := domain.Decide(loaded.state, scan)
 	if err != nil {
 		return fmt.Errorf("cannot decide scan %s: %w", s.request.Scan, err)
 	}
-	batch, err := s.batch(loaded, events)
+	batch, err := s.batch(loaded, events, whole)
 	if err != nil {
 		return err
 	}
-	batch.Contents = reading.Contents
+	batch.Contents = contents
 	appended, err := s.append(ctx, batch, UnknownScan)
 	if err != nil {
 		return err
@@ -285,20 +294,45 @@ func (s *session) complete(events []domain.Event, at eventstore.Appended) {
 	}
 }
 
-// batch encodes events as one append after what was loaded.
-func (s *session) batch(at loaded, events []domain.Event) (eventstore.Batch, error) {
+// batch encodes events as one append after what was loaded. Those that do not fit in memory are encoded when they are read.
+func (s *session) batch(at loaded, events []domain.Event, whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)) (eventstore.Batch, error) {
 	b := eventstore.Batch{Stream: at.stream, Expected: at.expected, Events: make([]eventstore.NewEvent, len(events)), Meta: eventstore.Meta{
 		Actor: s.request.Actor, Reason: s.request.Reason, Scan: s.request.Scan.String(),
 		Correlation: s.request.Scan.String(), TraceParent: s.request.TraceParent, TraceState: s.request.TraceState,
 	}}
+	held := 0
 	for i, e := range events {
-		typ, data, err := eventstore.Encode(e)
-		if err != nil {
-			return eventstore.Batch{}, fmt.Errorf("cannot encode event %d of scan %s: %w", i, s.request.Scan, err)
+		encode := func() ([]byte, error) {
+			data, err := encode(e, whole)
+			if err != nil {
+				return nil, fmt.Errorf("cannot encode event %d of scan %s: %w", i, s.request.Scan, err)
+			}
+			return data, nil
 		}
-		b.Events[i] = eventstore.NewEvent{ID: eventstore.DeriveEventID(s.request.Scan, i), Type: typ, Data: data}
+		b.Events[i] = eventstore.NewEvent{ID: eventstore.DeriveEventID(s.request.Scan, i), Type: eventstore.TypeOf(e)}
+		if held > s.config.HeldBytes {
+			b.Events[i].Load = encode
+			continue
+		}
+		var err error
+		if b.Events[i].Data, err = encode(); err != nil {
+			return eventstore.Batch{}, err
+		}
+		held += len(b.Events[i].Data)
 	}
 	return b, nil
+}
+
+// encode returns the data of an event, which whole completes.
+func encode(e domain.Event, whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)) ([]byte, error) {
+	if parsed, ok := e.(domain.ArtifactParsed); ok && whole != nil {
+		var err error
+		if e, err = whole(parsed); err != nil {
+			return nil, err
+		}
+	}
+	_, data, err := eventstore.Encode(e)
+	return data, err
 }
 
 func (r *Recorder) observe(t Retry) {

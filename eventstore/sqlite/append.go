@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -59,25 +60,33 @@ func (l *Log) writable(ctx context.Context) error {
 	return l.usable(ctx)
 }
 
-// readyBatch is a batch with all that can be computed before the write lock is held.
+// readyBatch is a batch with all that can be computed before the write lock is held. Of a batch that is not in memory, chunks
+// and contents are made as they are written.
 type readyBatch struct {
 	eventstore.Batch
-	chunks   []chunk
+	chunks   iter.Seq2[chunk, error]
 	ids      []byte // sorted, so that they enter their tree in its order
 	meta     []byte
-	contents []contents.Stored
+	contents iter.Seq2[contents.Stored, error]
+	written  *int64 // bytes of chunks and contents
 }
 
 func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready readyBatch, err error) {
-	ready.Batch = batch
-	if ready.chunks, err = split(batch.Events, l.sizes.chunkEvents); err != nil {
-		return readyBatch{}, err
-	}
+	ready.Batch, ready.written = batch, new(int64)
+	ready.chunks = split(batch.Events, l.sizes.chunkEvents)
 	if ready.meta, err = json.Marshal(storedMeta{Meta: batch.Meta}); err != nil {
 		return readyBatch{}, err
 	}
 	if ready.contents, err = l.encodeNew(ctx, batch.Contents); err != nil {
 		return readyBatch{}, err
+	}
+	if !batch.Streamed() {
+		if ready.chunks, err = made(ready.chunks); err != nil {
+			return readyBatch{}, err
+		}
+		if ready.contents, err = made(ready.contents); err != nil {
+			return readyBatch{}, err
+		}
 	}
 	ids := make([]eventstore.EventID, len(batch.Events))
 	for i, e := range batch.Events {
@@ -91,17 +100,26 @@ func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready read
 	return ready, nil
 }
 
-// bytes is about what ready adds to the write-ahead log, with the pages of trees that it touches.
-func (r readyBatch) bytes() int64 {
-	size := 4*pageSize + 2*len(r.ids)
-	for _, c := range r.chunks {
-		size += len(c.data) + len(c.types) + len(c.meta)
+// made makes all that seq yields now.
+func made[T any](seq iter.Seq2[T, error]) (iter.Seq2[T, error], error) {
+	var all []T
+	for each, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, each)
 	}
-	for _, c := range r.contents {
-		size += len(c.Bytes) + pageSize
-	}
-	return int64(size)
+	return func(yield func(T, error) bool) {
+		for _, each := range all {
+			if !yield(each, nil) {
+				return
+			}
+		}
+	}, nil
 }
+
+// bytes is about what ready has added to the write-ahead log, with the pages of trees that it touches.
+func (r readyBatch) bytes() int64 { return 4*pageSize + 2*int64(len(r.ids)) + *r.written }
 
 // append places ready, inside the transaction.
 func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (eventstore.Appended, error) {
@@ -123,15 +141,9 @@ func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (e
 
 // resolveAppend answers a batch whose stream is not where it expects it.
 func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
-	held, err := w.held(ctx, ready, stream)
-	if err != nil {
-		return eventstore.Appended{}, err
-	}
-	if ready.Repeats(held) {
-		last := held[len(held)-1]
-		return eventstore.Appended{
-			First: held[0].Position, Last: last.Position, LastRevision: last.Revision, Repeated: true,
-		}, nil
+	at, repeated, err := ready.Repeated(w.held(ctx, ready, stream))
+	if err != nil || repeated {
+		return at, err
 	}
 	if err := w.refuseReused(ctx, ready); err != nil {
 		return eventstore.Appended{}, err
@@ -139,19 +151,12 @@ func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream str
 	return eventstore.Appended{}, fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
 }
 
-// held returns the records that are where ready wants to be.
-func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) ([]eventstore.Record, error) {
+// held yields the records that are where ready wants to be.
+func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) iter.Seq2[eventstore.Record, error] {
 	expected := int64(ready.Expected.Next()) //nolint:gosec // Validate bounds it
 	size := int64(len(ready.Events))
 	scan := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
-	var records []eventstore.Record
-	for r, err := range scan.records(ctx, w.conn, defaultSizes().pageChunks) {
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, r)
-	}
-	return records, nil
+	return scan.records(ctx, w.conn, defaultSizes().pageChunks)
 }
 
 // refuseReused returns ErrIDReused if the log holds an id of ready.
@@ -189,7 +194,11 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 		last: end.last, lastRevision: stream.next - 1, batchFirst: first, batchSize: size,
 		recordedAt: recordedAt.UnixMicro(), stream: string(ready.Stream), meta: ready.meta,
 	}
-	for _, c := range ready.chunks {
+	for c, err := range ready.chunks {
+		if err != nil {
+			return eventstore.Appended{}, err
+		}
+		*ready.written += c.bytes()
 		at.last += int64(c.size)
 		at.lastRevision += int64(c.size)
 		c.chunkInfo = at
@@ -200,8 +209,14 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 	if err := w.addIDs(ctx, ready.ids, first); err != nil {
 		return eventstore.Appended{}, err
 	}
-	if err := w.addContents(ctx, ready.contents); err != nil {
-		return eventstore.Appended{}, err
+	for c, err := range ready.contents {
+		if err == nil {
+			*ready.written += int64(len(c.Bytes)) + pageSize
+			err = w.addContent(ctx, c)
+		}
+		if err != nil {
+			return eventstore.Appended{}, err
+		}
 	}
 	return eventstore.Appended{
 		First: eventstore.Position(first), Last: eventstore.Position(at.last), //nolint:gosec // positive
@@ -337,13 +352,9 @@ func (w *writer) addIDs(ctx context.Context, ids []byte, batch int64) error {
 	return err
 }
 
-func (w *writer) addContents(ctx context.Context, added []contents.Stored) error {
-	for _, c := range added {
-		if _, err := w.exec(ctx, sqlAddContent, c.Hash, c.Size, c.Encoding, c.Bytes); err != nil {
-			return err
-		}
-	}
-	return nil
+func (w *writer) addContent(ctx context.Context, c contents.Stored) error {
+	_, err := w.exec(ctx, sqlAddContent, c.Hash, c.Size, c.Encoding, c.Bytes)
+	return err
 }
 
 func isConstraint(err error) bool { return sqlitefault.ClassOf(err) == sqlitefault.Constraint }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -47,23 +48,33 @@ type storedMeta struct {
 }
 
 // split packs the events of a batch into chunks of up to most events, which have no place yet.
-func split(events []eventstore.NewEvent, most int) ([]chunk, error) {
-	var chunks []chunk
-	for len(events) > 0 {
-		n, size := 0, 0
-		for n < len(events) && n < most && size < chunkBytes {
-			size += len(events[n].Data)
-			n++
+func split(events []eventstore.NewEvent, most int) iter.Seq2[chunk, error] {
+	return func(yield func(chunk, error) bool) {
+		for len(events) > 0 {
+			n, size := 0, 0
+			var loaded []eventstore.NewEvent
+			for n < len(events) && n < most && size < chunkBytes {
+				e := events[n]
+				var err error
+				if e.Data, err = e.Read(); err != nil {
+					yield(chunk{}, err)
+					return
+				}
+				loaded = append(loaded, e)
+				size += len(e.Data)
+				n++
+			}
+			c, err := pack(loaded, size)
+			if !yield(c, err) || err != nil {
+				return
+			}
+			events = events[n:]
 		}
-		c, err := pack(events[:n], size)
-		if err != nil {
-			return nil, err
-		}
-		chunks = append(chunks, c)
-		events = events[n:]
 	}
-	return chunks, nil
 }
+
+// bytes is about what c takes in its table.
+func (c *chunk) bytes() int64 { return int64(len(c.data) + len(c.types) + len(c.meta)) }
 
 // pack makes one chunk of events whose data has size bytes.
 func pack(events []eventstore.NewEvent, size int) (chunk, error) {

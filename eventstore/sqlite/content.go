@@ -13,26 +13,30 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/contents"
 )
 
-// encodeNew encodes those of blobs that the log does not hold. Another append may add one of them meanwhile; the insert
-// then passes over it.
-func (l *Log) encodeNew(ctx context.Context, blobs []eventstore.Blob) ([]contents.Stored, error) {
+// encodeNew encodes those of blobs that the log does not hold, as they are asked for. Another append may add one of them
+// meanwhile; the insert then passes over it.
+func (l *Log) encodeNew(ctx context.Context, blobs []eventstore.Blob) (iter.Seq2[contents.Stored, error], error) {
 	held, err := l.holds(ctx, blobs)
 	if err != nil {
 		return nil, err
 	}
-	var added []contents.Stored
-	for _, b := range blobs {
-		if held[b.SHA256] {
-			continue
+	return func(yield func(contents.Stored, error) bool) {
+		added := make(map[string]bool, len(blobs)-min(len(held), len(blobs)))
+		for _, b := range blobs {
+			if held[b.SHA256] || added[b.SHA256] {
+				continue
+			}
+			added[b.SHA256] = true
+			var c contents.Stored
+			var err error
+			if b.Bytes, err = b.Read(); err == nil {
+				c, err = l.codec.Encode(b)
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
 		}
-		held[b.SHA256] = true
-		c, err := l.codec.Encode(b)
-		if err != nil {
-			return nil, err
-		}
-		added = append(added, c)
-	}
-	return added, nil
+	}, nil
 }
 
 // holds finds out with one query which of blobs the log holds.

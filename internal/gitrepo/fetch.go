@@ -49,6 +49,7 @@ func (r *Repository) openRemote(ctx context.Context, revision *Revision, ref str
 	case got := <-done:
 		if got.store != nil {
 			revision.closes = append([]func() error{got.store.close}, revision.closes...)
+			revision.rests = append(revision.rests, got.store.rest)
 		}
 		if got.err != nil {
 			return f.failed(ctx, got.err)

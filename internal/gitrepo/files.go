@@ -69,7 +69,7 @@ func (f *files) Open(name string) (fs.File, error) {
 	}
 	if at.mode == fs.ModeDir {
 		entries, err := f.ReadDir(name)
-		return &folder{entry: &entry{files: f, node: at, path: name}, entries: entries}, err
+		return &folder{entry: &entry{files: f, node: &at, dir: path.Dir(name)}, entries: entries}, err
 	}
 	if !at.mode.IsRegular() {
 		return nil, fault("open", name, errors.New("a symbolic link or submodule, not followed"))
@@ -81,7 +81,7 @@ func (f *files) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, fault("open", name, err)
 	}
-	return &file{ReadCloser: bytes, entry: &entry{files: f, node: at, path: name}}, nil
+	return &file{ReadCloser: bytes, entry: &entry{files: f, node: &at, dir: path.Dir(name)}}, nil
 }
 
 // Stat describes a file, a folder, or what is not followed.
@@ -90,7 +90,7 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&entry{files: f, node: at, path: name}).Info()
+	return (&entry{files: f, node: &at, dir: path.Dir(name)}).Info()
 }
 
 // ReadDir lists a folder in the order of names. It reads no file, and knows no size until Info is called.
@@ -107,8 +107,10 @@ func (f *files) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, fault("readdir", name, err)
 	}
 	entries := make([]fs.DirEntry, len(nodes))
-	for i, n := range nodes {
-		entries[i] = &entry{files: f, node: n, path: path.Join(name, n.name)}
+	all := make([]entry, len(nodes))
+	for i := range nodes {
+		all[i] = entry{files: f, node: &nodes[i], dir: name}
+		entries[i] = &all[i]
 	}
 	return entries, nil
 }
@@ -167,17 +169,26 @@ func (f *files) list(dir string, at node) ([]node, error) {
 	return entries, nil
 }
 
+// forget frees the lists of folders. They are listed again when they are asked for.
+func (f *files) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.dirs)
+}
+
 // validName reports whether a path may hold name. A tree may hold names that no folder can.
 func validName(name string) bool {
 	return name != "" && name != "." && name != ".." && utf8.ValidString(name) && !strings.ContainsAny(name, "/\x00")
 }
 
-// entry is a [fs.DirEntry].
+// entry is a [fs.DirEntry]. There may be very many.
 type entry struct {
 	files *files
-	node  node
-	path  string
+	node  *node
+	dir   string
 }
+
+func (e *entry) path() string { return path.Join(e.dir, e.node.name) }
 
 // Name returns the last element of the path.
 func (e *entry) Name() string { return e.node.name }
@@ -198,11 +209,11 @@ func (e *entry) BlobID() string {
 
 // Info finds out the size.
 func (e *entry) Info() (fs.FileInfo, error) {
-	at := e.node
+	at := *e.node
 	if at.mode.IsRegular() {
 		var err error
-		if at.size, err = e.files.source.size(e.path, at); err != nil {
-			return nil, fault("stat", e.path, err)
+		if at.size, err = e.files.source.size(e.path(), at); err != nil {
+			return nil, fault("stat", e.path(), err)
 		}
 	}
 	return info{at}, nil
@@ -246,7 +257,7 @@ type file struct {
 }
 
 // Stat returns what is known of the file.
-func (f *file) Stat() (fs.FileInfo, error) { return info{f.entry.node}, nil }
+func (f *file) Stat() (fs.FileInfo, error) { return info{*f.entry.node}, nil }
 
 // folder is an open folder.
 type folder struct {
@@ -255,11 +266,11 @@ type folder struct {
 }
 
 // Stat returns what is known of the folder.
-func (f *folder) Stat() (fs.FileInfo, error) { return info{f.entry.node}, nil }
+func (f *folder) Stat() (fs.FileInfo, error) { return info{*f.entry.node}, nil }
 
 // Read fails.
 func (f *folder) Read([]byte) (int, error) {
-	return 0, fault("read", f.entry.path, errors.New("is a folder"))
+	return 0, fault("read", f.entry.path(), errors.New("is a folder"))
 }
 
 // Close does nothing.

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	cacheBytes  = 64 << 20 // of delta bases and small objects
+	cacheBytes  = 16 << 20 // of delta bases and small objects
 	streamAbove = 1 << 20  // larger objects are never held in memory as a whole
 	maxBase     = 64 << 20 // largest object that another may be a delta against, and largest delta
 	maxCommit   = 8 << 20  // largest commit or tag
@@ -277,6 +277,13 @@ func (d *gitDir) borrows() bool {
 func (d *gitDir) partial() bool {
 	set, err := d.config()
 	return err == nil && (set.promisor || set.values["extensions.partialclone"] != "")
+}
+
+// rest frees the cache.
+func (o *objects) rest() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cache.Clear()
 }
 
 func (o *objects) close() error {

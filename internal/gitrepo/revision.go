@@ -46,6 +46,7 @@ type Revision struct {
 	files  *files
 	source domain.Source
 	closes []func() error
+	rests  []func() // free caches
 }
 
 // Files returns the tree. The Sys of its [fs.FileInfo] is a [Blob]; symbolic links are [fs.ModeSymlink], submodules
@@ -55,6 +56,14 @@ func (r *Revision) Files() fs.FS { return r.files }
 
 // Source returns what the repository claims about the revision.
 func (r *Revision) Source() domain.Source { return r.source }
+
+// Rest frees what makes the next read of the files faster, and no more: of very many files, that is much memory.
+func (r *Revision) Rest() {
+	r.files.forget()
+	for _, rest := range r.rests {
+		rest()
+	}
+}
 
 // Close frees what the revision holds, and removes what was fetched.
 func (r *Revision) Close() error {
@@ -104,7 +113,7 @@ func (r *Repository) openLocal(ctx context.Context, revision *Revision, ref stri
 		return err
 	}
 	store := newObjects(dir)
-	revision.closes = append(revision.closes, store.close)
+	revision.closes, revision.rests = append(revision.closes, store.close), append(revision.rests, store.rest)
 	id, err := newRefs(dir, store).commit(ctx, ref)
 	if err != nil {
 		return err

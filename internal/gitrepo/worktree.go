@@ -199,7 +199,7 @@ func flatten(ctx context.Context, tree *files) (map[string]node, error) {
 			return err
 		}
 		if known, ok := e.(*entry); ok && e.Type() != fs.ModeDir {
-			out[name] = known.node
+			out[name] = *known.node
 		}
 		return ctx.Err()
 	})

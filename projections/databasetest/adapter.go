@@ -129,6 +129,7 @@ func (a Adapter) tests() map[string]func(*testing.T) {
 		"PruningKeepsTheActWithItsBuilds":             a.testPruningRecordsTheActionWithItsBuilds,
 		"ReadersSeeWholeTablesDuringRebuilds":         a.testReadersSeeWholeTablesDuringRebuilds,
 		"RowsAndCheckpointCommitTogether":             a.testRowsAndCheckpointCommitTogether,
+		"PartsOfAPageCommitTogether":                  a.testPartsOfAPageCommitTogether,
 		"RunEndsWhenNoProjectionIsLeft":               a.testRunEndsWhenNoProjectionIsLeft,
 		"RunFollowsTheLog":                            a.testRunFollowsTheLog,
 		"RunOutlivesADatabaseThatDoesNotAnswer":       a.testRunOutlivesADatabaseThatDoesNotAnswer,

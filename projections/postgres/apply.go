@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -257,6 +258,9 @@ func (db *DB) writePage(ctx context.Context, page projections.Page) error {
 		if err := w.write(ctx, effects); err != nil {
 			return err
 		}
+		if err := w.writeMore(ctx, page.More); err != nil {
+			return err
+		}
 		if w.filling {
 			return w.flush(ctx) // there are no references yet
 		}
@@ -266,11 +270,31 @@ func (db *DB) writePage(ctx context.Context, page projections.Page) error {
 	case err == nil:
 		w.remember()
 		return nil
-	case errors.Is(err, projections.ErrRefused) && !errors.Is(err, errReference):
+	case errors.Is(err, projections.ErrRefused) && !errors.Is(err, errReference) && page.More == nil:
 		return db.culprit(ctx, page, err)
 	default:
 		return err
 	}
+}
+
+// writeMore writes the operations of a page that do not fit in memory together.
+func (w *writer) writeMore(ctx context.Context, more iter.Seq2[[]projections.Op, error]) error {
+	if more == nil {
+		return nil
+	}
+	for ops, err := range more {
+		if err != nil {
+			return err
+		}
+		effects, err := w.plan.fold(ops)
+		if err == nil {
+			err = w.write(ctx, effects)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // culprit returns the first refusal of page when its operations are done one after the other. Nothing is written.

@@ -20,7 +20,7 @@ type TB interface {
 }
 
 // Check folds log in every way that there is and fails the test unless all give the same rows, to the byte (I6): live,
-// with pages of one batch, of a few and of all; twice; rebuilt beside the live tables; as of the head. It also folds the
+// with pages of one batch, of a few and of all, and with batches that are read again in parts; twice; rebuilt beside the live tables; as of the head. It also folds the
 // beginning of the log live and as-of, up to a few places. The tables' foreign keys and guards are in force.
 func Check(tb testing.TB, p projections.Projection, log projections.Log) {
 	tb.Helper()
@@ -47,6 +47,7 @@ func CheckIn(tb testing.TB, t TB, p projections.Projection, log projections.Log,
 	for _, size := range []int{1, 3, 17} {
 		c.pages(size, head, want)
 	}
+	c.pages(2, head, want, large)
 	c.beside(head, want)
 	c.history()
 }
@@ -60,17 +61,20 @@ type check struct {
 }
 
 // pages folds the log live with pages of a size, and again.
-func (c check) pages(size int, head eventstore.Position, want string) {
+func (c check) pages(size int, head eventstore.Position, want string, options ...func(*run.Config)) {
 	db, done := c.fresh()
 	defer done()
-	c.live(db, size, head, want)
+	c.live(db, size, head, want, options...)
 }
 
+// large makes batches of two events too large for memory.
+func large(c *run.Config) { c.HeldEvents = 1 }
+
 // live makes the tables while nothing is in the log yet, so that they are shown, and then fills them live.
-func (c check) live(db projections.Database, size int, head eventstore.Position, want string) *run.Runner {
+func (c check) live(db projections.Database, size int, head eventstore.Position, want string, options ...func(*run.Config)) *run.Runner {
 	ctx := c.tb.Context()
 	part := &clipped{Log: c.log}
-	runner := Runner(c.tb, part, db, c.p, PageEvents(size))
+	runner := Runner(c.tb, part, db, c.p, append(options, PageEvents(size))...)
 	c.must("make the tables", runner.CatchUp(ctx, 0))
 	part.head = head
 	c.must("catch up", runner.CatchUp(ctx, 0))

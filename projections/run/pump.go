@@ -66,7 +66,9 @@ func (r *Runner) read(ctx context.Context, s source, targets []*target, jobs cha
 		maps.Copy(wanted, t.handles)
 	}
 	workers := make(chan struct{}, r.config.Workers)
-	c := cutter{maxEvents: r.config.PageEvents, maxBytes: r.config.PageBytes}
+	c := cutter{
+		maxEvents: r.config.PageEvents, maxBytes: r.config.PageBytes, heldEvents: r.config.HeldEvents, heldBytes: r.config.HeldBytes,
+	}
 	for pg, err := range c.cut(ctx, s) {
 		j := &job{ready: make(chan struct{}), err: err}
 		if err != nil {
@@ -96,8 +98,14 @@ type start struct {
 }
 
 func (r *Runner) prepareAll(pg page, targets []*target, from []start, wanted handled) []prepared {
-	d := r.prepare.decodePage(pg, wanted)
 	pages := make([]prepared, len(targets))
+	if pg.large > 0 { // it is read again as it is written
+		for i := range pages {
+			pages[i].decoded.page = pg
+		}
+		return pages
+	}
+	d := r.prepare.decodePage(pg, wanted)
 	for i, t := range targets {
 		if pg.last().Position <= from[i].position {
 			pages[i] = prepared{decoded: d} // seen: write will pass over it
@@ -141,9 +149,20 @@ func (r *Runner) catchUpTo(ctx context.Context, targets []*target, until eventst
 type page struct {
 	records []eventstore.Record
 	ends    []int // for each batch, the index behind its last record
+	// large is the number of events of a batch that is too large for memory, and a page of its own; 0 for a page that holds
+	// its records. Of such a batch records holds the first and the last: the others are read again where they are needed.
+	large int
 }
 
 func (p page) last() eventstore.Record { return p.records[len(p.records)-1] }
+
+// events is how many events the page has.
+func (p page) events() int {
+	if p.large > 0 {
+		return p.large
+	}
+	return len(p.records)
+}
 
 // after returns the batches of p that are after position at.
 func (p page) after(at eventstore.Position) page {
@@ -153,6 +172,9 @@ func (p page) after(at eventstore.Position) page {
 			start = p.ends[i-1]
 		}
 		if p.records[start].Position > at {
+			if p.large > 0 {
+				return p
+			}
 			rest := page{records: p.records[start:], ends: make([]int, 0, len(p.ends)-i)}
 			for _, end := range p.ends[i:] {
 				rest.ends = append(rest.ends, end-start)
@@ -166,6 +188,10 @@ func (p page) after(at eventstore.Position) page {
 // batches yields each batch of p as a page of its own.
 func (p page) batches() iter.Seq[page] {
 	return func(yield func(page) bool) {
+		if p.large > 0 {
+			yield(p)
+			return
+		}
 		start := 0
 		for _, end := range p.ends {
 			if !yield(page{records: p.records[start:end], ends: []int{end - start}}) {
@@ -188,11 +214,13 @@ type source struct {
 
 // cutter collects records into pages.
 type cutter struct {
-	maxEvents, maxBytes int
-	page                page
-	bytes               int
-	next                int                 // index in its batch that the next record must have
-	head                eventstore.Position // as last asked; more was there
+	maxEvents, maxBytes   int // of a page
+	heldEvents, heldBytes int // of a batch that is held in memory
+	page                  page
+	bytes                 int
+	start, startBytes     int                 // of the page before the batch that is being read
+	next                  int                 // index in its batch that the next record must have
+	head                  eventstore.Position // as last asked; more was there
 }
 
 // cut yields the pages of s. A page holds whole batches (I1): it is full when it has reached one of the limits at the end
@@ -200,15 +228,15 @@ type cutter struct {
 func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		for record, err := range s.open(ctx) {
-			flush, done := false, false
+			var at taken
 			if err == nil {
-				flush, done, err = c.take(ctx, s, record)
+				at, err = c.take(ctx, s, record)
 			}
 			if err != nil {
 				yield(page{}, err)
 				return
 			}
-			if flush && !yield(c.flush(), nil) || done {
+			if len(at.before.records) > 0 && !yield(at.before, nil) || at.flush && !yield(c.flush(), nil) || at.done {
 				return
 			}
 		}
@@ -221,16 +249,31 @@ func (c *cutter) cut(ctx context.Context, s source) iter.Seq2[page, error] {
 	}
 }
 
-// take adds a record and says whether the page should go out, and whether it is the last.
-func (c *cutter) take(ctx context.Context, s source, r eventstore.Record) (flush, done bool, err error) {
-	if err := c.add(r); err != nil || !r.EndsBatch() {
-		return false, false, err
+// taken says what follows from a record.
+type taken struct {
+	before page // must go out first: the batches before one that turns out to be large
+	flush  bool // the page should go out
+	done   bool // it is the last
+}
+
+// take adds a record.
+func (c *cutter) take(ctx context.Context, s source, r eventstore.Record) (at taken, err error) {
+	if err := c.add(r); err != nil {
+		return at, err
 	}
+	if c.page.large == 0 && (r.Meta.Size > c.heldEvents || c.bytes-c.startBytes > c.heldBytes) {
+		at.before = c.release(r.Meta.Size)
+	}
+	if !r.EndsBatch() {
+		return at, nil
+	}
+	c.endBatch()
 	if s.until > 0 && r.Position >= s.until {
-		return true, true, nil
+		at.flush, at.done = true, true
+		return at, nil
 	}
-	flush, err = c.full(ctx, s, r.Position)
-	return flush, false, err
+	at.flush, err = c.full(ctx, s, r.Position)
+	return at, err
 }
 
 func (c *cutter) add(r eventstore.Record) error {
@@ -238,19 +281,40 @@ func (c *cutter) add(r eventstore.Record) error {
 		return fmt.Errorf("%w: position %d is event %d of %d of its batch, expected event %d",
 			eventstore.ErrCorrupt, r.Position, r.Meta.Index, r.Meta.Size, c.next)
 	}
+	c.next++
+	if c.page.large > 0 {
+		r.Data = nil
+		c.page.records = append(c.page.records[:1], r)
+		return nil
+	}
 	c.page.records = append(c.page.records, r)
 	c.bytes += len(r.Data)
-	c.next++
-	if r.EndsBatch() {
-		c.page.ends = append(c.page.ends, len(c.page.records))
-		c.next = 0
-	}
 	return nil
+}
+
+// release keeps no more of the batch that is being read than its first record and its last, and returns the batches before
+// it as a page.
+func (c *cutter) release(size int) (before page) {
+	batch := c.page.records[c.start:]
+	first, last := batch[0], batch[len(batch)-1]
+	first.Data, last.Data = nil, nil
+	before = page{records: c.page.records[:c.start:c.start], ends: c.page.ends}
+	c.page = page{records: []eventstore.Record{first}, large: size}
+	if len(batch) > 1 {
+		c.page.records = append(c.page.records, last)
+	}
+	c.start, c.bytes, c.startBytes = 0, 0, 0
+	return before
+}
+
+func (c *cutter) endBatch() {
+	c.page.ends = append(c.page.ends, len(c.page.records))
+	c.start, c.startBytes, c.next = len(c.page.records), c.bytes, 0
 }
 
 // full reports whether the page should go out: it has reached a limit, or a live log has nothing more at the moment.
 func (c *cutter) full(ctx context.Context, s source, at eventstore.Position) (bool, error) {
-	if len(c.page.records) >= c.maxEvents || c.bytes >= c.maxBytes {
+	if c.page.large > 0 || len(c.page.records) >= c.maxEvents || c.bytes >= c.maxBytes {
 		return true, nil
 	}
 	if s.until > 0 || at < c.head {
@@ -266,6 +330,6 @@ func (c *cutter) full(ctx context.Context, s source, at eventstore.Position) (bo
 
 func (c *cutter) flush() page {
 	p := c.page
-	c.page, c.bytes = page{records: make([]eventstore.Record, 0, len(p.records))}, 0
+	c.page, c.bytes, c.start, c.startBytes = page{records: make([]eventstore.Record, 0, min(len(p.records), c.maxEvents))}, 0, 0, 0
 	return p
 }

@@ -28,6 +28,9 @@ type Config struct {
 	// PageEvents and PageBytes bound what is written in one transaction; a larger batch is written whole.
 	// Defaults 2000 and 8 MiB.
 	PageEvents, PageBytes int
+	// HeldEvents and HeldBytes bound the batch that is held in memory as a whole. A larger one is read again for each
+	// projection, a page at a time, within its one transaction. Defaults 20,000 and 32 MiB.
+	HeldEvents, HeldBytes int
 	// Workers is how many pages are decoded at the same time. Default: as many as there are processors.
 	Workers int
 	// Tries is how often a page is written while the database does not answer, at least 1. Default 5.
@@ -71,6 +74,7 @@ type Progress struct {
 func DefaultConfig(now func() time.Time, decode func(eventstore.Record) (domain.Event, error), holder string) Config {
 	return Config{
 		Now: now, Decode: decode, Holder: holder, LeaseTTL: 10 * time.Second, PageEvents: 2000, PageBytes: 8 << 20,
+		HeldEvents: 20_000, HeldBytes: 32 << 20,
 		Workers: runtime.GOMAXPROCS(0), Tries: 5, FirstWait: 100 * time.Millisecond, LongestWait: 5 * time.Second,
 		Poll: 20 * time.Millisecond,
 	}
@@ -82,8 +86,9 @@ func (c Config) validate() error {
 		faults = append(faults, errors.New("fields Now, Decode and Holder are required"))
 	}
 	for name, n := range map[string]int64{
-		"LeaseTTL": int64(c.LeaseTTL), "PageEvents": int64(c.PageEvents), "PageBytes": int64(c.PageBytes), "Workers": int64(c.Workers),
-		"Tries": int64(c.Tries), "FirstWait": int64(c.FirstWait), "LongestWait": int64(c.LongestWait), "Poll": int64(c.Poll),
+		"LeaseTTL": int64(c.LeaseTTL), "PageEvents": int64(c.PageEvents), "PageBytes": int64(c.PageBytes), "HeldEvents": int64(c.HeldEvents), "HeldBytes": int64(c.HeldBytes),
+		"Workers": int64(c.Workers),
+		"Tries":   int64(c.Tries), "FirstWait": int64(c.FirstWait), "LongestWait": int64(c.LongestWait), "Poll": int64(c.Poll),
 	} {
 		if n <= 0 {
 			faults = append(faults, fmt.Errorf("field %s: %d, want above 0", name, n))

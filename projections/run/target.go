@@ -81,7 +81,7 @@ func (r *Runner) write(ctx context.Context, t *target, p prepared) {
 func isEventFault(err error) bool {
 	for _, circumstance := range []error{
 		context.Canceled, context.DeadlineExceeded, projections.ErrLeaseLost, projections.ErrSuperseded, projections.ErrCancelled, projections.ErrPaused, projections.ErrMoved, projections.ErrTransient,
-		errDatabase,
+		errDatabase, errLog,
 	} {
 		if errors.Is(err, circumstance) {
 			return false
@@ -94,6 +94,10 @@ func isEventFault(err error) bool {
 var errDatabase = errors.New("database failed")
 
 func (r *Runner) writeBatch(ctx context.Context, t *target, batch page) error {
+	batch, err := r.held(ctx, t, batch)
+	if err != nil {
+		return err
+	}
 	d := r.prepare.decodePage(batch, t.handles)
 	for {
 		how := applying{t.projection, t.handles, t.skips}
@@ -146,6 +150,10 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 		Log: r.Log.ID(), Position: last.Position, Event: last.ID, Stream: last.Stream, Revision: last.Revision, Version: t.projection.Version,
 	}
 	write := projections.Page{Lease: t.lease, From: t.checkpoint, To: to, Tables: t.projection.Tables, Ops: ops}
+	var fault error // of the log or of an event, not of the database
+	if pg.large > 0 {
+		write.More = r.large(ctx, t, pg, &fault)
+	}
 	err := r.retry(ctx, t.projection.Name, func(attempt int) error {
 		err := r.Database.WritePage(ctx, write)
 		if attempt > 1 && errors.Is(err, projections.ErrMoved) && r.arrived(ctx, t, to) {
@@ -156,9 +164,11 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 	switch {
 	case err == nil:
 		t.checkpoint = to
-		t.events += uint64(len(pg.records))
+		t.events += uint64(pg.events()) //nolint:gosec // not negative
 		r.observe(t)
 		return nil
+	case fault != nil:
+		return fault
 	case isEventFault(err) && !errors.Is(err, projections.ErrRefused):
 		return fmt.Errorf("%w: %w", errDatabase, err)
 	default:

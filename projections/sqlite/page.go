@@ -150,13 +150,20 @@ func (db *DB) writePage(inside, outer context.Context, w *writer, page projectio
 	p := db.plan(page.Lease.Ref, s.Builds[0].State, page.Tables)
 	err = w.raw(func(c driver.ConnPrepareContext) error {
 		a := applier{w: w, conn: c, plan: p}
-		for i, op := range page.Ops {
-			if i%256 == 0 && outer.Err() != nil {
-				return outer.Err()
+		before := 0
+		for ops, err := range page.Parts() {
+			if err != nil {
+				return err
 			}
-			if err := a.apply(inside, op); err != nil {
-				return &projections.OpError{Index: i, Table: op.Table, Err: err}
+			for i, op := range ops {
+				if i%256 == 0 && outer.Err() != nil {
+					return outer.Err()
+				}
+				if err := a.apply(inside, op); err != nil {
+					return &projections.OpError{Index: before + i, Table: op.Table, Err: err}
+				}
 			}
+			before += len(ops)
 		}
 		return nil
 	})
