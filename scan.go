@@ -235,9 +235,6 @@ func (s *scan) run(ctx context.Context) error {
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
-	if s.kept != nil && s.kept.spilled() {
-		s.result.summary, s.result.Events = summarise(s.result.Older, s.result.Events), nil
-	}
 	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})
 	s.follow(ctx, log)
@@ -405,6 +402,11 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 		reading.Contents[i] = eventstore.Blob(c)
 	}
 	reading.Whole = s.kept.whole
+	reading.Recorded = func(outcome *recorder.Outcome) {
+		if s.kept.spilled() {
+			s.result.summary, outcome.Events = summarise(s.result.Older, outcome.Events), nil
+		}
+	}
 	s.revision.Rest()
 	s.asked.Progress(ScanProgress{Step: ScanRecording})
 	return reading, nil

@@ -141,6 +141,9 @@ type Reading struct {
 	// Whole returns an event with all of its artifact, where Files holds light forms (see domain.Artifact.Light). It may be
 	// called until Record returns. Nil: they are whole.
 	Whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)
+	// Recorded, when set, is called once the batch is in the log, before a snapshot is saved, which needs memory of its own. It may
+	// drop the events of the outcome.
+	Recorded func(*Outcome)
 }
 
 // ErrSource says that the repository or revision could not be read. The wrapped cause says what to fix.
@@ -256,7 +259,7 @@ func (s *session) round(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
-	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
+	contents, whole, recorded := reading.Contents, reading.Whole, reading.Recorded // the rest is not kept while it is recorded: it may be very many files
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 	}
@@ -274,7 +277,17 @@ func (s *session) round(ctx context.Context) error {
 		return err
 	}
 	s.complete(events, appended)
-	s.remember(ctx, loaded, events, appended)
+	// A snapshot is due when folding what came since the last one would cost more than reading one.
+	size, due := len(events), loaded.since+len(events) >= max(100, loaded.state.Artifacts()/4)
+	if due {
+		loaded.state = domain.Fold(loaded.state, events...)
+	}
+	if recorded != nil {
+		recorded(&s.outcome)
+	}
+	if due {
+		s.remember(ctx, loaded, size, appended)
+	}
 	return nil
 }
 

@@ -79,21 +79,18 @@ func (r *Recorder) fold(ctx context.Context, at loaded) (loaded, error) {
 	return at, nil
 }
 
-// remember saves a snapshot when enough has happened since the last one that folding it again would cost more than
-// reading a snapshot. A snapshot that cannot be saved costs time, not truth: the error is only observed.
-func (s *session) remember(ctx context.Context, at loaded, events []domain.Event, appended eventstore.Appended) {
-	if since := at.since + len(events); since < max(100, at.state.Artifacts()/4) {
-		return
-	}
-	data, err := eventstore.EncodeState(domain.Fold(at.state, events...))
+// remember saves a snapshot of the state after a batch of size events. A snapshot that cannot be saved costs time, not truth: the error
+// is only observed.
+func (s *session) remember(ctx context.Context, after loaded, size int, appended eventstore.Appended) {
+	data, err := eventstore.EncodeState(after.state)
 	if err == nil {
 		err = s.log.SaveSnapshot(ctx, eventstore.Snapshot{
-			Stream: at.stream, Revision: appended.LastRevision, EventID: eventstore.DeriveEventID(s.request.Scan, len(events)-1),
+			Stream: after.stream, Revision: appended.LastRevision, EventID: eventstore.DeriveEventID(s.request.Scan, size-1),
 			Version: domain.StateVersion, Data: data,
 		})
 	}
 	if err != nil {
-		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("cannot save snapshot of %s: %w", at.stream, err)})
+		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("cannot save snapshot of %s: %w", after.stream, err)})
 	}
 }
 
