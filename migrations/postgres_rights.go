@@ -1,7 +1,6 @@
 package migrations
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -286,36 +285,48 @@ func (p *Postgres) Explain(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	needs := p.writer
-	if role != "" && role == p.target.Reader {
-		needs = p.reader
+	roles := p.roles()
+	if len(roles) == 0 {
+		return nil
 	}
-	lacks, err := needs.lacks(ctx, conn, p.target.Schema, user)
+	if role != "" && role == p.target.Reader {
+		slices.Reverse(roles) // the user's first
+	}
+	lacks, err := roles[0].needs.lacks(ctx, conn, p.target.Schema, user)
 	if err != nil {
 		return err
 	}
-	hidden, err := p.hidden(ctx, conn)
-	switch {
-	case err != nil:
-		return err
-	case len(lacks) == 0 && len(hidden) > 0:
-		return fmt.Errorf("row level security of table %s.%s would hide rows from user %s: run ALTER TABLE %s.%s DISABLE ROW LEVEL SECURITY",
-			p.target.Schema, hidden[0], user, quote(p.target.Schema), quote(hidden[0]))
-	case len(lacks) == 0:
-		return nil
-	case role == "":
-		return fmt.Errorf("user %s: run GRANT %s TO %s", summarize(lacks), quote(cmp.Or(p.target.Writer, lacks[0].Owner)), quote(user))
+	if role == "" && len(lacks) > 0 {
+		return p.notMember(user, lacks)
 	}
-	ofRole, err := needs.lacks(ctx, conn, p.target.Schema, role)
-	switch {
-	case err != nil:
-		return err
-	case len(ofRole) > 0:
-		return fmt.Errorf("role %s: run gxpledger migrate up as role %s or a superuser", summarize(ofRole), ofRole[0].Owner)
-	default:
+	for _, r := range roles { // views are read with the rights of the writer too
+		ofRole, err := r.needs.lacks(ctx, conn, p.target.Schema, r.name)
+		if err != nil {
+			return err
+		}
+		if len(ofRole) > 0 {
+			return fmt.Errorf("role %s: run gxpledger migrate up as role %s or a superuser", summarize(ofRole), ofRole[0].Owner)
+		}
+	}
+	if len(lacks) > 0 {
 		return fmt.Errorf("user %s, and does not inherit the rights of role %s: gxpledger migrate status shows the SQL that helps",
 			summarize(lacks), role)
 	}
+	hidden, err := p.hidden(ctx, conn)
+	if err == nil && len(hidden) > 0 {
+		err = fmt.Errorf("row level security of table %s.%s would hide rows from user %s: run ALTER TABLE %s.%s DISABLE ROW LEVEL SECURITY",
+			p.target.Schema, hidden[0], user, quote(p.target.Schema), quote(hidden[0]))
+	}
+	return err
+}
+
+// notMember says which role to grant to a user who is a member of none.
+func (p *Postgres) notMember(user string, lacks []Lack) error {
+	advice := fmt.Sprintf("GRANT %s TO %s", quote(p.target.Writer), quote(user))
+	if p.target.Reader != "" {
+		advice += fmt.Sprintf(", or GRANT %s TO %s for reading alone", quote(p.target.Reader), quote(user))
+	}
+	return fmt.Errorf("user %s: run %s", summarize(lacks), advice)
 }
 
 // summarize names the first of some rights of one role.
