@@ -21,7 +21,7 @@ type PostgresTarget struct {
 	// Schema holds every object. Up makes it when it is missing.
 	Schema string
 	// Owner is the role without login that owns what Up makes. Up creates it when the connected user may; when the user
-	// may neither create it nor act as it, the user owns all. An existing schema stays whose it is. "" for the user.
+	// may neither create it nor use it, the user owns all. An existing schema stays whose it is. "" for the user.
 	Owner string
 	// Writer is the role without login that gets the rights to run the engine, and no other: grant it to the user that
 	// the engine connects as. Up creates it when the connected user may, and goes without when not. "" for none.

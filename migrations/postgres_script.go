@@ -153,10 +153,10 @@ func (p *Postgres) beOwner(sql *strings.Builder, state postgresState) error {
 	return nil
 }
 
-// notOwner is the error of a user who may not act as the owner of the schema that is there.
+// notOwner is the error of a user who may not use the role that owns the schema that is there.
 func (p *Postgres) notOwner(state postgresState) error {
 	return &RightsError{
-		User: state.user, Text: "schema " + p.target.Schema + " belongs to role " + state.schemaOwner + ", as which this user may not act",
+		User: state.user, Text: "schema " + p.target.Schema + " belongs to role " + state.schemaOwner + ", which this user may not use",
 		SQL: fmt.Sprintf("GRANT %s TO %s", quote(state.schemaOwner), quote(state.user)),
 	}
 }

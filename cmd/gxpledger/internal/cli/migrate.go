@@ -22,7 +22,7 @@ func newMigrate(a *app) *cobra.Command {
 			"migrated by migrate up alone, as a user who may create a schema and roles; every other command needs no more than the\n" +
 			"role " + config.LogWriter + ", which migrate up creates. A log on an EventStoreDB has no migrations: migrate up creates it, as the\n" +
 			"first scan would. With --db, migrate up also creates the schema of the tables, with the roles " + config.TablesWriter + "\n" +
-			"and " + config.TablesReader + "; a log in the home is then left as it is.",
+			"and " + config.TablesReader + "; a log in the home is then left as it is. --role-prefix begins the names of all roles.",
 		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n" +
 			"  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE --db postgres://ADMIN@HOST/DATABASE",
 		RunE: chooseCommand,
@@ -97,13 +97,13 @@ func (a *app) showMigrations(schemas gxpledger.Schemas, err error) error {
 	}
 	return a.answer(schemas, func(screen *render.Screen) {
 		if s := schemas.Log; s != nil {
-			showSchema(screen, "Log", *s, config.LogWriter, "")
+			showSchema(screen, "Log", *s, a.settings.RolePrefix+config.LogWriter, "")
 		}
 		if schemas.Log != nil && schemas.Tables != nil {
 			screen.Blank()
 		}
 		if s := schemas.Tables; s != nil {
-			showSchema(screen, "Tables", *s, config.TablesWriter, config.TablesReader)
+			showSchema(screen, "Tables", *s, a.settings.RolePrefix+config.TablesWriter, a.settings.RolePrefix+config.TablesReader)
 		}
 	})
 }
