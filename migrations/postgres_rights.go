@@ -138,8 +138,8 @@ const lacksSQL = `
 WITH ns AS (SELECT oid, nspname, nspowner FROM pg_catalog.pg_namespace WHERE nspname = $1),
 rel AS (SELECT c.oid, c.relname, c.relkind, c.relowner, pg_catalog.regexp_replace(c.relname, '__b[0-9]+$', '') AS shown
 	FROM pg_catalog.pg_class c JOIN ns ON ns.oid = c.relnamespace WHERE c.relkind IN ('r', 'v')),
-built AS (SELECT * FROM rel t WHERE relkind = 'r' AND shown <> relname),
-shows AS (SELECT * FROM rel v WHERE relkind = 'v' AND EXISTS (SELECT FROM built WHERE built.shown = v.relname)),
+built AS (SELECT oid, relname, relowner, shown FROM rel WHERE relkind = 'r' AND shown <> relname),
+shows AS (SELECT v.oid, v.relname, v.relowner FROM rel v WHERE relkind = 'v' AND EXISTS (SELECT FROM built WHERE built.shown = v.relname)),
 objects (kind, name, oid, owner) AS (
 	SELECT 'schema', '', oid, nspowner FROM ns
 	UNION ALL SELECT 'table', relname::text, oid, relowner FROM rel

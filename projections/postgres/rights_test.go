@@ -19,7 +19,7 @@ import (
 )
 
 // ours makes the tables of an inventory, with roles that no other test has.
-func ours(t *testing.T) (admin string, conn *pgx.Conn, roles postgres.Namespace, log *databasetest.Counted) {
+func ours(t *testing.T) (admin string, roles postgres.Namespace, log *databasetest.Counted) {
 	t.Helper()
 	admin = pgtest.Start(t)
 	name := strings.ToLower(rand.Text())
@@ -35,7 +35,7 @@ func ours(t *testing.T) (admin string, conn *pgx.Conn, roles postgres.Namespace,
 	must(t, postgres.Up(soon(t), admin, roles))
 	log = databasetest.NewCounted(6 * databasetest.CountedBatch)
 	must(t, fill(t, admin, roles, log))
-	return admin, connect(t, admin), roles, log
+	return admin, roles, log
 }
 
 // fill catches up the tables of the inventory.
@@ -79,7 +79,8 @@ func statusOf(t *testing.T, admin string, roles postgres.Namespace) migrations.S
 // Whichever right of the writer or the reader is revoked alone: the status names it, who needs it is told, and Up gives it back.
 func TestEveryRightOnTheTablesIsNamedAndGivenBack(t *testing.T) {
 	t.Parallel()
-	admin, conn, roles, log := ours(t)
+	admin, roles, log := ours(t)
+	conn := connect(t, admin)
 	writer, reader := user(t, admin, roles.Writer), user(t, admin, roles.Reader)
 	rows, err := conn.Query(soon(t), `
 		SELECT format('%s ON gxp.%I FROM %s', privilege_type, relname, grantee::regrole) FROM pg_class, aclexplode(relacl)
@@ -143,7 +144,8 @@ func TestEveryRightOnTheTablesIsNamedAndGivenBack(t *testing.T) {
 // gives the builds to the writer and the views to the reader: no rebuild is needed.
 func TestUpGivesBackWhatARestoreWithoutOwnersAndPrivilegesTookAway(t *testing.T) {
 	t.Parallel()
-	admin, conn, roles, log := ours(t)
+	admin, roles, log := ours(t)
+	conn := connect(t, admin)
 	writer, reader := user(t, admin, roles.Writer), user(t, admin, roles.Reader)
 	exec(t, conn, fmt.Sprintf("REASSIGN OWNED BY %s, %s TO CURRENT_USER", roles.Owner, roles.Writer),
 		fmt.Sprintf("REVOKE ALL ON ALL TABLES IN SCHEMA gxp FROM %s, %s", roles.Writer, roles.Reader),
@@ -166,7 +168,8 @@ func TestUpGivesBackWhatARestoreWithoutOwnersAndPrivilegesTookAway(t *testing.T)
 // Policies on what the tables stand on are an error for who writes and reads them, and the status names them.
 func TestRowLevelSecurityOfTheTablesIsAnError(t *testing.T) {
 	t.Parallel()
-	admin, conn, roles, log := ours(t)
+	admin, roles, log := ours(t)
+	conn := connect(t, admin)
 	writer := user(t, admin, roles.Writer)
 	for _, table := range []string{"projection_builds", "projection_holds"} {
 		exec(t, conn, "ALTER TABLE gxp."+table+" ENABLE ROW LEVEL SECURITY")

@@ -28,8 +28,8 @@ func newMigrate(a *app) *cobra.Command {
 		RunE: chooseCommand,
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use:     "status",
-		Short:   "Show applied and missing migrations",
+		Use:   "status",
+		Short: "Show applied and missing migrations",
 		Long: "Show the applied and the missing migrations of the log and, with --db, of the tables, and on PostgreSQL what is wrong with\n" +
 			"rights, with the SQL that ends it. Nothing is changed.",
 		Example: "  gxpledger migrate status\n  gxpledger migrate status --log postgres://USER@HOST/DATABASE --json",

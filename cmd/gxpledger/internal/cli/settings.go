@@ -63,7 +63,7 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
 		RolePrefix: a.settings.RolePrefix,
-		Now: a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		Now:        a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
 		Opening: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Observe: func(err error) { logger.Warn(err) },
 		Projected: func(p run.Progress) {
