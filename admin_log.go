@@ -85,8 +85,20 @@ type Schema struct {
 	// WriterReady and ReaderReady say whether the roles exist and have their rights; nil where there is no such role.
 	WriterReady *bool `json:"writer_ready,omitempty"`
 	ReaderReady *bool `json:"reader_ready,omitempty"`
+	// Access is what is wrong with rights on PostgreSQL. [Admin.Migrate] gives back those that are missing.
+	Access []AccessProblem `json:"access,omitempty"`
 	// SQL is what [Admin.Migrate] would run, of [Admin.PlanMigrations] alone; "" when there is nothing to do.
 	SQL string `json:"sql,omitempty"`
+}
+
+// AccessProblem is something about the rights on a schema that an administrator should know.
+type AccessProblem struct {
+	Text string `json:"text"`
+	SQL  string `json:"sql"` // ends the problem
+	// ByMigrate reports that [Admin.Migrate] does it.
+	ByMigrate bool `json:"by_migrate"`
+	// Hides reports that rows may be missing from what other programs read, without a word.
+	Hides bool `json:"hides"`
 }
 
 // Migration is one step of a schema.
@@ -109,6 +121,9 @@ func (a Admin) Migrations(ctx context.Context) (Schemas, error) {
 			if role.Name != "" {
 				*role.ready = &role.Ready
 			}
+		}
+		for _, p := range status.Access {
+			out.Access = append(out.Access, AccessProblem{Text: p.Text, SQL: p.SQL, ByMigrate: p.ByUp, Hides: p.Hides})
 		}
 		return err
 	})

@@ -103,7 +103,7 @@ func (l *Ledger) createExport(ctx context.Context, r ExportRequest) (config.Expo
 	if config.IsAddress(r.Into) {
 		defer l.await("the server at " + config.ExportName(r.Into))()
 	}
-	return config.CreateExport(ctx, r.Into, config.ExportOptions{Now: l.config.Now, Replace: r.Replace})
+	return config.CreateExport(ctx, r.Into, config.ExportOptions{Now: l.config.Now, Replace: r.Replace, RolePrefix: l.config.RolePrefix})
 }
 
 // digestTables returns the digest of every table that readers of db see.

@@ -92,6 +92,9 @@ type Config struct {
 	// Lease is for how long a process that died keeps others from writing the tables, from 100 ms to 10 minutes. Defaults
 	// to 10 seconds.
 	Lease time.Duration
+	// RolePrefix begins the names of the roles on PostgreSQL, such as "lims_" for lims_gxp_writer, where several products share
+	// a server. Everybody who uses the log or the tables gives the same. Defaults to nothing.
+	RolePrefix string
 	// Wait bounds the time that the log spends in all on waiting for an EventStoreDB that cannot answer, as during an
 	// election of its leader; that a scan tries again to append to a log that does not answer; and that a call waits for other
 	// processes that write the tables. What was recorded stays so, and the tables follow. Defaults to 30 seconds.
@@ -165,7 +168,7 @@ var (
 // Errors: a *[ConfigError].
 func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l := &Ledger{config: c, use: make(chan struct{}, 1), settings: config.Settings{
-		Home: c.Home, Log: config.Address(c.Log), Tables: config.Address(c.Tables), Lease: c.Lease,
+		Home: c.Home, Log: config.Address(c.Log), Tables: config.Address(c.Tables), Lease: c.Lease, RolePrefix: c.RolePrefix,
 	}}
 	if l.config.Now == nil {
 		l.config.Now = time.Now // the one place where the wall clock enters a library

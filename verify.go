@@ -23,7 +23,8 @@ type Verification struct {
 	Faults []eventstore.Fault `json:"faults"`
 	// Unknown are what could not be looked at: neither faulty nor intact (I15).
 	Unknown []eventstore.Fault `json:"unknown"`
-	// Warnings are no faults: steps of a clock, and streams of other applications beside the log.
+	// Warnings are no faults: steps of a clock, streams of other applications beside the log, and rights that are missing or
+	// too many.
 	Warnings []eventstore.Fault `json:"warnings"`
 }
 
@@ -48,6 +49,10 @@ const (
 	FaultTables   eventstore.FaultCode = "tables"   // tables that are damaged or stopped, or what stands around their rows
 	FaultMismatch eventstore.FaultCode = "mismatch" // tables that were made from another log
 )
+
+// WarningAccess is no fault: rights on PostgreSQL that are missing, or that reach further than they should. Where rows may be
+// hidden from readers, it is the code of something unknown.
+const WarningAccess eventstore.FaultCode = "access"
 
 // VerifyStep is what a verification is doing.
 type VerifyStep string
@@ -119,6 +124,9 @@ func (v *verification) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
+	if v.ledger.config.OpenedLog == nil {
+		v.access(ctx)
+	}
 	if v.pace != nil {
 		log = pacedLog{Log: log, pace: v.pace}
 	}
@@ -156,6 +164,35 @@ func (l *Ledger) logToVerify(ctx context.Context) (_ eventstore.Log, closing fun
 		return nil, nil, err
 	}
 	return log, log.Close, nil
+}
+
+// access looks at the rights on the schemas of servers.
+func (v *verification) access(ctx context.Context) {
+	if v.ledger.settings.Log.Local() && v.ledger.settings.Tables.Local() {
+		return
+	}
+	schemas, err := v.ledger.Admin().Migrations(ctx)
+	if err != nil {
+		v.result.Unknown = append(v.result.Unknown, eventstore.Fault{
+			Code: WarningAccess, Where: "rights on the server", Text: config.OneLine(err.Error()), Remedy: "see gxpledger migrate status",
+		})
+	}
+	for _, schema := range []*Schema{schemas.Log, schemas.Tables} {
+		if schema == nil {
+			continue
+		}
+		for _, p := range schema.Access {
+			f := eventstore.Fault{Code: WarningAccess, Where: "schema " + schema.Name, Text: p.Text, Remedy: "let an administrator run: " + p.SQL}
+			if p.ByMigrate {
+				f.Remedy = "let an administrator run gxpledger migrate up: it does " + p.SQL
+			}
+			if p.Hides {
+				v.result.Unknown = append(v.result.Unknown, f)
+			} else {
+				v.result.Warnings = append(v.result.Warnings, f)
+			}
+		}
+	}
 }
 
 // tables compares the tables with the log. Tables that cannot be opened or updated are a fault.

@@ -43,3 +43,15 @@ func (e *ForeignError) Error() string {
 	}
 	return fmt.Sprintf("database is of %s, want one of %s: check which file is meant", e.Held, e.Set)
 }
+
+// RightsError says that the connected user lacks a right that Up needs. Nothing was changed.
+type RightsError struct {
+	User string // that is connected
+	Text string // what it may not do
+	SQL  string // gives the user the right
+}
+
+// Error says what is missing and what to do.
+func (e *RightsError) Error() string {
+	return fmt.Sprintf("user %s lacks a right: %s: run it as a superuser, or let one run: %s", e.User, e.Text, e.SQL)
+}

@@ -107,6 +107,7 @@ type Status struct {
 	Missing        []Migration // in order
 	Owner          string      // of the schema; "" when there is none
 	Writer, Reader Role
+	Access         []AccessProblem // that an administrator should know of
 }
 
 // Role is a role of a server that migrations give rights to.

@@ -19,7 +19,7 @@ func Hostile() map[string]string {
 		"statement_timeout": "20", "lock_timeout": "20", "idle_in_transaction_session_timeout": "20", "idle_session_timeout": "20",
 		"transaction_timeout": "20", "tcp_user_timeout": "20",
 		"tcp_keepalives_idle": "7200", "tcp_keepalives_interval": "75", "tcp_keepalives_count": "9",
-		"search_path": "trap, pg_catalog", "restrict_nonsystem_relation_kind": "view", "session_replication_role": "replica",
+		"search_path": "trap, pg_catalog", "row_security": "on", "restrict_nonsystem_relation_kind": "view", "session_replication_role": "replica",
 		"synchronous_commit": "off", "default_tablespace": "pg_default", "default_table_access_method": "trap",
 	}
 }

@@ -186,6 +186,8 @@ const leastConns = 2
 type Options struct {
 	// Schema that holds the log. Defaults to DefaultSchema.
 	Schema string
+	// Writer is the role that errors name when a right is missing. Defaults to DefaultWriter.
+	Writer string
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time
 	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. Defaults to
@@ -262,7 +264,10 @@ func (l *Log) call(ctx context.Context, do func(context.Context, *pgxpool.Conn) 
 
 // once runs do on a connection of the pool.
 func (l *Log) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
-	return translate(ctx, pg.Run(ctx, func(conn *pgxpool.Conn) error { return do(ctx, conn) }, l.pool))
+	schema := Namespace{Schema: l.options.Schema, Writer: l.options.Writer}.schemaAt("")
+	return translate(ctx, pg.Run(ctx, func(conn *pgxpool.Conn) error {
+		return schema.Explain(ctx, conn.Conn(), do(ctx, conn))
+	}, l.pool))
 }
 
 // retry calls do until it succeeds, fails for another reason than that the server did not answer, or has failed often.

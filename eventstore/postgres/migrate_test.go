@@ -19,7 +19,7 @@ func TestPlanIsWhatUpDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`CREATE SCHEMA "other-log"`, "pg_advisory_xact_lock", "-- 0001_create", `GRANT SELECT, INSERT`, "COMMIT;"} {
+	for _, want := range []string{`CREATE SCHEMA "other-log"`, "pg_advisory_xact_lock", "-- 0001_create", `GRANT INSERT ON "other-log"."events" TO "gxp_log_writer"`, "COMMIT;"} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("the plan lacks %s", want)
 		}

@@ -15,6 +15,7 @@ const (
 	Log
 	Tables
 	Lease
+	RolePrefix
 	ExportTarget // of [CreateExport]
 )
 

@@ -30,6 +30,8 @@ type Export interface {
 type ExportOptions struct {
 	Now     func() time.Time // the engine's clock; required
 	Replace bool             // whether an earlier export at the same place is replaced
+	// RolePrefix begins the name of the role that reads an export on PostgreSQL, see [Settings.RolePrefix].
+	RolePrefix string
 }
 
 // ErrExportExists says that something is where an export was to be. An [*Error] wraps it.

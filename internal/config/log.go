@@ -83,17 +83,18 @@ func logDrivers() []logDriver {
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
 				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{
 					Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify, AppendTimeout: o.atMost(logpostgres.DefaultAppendTimeout),
+					Writer: s.logNamespace().Writer,
 				})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
-					return logpostgres.Status(ctx, string(s.Log), logpostgres.Namespace{})
+					return logpostgres.Status(ctx, string(s.Log), s.logNamespace())
 				},
 				plan: func(ctx context.Context, s Settings) (string, error) {
-					return logpostgres.Plan(ctx, string(s.Log), logpostgres.Namespace{})
+					return logpostgres.Plan(ctx, string(s.Log), s.logNamespace())
 				},
 				up: func(ctx context.Context, s Settings, _ Options) error {
-					return logpostgres.Up(ctx, string(s.Log), logpostgres.Namespace{})
+					return logpostgres.Up(ctx, string(s.Log), s.logNamespace())
 				},
 			},
 		},

@@ -9,7 +9,7 @@ import (
 	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
 )
 
-// The roles that migrations create on PostgreSQL.
+// The roles that migrations create on PostgreSQL, behind [Settings.RolePrefix].
 const (
 	LogWriter    = logpostgres.DefaultWriter    // appends to the log and reads it
 	TablesWriter = tablespostgres.DefaultWriter // writes the tables and reads them

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
+	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
 	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
 )
 
@@ -38,17 +40,20 @@ type Settings struct {
 	// Lease is for how long a process that died keeps others from writing the tables, from 100 ms to 10 minutes. 0 stands
 	// for the default of package projections.
 	Lease time.Duration
+	// RolePrefix begins the names of the roles on PostgreSQL, such as "lims_" for lims_gxp_writer. Everybody who uses a log or
+	// tables gives the same. Defaults to nothing.
+	RolePrefix string
 }
 
-// FromEnvironment reads settings from the variables GXPLEDGER_HOME, GXPLEDGER_LOG, GXPLEDGER_DB and GXPLEDGER_LEASE. A
-// variable that is missing leaves the default. An error names the variable that has to be changed; the other settings
+// FromEnvironment reads settings from the variables GXPLEDGER_HOME, GXPLEDGER_LOG, GXPLEDGER_DB, GXPLEDGER_ROLE_PREFIX and
+// GXPLEDGER_LEASE. A variable that is missing leaves the default. An error names the variable that has to be changed; the other settings
 // are returned with it.
 func FromEnvironment(lookup func(name string) (string, bool)) (Settings, error) {
 	text := func(name string) string {
 		value, _ := lookup(name)
 		return value
 	}
-	s := Settings{Log: Address(text("GXPLEDGER_LOG")), Tables: Address(text("GXPLEDGER_DB"))}
+	s := Settings{Log: Address(text("GXPLEDGER_LOG")), Tables: Address(text("GXPLEDGER_DB")), RolePrefix: text("GXPLEDGER_ROLE_PREFIX")}
 	invisible := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
 	if home := text("GXPLEDGER_HOME"); strings.TrimFunc(home, invisible) != "" {
 		s.Home = home
@@ -85,7 +90,35 @@ func (s Settings) Check() error {
 	}
 	_, log := pick(Log, s.Log, logDrivers())
 	_, tables := pick(Tables, s.Tables, tablesDrivers())
-	return errors.Join(log, tables, lease)
+	return errors.Join(log, tables, lease, s.checkRolePrefix())
+}
+
+var rolePrefix = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_-]{0,39})?$`)
+
+func (s Settings) checkRolePrefix() error {
+	if rolePrefix.MatchString(s.RolePrefix) && !strings.HasPrefix(s.RolePrefix, "pg_") {
+		return nil
+	}
+	return &Error{
+		Setting: RolePrefix, Problem: fmt.Sprintf("the prefix of roles is %q", s.RolePrefix),
+		Remedy: "want at most 40 letters, digits, _ and -, not beginning with pg_ or a digit", Err: ErrInvalid,
+	}
+}
+
+// logNamespace says whose a log on PostgreSQL is.
+func (s Settings) logNamespace() logpostgres.Namespace {
+	return logpostgres.Namespace{Owner: s.RolePrefix + logpostgres.DefaultOwner, Writer: s.RolePrefix + LogWriter}
+}
+
+// tablesNamespace returns the address of the server of the tables, and where they are in its database and whose.
+func (s Settings) tablesNamespace() (string, tablespostgres.Namespace) {
+	address, namespace := s.Tables.namespace()
+	return address, withRoles(namespace, s.RolePrefix)
+}
+
+func withRoles(namespace tablespostgres.Namespace, prefix string) tablespostgres.Namespace {
+	namespace.Owner, namespace.Writer, namespace.Reader = prefix+tablespostgres.DefaultOwner, prefix+TablesWriter, prefix+TablesReader
+	return namespace
 }
 
 // HomeFolder returns the path of the home.

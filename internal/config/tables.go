@@ -57,26 +57,26 @@ func tablesDrivers() []tablesDriver {
 			},
 			dialect: query.Postgres, export: exportToPostgres,
 			open: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
-				address, namespace := s.Tables.namespace()
+				address, namespace := s.tablesNamespace()
 				return tablespostgres.Open(ctx, address, tablespostgres.Options{
 					Now: o.Now, Namespace: namespace, Patience: o.atMost(tablespostgres.DefaultPatience),
 				})
 			},
 			toRead: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
-				address, namespace := s.Tables.namespace()
+				address, namespace := s.tablesNamespace()
 				return tablespostgres.OpenUnwritable(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {
-					address, namespace := s.Tables.namespace()
+					address, namespace := s.tablesNamespace()
 					return tablespostgres.Status(ctx, address, namespace)
 				},
 				plan: func(ctx context.Context, s Settings) (string, error) {
-					address, namespace := s.Tables.namespace()
+					address, namespace := s.tablesNamespace()
 					return tablespostgres.Plan(ctx, address, namespace)
 				},
 				up: func(ctx context.Context, s Settings, _ Options) error {
-					address, namespace := s.Tables.namespace()
+					address, namespace := s.tablesNamespace()
 					return tablespostgres.Up(ctx, address, namespace)
 				},
 			},
@@ -172,6 +172,7 @@ func exportToPostgres(ctx context.Context, at Address, options ExportOptions) (E
 			Problem: "the address names no schema", Remedy: "want " + TablesForms() + ", with the name of a schema that does not exist yet",
 		}
 	}
+	namespace = withRoles(namespace, options.RolePrefix)
 	export, err := tablespostgres.CreateExport(ctx, address, tablespostgres.Options{Now: options.Now, Namespace: namespace}, options.Replace)
 	if errors.Is(err, tablespostgres.ErrSchemaExists) {
 		return nil, &Error{

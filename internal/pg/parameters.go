@@ -58,6 +58,7 @@ func Parameters() []Parameter {
 		{Name: "tcp_keepalives_count", Value: "3", Why: "locks of a client that vanished are held for hours"},
 
 		{Name: "search_path", Value: "", Why: "unqualified names mean objects of somebody else"},
+		{Name: "row_security", Value: "off", Why: "policies of row level security hide rows without a word, where now they are an error"},
 		{Name: "restrict_nonsystem_relation_kind", Value: "", Why: "views cannot be read"},
 		{Name: "session_replication_role", Value: "origin", Why: "references between tables are not checked"},
 		{Name: "synchronous_commit", Value: "on", Keep: "remote_apply", Why: "what was acknowledged may not be on disk"},

@@ -72,7 +72,7 @@ func (s Schema) Check(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	status, err := m.Status(ctx, conn)
+	status, err := m.Version(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -89,4 +89,20 @@ func (s Schema) Check(ctx context.Context, conn *pgx.Conn) error {
 // Empty is the error of a schema that does not exist, or holds nothing.
 func (s Schema) Empty(name string) error {
 	return fmt.Errorf("schema %q holds no %s: run gxpledger migrate up as a user who may create it", name, s.Holds)
+}
+
+// Explain says which right is missing when err, which came over conn, says that the server refused something for want of one.
+// Any other error, and one of a transaction that has not ended, stays what it is.
+func (s Schema) Explain(ctx context.Context, conn *pgx.Conn, err error) error {
+	if err == nil || classOf(err) != Forbidden || conn.IsClosed() || conn.PgConn().TxStatus() != 'I' {
+		return err
+	}
+	m, unnamed := s.Migrations()
+	if unnamed != nil {
+		return err
+	}
+	if why := m.Explain(ctx, conn); why != nil && classOf(why) == Other {
+		return fmt.Errorf("%w: %w", why, err)
+	}
+	return err
 }

@@ -91,7 +91,8 @@ func (db *DB) inspect(ctx context.Context, ref projections.Ref, look func(projec
 	}
 	defer func() { _ = s.tx.Rollback(context.WithoutCancel(ctx)) }() // nothing was written
 	if err := s.begin(ctx, ref); err != nil {
-		return translate(ctx, err)
+		_ = s.tx.Rollback(context.WithoutCancel(ctx)) // what is missing is asked outside it
+		return translate(ctx, db.explain(ctx, conn.Conn(), err))
 	}
 	return look(s)
 }

@@ -15,7 +15,11 @@ import (
 )
 
 // observer connects those who read. Their transactions see one state of all tables.
-type observer struct{ driver.Connector }
+type observer struct {
+	driver.Connector
+
+	schema pg.Schema
+}
 
 // Connect implements [driver.Connector].
 func (o observer) Connect(ctx context.Context) (driver.Conn, error) {
@@ -27,11 +31,21 @@ func (o observer) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("driver connection %T is not that of pgx", conn), conn.Close())
 	}
-	return observing{c}, nil
+	return observing{c, o.schema}, nil
 }
 
 // observing is a connection of somebody who reads.
-type observing struct{ *stdlib.Conn }
+type observing struct {
+	*stdlib.Conn
+
+	schema pg.Schema
+}
+
+// QueryContext implements [driver.QueryerContext]. Its error says which right is missing.
+func (c observing) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.Conn.QueryContext(ctx, query, args)
+	return rows, c.schema.Explain(ctx, c.Conn.Conn(), err)
+}
 
 // BeginTx begins a transaction that is REPEATABLE READ and READ ONLY, whatever was asked for. It locks the views before it
 // looks at anything: what it sees is decided by the first statement after that, and no view can be pointed to other tables
@@ -41,7 +55,7 @@ func (c observing) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, 
 	for {
 		views, err := c.views(ctx)
 		if err != nil {
-			return nil, err
+			return nil, c.schema.Explain(ctx, c.Conn.Conn(), err)
 		}
 		tx, err := c.Conn.BeginTx(ctx, options)
 		if err != nil || len(views) == 0 {
@@ -53,7 +67,7 @@ func (c observing) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, 
 		}
 		err = errors.Join(err, tx.Rollback())
 		if !pg.HasCode(err, pg.CodeUndefinedTable) { // a view that went meanwhile, with a new version of its projection
-			return nil, err
+			return nil, c.schema.Explain(ctx, c.Conn.Conn(), err)
 		}
 	}
 }

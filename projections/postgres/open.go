@@ -82,14 +82,11 @@ func OpenReadOnly(ctx context.Context, url string, namespace Namespace) (*sql.DB
 	}
 	session := readingSession(options.Schema)
 	config.ConnConfig.DefaultQueryExecMode = session.Mode
-	db := sql.OpenDB(observer{stdlib.GetConnector(*config.ConnConfig, stdlib.OptionAfterConnect(session.Configure))})
+	db := sql.OpenDB(observer{
+		stdlib.GetConnector(*config.ConnConfig, stdlib.OptionAfterConnect(session.Configure)), options.schemaAt(""),
+	})
 	db.SetMaxOpenConns(int(config.MaxConns / 2))
-	var found bool
-	err = db.QueryRowContext(ctx, "SELECT pg_catalog.to_regclass('catalogue') IS NOT NULL").Scan(&found)
-	if err == nil && !found {
-		err = options.schemaAt("").Empty(options.Schema)
-	}
-	if err != nil {
+	if err := checkReadable(ctx, db, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open tables: %w", translate(ctx, err)), db.Close())
 	}
 	return db, nil
@@ -103,7 +100,7 @@ func open(ctx context.Context, url string, options Options, check func(*DB) erro
 	db := &DB{options: options, sql: newStatements(options.Schema), plans: map[projections.Ref]*plan{}}
 	var err error
 	if db.read, err = reading(ctx, url, options); err == nil {
-		db.query = sql.OpenDB(observer{stdlib.GetPoolConnector(db.read)})
+		db.query = sql.OpenDB(observer{stdlib.GetPoolConnector(db.read), options.schemaAt("")})
 		db.query.SetMaxIdleConns(0) // they belong to the pool
 		err = check(db)
 	}
@@ -182,6 +179,9 @@ func checkRights(ctx context.Context, conn *pgx.Conn, options Options) error {
 		return err
 	}
 	if !may {
+		if why := explain(ctx, conn, options); why != nil {
+			return fmt.Errorf("%w: %w", projections.ErrReadOnly, why)
+		}
 		return fmt.Errorf("%w: user %q may not write schema %q: grant it the role %s", projections.ErrReadOnly, user, options.Schema, options.Writer)
 	}
 	return nil
@@ -200,9 +200,37 @@ func checkSchema(ctx context.Context, conn *pgx.Conn, options Options) error {
 	case !there:
 		return options.schemaAt("").Empty(options.Schema)
 	case !usable:
+		if why := explain(ctx, conn, options); why != nil {
+			return why
+		}
 		return fmt.Errorf("user %q may not use schema %q: grant it the role %s, or %s to read", user, options.Schema, options.Writer, options.Reader)
 	}
 	return nil
+}
+
+// checkReadable is checkSchema for a handle.
+func checkReadable(ctx context.Context, db *sql.DB, options Options) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	err = conn.Raw(func(driver any) error {
+		c, ok := driver.(observing)
+		if !ok {
+			return fmt.Errorf("driver connection %T is not that of a reader", driver)
+		}
+		return checkSchema(ctx, c.Conn.Conn(), options)
+	})
+	return errors.Join(err, conn.Close())
+}
+
+// explain says which right the user lacks, nil for none.
+func explain(ctx context.Context, conn *pgx.Conn, options Options) error {
+	m, err := options.migrations()
+	if err != nil {
+		return err
+	}
+	return m.Explain(ctx, conn)
 }
 
 // Query returns the handle for queries over the views and the catalogue, as [OpenReadOnly] opens one. Close closes it.

@@ -23,8 +23,13 @@ const (
 
 // once runs do on a connection of pool.
 func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, do func(conn *pgx.Conn) error) error {
-	err := pg.Run(ctx, func(conn *pgxpool.Conn) error { return do(conn.Conn()) }, pool, db.read, db.writer)
+	err := pg.Run(ctx, func(conn *pgxpool.Conn) error { return db.explain(ctx, conn.Conn(), do(conn.Conn())) }, pool, db.read, db.writer)
 	return translate(ctx, err)
+}
+
+// explain says which right is missing, see [pg.Schema.Explain].
+func (db *DB) explain(ctx context.Context, conn *pgx.Conn, err error) error {
+	return db.options.schemaAt("").Explain(ctx, conn, err)
 }
 
 // again calls try until it succeeds, fails for another reason than that the server did not answer, or patience ends: try

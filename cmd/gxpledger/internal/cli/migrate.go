@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,15 +22,16 @@ func newMigrate(a *app) *cobra.Command {
 			"migrated by migrate up alone, as a user who may create a schema and roles; every other command needs no more than the\n" +
 			"role " + config.LogWriter + ", which migrate up creates. A log on an EventStoreDB has no migrations: migrate up creates it, as the\n" +
 			"first scan would. With --db, migrate up also creates the schema of the tables, with the roles " + config.TablesWriter + "\n" +
-			"and " + config.TablesReader + "; a log in the home is then left as it is.",
+			"and " + config.TablesReader + "; a log in the home is then left as it is. --role-prefix begins the names of all roles.",
 		Example: "  gxpledger migrate plan --log postgres://ADMIN@HOST/DATABASE\n" +
 			"  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE --db postgres://ADMIN@HOST/DATABASE",
 		RunE: chooseCommand,
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use:     "status",
-		Short:   "Show applied and missing migrations",
-		Long:    "Show the applied and the missing migrations of the log and, with --db, of the tables. Nothing is changed.",
+		Use:   "status",
+		Short: "Show applied and missing migrations",
+		Long: "Show the applied and the missing migrations of the log and, with --db, of the tables, and on PostgreSQL what is wrong with\n" +
+			"rights, with the SQL that ends it. Nothing is changed.",
 		Example: "  gxpledger migrate status\n  gxpledger migrate status --log postgres://USER@HOST/DATABASE --json",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,8 +40,9 @@ func newMigrate(a *app) *cobra.Command {
 	}, &cobra.Command{
 		Use:   "up",
 		Short: "Apply the missing migrations",
-		Long: "Apply the missing migrations in one transaction, and create the log where there is none. Several processes may run it\n" +
-			"at once. With --db, do the same for the tables.",
+		Long: "Apply the missing migrations in one transaction, and create the log where there is none. On PostgreSQL, also give the\n" +
+			"roles the rights that they lack, and take none away. Several processes may run it at once. With --db, do the same for the\n" +
+			"tables.",
 		Example: "  gxpledger migrate up --log postgres://ADMIN@HOST/DATABASE",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,13 +97,13 @@ func (a *app) showMigrations(schemas gxpledger.Schemas, err error) error {
 	}
 	return a.answer(schemas, func(screen *render.Screen) {
 		if s := schemas.Log; s != nil {
-			showSchema(screen, "Log", *s, config.LogWriter, "")
+			showSchema(screen, "Log", *s, a.settings.RolePrefix+config.LogWriter, "")
 		}
 		if schemas.Log != nil && schemas.Tables != nil {
 			screen.Blank()
 		}
 		if s := schemas.Tables; s != nil {
-			showSchema(screen, "Tables", *s, config.TablesWriter, config.TablesReader)
+			showSchema(screen, "Tables", *s, a.settings.RolePrefix+config.TablesWriter, a.settings.RolePrefix+config.TablesReader)
 		}
 	})
 }
@@ -132,6 +135,7 @@ func showSchema(screen *render.Screen, what string, s gxpledger.Schema, writer, 
 		t.Add(m.Version, m.Name, render.Bad.Of("missing"), m.Checksum)
 	}
 	screen.List(t)
+	showAccess(screen, s.Access)
 	switch {
 	case len(s.Missing) > 0:
 		screen.Blank()
@@ -139,6 +143,21 @@ func showSchema(screen *render.Screen, what string, s gxpledger.Schema, writer, 
 	case len(s.Done) > 0:
 		screen.Blank()
 		screen.Line("%s", render.Good.Of(render.Count(len(s.Done), "migration")+" applied."))
+	}
+}
+
+// showAccess shows what is wrong with rights, with the SQL that ends it.
+func showAccess(screen *render.Screen, all []gxpledger.AccessProblem) {
+	if len(all) == 0 {
+		return
+	}
+	screen.Blank()
+	for _, p := range all {
+		screen.Line("%s %s", render.Bad.Of("access:"), p.Text)
+		screen.Line("    %s", p.SQL)
+	}
+	if slices.ContainsFunc(all, func(p gxpledger.AccessProblem) bool { return p.ByMigrate }) {
+		screen.Line("%s", "gxpledger migrate up gives back the rights that roles lack.")
 	}
 }
 

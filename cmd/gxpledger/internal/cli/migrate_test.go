@@ -109,6 +109,73 @@ func TestTheWriterRoleIsEnoughForEveryCommand(t *testing.T) {
 	}
 }
 
+// TestMissingRightsAreNamedAndGivenBack: status and verify name them with the SQL, a scan says which one is missing, and migrate
+// up gives it back.
+func TestMissingRightsAreNamedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
+	admin := pgtest.Start(t)
+	user := "gxp_cli_" + strings.ToLower(rand.Text())
+	d.run("migrate", "up", "--log", admin, "--db", admin).wantCode(0)
+	execute(t, admin, "CREATE ROLE "+user+" LOGIN PASSWORD 'only-for-this-test' IN ROLE gxp_log_writer, gxp_writer")
+	t.Cleanup(func() { execute(t, admin, "DROP OWNED BY "+user, "DROP ROLE "+user) })
+	d.env["GXPLEDGER_LOG"] = withPassword(t, admin, user, "only-for-this-test")
+	d.env["GXPLEDGER_DB"] = d.env["GXPLEDGER_LOG"]
+	d.scan(r).wantCode(0)
+	const missing, grant = "role gxp_log_writer lacks INSERT on table gxp_log.batches", `GRANT INSERT ON "gxp_log"."batches" TO "gxp_log_writer";`
+	execute(t, admin, "REVOKE INSERT ON gxp_log.batches FROM gxp_log_writer", "REVOKE SELECT ON gxp.requirements FROM gxp_reader",
+		"ALTER TABLE gxp.kept_acts ENABLE ROW LEVEL SECURITY")
+	status := d.run("migrate", "status").wantCode(0)
+	for _, want := range []string{missing, grant, `GRANT SELECT ON "gxp"."requirements" TO "gxp_reader";`} {
+		status.has(want)
+	}
+	d.scan(newRepo(t).commit("Another repository")).wantCode(1).says(missing)
+	verified := d.run("verify", "--log", admin, "--db", admin).wantCode(3)
+	for _, want := range []string{missing, "role gxp_reader lacks SELECT on view gxp.requirements", "unknown: access"} {
+		verified.has(want)
+	}
+	execute(t, admin, "ALTER TABLE gxp.kept_acts DISABLE ROW LEVEL SECURITY")
+	d.run("migrate", "up", "--log", admin, "--db", admin).wantCode(0)
+	if status := d.run("migrate", "status").wantCode(0); strings.Contains(status.stdout, " lacks ") {
+		t.Errorf("after migrate up: %s", status.stdout)
+	}
+	d.scan(newRepo(t).commit("Another repository")).wantCode(0)
+}
+
+// TestAProductHasRolesOfItsOwn: with a prefix, nothing that another product of the server has is made or used.
+func TestAProductHasRolesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
+	admin, prefix := pgtest.Start(t), "lims_"+strings.ToLower(rand.Text())+"_"
+	d.env["GXPLEDGER_ROLE_PREFIX"] = prefix
+	roles := []string{prefix + "gxp_log_owner", prefix + "gxp_log_writer", prefix + "gxp_owner", prefix + "gxp_writer", prefix + "gxp_reader"}
+	user := prefix + "scanner"
+	d.run("migrate", "up", "--log", admin, "--db", admin).wantCode(0).has(prefix + "gxp_log_writer has its rights")
+	execute(t, admin, "CREATE ROLE "+user+" LOGIN PASSWORD 'only-for-this-test' IN ROLE "+roles[1]+", "+roles[3])
+	t.Cleanup(func() {
+		all := user + ", " + strings.Join(roles, ", ")
+		execute(t, admin, "DROP OWNED BY "+all+" CASCADE", "DROP ROLE "+all)
+	})
+	for _, setting := range []string{"GXPLEDGER_LOG", "GXPLEDGER_DB"} {
+		d.env[setting] = withPassword(t, admin, user, "only-for-this-test")
+	}
+	d.scan(r).wantCode(0)
+	d.run("show", "requirements").wantCode(0)
+	d.verify(0)
+	conn, err := pgx.Connect(t.Context(), admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var others int
+	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_shdepend JOIN pg_roles r ON r.oid = refobjid AND refclassid = 'pg_authid'::regclass
+		WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND rolname LIKE 'gxp\_%'`).Scan(&others)
+	if err != nil || others > 0 {
+		t.Errorf("%d rights of roles without the prefix, %v", others, err)
+	}
+	d.run("migrate", "status", "--role-prefix", "pg_x").wantCode(2).says("the prefix of roles is")
+}
+
 func TestThePlanDoesWhatMigrateUpDoes(t *testing.T) {
 	t.Parallel()
 	d, r := newFixture(t), newRepo(t).commit("Write it down")

@@ -99,6 +99,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.Lookup("home").DefValue = a.settings.HomeFolder() // the value stays empty, since it was not given
 	flags.Var(addressFlag{&a.settings.Log}, "log", "`URL` of the log, "+config.LogForms()+" (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
 	flags.Var(addressFlag{&a.settings.Tables}, "db", "`URL` of the tables, "+config.TablesForms()+" (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
+	flags.StringVar(&a.settings.RolePrefix, "role-prefix", a.settings.RolePrefix, "`PREFIX` of the roles on PostgreSQL (environment: GXPLEDGER_ROLE_PREFIX)")
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "colours: auto, always or never")
 	flags.BoolVar(&a.verbose, "verbose", false, "write a log to standard error")

@@ -66,7 +66,8 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 	var said atomic.Bool
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
-		Now: a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		RolePrefix: a.settings.RolePrefix,
+		Now:        a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
 		Awaiting: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Observe: func(err error) { logger.Warn(err) }, Retrying: func(projection string, err error) { a.retrying(projection, err) },
 		Projected: func(p run.Progress) {
