@@ -204,7 +204,7 @@ func (o Options) validate() error {
 		faults = append(faults, fmt.Errorf("option MaxAppendSize is above %d", maxAppendSize))
 	}
 	if o.Advertise != "" {
-		if _, _, err := splitAddress(o.Advertise); err != nil {
+		if err := CheckAddress(o.Advertise); err != nil {
 			faults = append(faults, fmt.Errorf("option Advertise: %w", err))
 		}
 	}
@@ -214,6 +214,12 @@ func (o Options) validate() error {
 // maxAppendSize is what an operator may raise MaxAppendSize to: the protocol tells it as 32 bits, and an append is held
 // in memory.
 const maxAppendSize = 1 << 30
+
+// CheckAddress reports why address cannot be Options.Advertise.
+func CheckAddress(address string) error {
+	_, _, err := splitAddress(address)
+	return err
+}
 
 func splitAddress(address string) (host string, port uint32, err error) {
 	host, text, err := net.SplitHostPort(address)

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -277,6 +278,39 @@ func TestServingOverTLSToKnownUsers(t *testing.T) {
 	s.stop()
 }
 
+// A client that discovers servers is told the address that the operator advertises, and connects to that.
+func TestServeAdvertisesAnAddress(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
+	d.scan(r).wantCode(0)
+	behind := d.serve("--json") // what clients reach, as a name server or a gateway leads them there
+	var listens struct {
+		Listening, Advertise string
+	}
+	if err := json.Unmarshal([]byte(behind.line), &listens); err != nil || listens.Advertise != "" {
+		t.Fatalf("%q: %v", behind.line, err)
+	}
+	_, port, _ := strings.Cut(listens.Listening, ":")
+	name := "localhost:" + port
+	front := d.serve("--json", "--advertise", name)
+	behind.cancel()
+	<-behind.code
+	if err := json.Unmarshal([]byte(front.line), &listens); err != nil || listens.Advertise != name {
+		t.Fatalf("%q: %v", front.line, err)
+	}
+	_, err := dial(t, "esdb+discover://"+listens.Listening+"?tls=false&maxDiscoverAttempts=1&gossipTimeout=30").
+		ReadAll(within(t), esdb.ReadAllOptions{}, 1)
+	if err == nil {
+		t.Error("a client was not sent to the advertised address, where no server is")
+	}
+	front.stop()
+	again := d.serve("--advertise", "localhost:2113")
+	if got := again.address(); got != "esdb://localhost:2113?tls=false" {
+		t.Errorf("clients are told %s", got)
+	}
+	again.stop()
+}
+
 // certificate writes one for 127.0.0.1, signed by itself, and its key.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
@@ -324,6 +358,7 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{2, "--esdb is required", nil},
 		{2, "want HOST:PORT", []string{"--esdb", "2113"}},
 		{2, "can be reached from other machines", []string{"--esdb", "0.0.0.0:0"}},
+		{2, "want HOST:PORT", []string{"--esdb", "127.0.0.1:0", "--advertise", "ledger.example.com"}},
 		{2, "belong together", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert}},
 		{2, "not accepted in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
 		{2, "of gxpledger", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "engine"}},
