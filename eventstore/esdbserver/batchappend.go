@@ -209,6 +209,7 @@ func (b *batches) finish(ctx context.Context, o *batchOrder, err error) *wire.Ba
 	}
 	switch {
 	case err != nil:
+		b.tellRefusedAppend(ctx, b.call, o.order, err)
 		response.Result = &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)}
 	case done.conflict:
 		response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, o.expected)}

@@ -2,9 +2,13 @@ package esdbserver
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
+	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
@@ -27,6 +31,8 @@ func (v *service) read(ctx context.Context, c call) error {
 	switch {
 	case q.live && q.all:
 		return v.followAll(ctx, s, q)
+	case q.live && strings.HasPrefix(q.stream, "$"):
+		return noLinks(q.stream)
 	case q.live:
 		return v.followStream(ctx, s, q)
 	case q.all:
@@ -34,6 +40,19 @@ func (v *service) read(ctx context.Context, c call) error {
 	default:
 		return v.readStream(ctx, s, q)
 	}
+}
+
+// noLinks refuses to subscribe to a stream that only a server with projections or metadata of streams writes: it would stay silent for
+// ever. It says what to subscribe to instead.
+func noLinks(stream string) error {
+	instead := "subscribe to $all"
+	if category, ok := strings.CutPrefix(stream, "$ce-"); ok {
+		instead += fmt.Sprintf(" with a filter of the prefix %q on stream names", category+"-")
+	} else if name, ok := strings.CutPrefix(stream, "$et-"); ok {
+		instead += fmt.Sprintf(" with a filter of the prefix %q on event types", name)
+	}
+	return refuse(codes.Unimplemented, strings.ToValidUTF8(fmt.Sprintf("cannot subscribe to %q: a gxpledger log has no projections, "+
+		"links and metadata of streams, and no event would ever come; %s", stream, instead), "?"))
 }
 
 func (v *service) readAll(ctx context.Context, s *sender, q query) error {

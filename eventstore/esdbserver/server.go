@@ -127,7 +127,7 @@ type Options struct {
 	// ClearText allows clear text on every address: for a network that the operator trusts as a whole.
 	ClearText bool
 	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, and any other error if
-	// that cannot be found out now. With it every call needs basic credentials, save ServerFeatures and Gossip, which
+	// that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
 	// clients ask without and which say nothing of what the log holds. Without it everybody is let in. It is called for
 	// each call and must be safe for concurrent use. The Go client sends credentials over TLS only.
 	Authenticate func(ctx context.Context, user, password string) error
@@ -166,6 +166,8 @@ type Options struct {
 
 	// Failed is told of each failure of the log, whose text is not sent to clients. It must be safe for concurrent use.
 	Failed func(error)
+	// Refused is told of each login and each append that is refused, conflicts excepted. It must be safe for concurrent use.
+	Refused func(Refusal)
 }
 
 // ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
@@ -181,6 +183,9 @@ func (o Options) withDefaults() Options {
 	o.StopTimeout = cmp.Or(o.StopTimeout, 5*time.Second)
 	if o.Failed == nil {
 		o.Failed = func(error) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(Refusal) {}
 	}
 	return o
 }

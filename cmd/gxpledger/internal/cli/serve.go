@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +30,7 @@ type serveDocument struct {
 
 type serveOptions struct {
 	app               *app
+	warn              func(text string, fields map[string]any)
 	address           string
 	advertise         string
 	writable          []string
@@ -37,6 +40,8 @@ type serveOptions struct {
 
 func newServe(a *app) *cobra.Command {
 	o := &serveOptions{app: a}
+	logger := sync.OnceValue(a.warnings)
+	o.warn = func(text string, fields map[string]any) { logger().WithFields(fields).Warn(text) }
 	cmd := &cobra.Command{
 		Use:   "serve --esdb ADDRESS",
 		Short: "Serve the log to EventStoreDB clients",
@@ -108,7 +113,9 @@ func closedTo(prefix string) string {
 }
 
 func (o *serveOptions) run(ctx context.Context) (err error) {
-	options, err := o.server()
+	refusals := server.NewRefusals(o.app.system.Now, o.warn)
+	defer refusals.Flush()
+	options, err := o.server(refusals)
 	if err != nil {
 		return err
 	}
@@ -131,14 +138,52 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err := o.announce(listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watched sync.WaitGroup
+	watched.Go(func() { o.watch(watching, refusals, options.TLS) })
+	defer watched.Wait()
+	defer stop()
 	return serving.Serve(ctx, listener)
 }
 
+// watch writes what was counted each minute, and warns each day of a certificate that expires.
+func (o *serveOptions) watch(ctx context.Context, refusals *server.Refusals, config *tls.Config) {
+	const day = 24 * time.Hour
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for checked := o.app.system.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-minute.C:
+		}
+		refusals.Flush()
+		if now := o.app.system.Now(); now.Sub(checked) >= day {
+			checked = now
+			o.warnOfCertificate(config)
+		}
+	}
+}
+
+func (o *serveOptions) warnOfCertificate(config *tls.Config) {
+	if config == nil {
+		return
+	}
+	certificate := config.Certificates[0]
+	if text := server.CertificateWarning(certificate, o.app.system.Now()); text != "" {
+		o.warn(text, map[string]any{"file": o.certFile})
+	}
+	if host, _, err := net.SplitHostPort(o.advertise); err == nil && certificate.Leaf != nil {
+		if err := certificate.Leaf.VerifyHostname(host); err != nil {
+			o.warn("the certificate is not for the address of --advertise, and clients refuse it: "+err.Error(), map[string]any{"file": o.certFile})
+		}
+	}
+}
+
 // server returns the options of the server.
-func (o *serveOptions) server() (esdbserver.Options, error) {
-	logger := o.app.logger()
+func (o *serveOptions) server(refusals *server.Refusals) (esdbserver.Options, error) {
 	options := esdbserver.Options{
-		Now: o.app.system.Now, Writable: o.writable, Advertise: o.advertise, Failed: func(err error) { logger.Error(err) },
+		Now: o.app.system.Now, Writable: o.writable, Advertise: o.advertise, Failed: refusals.Failed, Refused: refusals.Tell,
 	}
 	if o.certFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
@@ -146,6 +191,7 @@ func (o *serveOptions) server() (esdbserver.Options, error) {
 			return options, failed(err, "cannot use the certificate %s with the key %s: %v", o.certFile, o.keyFile, err)
 		}
 		options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		o.warnOfCertificate(options.TLS)
 	}
 	if o.usersFile != "" {
 		data, err := readSmall(o.usersFile)
