@@ -23,6 +23,8 @@ type Server struct {
 	options Options
 	streams atomic.Int64 // calls running
 	pending budget
+	reads   readBudget
+	tail    tail
 	given   positions
 }
 
@@ -38,7 +40,7 @@ func New(log eventstore.Log, options Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
-	s.pending.max = s.options.MaxPendingBytes
+	s.pending.max, s.reads.free, s.tail.log = s.options.MaxPendingBytes, s.options.MaxReadBytes, log
 	return s, nil
 }
 
@@ -108,6 +110,8 @@ func (s *Server) register(v *service) *grpc.Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
 		grpc.UnknownServiceHandler(v.unknown),
+		grpc.ForceServerCodecV2(newCountingCodec()),
+		grpc.Creds(knownConns{}),
 	}
 	server := grpc.NewServer(options...)
 	for _, description := range v.services() {
@@ -148,6 +152,12 @@ type Options struct {
 	// MaxPendingBytes bounds what all running appends hold together: 256 MiB. An append beyond it is refused as
 	// UNAVAILABLE.
 	MaxPendingBytes int64
+	// MaxReadBytes bounds what all running reads and subscriptions hold together, of the log and of messages that clients did not
+	// take yet: 256 MiB. Reads beyond it wait.
+	MaxReadBytes int64
+	// SlowReader is how long a client may take nothing of what it is sent while others wait for the memory: 30 s. It is disconnected
+	// then.
+	SlowReader time.Duration
 	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.
 	StreamsPerConnection int
@@ -177,6 +187,8 @@ func (o Options) withDefaults() Options {
 	o.MaxAppendSize = cmp.Or(o.MaxAppendSize, 16<<20)
 	o.MaxEventSize = cmp.Or(o.MaxEventSize, 16<<20-64<<10)
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 256<<20)
+	o.MaxReadBytes = cmp.Or(o.MaxReadBytes, 256<<20)
+	o.SlowReader = cmp.Or(o.SlowReader, 30*time.Second)
 	o.StreamsPerConnection = cmp.Or(o.StreamsPerConnection, 256)
 	o.Streams = cmp.Or(o.Streams, 4096)
 	o.KeepAlive = cmp.Or(o.KeepAlive, time.Second)
@@ -198,7 +210,7 @@ func (o Options) validate() error {
 	}
 	for name, value := range map[string]int64{
 		"MaxAppendSize": int64(o.MaxAppendSize), "MaxEventSize": int64(o.MaxEventSize),
-		"MaxPendingBytes": o.MaxPendingBytes, "StreamsPerConnection": int64(o.StreamsPerConnection),
+		"MaxPendingBytes": o.MaxPendingBytes, "MaxReadBytes": o.MaxReadBytes, "SlowReader": int64(o.SlowReader), "StreamsPerConnection": int64(o.StreamsPerConnection),
 		"Streams": int64(o.Streams), "KeepAlive": int64(o.KeepAlive), "StopTimeout": int64(o.StopTimeout),
 	} {
 		if value < 0 {
