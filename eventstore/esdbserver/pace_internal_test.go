@@ -144,6 +144,15 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 	const clients, n = 12, 4
 	s := serveLarge(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 8 << 20, SlowReader: time.Hour}, n, 1<<20-100)
 	stalled := s.stall(t, clients)
+	for t.Context().Err() == nil { // until each holds no more than an event, or waits
+		s.reads.mu.Lock()
+		free, waiting := s.reads.free, len(s.reads.waiting)
+		s.reads.mu.Unlock()
+		if n := int(s.log.n.Load()); n+waiting == clients && free >= int64(8<<20-n*(1<<20+4<<10)) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	// Each client holds one event, and a lap wants room for three: the budget has it for six at most.
 	if got := s.log.n.Load(); got > 6 || !s.reads.isShort() {
 		t.Errorf("%d events are held by reads that nobody receives, and memory is short: %v", got, s.reads.isShort())
