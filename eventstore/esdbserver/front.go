@@ -83,16 +83,31 @@ func (f *front) admit(conn net.Conn) {
 	}()
 	late := time.AfterFunc(handshakeTimeout, func() { _ = conn.Close() })
 	spoken, isHTTP2 := f.greet(conn)
+	if !isHTTP2 {
+		linger(conn)
+	}
 	if !late.Stop() || !isHTTP2 {
 		_ = conn.Close()
 		return
 	}
+	boundUnacknowledged(conn, pingTimeout)
 	select {
 	case f.ready <- spoken:
 	case <-f.done:
 		_ = conn.Close()
 	}
 }
+
+// linger ends what is written to a connection and reads what its client still sends, within the time of the handshake: closing a
+// connection with bytes that nobody read resets it, and its client may lose the answer.
+func linger(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxLingered))
+	}
+}
+
+// maxLingered is how much is read of a client that was answered.
+const maxLingered = 1 << 20
 
 // prefaceStart begins every connection of HTTP/2 (RFC 9113 section 3.4), and no request of HTTP/1.1.
 const prefaceStart = "PRI "

@@ -221,4 +221,3 @@ func BenchmarkStalledReads(b *testing.B) {
 		})
 	}
 }
-
