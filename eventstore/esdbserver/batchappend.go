@@ -36,9 +36,9 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			if errors.Is(a.err, io.EOF) {
 				return nil
 			}
-			began := time.Now()
+			began := v.options.Now()
 			err := b.collect(ctx, a)
-			b.busy += time.Since(began)
+			b.busy += v.options.Now().Sub(began)
 			if err != nil {
 				return err
 			}

@@ -211,13 +211,13 @@ func (p *pace) begin(ctx context.Context) error {
 	if err := p.reads.take(ctx, p.lap()); err != nil {
 		return err
 	}
-	p.held, p.since = p.lap(), time.Now()
+	p.held, p.since = p.lap(), p.options.Now()
 	return nil
 }
 
 // mustRest reports whether a lap has to end.
 func (p *pace) mustRest(ctx context.Context) bool {
-	return !p.flow.waitUntilQuiet(ctx, nil, grace) || time.Since(p.since) > lapTime && p.reads.isShort()
+	return !p.flow.waitUntilQuiet(ctx, nil, grace) || p.options.Now().Sub(p.since) > lapTime && p.reads.isShort()
 }
 
 // rest ends a lap: it keeps the share of what is on its way to the client until the client took it.
