@@ -21,11 +21,13 @@ import (
 func (v *service) append(ctx context.Context, c call) error {
 	order := v.newOrder()
 	defer order.share.giveBack()
-	if err := order.receive(c); err != nil {
-		return err
+	err := order.receive(c)
+	var outcome outcome
+	if err == nil {
+		outcome, err = v.write(ctx, c.user, order)
 	}
-	outcome, err := v.write(ctx, c.user, order)
 	if err != nil {
+		v.tellRefusedAppend(ctx, c, order, err)
 		return err
 	}
 	return c.SendMsg(outcome.appendResponse(order.expected))

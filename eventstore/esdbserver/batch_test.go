@@ -286,6 +286,33 @@ func TestAnUnfinishedBatchIsAnswered(t *testing.T) {
 	}
 }
 
+// The time in which the server writes another append does not count: what was sent meanwhile finishes an append in time.
+func TestAnAppendIsNotLateWhileTheServerIsBusy(t *testing.T) {
+	t.Parallel()
+	log := &eventstoretest.Faulty{Log: newLog(t)}
+	arrived, release := make(chan struct{}), make(chan struct{})
+	log.Next(eventstoretest.Hold(arrived, release))
+	call := batches(t, dialStreams(t, served(t, log, options())))
+	first := batch("s", nil, propose(1, 10))
+	first.IsFinal = false
+	last := &api.BatchAppendReq{CorrelationId: first.CorrelationId, IsFinal: true}
+	busy := time.NewTimer(2500 * time.Millisecond) // longer than an append may take from its first message to its last
+	for _, m := range []*api.BatchAppendReq{first, batch("t", nil, propose(2, 10)), last} {
+		if err := call.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-arrived
+	<-busy.C
+	close(release)
+	for range 2 {
+		response, err := call.Recv()
+		if err != nil || response.GetSuccess() == nil {
+			t.Errorf("answered %+v, %v", response, err)
+		}
+	}
+}
+
 // A refused append is answered when it is refused, once, whatever comes of it later.
 func TestARefusedBatchIsAnsweredOnce(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,10 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			if errors.Is(a.err, io.EOF) {
 				return nil
 			}
-			if err := b.collect(ctx, a); err != nil {
+			began := v.options.Now()
+			err := b.collect(ctx, a)
+			b.busy += v.options.Now().Sub(began)
+			if err != nil {
 				return err
 			}
 		case o := <-b.late:
@@ -55,6 +58,7 @@ type batches struct {
 	call
 	open map[string]*batchOrder // begun and not answered, by correlation id
 	late chan *batchOrder       // not finished in time
+	busy time.Duration          // how long the server did not receive, since it wrote
 }
 
 // drop lets go of the appends that were not answered.
@@ -131,7 +135,7 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 
 // begin begins an append, which must be finished in time.
 func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAppendReq) *batchOrder {
-	o := &batchOrder{order: b.newOrder(), key: id.String(), id: message.GetCorrelationId(), options: message.GetOptions()}
+	o := &batchOrder{order: b.newOrder(), key: id.String(), id: message.GetCorrelationId(), options: message.GetOptions(), busy: b.busy}
 	b.open[o.key] = o
 	limit := min(maxUnfinished, b.timeFor(o.options))
 	o.timer = time.AfterFunc(limit, func() {
@@ -143,10 +147,16 @@ func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAp
 	return o
 }
 
-// timeOut answers an append that was not finished in time.
+// timeOut answers an append that was not finished in time. The time in which the server was busy with others is none of its own: what
+// finishes the append may have arrived.
 func (b *batches) timeOut(ctx context.Context, o *batchOrder) error {
 	if b.open[o.key] != o {
 		return nil // it was answered meanwhile
+	}
+	if more := b.busy - o.busy; more > 0 {
+		o.busy = b.busy
+		o.timer.Reset(more)
+		return nil
 	}
 	defer b.close(o)
 	if id, err := parseID(o.id); err == nil {
@@ -162,6 +172,7 @@ type batchOrder struct {
 	id      *wire.UUID                   // the same in the form of the client
 	options *wire.BatchAppendReq_Options // of its first message
 	timer   *time.Timer
+	busy    time.Duration // of the call, when the time of this append began
 }
 
 // take adds a message.
@@ -209,6 +220,7 @@ func (b *batches) finish(ctx context.Context, o *batchOrder, err error) *wire.Ba
 	}
 	switch {
 	case err != nil:
+		b.tellRefusedAppend(ctx, b.call, o.order, err)
 		response.Result = &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)}
 	case done.conflict:
 		response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, o.expected)}

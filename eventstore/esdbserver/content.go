@@ -110,7 +110,7 @@ func (v *service) heldContent(ctx context.Context, hash string) ([][]byte, error
 
 // sendHeldContent sends what an engine on the same log stored without a stream, as the stream that it would be over the
 // protocol. Its events have no position, and no time is known of them.
-func (s *sender) sendHeldContent(parts [][]byte, q query) error {
+func (s *sender) sendHeldContent(ctx context.Context, parts [][]byte, q query) error {
 	at, step, left := 0, 1, uint64(len(parts))
 	switch {
 	case q.backwards:
@@ -130,11 +130,14 @@ func (s *sender) sendHeldContent(parts [][]byte, q query) error {
 			return err
 		}
 		at += step
+		if err := s.waitForClient(ctx); err != nil {
+			return err
+		}
 	}
 	if !q.endings {
 		return nil
 	}
-	return s.sendEnding(streamEnd(len(parts)), q)
+	return s.sendEnding(ctx, streamEnd(len(parts)), q)
 }
 
 func (s *sender) sendPart(stream string, number int, data []byte) error {

@@ -45,6 +45,8 @@ func (v *service) translate(ctx context.Context, err error) *refusal {
 	switch {
 	case errors.Is(err, errStopping):
 		return refuse(codes.Unavailable, "the server is stopping")
+	case errors.Is(err, errSlow):
+		return refuse(codes.Unavailable, errSlow.Error())
 	case errors.Is(err, eventstore.ErrClosed):
 		return refuse(codes.Unavailable, "the log is closed")
 	case ctx.Err() != nil:

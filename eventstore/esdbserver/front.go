@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 )
 
 // front is a listener whose connections speak HTTP/2, over TLS where the server does. Others, such as those of browsers, probes and
@@ -79,16 +83,31 @@ func (f *front) admit(conn net.Conn) {
 	}()
 	late := time.AfterFunc(handshakeTimeout, func() { _ = conn.Close() })
 	spoken, isHTTP2 := f.greet(conn)
+	if !isHTTP2 {
+		linger(conn)
+	}
 	if !late.Stop() || !isHTTP2 {
 		_ = conn.Close()
 		return
 	}
+	boundUnacknowledged(conn, pingTimeout)
 	select {
 	case f.ready <- spoken:
 	case <-f.done:
 		_ = conn.Close()
 	}
 }
+
+// linger ends what is written to a connection and reads what its client still sends, within the time of the handshake: closing a
+// connection with bytes that nobody read resets it, and its client may lose the answer.
+func linger(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxLingered))
+	}
+}
+
+// maxLingered is how much is read of a client that was answered.
+const maxLingered = 1 << 20
 
 // prefaceStart begins every connection of HTTP/2 (RFC 9113 section 3.4), and no request of HTTP/1.1.
 const prefaceStart = "PRI "
@@ -161,3 +180,40 @@ type greeted struct {
 
 // Read implements [net.Conn].
 func (g *greeted) Read(p []byte) (int, error) { return g.reader.Read(p) }
+
+// knownConns are credentials that know the connection of a call, so that it can be closed. The front speaks TLS.
+type knownConns struct{}
+
+// knownConn is the connection of a call.
+type knownConn struct{ net.Conn }
+
+// AuthType implements [credentials.AuthInfo].
+func (knownConn) AuthType() string { return "front" }
+
+// disconnect closes the connection of a call.
+func disconnect(ctx context.Context) {
+	if p, ok := peer.FromContext(ctx); ok {
+		if known, ok := p.AuthInfo.(knownConn); ok {
+			_ = known.Close()
+		}
+	}
+}
+
+// ServerHandshake implements [credentials.TransportCredentials].
+func (knownConns) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return conn, knownConn{conn}, nil
+}
+
+// ClientHandshake implements [credentials.TransportCredentials].
+func (knownConns) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("these credentials are for servers")
+}
+
+// Info implements [credentials.TransportCredentials].
+func (knownConns) Info() credentials.ProtocolInfo { return credentials.ProtocolInfo{} }
+
+// Clone implements [credentials.TransportCredentials].
+func (k knownConns) Clone() credentials.TransportCredentials { return k }
+
+// OverrideServerName implements [credentials.TransportCredentials].
+func (knownConns) OverrideServerName(string) error { return nil }

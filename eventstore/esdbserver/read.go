@@ -2,9 +2,13 @@ package esdbserver
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
+	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
@@ -23,10 +27,14 @@ func (v *service) read(ctx context.Context, c call) error {
 	if err != nil {
 		return err
 	}
-	s := &sender{call: c, log: v.log, give: v.give, now: v.options.Now, textIDs: q.textIDs}
+	p := &pace{service: v, flow: newFlow(), cut: func() { disconnect(ctx) }}
+	s := &sender{call: c, pace: p, textIDs: q.textIDs}
+	defer func() { _ = p.rest(ctx, v.stopping) }() // a page that is on its way is in memory
 	switch {
 	case q.live && q.all:
 		return v.followAll(ctx, s, q)
+	case q.live && strings.HasPrefix(q.stream, "$"):
+		return noLinks(q.stream)
 	case q.live:
 		return v.followStream(ctx, s, q)
 	case q.all:
@@ -36,12 +44,38 @@ func (v *service) read(ctx context.Context, c call) error {
 	}
 }
 
+// noLinks refuses to subscribe to a stream that only a server with projections or metadata of streams writes: it would stay silent for
+// ever. It says what to subscribe to instead.
+func noLinks(stream string) error {
+	instead := "subscribe to $all"
+	if category, ok := strings.CutPrefix(stream, "$ce-"); ok {
+		instead += fmt.Sprintf(" with a filter of the prefix %q on stream names", category+"-")
+	} else if name, ok := strings.CutPrefix(stream, "$et-"); ok {
+		instead += fmt.Sprintf(" with a filter of the prefix %q on event types", name)
+	}
+	return refuse(codes.Unimplemented, strings.ToValidUTF8(fmt.Sprintf("cannot subscribe to %q: a gxpledger log has no projections, "+
+		"links and metadata of streams, and no event would ever come; %s", stream, instead), "?"))
+}
+
 func (v *service) readAll(ctx context.Context, s *sender, q query) error {
 	found, err := v.pageOfAll(ctx, q)
 	if err != nil {
 		return err
 	}
-	return s.sendPage(ctx, found, q)
+	return s.sendPage(ctx, s.laps(ctx, found, func(last eventstore.Record) records {
+		if q.backwards {
+			return v.before(ctx, last.Position)
+		}
+		return v.log.Read(ctx, last.Position, eventstore.Filter{})
+	}), q)
+}
+
+// before returns what is before a position, newest first.
+func (v *service) before(ctx context.Context, at eventstore.Position) records {
+	if at <= 1 {
+		return nothing
+	}
+	return v.log.ReadBackwards(ctx, at, eventstore.Filter{})
 }
 
 // pageOfAll returns what $all holds from a place on: forwards from it, backwards from before it.
@@ -102,18 +136,31 @@ func (v *service) readStream(ctx context.Context, s *sender, q query) error {
 		}
 	}
 	if end > 0 {
-		if err := s.sendPage(ctx, v.pageOfStream(ctx, q), q); err != nil || !q.endings {
+		page := s.laps(ctx, v.pageOfStream(ctx, q), func(last eventstore.Record) records {
+			switch {
+			case !q.backwards:
+				return v.log.ReadStream(ctx, last.Stream, last.Revision+1)
+			case last.Revision == 0:
+				return nothing
+			default:
+				return v.backFrom(ctx, last.Stream, uint64(last.Revision)-1)
+			}
+		})
+		if err := s.sendPage(ctx, page, q); err != nil || !q.endings {
 			return err
 		}
-		return s.sendEnding(max(end, streamEnd(s.next)), q) // what came later than the page is none of its business
+		return s.sendEnding(ctx, max(end, streamEnd(s.next)), q) // what came later than the page is none of its business
 	}
 	if hash, ok := contentHash(q.stream); ok {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
 		found, err := v.heldContent(ctx, hash)
 		if err != nil {
 			return err
 		}
 		if found != nil {
-			return s.sendHeldContent(found, q)
+			return s.sendHeldContent(ctx, found, q)
 		}
 	}
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_StreamNotFound_{StreamNotFound: &wire.ReadResp_StreamNotFound{
@@ -237,13 +284,28 @@ func (v *service) followAll(ctx context.Context, s *sender, q query) error {
 	if err := s.sendConfirmation(); err != nil {
 		return err
 	}
-	if err := f.consider(ctx, v.log.Read(ctx, f.at, eventstore.Filter{})); err != nil {
+	if err := f.considerNew(ctx); err != nil {
 		return ended(ctx, err)
 	}
 	if err := f.caughtUp(); err != nil {
 		return err
 	}
-	return ended(ctx, f.consider(ctx, v.log.Subscribe(ctx, f.at, eventstore.Filter{})))
+	return ended(ctx, v.whenever(ctx, head, func() error { return f.considerNew(ctx) }))
+}
+
+// whenever calls read each time that the log is longer than seen, until ctx ends.
+func (v *service) whenever(ctx context.Context, seen eventstore.Position, read func() error) error {
+	tail := v.tail.join(ctx, seen)
+	defer v.tail.leave(tail)
+	for {
+		var err error
+		if seen, err = tail.beyond(ctx, seen); err != nil {
+			return err
+		}
+		if err := read(); err != nil {
+			return err
+		}
+	}
 }
 
 // allFollower is a subscription to $all.
@@ -254,6 +316,12 @@ type allFollower struct {
 	after      eventstore.Position // records up to it are not sent, also when they come later
 	considered uint64              // records since the last checkpoint
 	told       eventstore.Position // of the last checkpoint
+}
+
+// considerNew considers what there is behind the last record.
+func (f *allFollower) considerNew(ctx context.Context) error {
+	read := func(last eventstore.Record) records { return f.log.Read(ctx, last.Position, eventstore.Filter{}) }
+	return f.consider(ctx, f.laps(ctx, read(eventstore.Record{Position: f.at}), read))
 }
 
 // consider sends what of found passes the filter, and a checkpoint each interval of a filter.
@@ -313,7 +381,10 @@ func (v *service) followStream(ctx context.Context, s *sender, q query) error {
 	if err := s.sendConfirmation(); err != nil {
 		return err
 	}
-	if err := f.catchUp(ctx, v.log, q.from); err != nil {
+	if err := f.locate(ctx, q.from); err != nil {
+		return ended(ctx, err)
+	}
+	if err := f.sendNew(ctx); err != nil {
 		return ended(ctx, err)
 	}
 	message := &wire.ReadResp_CaughtUp{}
@@ -324,7 +395,7 @@ func (v *service) followStream(ctx context.Context, s *sender, q query) error {
 	if err := s.sendCaughtUp(message); err != nil {
 		return err
 	}
-	return ended(ctx, f.follow(ctx, v.log.Subscribe(ctx, head, eventstore.Filter{StreamPrefix: q.stream})))
+	return ended(ctx, v.whenever(ctx, head, func() error { return f.sendNew(ctx) }))
 }
 
 // streamFollower is a subscription to one stream.
@@ -334,8 +405,8 @@ type streamFollower struct {
 	next   eventstore.Revision // the first that was not considered yet
 }
 
-// catchUp sends what the stream holds after from, which may be nothing yet.
-func (f *streamFollower) catchUp(ctx context.Context, log eventstore.StreamReader, from place) error {
+// locate finds the first revision that is sent.
+func (f *streamFollower) locate(ctx context.Context, from place) error {
 	if !possibleName(string(f.stream)) {
 		return nil
 	}
@@ -343,14 +414,21 @@ func (f *streamFollower) catchUp(ctx context.Context, log eventstore.StreamReade
 	case placeExact:
 		f.next = eventstore.Revision(from.at + 1)
 	case placeEnd:
-		for r, err := range log.ReadStreamBackwards(ctx, f.stream) {
-			f.next = r.Revision + 1
-			return err
-		}
-		return nil
+		end, err := f.endOf(ctx, f.stream)
+		f.next = eventstore.Revision(end)
+		return err
 	case placeStart:
 	}
-	return f.follow(ctx, log.ReadStream(ctx, f.stream, f.next))
+	return nil
+}
+
+// sendNew sends what the stream holds from the next revision on, which may be nothing yet.
+func (f *streamFollower) sendNew(ctx context.Context) error {
+	if !possibleName(string(f.stream)) {
+		return nil
+	}
+	read := func(last eventstore.Record) records { return f.log.ReadStream(ctx, f.stream, last.Revision+1) }
+	return f.follow(ctx, f.laps(ctx, f.log.ReadStream(ctx, f.stream, f.next), read))
 }
 
 // follow sends what of found is of the stream and new.

@@ -339,7 +339,7 @@ func TestFailuresOfTheLogAreTranslated(t *testing.T) {
 		{eventstore.ErrClosed, "Unavailable: the log is closed", false},
 		{eventstore.ErrTooLarge, "InvalidArgument: Maximum Append Size of 16777216 Exceeded. | exception=maximum-append-size-exceeded | maximum-append-size=16777216", false},
 		{context.DeadlineExceeded, "Aborted: Operation timed out.", false},
-		{errors.New("disk /dev/x is full"), "Unknown: the log failed: its operator was told why", true},
+		{errors.New("disk /dev/x is full"), "Unknown: the log failed: the operator's log has the cause", true},
 	} {
 		failed := make(chan error, 1)
 		o := options()

@@ -19,14 +19,12 @@ import (
 // sender sends what a call of Read yields, in the form that the client asked for.
 type sender struct {
 	call
-	log     eventstore.ContentStore
-	give    func(eventstore.Position) // called with each position before the client is told of it
-	now     func() time.Time
+	*pace
 	textIDs bool
 	next    eventstore.Revision // behind the highest that was sent
 }
 
-func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(response) }
+func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(counted{response, s.flow}) }
 
 // sendPage sends what of found passes the query, up to its limit.
 func (s *sender) sendPage(ctx context.Context, found records, q query) error {
@@ -53,7 +51,10 @@ func (s *sender) sendPage(ctx context.Context, found records, q query) error {
 
 // sendEnding tells where a stream ends, once a page of it is sent. Clients that ask for it wait for it: a page without events would
 // otherwise be an answer without a message. A page that begins behind the next revision is told first where the stream goes on.
-func (s *sender) sendEnding(end streamEnd, q query) error {
+func (s *sender) sendEnding(ctx context.Context, end streamEnd, q query) error {
+	if err := s.rest(ctx, nil); err != nil {
+		return err
+	}
 	if !q.backwards && q.from.kind == placeExact && q.from.at > uint64(end) {
 		next := &wire.ReadResp_FirstStreamPosition{FirstStreamPosition: uint64(end)}
 		if err := s.send(&wire.ReadResp{Content: next}); err != nil {
@@ -94,13 +95,13 @@ func (s *sender) sendConfirmation() error {
 func (s *sender) sendCheckpoint(at eventstore.Position) error {
 	s.give(at)
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Checkpoint_{Checkpoint: &wire.ReadResp_Checkpoint{
-		CommitPosition: uint64(at), PreparePosition: uint64(at), Timestamp: timestamppb.New(s.now()),
+		CommitPosition: uint64(at), PreparePosition: uint64(at), Timestamp: timestamppb.New(s.options.Now()),
 	}}})
 }
 
 // sendCaughtUp tells that what follows is new. Older clients know neither of its fields.
 func (s *sender) sendCaughtUp(caughtUp *wire.ReadResp_CaughtUp) error {
-	caughtUp.Timestamp = timestamppb.New(s.now())
+	caughtUp.Timestamp = timestamppb.New(s.options.Now())
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_CaughtUp_{CaughtUp: caughtUp}})
 }
 

@@ -23,6 +23,8 @@ type Server struct {
 	options Options
 	streams atomic.Int64 // calls running
 	pending budget
+	reads   readBudget
+	tail    tail
 	given   positions
 }
 
@@ -38,7 +40,7 @@ func New(log eventstore.Log, options Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
-	s.pending.max = s.options.MaxPendingBytes
+	s.pending.max, s.reads.free, s.tail.log = s.options.MaxPendingBytes, s.options.MaxReadBytes, log
 	return s, nil
 }
 
@@ -108,6 +110,8 @@ func (s *Server) register(v *service) *grpc.Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
 		grpc.UnknownServiceHandler(v.unknown),
+		grpc.ForceServerCodecV2(newCountingCodec()),
+		grpc.Creds(knownConns{}),
 	}
 	server := grpc.NewServer(options...)
 	for _, description := range v.services() {
@@ -127,7 +131,7 @@ type Options struct {
 	// ClearText allows clear text on every address: for a network that the operator trusts as a whole.
 	ClearText bool
 	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, and any other error if
-	// that cannot be found out now. With it every call needs basic credentials, save ServerFeatures and Gossip, which
+	// that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
 	// clients ask without and which say nothing of what the log holds. Without it everybody is let in. It is called for
 	// each call and must be safe for concurrent use. The Go client sends credentials over TLS only.
 	Authenticate func(ctx context.Context, user, password string) error
@@ -148,6 +152,12 @@ type Options struct {
 	// MaxPendingBytes bounds what all running appends hold together: 256 MiB. An append beyond it is refused as
 	// UNAVAILABLE.
 	MaxPendingBytes int64
+	// MaxReadBytes bounds what all running reads and subscriptions hold together, of the log and of messages that clients did not
+	// take yet: 256 MiB. Reads beyond it wait.
+	MaxReadBytes int64
+	// SlowReader is how long a client may take nothing of what it is sent while others wait for the memory: 30 s. It is disconnected
+	// then.
+	SlowReader time.Duration
 	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.
 	StreamsPerConnection int
@@ -166,6 +176,8 @@ type Options struct {
 
 	// Failed is told of each failure of the log, whose text is not sent to clients. It must be safe for concurrent use.
 	Failed func(error)
+	// Refused is told of each login and each append that is refused, conflicts excepted. It must be safe for concurrent use.
+	Refused func(Refusal)
 }
 
 // ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
@@ -175,12 +187,17 @@ func (o Options) withDefaults() Options {
 	o.MaxAppendSize = cmp.Or(o.MaxAppendSize, 16<<20)
 	o.MaxEventSize = cmp.Or(o.MaxEventSize, 16<<20-64<<10)
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, 256<<20)
+	o.MaxReadBytes = cmp.Or(o.MaxReadBytes, 256<<20)
+	o.SlowReader = cmp.Or(o.SlowReader, 30*time.Second)
 	o.StreamsPerConnection = cmp.Or(o.StreamsPerConnection, 256)
 	o.Streams = cmp.Or(o.Streams, 4096)
 	o.KeepAlive = cmp.Or(o.KeepAlive, time.Second)
 	o.StopTimeout = cmp.Or(o.StopTimeout, 5*time.Second)
 	if o.Failed == nil {
 		o.Failed = func(error) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(Refusal) {}
 	}
 	return o
 }
@@ -193,7 +210,7 @@ func (o Options) validate() error {
 	}
 	for name, value := range map[string]int64{
 		"MaxAppendSize": int64(o.MaxAppendSize), "MaxEventSize": int64(o.MaxEventSize),
-		"MaxPendingBytes": o.MaxPendingBytes, "StreamsPerConnection": int64(o.StreamsPerConnection),
+		"MaxPendingBytes": o.MaxPendingBytes, "MaxReadBytes": o.MaxReadBytes, "SlowReader": int64(o.SlowReader), "StreamsPerConnection": int64(o.StreamsPerConnection),
 		"Streams": int64(o.Streams), "KeepAlive": int64(o.KeepAlive), "StopTimeout": int64(o.StopTimeout),
 	} {
 		if value < 0 {
@@ -204,7 +221,7 @@ func (o Options) validate() error {
 		faults = append(faults, fmt.Errorf("option MaxAppendSize is above %d", maxAppendSize))
 	}
 	if o.Advertise != "" {
-		if _, _, err := splitAddress(o.Advertise); err != nil {
+		if err := CheckAddress(o.Advertise); err != nil {
 			faults = append(faults, fmt.Errorf("option Advertise: %w", err))
 		}
 	}
@@ -214,6 +231,12 @@ func (o Options) validate() error {
 // maxAppendSize is what an operator may raise MaxAppendSize to: the protocol tells it as 32 bits, and an append is held
 // in memory.
 const maxAppendSize = 1 << 30
+
+// CheckAddress reports why address cannot be Options.Advertise.
+func CheckAddress(address string) error {
+	_, _, err := splitAddress(address)
+	return err
+}
 
 func splitAddress(address string) (host string, port uint32, err error) {
 	host, text, err := net.SplitHostPort(address)

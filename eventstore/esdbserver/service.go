@@ -84,11 +84,14 @@ func (v *service) unknown(_ any, stream grpc.ServerStream) error {
 	})
 }
 
-// known lets in whom Options.Authenticate knows. Others are denied once their call was received.
+// known lets in whom Options.Authenticate knows. Others are denied once their call was received. Passwords are checked within the
+// limit of calls: checking them is slow on purpose.
 func (v *service) known(h handler) grpc.StreamHandler {
 	return func(_ any, stream grpc.ServerStream) error {
-		user, err := v.authenticate(stream.Context())
-		return v.handle(call{ServerStream: stream, user: user, denied: err}, h)
+		return v.handle(call{ServerStream: stream}, func(ctx context.Context, c call) error {
+			c.user, c.denied = v.authenticate(ctx)
+			return h(ctx, c)
+		})
 	}
 }
 

@@ -256,10 +256,17 @@ func engineEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
 	return events, nil
 }
 
+// linkEvent is the type of events that stand for an event of another stream in EventStoreDB.
+const linkEvent = "$>"
+
 // clientEvents are what a client proposes, wrapped where they must be.
 func clientEvents(proposals []proposal) ([]eventstore.NewEvent, error) {
 	events := make([]eventstore.NewEvent, len(proposals))
 	for i, p := range proposals {
+		if p.name == linkEvent {
+			return nil, refuse(codes.Unimplemented, fmt.Sprintf("event %d: link events (%s) are not served here: a gxpledger log resolves "+
+				"no links", i, linkEvent))
+		}
 		if known(p.name) {
 			return nil, accessDenied(fmt.Sprintf("event %d: the type %q is the engine's", i, p.name))
 		}

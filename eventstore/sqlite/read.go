@@ -126,6 +126,9 @@ func defaultSizes() sizes {
 	return sizes{chunkEvents: 64, pageChunks: 8, hashes: 1000}
 }
 
+// pageBytes is the size of data at which a page ends early.
+const pageBytes = 4 << 20
+
 // rangeScan leads over the records of the log or of one stream, one number at a time, from one to another number, both
 // included. A number that is not there is corruption.
 type rangeScan struct {
@@ -214,17 +217,21 @@ func (w rangeScan) missing(at int64) error {
 	return fmt.Errorf("%w: %s %d is missing", eventstore.ErrCorrupt, w.kind, at)
 }
 
-// page reads up to limit chunks from the one that holds the number at on, and leaves out what comes before it.
+// page reads up to limit chunks from the one that holds the number at on, and leaves out what comes before it. It ends early with the
+// chunk that brings it to pageBytes.
 func (w rangeScan) page(ctx context.Context, db querier, at int64, limit int) (records []eventstore.Record, err error) {
 	rows, err := db.QueryContext(ctx, w.query, at, w.stream, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	for size := 0; size < pageBytes && rows.Next(); {
 		found, err := scanChunk(rows)
 		if err != nil {
 			return nil, err
+		}
+		for _, r := range found {
+			size += len(r.Data)
 		}
 		if w.step < 0 {
 			slices.Reverse(found)

@@ -218,3 +218,10 @@ func (a *app) logger() *logrus.Logger {
 	}
 	return logger
 }
+
+// warnings is a logger of what an operator must see without asking for it.
+func (a *app) warnings() *logrus.Logger {
+	logger := a.logger()
+	logger.SetOutput(redactingWriter{a.system.Stderr, &a.settings})
+	return logger
+}

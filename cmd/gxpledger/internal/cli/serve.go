@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +22,7 @@ import (
 // serveDocument is the line that serve --json writes once it listens.
 type serveDocument struct {
 	Listening string   `json:"listening"` // host:port
+	Advertise string   `json:"advertise,omitempty"`
 	TLS       bool     `json:"tls"`
 	Log       string   `json:"log"` // file or address, without passwords
 	Writable  []string `json:"writable"`
@@ -26,7 +30,9 @@ type serveDocument struct {
 
 type serveOptions struct {
 	app               *app
+	warn              func(text string, fields map[string]any)
 	address           string
+	advertise         string
 	writable          []string
 	certFile, keyFile string
 	usersFile         string
@@ -34,16 +40,21 @@ type serveOptions struct {
 
 func newServe(a *app) *cobra.Command {
 	o := &serveOptions{app: a}
+	logger := sync.OnceValue(a.warnings)
+	o.warn = func(text string, fields map[string]any) { logger().WithFields(fields).Warn(text) }
 	cmd := &cobra.Command{
 		Use:   "serve --esdb ADDRESS",
 		Short: "Serve the log to EventStoreDB clients",
 		Long: "Serve the log over the EventStoreDB client protocol until SIGINT or SIGTERM, so that services in any language read and\n" +
 			"follow it with the official clients while scans continue. Recorded events cannot be changed: clients cannot write to\n" +
 			"the streams of gxpledger, and deleting is refused. Clear text is served on loopback addresses alone; every other\n" +
-			"address needs --tls-cert and --tls-key.",
+			"address needs --tls-cert and --tls-key.\n\n" +
+			"Clients that discover servers (esdb+discover://) connect to the address that the server tells them: by default the one\n" +
+			"where they reached it. Give --advertise where that is not the address for them, or not a name in the certificate.",
 		Example: "  gxpledger serve --esdb 127.0.0.1:2113\n" +
 			"  gxpledger serve --esdb 127.0.0.1:2113 --esdb-writable orders- --esdb-writable invoices-\n" +
-			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users",
+			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users\n" +
+			"  gxpledger serve --esdb 0.0.0.0:2113 --advertise ledger.example.com:2113 --tls-cert server.pem --tls-key server.key",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
@@ -54,6 +65,7 @@ func newServe(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.address, "esdb", "", "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one")
+	flags.StringVar(&o.advertise, "advertise", "", "`HOST:PORT` that clients are told to connect to, such as ledger.example.com:2113")
 	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "`PREFIX` of streams that clients may append to; repeatable")
 	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate chain (PEM)")
 	flags.StringVar(&o.keyFile, "tls-key", "", "`FILE` with the certificate's private key (PEM)")
@@ -67,6 +79,11 @@ func (o *serveOptions) validate() error {
 	}
 	if _, _, err := net.SplitHostPort(o.address); err != nil {
 		return usage("--esdb cannot listen at %q: want HOST:PORT, such as 127.0.0.1:2113", o.address)
+	}
+	if o.advertise != "" {
+		if err := esdbserver.CheckAddress(o.advertise); err != nil {
+			return usage("--advertise cannot name %q: want HOST:PORT, such as ledger.example.com:2113", o.advertise)
+		}
 	}
 	if (o.certFile == "") != (o.keyFile == "") {
 		return usage("--tls-cert and --tls-key belong together: give both, or neither")
@@ -96,7 +113,9 @@ func closedTo(prefix string) string {
 }
 
 func (o *serveOptions) run(ctx context.Context) (err error) {
-	options, err := o.server()
+	refusals := server.NewRefusals(o.app.system.Now, o.warn)
+	defer refusals.Flush()
+	options, err := o.server(refusals)
 	if err != nil {
 		return err
 	}
@@ -119,14 +138,52 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err := o.announce(listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watched sync.WaitGroup
+	watched.Go(func() { o.watch(watching, refusals, options.TLS) })
+	defer watched.Wait()
+	defer stop()
 	return serving.Serve(ctx, listener)
 }
 
+// watch writes what was counted each minute, and warns each day of a certificate that expires.
+func (o *serveOptions) watch(ctx context.Context, refusals *server.Refusals, config *tls.Config) {
+	const day = 24 * time.Hour
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for checked := o.app.system.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-minute.C:
+		}
+		refusals.Flush()
+		if now := o.app.system.Now(); now.Sub(checked) >= day {
+			checked = now
+			o.warnOfCertificate(config)
+		}
+	}
+}
+
+func (o *serveOptions) warnOfCertificate(config *tls.Config) {
+	if config == nil {
+		return
+	}
+	certificate := config.Certificates[0]
+	if text := server.CertificateWarning(certificate, o.app.system.Now()); text != "" {
+		o.warn(text, map[string]any{"file": o.certFile})
+	}
+	if host, _, err := net.SplitHostPort(o.advertise); err == nil && certificate.Leaf != nil {
+		if err := certificate.Leaf.VerifyHostname(host); err != nil {
+			o.warn("the certificate is not for the address of --advertise, and clients refuse it: "+err.Error(), map[string]any{"file": o.certFile})
+		}
+	}
+}
+
 // server returns the options of the server.
-func (o *serveOptions) server() (esdbserver.Options, error) {
-	logger := o.app.logger()
+func (o *serveOptions) server(refusals *server.Refusals) (esdbserver.Options, error) {
 	options := esdbserver.Options{
-		Now: o.app.system.Now, Writable: o.writable, Failed: func(err error) { logger.Error(err) },
+		Now: o.app.system.Now, Writable: o.writable, Advertise: o.advertise, Failed: refusals.Failed, Refused: refusals.Tell,
 	}
 	if o.certFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
@@ -134,6 +191,7 @@ func (o *serveOptions) server() (esdbserver.Options, error) {
 			return options, failed(err, "cannot use the certificate %s with the key %s: %v", o.certFile, o.keyFile, err)
 		}
 		options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		o.warnOfCertificate(options.TLS)
 	}
 	if o.usersFile != "" {
 		data, err := readSmall(o.usersFile)
@@ -167,7 +225,7 @@ func (o *serveOptions) announce(address net.Addr) error {
 	if o.app.json {
 		writable := append([]string{}, o.writable...)
 		return render.Line(o.app.system.Stdout, serveDocument{
-			Listening: address.String(), TLS: o.certFile != "", Log: o.app.settings.LogName(), Writable: writable,
+			Listening: address.String(), Advertise: o.advertise, TLS: o.certFile != "", Log: o.app.settings.LogName(), Writable: writable,
 		})
 	}
 	security := "tls=false"
@@ -175,6 +233,6 @@ func (o *serveOptions) announce(address net.Addr) error {
 		security = "tls=true"
 	}
 	screen := o.app.screen()
-	screen.Line("Serving %s at %s", o.app.settings.LogName(), fmt.Sprintf("esdb://%s?%s", address, security))
+	screen.Line("Serving %s at %s", o.app.settings.LogName(), fmt.Sprintf("esdb://%s?%s", cmp.Or(o.advertise, address.String()), security))
 	return screen.Err()
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -69,11 +70,20 @@ func (d *fixture) serve(args ...string) *serving {
 // stop stops the server as a signal does, and checks that it ends well and has said no more.
 func (s *serving) stop() {
 	s.t.Helper()
+	if said := s.warned(); said != "" {
+		s.t.Errorf("standard error %q, want silence", said)
+	}
+}
+
+// warned stops the server likewise, and returns what it wrote to standard error.
+func (s *serving) warned() string {
+	s.t.Helper()
 	s.cancel()
 	rest, err := io.ReadAll(s.screen)
-	if code := <-s.code; code != 0 || err != nil || len(rest) > 0 || s.stderr.Len() > 0 {
-		s.t.Errorf("exit code %d, %v, standard output %q, standard error %q; want 0 and silence", code, err, rest, s.stderr)
+	if code := <-s.code; code != 0 || err != nil || len(rest) > 0 {
+		s.t.Errorf("exit code %d, %v, standard output %q; want 0 and no more output", code, err, rest)
 	}
+	return s.stderr.String()
 }
 
 // address returns the connection string that the server announced.
@@ -275,7 +285,59 @@ func TestServingOverTLSToKnownUsers(t *testing.T) {
 			}
 		}
 	}
-	s.stop()
+	said := s.warned()
+	for _, want := range []string{
+		`level=warning msg="login refused" peer="127.0.0.1:`, `reason="unknown user or wrong password" user=eve`,
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in %s", want, said)
+		}
+	}
+	if strings.Contains(said, password) {
+		t.Errorf("passwords are written: %s", said)
+	}
+	late := d.now
+	d.now = func() time.Time { return time.Now().AddDate(2, 0, 0) }
+	said = d.serve("--tls-cert", cert, "--tls-key", key, "--advertise", "ledger.example.com:2113").warned()
+	d.now = late
+	for _, want := range []string{`level=warning msg="the certificate of`, "expired at", "not for the address of --advertise"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("of a certificate that is neither valid nor for the address: %q is not in %s", want, said)
+		}
+	}
+}
+
+// A client that discovers servers is told the address that the operator advertises, and connects to that.
+func TestServeAdvertisesAnAddress(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("Write it down")
+	d.scan(r).wantCode(0)
+	behind := d.serve("--json") // what clients reach, as a name server or a gateway leads them there
+	var listens struct {
+		Listening, Advertise string
+	}
+	if err := json.Unmarshal([]byte(behind.line), &listens); err != nil || listens.Advertise != "" {
+		t.Fatalf("%q: %v", behind.line, err)
+	}
+	_, port, _ := strings.Cut(listens.Listening, ":")
+	name := "localhost:" + port
+	front := d.serve("--json", "--advertise", name)
+	behind.cancel()
+	<-behind.code
+	if err := json.Unmarshal([]byte(front.line), &listens); err != nil || listens.Advertise != name {
+		t.Fatalf("%q: %v", front.line, err)
+	}
+	_, err := dial(t, "esdb+discover://"+listens.Listening+"?tls=false&maxDiscoverAttempts=1&gossipTimeout=30").
+		ReadAll(within(t), esdb.ReadAllOptions{}, 1)
+	if err == nil {
+		t.Error("a client was not sent to the advertised address, where no server is")
+	}
+	front.stop()
+	again := d.serve("--advertise", "localhost:2113")
+	if got := again.address(); got != "esdb://localhost:2113?tls=false" {
+		t.Errorf("clients are told %s", got)
+	}
+	again.stop()
 }
 
 // certificate writes one for 127.0.0.1, signed by itself, and its key.
@@ -286,7 +348,7 @@ func certificate(t *testing.T) (cert, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
@@ -325,6 +387,7 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 		{2, "--esdb is required", nil},
 		{2, "want HOST:PORT", []string{"--esdb", "2113"}},
 		{2, "can be reached from other machines", []string{"--esdb", "0.0.0.0:0"}},
+		{2, "want HOST:PORT", []string{"--esdb", "127.0.0.1:0", "--advertise", "ledger.example.com"}},
 		{2, "belong together", []string{"--esdb", "127.0.0.1:0", "--tls-cert", cert}},
 		{2, "not accepted in clear text", []string{"--esdb", "127.0.0.1:0", "--basic-auth-file", users}},
 		{2, "of gxpledger", []string{"--esdb", "127.0.0.1:0", "--esdb-writable", "engine"}},

@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 
 	"golang.org/x/crypto/bcrypt"
+	"google.golang.org/grpc/peer"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
@@ -19,12 +21,13 @@ import (
 //
 // Clients send their password with each call, and bcrypt is slow on purpose: an accepted password is remembered as a MAC
 // under a key of this process, and compared with that from then on. One hash is computed at a time, so that guessing costs
-// a core at most.
+// a core at most, and peers take turns, so that it does not keep others from their first login.
 type Users struct {
 	hashes  map[string][]byte
 	nobody  []byte // the hash that an unknown user's password is compared with, so that the time does not tell
 	key     []byte
-	hashing sync.Mutex
+	hashing turns
+	compare func(hash, password []byte) error
 
 	mu       sync.Mutex
 	accepted map[string][]byte // guarded by mu: by user, the MAC of the accepted password
@@ -33,7 +36,7 @@ type Users struct {
 // ParseUsers reads lines of USER:HASH. Empty lines and those that begin with # are skipped.
 func ParseUsers(data []byte) (*Users, error) {
 	const keySize = 32
-	u := &Users{hashes: map[string][]byte{}, accepted: map[string][]byte{}, key: make([]byte, keySize)}
+	u := &Users{hashes: map[string][]byte{}, accepted: map[string][]byte{}, key: make([]byte, keySize), compare: bcrypt.CompareHashAndPassword}
 	if _, err := rand.Read(u.key); err != nil {
 		return nil, err
 	}
@@ -60,29 +63,50 @@ func ParseUsers(data []byte) (*Users, error) {
 	return u, nil
 }
 
-// Authenticate checks a password. It waits for other checks.
-func (u *Users) Authenticate(_ context.Context, name, password string) error {
+// Authenticate checks a password. It waits for other checks, but no longer than ctx.
+func (u *Users) Authenticate(ctx context.Context, name, password string) error {
 	mac := hmac.New(sha256.New, u.key)
 	mac.Write([]byte(password))
 	sum := mac.Sum(nil)
-	u.mu.Lock()
-	known := u.accepted[name]
-	u.mu.Unlock()
-	if known != nil && hmac.Equal(known, sum) {
+	if u.isAccepted(name, sum) {
+		return nil
+	}
+	if err := u.hashing.acquire(ctx, host(ctx)); err != nil {
+		return err
+	}
+	defer u.hashing.release()
+	if u.isAccepted(name, sum) { // by a call that was checked meanwhile
 		return nil
 	}
 	hash, exists := u.hashes[name]
 	if !exists {
 		hash = u.nobody
 	}
-	u.hashing.Lock()
-	err := bcrypt.CompareHashAndPassword(hash, []byte(password))
-	u.hashing.Unlock()
-	if err != nil || !exists {
+	if err := u.compare(hash, []byte(password)); err != nil || !exists {
 		return esdbserver.ErrNotAuthenticated
 	}
 	u.mu.Lock()
 	u.accepted[name] = sum
 	u.mu.Unlock()
 	return nil
+}
+
+func (u *Users) isAccepted(name string, sum []byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	known := u.accepted[name]
+	return known != nil && hmac.Equal(known, sum)
+}
+
+// host is where a call comes from, without the port, "" if that is not known.
+func host(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(p.Addr.String())
+	if err != nil {
+		return p.Addr.String()
+	}
+	return host
 }
