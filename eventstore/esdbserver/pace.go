@@ -259,28 +259,34 @@ func (p *pace) laps(ctx context.Context, found records, again func(last eventsto
 				yield(eventstore.Record{}, err)
 				return
 			}
-			var last eventstore.Record
-			ended := true
-			for r, err := range found {
-				if !yield(r, err) || err != nil {
-					return
-				}
-				if p.mustRest(ctx) {
-					last, ended = r, false
-					last.Data = nil
-					break
-				}
+			last, more, stopped := p.yieldLap(ctx, found, yield)
+			if stopped {
+				return
 			}
 			if err := p.rest(ctx, nil); err != nil {
 				yield(eventstore.Record{}, err)
 				return
 			}
-			if ended {
+			if !more {
 				return
 			}
 			found = again(last)
 		}
 	}
+}
+
+// yieldLap yields what is found until it must rest: then there may be more behind the last record. stopped says that the reader wants no more.
+func (p *pace) yieldLap(ctx context.Context, found records, yield func(eventstore.Record, error) bool) (last eventstore.Record, more, stopped bool) {
+	for r, err := range found {
+		if !yield(r, err) || err != nil {
+			return last, false, true
+		}
+		if p.mustRest(ctx) {
+			r.Data = nil
+			return r, true, false
+		}
+	}
+	return last, false, false
 }
 
 // waitForClient waits within a lap until the client took what was sent, for what cannot be read again from where it is.

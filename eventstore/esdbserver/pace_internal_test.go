@@ -46,8 +46,8 @@ type slowServer struct {
 	address string
 }
 
-func serveLarge(t testing.TB, o Options, n, size int) slowServer {
-	t.Helper()
+func serveLarge(tb testing.TB, o Options, n, size int) slowServer {
+	tb.Helper()
 	log := &yields{Log: memory.New(time.Now)}
 	data := append(append([]byte(`"`), bytes.Repeat([]byte("x"), size)...), '"')
 	for i := range n {
@@ -55,30 +55,30 @@ func serveLarge(t testing.TB, o Options, n, size int) slowServer {
 		if i > 0 {
 			expected = eventstore.AtRevision(eventstore.Revision(i - 1))
 		}
-		_, err := log.Append(t.Context(), eventstore.Batch{
+		_, err := log.Append(tb.Context(), eventstore.Batch{
 			Stream: "s", Expected: expected, Meta: eventstore.Meta{Actor: "a", Attempt: 1},
 			Events: []eventstore.NewEvent{{ID: uuid.New(), Type: "e", Data: data}},
 		})
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	o.Now, o.StopTimeout = time.Now, time.Second
 	server, err := New(log, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, listener) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		_ = log.Close()
 	})
@@ -86,14 +86,14 @@ func serveLarge(t testing.TB, o Options, n, size int) slowServer {
 }
 
 // read begins to read count events of $all on a connection of its own; 0 is a subscription.
-func (s slowServer) read(t testing.TB, count uint64) api.Streams_ReadClient {
-	t.Helper()
+func (s slowServer) read(tb testing.TB, count uint64) api.Streams_ReadClient {
+	tb.Helper()
 	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32<<20)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	o := &api.ReadReq_Options{
 		StreamOption: &api.ReadReq_Options_All{All: &api.ReadReq_Options_AllOptions{AllOption: &api.ReadReq_Options_AllOptions_Start{}}},
 		CountOption:  &api.ReadReq_Options_Count{Count: count},
@@ -101,9 +101,9 @@ func (s slowServer) read(t testing.TB, count uint64) api.Streams_ReadClient {
 	if count == 0 {
 		o.CountOption = &api.ReadReq_Options_Subscription{}
 	}
-	call, err := api.NewStreamsClient(conn).Read(t.Context(), &api.ReadReq{Options: o})
+	call, err := api.NewStreamsClient(conn).Read(tb.Context(), &api.ReadReq{Options: o})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return call
 }
@@ -126,13 +126,15 @@ func events(call api.Streams_ReadClient, n int) (got int, err error) {
 }
 
 // stall begins reads that nobody receives, until n did or the memory is short, and returns them.
-func (s slowServer) stall(t testing.TB, n int) (stalled []api.Streams_ReadClient) {
-	t.Helper()
+func (s slowServer) stall(tb testing.TB, n int) (stalled []api.Streams_ReadClient) {
+	tb.Helper()
+	pause := time.NewTicker(time.Millisecond)
+	defer pause.Stop()
 	for i := range n {
 		before := s.log.n.Load()
-		stalled = append(stalled, s.read(t, []uint64{1, 100, 0}[i%3]))
-		for s.log.n.Load() == before && !s.reads.isShort() && t.Context().Err() == nil {
-			time.Sleep(time.Millisecond)
+		stalled = append(stalled, s.read(tb, []uint64{1, 100, 0}[i%3]))
+		for s.log.n.Load() == before && !s.reads.isShort() && tb.Context().Err() == nil {
+			<-pause.C
 		}
 	}
 	return stalled
@@ -144,6 +146,8 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 	const clients, n = 12, 4
 	s := serveLarge(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 8 << 20, SlowReader: time.Hour}, n, 1<<20-100)
 	stalled := s.stall(t, clients)
+	pause := time.NewTicker(time.Millisecond)
+	defer pause.Stop()
 	for t.Context().Err() == nil { // until each holds no more than an event, or waits
 		s.reads.mu.Lock()
 		free, waiting := s.reads.free, len(s.reads.waiting)
@@ -151,7 +155,7 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 		if n := int(s.log.n.Load()); n+waiting == clients && free >= int64(8<<20-n*(1<<20+4<<10)) {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		<-pause.C
 	}
 	// Each client holds one event, and a lap wants room for three: the budget has it for six at most.
 	if got := s.log.n.Load(); got > 6 || !s.reads.isShort() {
@@ -180,7 +184,7 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 		if free == 8<<20 {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		<-pause.C
 	}
 }
 

@@ -314,7 +314,8 @@ func TestServeAdvertisesAnAddress(t *testing.T) {
 	d.scan(r).wantCode(0)
 	behind := d.serve("--json") // what clients reach, as a name server or a gateway leads them there
 	var listens struct {
-		Listening, Advertise string
+		Listening string `json:"listening"`
+		Advertise string `json:"advertise"`
 	}
 	if err := json.Unmarshal([]byte(behind.line), &listens); err != nil || listens.Advertise != "" {
 		t.Fatalf("%q: %v", behind.line, err)

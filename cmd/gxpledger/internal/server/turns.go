@@ -27,8 +27,8 @@ func (t *turns) acquire(ctx context.Context, peer string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	turn, err := t.enqueue(peer)
-	if err != nil || turn == nil {
+	turn, now, err := t.enqueue(peer)
+	if err != nil || now {
 		return err
 	}
 	select {
@@ -40,16 +40,16 @@ func (t *turns) acquire(ctx context.Context, peer string) error {
 	}
 }
 
-// enqueue returns what is closed when it is the turn of a peer, nil if that is now.
-func (t *turns) enqueue(peer string) (chan struct{}, error) {
+// enqueue returns what is closed when it is the turn of a peer, unless that is now.
+func (t *turns) enqueue(peer string) (turn chan struct{}, now bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.busy {
 		t.busy = true
-		return nil, nil
+		return nil, true, nil
 	}
 	if len(t.waiting[peer]) >= maxWaiting {
-		return nil, errBusy
+		return nil, false, errBusy
 	}
 	if t.waiting == nil {
 		t.waiting = map[string][]chan struct{}{}
@@ -57,9 +57,9 @@ func (t *turns) enqueue(peer string) (chan struct{}, error) {
 	if len(t.waiting[peer]) == 0 {
 		t.order = append(t.order, peer)
 	}
-	turn := make(chan struct{})
+	turn = make(chan struct{})
 	t.waiting[peer] = append(t.waiting[peer], turn)
-	return turn, nil
+	return turn, false, nil
 }
 
 // abandon gives up waiting, or the turn if that came meanwhile.

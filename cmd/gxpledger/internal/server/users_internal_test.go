@@ -58,6 +58,8 @@ func newChecks(t *testing.T) *checks {
 // waits blocks until n checks wait for their turn.
 func (c *checks) waits(t *testing.T, n int) {
 	t.Helper()
+	pause := time.NewTicker(time.Millisecond)
+	defer pause.Stop()
 	for t.Context().Err() == nil {
 		c.hashing.mu.Lock()
 		waiting := 0
@@ -68,7 +70,7 @@ func (c *checks) waits(t *testing.T, n int) {
 		if waiting == n {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		<-pause.C
 	}
 }
 
@@ -161,8 +163,8 @@ func TestRefusalsOfAPeerAreBounded(t *testing.T) {
 	now := time.Unix(0, 0)
 	lines := map[string]int{}
 	r := NewRefusals(func() time.Time { return now }, func(text string, fields map[string]any) {
-		if user, ok := fields["user"]; ok && len(user.(string)) > 203 { //nolint:forcetypeassert // a test
-			t.Errorf("a user of %d bytes", len(user.(string))) //nolint:forcetypeassert // a test
+		if user, ok := fields["user"].(string); ok && len(user) > 203 {
+			t.Errorf("a user of %d bytes", len(user))
 		}
 		lines[text]++
 	})

@@ -1,3 +1,5 @@
+//go:build linux
+
 package esdbserver
 
 import (
@@ -31,7 +33,15 @@ func TestConnectionsHaveAUserTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = accepted.Close() })
-	raw, err := accepted.(*greeted).Conn.(*net.TCPConn).SyscallConn() //nolint:forcetypeassert // a test
+	behind, ok := accepted.(*greeted)
+	if !ok {
+		t.Fatalf("the connection is a %T", accepted)
+	}
+	tcp, ok := behind.Conn.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("the connection behind is a %T", behind.Conn)
+	}
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
