@@ -37,7 +37,7 @@ type answer struct {
 var (
 	cellEnd   = regexp.MustCompile(`(^|[^\\])\|`)
 	codeSpan  = regexp.MustCompile("`([^`]+)`")
-	statusOf  = regexp.MustCompile(`^(still open|[A-Z_]+)`)
+	statusOf  = regexp.MustCompile(`^(still open or OK|still open|no answer within 20 s|not tried|[A-Z_]+)`)
 	batchKind = regexp.MustCompile(`^[^ ]+\): (success|error code=\w+)`)
 	plainKind = regexp.MustCompile(`^[a-z]\w*`)
 	expected  = regexp.MustCompile(` exp=\w+`)
