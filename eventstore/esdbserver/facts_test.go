@@ -197,7 +197,7 @@ func checkDifferences(rows []difference, different map[string]situation, names [
 		for i, row := range rows {
 			for _, p := range row.patterns {
 				if p.MatchString(name) {
-					used[p] = used[p] || differs
+					used[p] = true
 					matching = append(matching, i)
 				}
 			}
