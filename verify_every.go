@@ -47,6 +47,10 @@ type VerifyEveryOptions struct {
 // VerifyEvery verifies again and again, as [Ledger.Verify] does, until ctx ends, and returns nil. It updates no tables. The
 // outcome of the last verification is kept in the home, see [Admin.LastVerification], as is which parts of the one that runs
 // are done: the log, and the tables of each projection. A process that ends in the middle of one leaves these to the next.
+//
+// It waits between verifications, and inside one as options.Rate says.
+//
+// Errors: [ErrInvalid] for the options alone. What keeps a verification from going on is told to options.Failed.
 func (l *Ledger) VerifyEvery(ctx context.Context, options VerifyEveryOptions) error {
 	if options.Every < time.Minute || options.Rate < 0 {
 		return fmt.Errorf("cannot verify: %w: Every must be a minute or more, and Rate not negative", ErrInvalid)
@@ -139,6 +143,10 @@ func (l *Ledger) verificationState(ctx context.Context) (verificationState, erro
 
 // LastVerification returns the outcome of the last verification in the background by this home of the log at hand, nil when
 // there was none.
+//
+// It waits for the log to say its id.
+//
+// Errors: that of ctx, and those of a home or a log that cannot be read.
 func (a Admin) LastVerification(ctx context.Context) (*LastVerification, error) {
 	var state verificationState
 	if err := a.ledger.settings.ReadVerification(&state); err != nil || state.Last == nil {
