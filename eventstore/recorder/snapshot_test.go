@@ -113,17 +113,21 @@ func TestASnapshotIsNeverTrustedBlindly(t *testing.T) {
 	}
 }
 
-// gapLog lacks the events before a revision whenever a stream is read from a later one than its first.
+// gapLog lacks the event at a revision, or cannot read it.
 type gapLog struct {
 	eventstore.Log
 	missing eventstore.Revision
+	err     error
 }
 
 func (l gapLog) ReadStream(ctx context.Context, s eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		for r, err := range l.Log.ReadStream(ctx, s, from) {
 			if err == nil && r.Revision == l.missing {
-				continue
+				if l.err == nil {
+					continue
+				}
+				r, err = eventstore.Record{}, l.err
 			}
 			if !yield(r, err) {
 				return
@@ -135,14 +139,30 @@ func (l gapLog) ReadStream(ctx context.Context, s eventstore.StreamID, from even
 // TestAStreamWithAGapIsNotFolded: neither before the event that a snapshot ends with, nor behind it.
 func TestAStreamWithAGapIsNotFolded(t *testing.T) {
 	t.Parallel()
-	for name, missing := range map[string]eventstore.Revision{"at the snapshot": 121, "behind the snapshot": 122} {
+	unreadable := fmt.Errorf("read: %w", eventstore.ErrCorrupt)
+	for name, gap := range map[string]gapLog{
+		"at the snapshot":         {missing: 121},
+		"behind the snapshot":     {missing: 122},
+		"unreadable at it":        {missing: 121, err: unreadable},
+		"unreadable behind it":    {missing: 122, err: unreadable},
+		"unreadable at the scan":  {missing: 123, err: unreadable},
+		"unreadable in the first": {missing: 3, err: unreadable},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, tree := grown(t)
-			if s, err := d.log.LoadSnapshot(t.Context(), stream); err != nil || s.Revision != 121 {
+			s, err := d.log.LoadSnapshot(t.Context(), stream)
+			if err != nil || s.Revision != 121 {
 				t.Fatalf("the snapshot is at %d, %v", s.Revision, err)
 			}
-			d.log.Log = gapLog{d.log.Log, missing}
+			if gap.missing < s.Revision {
+				s.Version++ // so that the whole stream is read
+				if err := d.log.SaveSnapshot(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gap.Log = d.log.Log
+			d.log.Log = gap
 			if _, err := d.record(reads(tree...)); !errors.Is(err, eventstore.ErrCorrupt) {
 				t.Errorf("got %v, want ErrCorrupt", err)
 			}

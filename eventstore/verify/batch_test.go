@@ -178,11 +178,14 @@ func nextTree() []domain.File {
 func TestVerifyFindsNoFaultInWhatAScanMayTell(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(l *told){
-		"two scans":                     func(l *told) { l.scan(toldTree()...); l.scan(nextTree()...) },
-		"a scan failed before all":      func(l *told) { l.append(toldStream, l.fail()); l.scan(toldTree()...) },
-		"the total was not recorded":    func(l *told) { e := l.fail(); e.Total = 0; l.append(toldStream, e) },
-		"a scan of version 1":           func(l *told) { l.append(toldStream, versionOne(l.t, l.decide(toldTree()...))...) },
-		"a second scan of version 1":    func(l *told) { l.scan(toldTree()...); l.append(toldStream, versionOne(l.t, l.decide(nextTree()...))...) },
+		"two scans":                  func(l *told) { l.scan(toldTree()...); l.scan(nextTree()...) },
+		"a scan failed before all":   func(l *told) { l.append(toldStream, l.fail()); l.scan(toldTree()...) },
+		"the total was not recorded": func(l *told) { e := l.fail(); e.Total = 0; l.append(toldStream, e) },
+		"a scan of version 1":        func(l *told) { l.append(toldStream, versionOne(l.t, l.decide(toldTree()...))...) },
+		"a second scan of version 1": func(l *told) {
+			l.scan(toldTree()...)
+			l.append(toldStream, versionOne(l.t, l.decide(nextTree()...))...)
+		},
 		"a file was read with an extra": func(l *told) { l.scan(domaintest.ReadBy(domaintest.Stamp+"+x", domaintest.Requirement("REQ-1", "a"))) },
 		"files were not read": func(l *told) {
 			unread := domaintest.Malformed(domain.KindSpec, brokenSpec, "x")
@@ -361,15 +364,24 @@ func TestVerifyComparesEachEventOfAScan(t *testing.T) {
 type forgeFunc = func(t *testing.T, events []domain.Event) []domain.Event
 
 func completing(change func(*domain.ScanCompleted)) forgeFunc {
-	return func(t *testing.T, events []domain.Event) []domain.Event { t.Helper(); return forge(t, events, nil, change) }
+	return func(t *testing.T, events []domain.Event) []domain.Event {
+		t.Helper()
+		return forge(t, events, nil, change)
+	}
 }
 
 func parsing(pick func(domain.ArtifactParsed) bool, change func(*domain.ArtifactParsed)) forgeFunc {
-	return func(t *testing.T, events []domain.Event) []domain.Event { t.Helper(); return forge(t, events, pick, change) }
+	return func(t *testing.T, events []domain.Event) []domain.Event {
+		t.Helper()
+		return forge(t, events, pick, change)
+	}
 }
 
 func relinking(change func(*domain.ArtifactRelinked)) forgeFunc {
-	return func(t *testing.T, events []domain.Event) []domain.Event { t.Helper(); return forge(t, events, nil, change) }
+	return func(t *testing.T, events []domain.Event) []domain.Event {
+		t.Helper()
+		return forge(t, events, nil, change)
+	}
 }
 
 func inserting(e domain.Event) forgeFunc {
