@@ -65,13 +65,15 @@ func (l *told) retired() domain.RepositoryRetired {
 func (l *told) append(stream eventstore.StreamID, events ...domain.Event) {
 	l.t.Helper()
 	scan := uuid.Must(uuid.NewV7()).String()
-	switch last := events[len(events)-1].(type) {
-	case domain.ScanCompleted:
-		scan = last.Scan
-	case domain.ScanFailed:
-		scan = last.Scan
-	case domain.AdminActed:
-		scan = last.ID
+	last := events[len(events)-1]
+	if e, ok := last.(domain.ScanCompleted); ok {
+		scan = e.Scan
+	}
+	if e, ok := last.(domain.ScanFailed); ok {
+		scan = e.Scan
+	}
+	if e, ok := last.(domain.AdminActed); ok {
+		scan = e.ID
 	}
 	b := eventstore.Batch{Stream: stream, Expected: eventstore.NoStream(), RecordedAt: clock(), Meta: eventstore.Meta{
 		Actor: "tester", Reason: "to see", Scan: scan, Correlation: scan, Attempt: 1,
@@ -233,6 +235,7 @@ func TestVerifyComparesEventsWithTheirPlace(t *testing.T) {
 			l.append(toldStream, events...)
 		}, "repository.registered.v1 is event 1 of its batch"},
 		"a registration of another": {func(t *testing.T, l *told) {
+			t.Helper()
 			l.append(toldStream, forge(t, l.decide(toldTree()...), nil, func(e *domain.RepositoryRegistered) { e.Repository.ID = "other" })...)
 		}, `repository is "repository-other", want`},
 		"a second registration": {func(_ *testing.T, l *told) {
@@ -300,9 +303,11 @@ func TestVerifyComparesEachEventOfAScan(t *testing.T) {
 		"a change that is none": {parsing(atPath(firstRequirement), func(e *domain.ArtifactParsed) { e.Change = domain.ChangeReread }), `change is "reread", want "changed"`},
 		"another digest":        {parsing(atPath(firstRequirement), func(e *domain.ArtifactParsed) { e.Digest = domaintest.Hash("x") }), "digest is"},
 		"a move of what was there": {func(t *testing.T, events []domain.Event) []domain.Event {
+			t.Helper()
 			return forge(t, events, atPath(firstRequirement), func(e *domain.ArtifactParsed) { e.MovedFrom = &domain.Key{Path: ".gxp/requirements/REQ-9.md"} })
 		}, `change of an artifact that moved is "changed", want "new"`},
 		"a removal that does not say where to": {func(t *testing.T, events []domain.Event) []domain.Event {
+			t.Helper()
 			return forge(t, events, nil, func(e *domain.ArtifactRemoved) { e.MovedTo = nil })
 		}, "whose removal does not say so"},
 		"an artifact that does not say where from": {
@@ -310,6 +315,7 @@ func TestVerifyComparesEachEventOfAScan(t *testing.T) {
 		},
 		"a removal of what is nowhere": {inserting(domain.ArtifactRemoved{Key: domain.Key{Path: "nowhere.md"}, Kind: domain.KindSpec}), "nowhere.md is removed, and the tree does not hold it"},
 		"a removal as another kind": {func(t *testing.T, events []domain.Event) []domain.Event {
+			t.Helper()
 			return forge(t, events, nil, func(e *domain.ArtifactRemoved) { e.Kind = domain.KindSpec })
 		}, `kind is "spec", want "requirement"`},
 		"a rejection of what the tree holds": {inserting(domain.ArtifactRejected{
@@ -333,6 +339,7 @@ func TestVerifyComparesEachEventOfAScan(t *testing.T) {
 			e.Shifted = []domain.Shift{{Number: 7, Version: 1, From: 1, To: 2}, {Number: 8, Version: 1, From: 2, To: 1}}
 		}), "entry 2 shifts to 1, which is out of order"},
 		"a package read without keys": {func(t *testing.T, events []domain.Event) []domain.Event {
+			t.Helper()
 			const path = ".gxp/evidence/packages/EV-4"
 			return forge(t, events, atPath(path), func(e *domain.ArtifactParsed) { e.Stamp = domaintest.Stamp })
 		}, "EV-4\" was read under the stamp \"rosie/1\""},
