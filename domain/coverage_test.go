@@ -87,3 +87,13 @@ func TestAScanListsWhatItIgnoredUpToALimitAndCountsItAll(t *testing.T) {
 		t.Errorf("a scan that ignored nothing says %+v, want a count of 0", none)
 	}
 }
+
+func TestASecondParentIsCoveredToo(t *testing.T) {
+	t.Parallel()
+	files := Covered()
+	files[1] = Leading(files[1], domain.Link{Edge: domain.EdgeParentID, Target: "REQ-2"})
+	done := Given().When(Scan(Flag(), append(files, Requirement("REQ-2", "a"))...)).Completed(t)
+	if done.Coverage.NewGapsTotal != 0 {
+		t.Errorf("gaps %+v, want none: both requirements are covered", done.Coverage.NewGaps)
+	}
+}

@@ -3,6 +3,7 @@ package domain_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,6 +224,21 @@ func TestDuplicates(t *testing.T) {
 		story, ok := d.Events()[3].(domain.ArtifactParsed)
 		if !ok || story.Links[0].To == nil || story.Links[0].To.Number != 2 {
 			t.Errorf("story %+v; want a link to number 2, the winner", d.Events()[3])
+		}
+	})
+	t.Run("each path of an id counts", func(t *testing.T) {
+		t.Parallel()
+		third := File(domain.KindRequirement, ".gxp/requirements/c.md", "REQ-001", "c")
+		Given().When(Scan(domain.DefaultPolicy(), first, second, third)).
+			ThenRefused(t, Because(domain.ViolationDuplicate, second.Path), Because(domain.ViolationDuplicate, third.Path))
+		d := Given().When(Scan(Flag(), first, second, third))
+		want := []string{first.Path, second.Path}
+		var found []string
+		for _, f := range d.Completed(t).Findings {
+			found = append(found, f.Path)
+		}
+		if tree := d.Next().State().Summarize(); !slices.Equal(found, want) || !slices.Equal(tree.Duplicates, want) {
+			t.Errorf("found %q, and %q in the tree, want %q", found, tree.Duplicates, want)
 		}
 	})
 	t.Run("every reason is given at once", func(t *testing.T) {

@@ -93,38 +93,3 @@ func (s *session) remember(ctx context.Context, after loaded, size int, appended
 		s.observe(Retry{Attempt: s.attempt, Err: fmt.Errorf("cannot save snapshot of %s: %w", after.stream, err)})
 	}
 }
-
-// VerifySnapshot compares the snapshot of a stream with a fold of all its events. It returns ErrNotFound when there is
-// none, and ErrCorrupt when it says something else than the events: it is then safe to go on, since the snapshot is a
-// cache, but somebody or something changed the file.
-func (r *Recorder) VerifySnapshot(ctx context.Context, stream eventstore.StreamID) error {
-	snapshot, err := r.log.LoadSnapshot(ctx, stream)
-	if err != nil {
-		return fmt.Errorf("cannot load snapshot of %s: %w", stream, err)
-	}
-	if snapshot.Version != domain.StateVersion {
-		return nil // of another binary; never read by this one
-	}
-	var state domain.State
-	for record, err := range r.log.ReadStream(ctx, stream, 0) {
-		if err != nil {
-			return fmt.Errorf("cannot read %s: %w", stream, err)
-		}
-		if record.Revision > snapshot.Revision {
-			break
-		}
-		event, err := eventstore.Decode(record)
-		if err != nil {
-			return fmt.Errorf("cannot decode position %d: %w", record.Position, err)
-		}
-		state = domain.Evolve(state, event)
-	}
-	want, err := eventstore.EncodeState(state)
-	if err != nil {
-		return err
-	}
-	if string(want) != string(snapshot.Data) {
-		return fmt.Errorf("%w: snapshot of %s at revision %d is not the fold of its events", eventstore.ErrCorrupt, stream, snapshot.Revision)
-	}
-	return nil
-}

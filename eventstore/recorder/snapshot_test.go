@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -60,16 +61,37 @@ func TestTheCostOfAScanDoesNotGrowWithItsPast(t *testing.T) {
 	}
 }
 
+// forgedState is the stored form of a state with the last artifact number changed.
+func forgedState(t *testing.T, data []byte) []byte {
+	t.Helper()
+	body := bytes.Replace(data[sha256.Size:], []byte(`"numbers":120`), []byte(`"numbers":500`), 1)
+	if bytes.Equal(body, data[sha256.Size:]) {
+		t.Fatal("the state does not tell its last number")
+	}
+	sum := sha256.Sum256(body)
+	return append(sum[:], body...)
+}
+
+// TestASnapshotIsNeverTrustedBlindly: each snapshot could be decoded and folded on, and would number the next artifact wrongly,
+// so that only the check that it is about keeps it from being used.
 func TestASnapshotIsNeverTrustedBlindly(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*eventstore.Snapshot){
-		"another version":    func(s *eventstore.Snapshot) { s.Version++ },
-		"a flipped byte":     func(s *eventstore.Snapshot) { s.Data[len(s.Data)/2] ^= 1 },
-		"cut short":          func(s *eventstore.Snapshot) { s.Data = s.Data[:10] },
-		"of another event":   func(s *eventstore.Snapshot) { s.EventID[3] ^= 1 },
-		"ahead of the log":   func(s *eventstore.Snapshot) { s.Revision += 1000 },
-		"at another event":   func(s *eventstore.Snapshot) { s.Revision-- },
-		"empty but for zero": func(s *eventstore.Snapshot) { s.Data = make([]byte, 32) },
+	for name, c := range map[string]struct {
+		spoil func(*eventstore.Snapshot)
+		want  int // number of the next artifact
+	}{
+		"nothing but a forged state": {func(*eventstore.Snapshot) {}, 501}, // which verify finds
+		"another version":            {func(s *eventstore.Snapshot) { s.Version++ }, 121},
+		"another checksum":           {func(s *eventstore.Snapshot) { s.Data[0] ^= 1 }, 121},
+		"no JSON": {func(s *eventstore.Snapshot) {
+			sum := sha256.Sum256([]byte("{"))
+			s.Data = append(sum[:], '{')
+		}, 121},
+		"cut short":          {func(s *eventstore.Snapshot) { s.Data = s.Data[:10] }, 121},
+		"of another event":   {func(s *eventstore.Snapshot) { s.EventID[3] ^= 1 }, 121},
+		"ahead of the log":   {func(s *eventstore.Snapshot) { s.Revision += 1000 }, 121},
+		"at another event":   {func(s *eventstore.Snapshot) { s.Revision-- }, 121},
+		"empty but for zero": {func(s *eventstore.Snapshot) { s.Data = make([]byte, 32) }, 121},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,39 +100,103 @@ func TestASnapshotIsNeverTrustedBlindly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			spoil(&s)
+			s.Data = forgedState(t, s.Data)
+			c.spoil(&s)
 			if err := d.log.SaveSnapshot(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
-			out := d.mustRecord(tree...)
-			if len(out.Events) != 1 || out.Completed.Number != 3 {
-				t.Errorf("outcome %+v; want a scan that found everything as it was", out.Completed)
+			out := d.mustRecord(append(tree, req("REQ-NEW"))...)
+			if parsed, ok := out.Events[0].(domain.ArtifactParsed); !ok || parsed.Number != c.want || out.Completed.Number != 3 {
+				t.Errorf("recorded %+v of scan %d; want artifact %d of scan 3", out.Events[0], out.Completed.Number, c.want)
 			}
 		})
 	}
 }
 
-func TestVerifySnapshotFindsAPlausibleForgery(t *testing.T) {
+// gapLog lacks the event at a revision, or cannot read it.
+type gapLog struct {
+	eventstore.Log
+	missing eventstore.Revision
+	err     error
+}
+
+func (l gapLog) ReadStream(ctx context.Context, s eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		for r, err := range l.Log.ReadStream(ctx, s, from) {
+			if err == nil && r.Revision == l.missing {
+				if l.err == nil {
+					continue
+				}
+				r, err = eventstore.Record{}, l.err
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestAStreamWithAGapIsNotFolded: neither before the event that a snapshot ends with, nor behind it.
+func TestAStreamWithAGapIsNotFolded(t *testing.T) {
 	t.Parallel()
-	d, _ := grown(t)
-	if err := d.recorder.VerifySnapshot(t.Context(), stream); err != nil {
-		t.Fatalf("an honest snapshot: %v", err)
+	unreadable := fmt.Errorf("read: %w", eventstore.ErrCorrupt)
+	for name, gap := range map[string]gapLog{
+		"at the snapshot":         {missing: 121},
+		"behind the snapshot":     {missing: 122},
+		"unreadable at it":        {missing: 121, err: unreadable},
+		"unreadable behind it":    {missing: 122, err: unreadable},
+		"unreadable at the scan":  {missing: 123, err: unreadable},
+		"unreadable in the first": {missing: 3, err: unreadable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, tree := grown(t)
+			s, err := d.log.LoadSnapshot(t.Context(), stream)
+			if err != nil || s.Revision != 121 {
+				t.Fatalf("the snapshot is at %d, %v", s.Revision, err)
+			}
+			if gap.missing < s.Revision {
+				s.Version++ // so that the whole stream is read
+				if err := d.log.SaveSnapshot(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gap.Log = d.log.Log
+			d.log.Log = gap
+			if _, err := d.record(reads(tree...)); !errors.Is(err, eventstore.ErrCorrupt) {
+				t.Errorf("got %v, want ErrCorrupt", err)
+			}
+		})
 	}
-	if err := d.recorder.VerifySnapshot(t.Context(), "repository-none"); !errors.Is(err, eventstore.ErrNotFound) {
-		t.Errorf("no snapshot: %v, want ErrNotFound", err)
+}
+
+// shiftedLog tells the event that ends a snapshot one revision late.
+type shiftedLog struct{ eventstore.Log }
+
+func (l shiftedLog) LoadSnapshot(ctx context.Context, s eventstore.StreamID) (eventstore.Snapshot, error) {
+	snapshot, err := l.Log.LoadSnapshot(ctx, s)
+	snapshot.Revision--
+	return snapshot, err
+}
+
+func (l shiftedLog) ReadStream(ctx context.Context, s eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	if from == 120 { // the revision before that of the snapshot is gone
+		from++
 	}
-	s, err := d.log.LoadSnapshot(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
+	return l.Log.ReadStream(ctx, s, from)
+}
+
+// TestASnapshotOfAnotherRevisionIsNotUsed, also where its event is the first that a read from there returns.
+func TestASnapshotOfAnotherRevisionIsNotUsed(t *testing.T) {
+	t.Parallel()
+	d, tree := grown(t)
+	d.log.Log = shiftedLog{d.log.Log}
+	d.log.reads = 0
+	if out := d.mustRecord(tree...); out.Completed.Number != 3 {
+		t.Errorf("scan %d, want 3", out.Completed.Number)
 	}
-	body := bytes.Replace(s.Data[sha256.Size:], []byte(`"numbers":120`), []byte(`"numbers":121`), 1)
-	sum := sha256.Sum256(body)
-	s.Data = append(sum[:], body...)
-	if err := d.log.SaveSnapshot(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.recorder.VerifySnapshot(t.Context(), stream); !errors.Is(err, eventstore.ErrCorrupt) {
-		t.Errorf("a snapshot that says something else: %v, want ErrCorrupt", err)
+	if d.log.reads < 100 {
+		t.Errorf("read %d records, want the whole stream", d.log.reads)
 	}
 }
 

@@ -51,6 +51,24 @@ func TestRecorderSpoolsAFailureAndDrainsItLater(t *testing.T) {
 	}
 }
 
+func TestDrainRecordsEachSpooledFailure(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	d.log.onAppend = func(int, func() (eventstore.Appended, error)) (eventstore.Appended, error) {
+		return eventstore.Appended{}, errLost
+	}
+	for range 3 {
+		if out, err := d.record(reads(req("REQ-001"))); err == nil || out.Spooled == "" {
+			t.Fatalf("outcome %+v, %v; want a spooled failure", out, err)
+		}
+	}
+	d.log.onAppend = nil
+	if n, err := d.recorder.Drain(t.Context()); err != nil || n != (recorder.Drained{Recorded: 3}) {
+		t.Errorf("drained %+v, %v; want 3", n, err)
+	}
+	d.wantTypes("scan.failed", "scan.failed", "scan.failed")
+}
+
 // TestASpooledFailureIsFlushedWithItsFolders: a power loss takes neither the file nor the spool that was created for it.
 func TestASpooledFailureIsFlushedWithItsFolders(t *testing.T) {
 	t.Parallel()

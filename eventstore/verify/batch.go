@@ -168,9 +168,6 @@ func checkViolations(d *differences, e *domain.ScanFailed) {
 // parsed compares an artifact with the one that the state has at its key.
 func (b *batchCheck) parsed(d *differences, s domain.State, e *domain.ArtifactParsed) {
 	held := s.Artifact(e.Key)
-	if shift := slices.IndexFunc(e.Shifted, func(x domain.Shift) bool { return x.To == e.Ordinal }); held == nil && shift >= 0 {
-		d.add("entry %d of the file shifts to the artifact's own place", e.Shifted[shift].From)
-	}
 	number, version, previous, change := s.Numbers+1, 1, "", domain.ChangeNew
 	if held != nil {
 		number, version, previous, change = held.Number, held.Version+1, held.SHA256, domain.ChangeChanged
