@@ -125,7 +125,13 @@ func (v *verification) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, closing()) }()
 	if v.ledger.config.OpenedLog == nil {
-		v.access(ctx)
+		err := v.part(partAccess, func() error {
+			v.access(ctx)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if v.pace != nil {
 		log = pacedLog{Log: log, pace: v.pace}

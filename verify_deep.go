@@ -107,7 +107,13 @@ func (c *rereader) unit(ctx context.Context, e *domain.ArtifactParsed, scan *dom
 	for name, hash := range parts {
 		data, err := c.log.Content(ctx, hash)
 		switch {
-		case hash == "", errors.Is(err, eventstore.ErrNotFound), errors.Is(err, eventstore.ErrCorrupt):
+		case hash == "":
+			c.v.result.Warnings = append(c.v.result.Warnings, eventstore.Fault{
+				Code: FaultReread, Where: fmt.Sprintf("scan %d of %s", scan.Number, scan.Repository.Name),
+				Text: fmt.Sprintf("%s has files that were too large to be read, and was not read again", e.Path), Remedy: "",
+			})
+			return nil, nil //nolint:nilnil // none, as documented
+		case errors.Is(err, eventstore.ErrNotFound), errors.Is(err, eventstore.ErrCorrupt):
 			return nil, nil //nolint:nilnil // none, as documented
 		case err != nil:
 			return nil, err

@@ -24,13 +24,17 @@ type LastVerification struct {
 // verificationState is how far the verification in the background is. It is kept in the home.
 type verificationState struct {
 	Log   string            `json:"log"`            // its id: the state is worth nothing for another
+	Began time.Time         `json:"began,omitzero"` // the verification that Done and Found are of
 	Done  []string          `json:"done,omitempty"` // the parts that are done of the verification that was begun
 	Found Verification      `json:"found"`          // by these parts
 	Last  *LastVerification `json:"last,omitempty"`
 }
 
-// partLog is the part of a verification that reads the log. The others are the projections.
-const partLog = "log"
+// The parts of a verification: the rights on servers, and what reads the log. The others are the projections.
+const (
+	partAccess = "access"
+	partLog    = "log"
+)
 
 // VerifyEveryOptions say how to verify in the background.
 type VerifyEveryOptions struct {
@@ -46,7 +50,8 @@ type VerifyEveryOptions struct {
 
 // VerifyEvery verifies again and again, as [Ledger.Verify] does, until ctx ends, and returns nil. It updates no tables. The
 // outcome of the last verification is kept in the home, see [Admin.LastVerification], as is which parts of the one that runs
-// are done: the log, and the tables of each projection. A process that ends in the middle of one leaves these to the next.
+// are done: the rights on servers, the log, and the tables of each projection. A process that ends in the middle of one leaves these to
+// the next, unless that begins later than options.Every after it.
 //
 // It waits between verifications, and inside one as options.Rate says.
 //
@@ -94,9 +99,14 @@ func (l *Ledger) verifyOnce(ctx context.Context, options VerifyEveryOptions) (ti
 			return min(wait, options.Every), nil // a clock that was set back makes nobody wait for longer
 		}
 	}
+	if age := now().Sub(state.Began); age < 0 || age > options.Every {
+		state.Done = nil // what was found so long ago is not the present
+	}
 	v := newVerification(l, VerifyOptions{})
 	if len(state.Done) > 0 {
 		v.result = state.Found
+	} else {
+		state.Began = now().UTC()
 	}
 	v.pace = &pace{rate: options.Rate}
 	v.done = state.Done
@@ -195,6 +205,15 @@ func (p pacedLog) Read(ctx context.Context, after eventstore.Position, filter ev
 			}
 		}
 	}
+}
+
+// EndsBefore does what the log does, see [projections.Pipeline.Belongs].
+func (p pacedLog) EndsBefore(ctx context.Context, at eventstore.Position) (bool, error) {
+	if log, ok := p.Log.(logEnder); ok {
+		return log.EndsBefore(ctx, at)
+	}
+	head, err := p.Head(ctx)
+	return at > head, err
 }
 
 // Content implements [eventstore.ContentStore].

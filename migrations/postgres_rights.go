@@ -82,7 +82,14 @@ type Lack struct {
 	Role  string
 	Owner string // of the object
 	mayBe bool   // the connected user may act as the owner
+	keeps bool   // the owner may do all that the role may
 	where string // the schema
+}
+
+// byUp reports whether Up gives the right. It gives a thing to a role only where its owner, who may be one that the engine connects as,
+// keeps the use of it.
+func (l Lack) byUp(state postgresState) bool {
+	return l.privilege != owns || l.keeps && (state.super || l.mayBe)
 }
 
 // String says which right of whom it is.
@@ -148,7 +155,8 @@ objects (kind, name, oid, owner) AS (
 	UNION ALL SELECT 'build', relname::text, oid, relowner FROM built
 	UNION ALL SELECT 'build', relname::text, oid, relowner FROM shows)
 SELECT w.kind, o.name, w.col, w.privilege, pg_catalog.pg_get_userbyid(o.owner),
-	pg_catalog.pg_has_role(o.owner, ` + mayAct + `)
+	pg_catalog.pg_has_role(o.owner, ` + mayAct + `),
+	coalesce(pg_catalog.pg_has_role(o.owner, r.oid, 'USAGE'), false) OR EXISTS (SELECT FROM pg_catalog.pg_roles s WHERE s.oid = o.owner AND s.rolsuper)
 FROM ROWS FROM (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[]), pg_catalog.unnest($6::text[]))
 	WITH ORDINALITY AS w (kind, name, col, privilege, n)
 JOIN objects o ON o.kind = w.kind AND (o.name = w.name OR w.kind IN ('view', 'build'))
@@ -177,7 +185,7 @@ func (r rights) lacks(ctx context.Context, conn *pgx.Conn, schema, role string) 
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Lack, error) {
 		l := Lack{Role: role, where: schema}
-		return l, row.Scan(&l.kind, &l.object, &l.column, &l.privilege, &l.Owner, &l.mayBe)
+		return l, row.Scan(&l.kind, &l.object, &l.column, &l.privilege, &l.Owner, &l.mayBe, &l.keeps)
 	})
 }
 
@@ -228,7 +236,7 @@ func (p *Postgres) access(ctx context.Context, conn *pgx.Conn, s postgresState) 
 	for _, role := range s.roles {
 		for _, l := range role.lacks {
 			if role.exists {
-				all = append(all, AccessProblem{Text: "role " + l.String(), SQL: l.SQL(), ByUp: true})
+				all = append(all, AccessProblem{Text: "role " + l.String(), SQL: l.SQL(), ByUp: l.byUp(s)})
 			}
 		}
 	}

@@ -85,6 +85,9 @@ func (p *Postgres) giveBack(sql *strings.Builder, state postgresState, roles []r
 	slices.SortStableFunc(lacks, func(a, b Lack) int { return cmp.Compare(a.last(), b.last()) })
 	is := state.user
 	for _, l := range lacks {
+		if !l.byUp(state) {
+			continue // the status tells of it
+		}
 		if !state.super && !l.mayBe {
 			return &RightsError{
 				User: state.user, Text: l.String() + ", which only the owner " + l.Owner + " gives",

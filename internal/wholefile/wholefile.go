@@ -55,6 +55,9 @@ func processName(pid int) string {
 	if err != nil {
 		host = "localhost"
 	}
+	if space, err := os.Readlink("/proc/self/ns/pid"); err == nil { // containers of one host count processes each for itself
+		host += " " + space
+	}
 	sum := sha256.Sum256([]byte(host))
 	return hex.EncodeToString(sum[:4]) + "-" + strconv.Itoa(pid)
 }
@@ -86,7 +89,7 @@ func removeAbandoned(path string) {
 func isGone(pid int) bool {
 	process, err := os.FindProcess(pid)
 	if err != nil {
-		return true // on Windows; elsewhere it is found whether it exists or not
+		return false // on Windows, where it may be the process of another user
 	}
 	defer func() { _ = process.Release() }()
 	err = process.Signal(syscall.Signal(0))

@@ -176,7 +176,7 @@ func (a *app) reportJSON(ctx context.Context, code int, text string, err error) 
 	switch {
 	case code == exitUsage:
 		d.Code = "usage"
-	case !worded && ctx.Err() != nil:
+	case !worded && ctx.Err() != nil && !errors.Is(err, eventstore.ErrOutcomeUnknown):
 		d.Code = "interrupted"
 	case known != nil:
 		d.Code, d.Hint = known.code, strings.TrimPrefix(known.text, ": ")

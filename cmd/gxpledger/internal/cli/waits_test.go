@@ -86,8 +86,8 @@ func TestAWaitForTablesThatAreNotShownIsNoFailure(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
 	d.occupy(gxpledger.History)
-	d.scan(r, "--links", "flag", "--wait", "200ms").wantCode(0)
-	got := d.run("audit", "--wait", "200ms").wantCode(0)
+	d.scan(r, "--links", "flag", "--wait", "2s").wantCode(0)
+	got := d.run("audit", "--wait", "2s").wantCode(0)
 	if !strings.Contains(got.stderr, "history build 1: ") || !strings.Contains(got.stderr, "other:4711 holds it until") || strings.Contains(got.stderr, "audit build") {
 		t.Errorf("audit says %q, want that the tables of history are behind", got.stderr)
 	}
