@@ -125,7 +125,7 @@ func (r *reader) keep(f *loaded) error {
 	}
 	r.secrets.names(f.entry.path)
 	r.secrets.file(f)
-	if r.stored[f.sha256] {
+	if r.stored[f.sha256] || len(r.secrets.faults) > 0 { // nothing of the tree is stored then, and no copy of a secret is made
 		return nil
 	}
 	r.stored[f.sha256] = true

@@ -22,7 +22,7 @@ import (
 
 const (
 	// quiet is how much may be on its way to a client without that it counts as slow. gRPC blocks senders at 64 KiB.
-	quiet = 32 << 10
+	quiet = 64 << 10
 	// grace is how long a client may take in a lap before it counts as slow.
 	grace = 20 * time.Millisecond
 	// lapTime is how long a lap lasts at least where others wait.
@@ -167,8 +167,9 @@ func (c countingCodec) Marshal(v any) (mem.BufferSlice, error) {
 		return nil, err
 	}
 	*buffer = data
-	m.flow.add(size)
-	return mem.BufferSlice{mem.NewBuffer(buffer, countingPool{m.flow, size})}, nil
+	held := cap(data) // which is far more than the message has where that is small
+	m.flow.add(held)
+	return mem.BufferSlice{mem.NewBuffer(buffer, countingPool{m.flow, held})}, nil
 }
 
 // countingPool takes back the buffer of one message.

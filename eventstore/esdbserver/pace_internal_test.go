@@ -191,7 +191,7 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 // Clients that receive nothing keep nobody from reading: they are disconnected where memory is short.
 func TestASlowReaderIsDisconnectedWhereMemoryIsShort(t *testing.T) {
 	t.Parallel()
-	s := serveLarge(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 4 << 20, SlowReader: 10 * time.Millisecond}, 4, 1<<20-100)
+	s := serveLarge(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 4 << 20, SlowReader: 500 * time.Millisecond}, 4, 1<<20-100)
 	stalled := s.stall(t, 9)
 	if got, err := events(s.read(t, 1), 1); got != 1 || err != nil {
 		t.Errorf("one that receives: %d events, %v", got, err)

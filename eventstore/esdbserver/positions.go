@@ -79,12 +79,12 @@ func (s *Server) lastBy(ctx context.Context, sent uint64) (eventstore.Position, 
 	return at, nil
 }
 
-// with returns the record at a position of the log, and then what is on one side of it.
-func (v *service) with(ctx context.Context, at eventstore.Position, beside records) (records, error) {
-	first, err := v.log.At(ctx, at)
+// with yields the record at a position of the log, and then what is on one side of it.
+func (v *service) with(ctx context.Context, at eventstore.Position, beside records) records {
 	return func(yield func(eventstore.Record, error) bool) {
-		if yield(first, nil) {
+		first, err := v.log.At(ctx, at) // here, where there is memory for it
+		if yield(first, err) && err == nil {
 			beside(yield)
 		}
-	}, err
+	}
 }

@@ -115,13 +115,13 @@ func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
 		if exact {
 			return before, nil
 		}
-		return v.with(ctx, at, before)
+		return v.with(ctx, at, before), nil
 	default:
 		behind := v.log.Read(ctx, at, eventstore.Filter{}) // what there is now
 		if !exact {
 			return behind, nil
 		}
-		return v.with(ctx, at, behind)
+		return v.with(ctx, at, behind), nil
 	}
 }
 
@@ -193,8 +193,11 @@ func (v *service) pageOfStream(ctx context.Context, q query) records {
 	}
 }
 
-// backPage is how many records are held to turn them round.
-const backPage = 32
+// backPage and backBytes bound the records that are held to turn them round, and their data.
+const (
+	backPage  = 32
+	backBytes = 4 << 20
+)
 
 // backFrom yields the records of stream in falling order from revision at on. Logs read backwards from the end only: this
 // reads page after page forwards, so that the middle of a long stream costs no more than its end.
@@ -221,18 +224,27 @@ func (v *service) backFrom(ctx context.Context, stream eventstore.StreamID, at u
 				return
 			}
 			left = from
+			if len(page) > 0 {
+				left = uint64(page[0].Revision)
+			}
 		}
 	}
 }
 
-// pageUpTo returns size records of stream from a revision on.
+// pageUpTo returns the last of size records of stream from a revision on: as many as backBytes has room for, and at least one.
 func (v *service) pageUpTo(ctx context.Context, stream eventstore.StreamID, from eventstore.Revision, size uint64) ([]eventstore.Record, error) {
 	var page []eventstore.Record
+	var held int
 	for r, err := range v.log.ReadStream(ctx, stream, from) {
 		if err != nil {
 			return nil, err
 		}
-		if page = append(page, r); uint64(len(page)) == size {
+		page, held = append(page, r), held+len(r.Data)
+		for held > backBytes && len(page) > 1 {
+			held -= len(page[0].Data)
+			page = slices.Delete(page, 0, 1)
+		}
+		if size--; size == 0 {
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -234,8 +235,14 @@ const maxAppendSize = 1 << 30
 
 // CheckAddress reports why address cannot be Options.Advertise.
 func CheckAddress(address string) error {
-	_, _, err := splitAddress(address)
-	return err
+	host, _, err := splitAddress(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); strings.ContainsAny(host, " \t/@,?#") || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("%q: want the host:port that clients connect to", address)
+	}
+	return nil
 }
 
 func splitAddress(address string) (host string, port uint32, err error) {

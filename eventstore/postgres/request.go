@@ -35,7 +35,8 @@ type answer struct {
 }
 
 func (r *request) answer(appended eventstore.Appended, err error) {
-	if !r.sent {
+	var unread *loadError
+	if !r.sent || errors.As(err, &unread) { // which ended a transaction that held the lock and met no earlier try
 		err = eventstore.NotWritten(err)
 	}
 	r.done <- answer{appended, err}

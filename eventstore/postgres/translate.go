@@ -11,6 +11,10 @@ import (
 // translate gives errors of the driver and the server the meaning that package eventstore defines. It is the only place
 // that does. An error that it does not know stays what it is.
 func translate(ctx context.Context, err error) error {
+	var unread *loadError
+	if ctx.Err() == nil && errors.As(err, &unread) {
+		return err // of the caller's files, not of the server
+	}
 	translated := pg.Translate(ctx, err, func(class pg.Class) error {
 		switch class {
 		case pg.DiskFull:

@@ -95,6 +95,8 @@ func (s *session) recover(ctx context.Context) error {
 	s.complete(events, eventstore.Appended{Last: last.Position, LastRevision: last.Revision})
 	if failed, ok := events[0].(domain.ScanFailed); ok {
 		s.outcome.Failed = &failed
+	} else if s.recorded != nil {
+		s.recorded(&s.outcome)
 	}
 	return nil
 }

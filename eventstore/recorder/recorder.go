@@ -233,6 +233,8 @@ type session struct {
 	attempt int
 	unknown Unknown
 	outcome Outcome
+	// recorded is that of the last reading.
+	recorded func(*Outcome)
 }
 
 // run goes round until the scan is recorded or nothing more is to be tried.
@@ -259,7 +261,8 @@ func (s *session) round(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
-	contents, whole, recorded := reading.Contents, reading.Whole, reading.Recorded // the rest is not kept while it is recorded: it may be very many files
+	s.recorded = reading.Recorded
+	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 	}
@@ -282,8 +285,8 @@ func (s *session) round(ctx context.Context) error {
 	if due {
 		loaded.state = domain.Fold(loaded.state, events...)
 	}
-	if recorded != nil {
-		recorded(&s.outcome)
+	if s.recorded != nil {
+		s.recorded(&s.outcome)
 	}
 	if due {
 		s.remember(ctx, loaded, size, appended)

@@ -155,6 +155,7 @@ func (r *Runner) commit(ctx context.Context, t *target, pg page, ops []projectio
 		write.More = r.large(ctx, t, pg, &fault)
 	}
 	err := r.retry(ctx, t.projection.Name, func(attempt int) error {
+		fault = nil // that of the try before
 		err := r.Database.WritePage(ctx, write)
 		if attempt > 1 && errors.Is(err, projections.ErrMoved) && r.arrived(ctx, t, to) {
 			return nil // the try before was written although its answer was lost

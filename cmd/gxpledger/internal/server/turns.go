@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// maxWaiting bounds how many password checks of one peer wait.
-const maxWaiting = 64
+// maxWaiting bounds how many password checks of one peer wait: more than a service has subscriptions that log in at once.
+const maxWaiting = 1024
 
 // errBusy says that a peer has too many password checks waiting.
 var errBusy = errors.New("too many password checks of this client are waiting")
