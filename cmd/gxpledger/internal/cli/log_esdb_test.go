@@ -160,7 +160,7 @@ func TestALogOnEventStoreDBIsServed(t *testing.T) {
 	beyond.env["GXPLEDGER_LOG"] = s.address()
 	beyond.run("log").wantCode(1).says("there is no log at", "the log behind it")
 	beyond.scan(r).wantCode(1).says("cannot use the log at", "refuses", "the log behind it", "nothing was recorded")
-	s.stop()
+	s.refused(2)
 }
 
 func TestProblemsOfAServerAreReported(t *testing.T) {

@@ -75,6 +75,15 @@ func (s *serving) stop() {
 	}
 }
 
+// refused stops the server likewise, and checks that it told of n appends that were refused, and of nothing else.
+func (s *serving) refused(n int) {
+	s.t.Helper()
+	said := s.warned()
+	if lines, told := strings.Count(said, "\n"), strings.Count(said, `level=warning msg="append refused"`); lines != n || told != n {
+		s.t.Errorf("standard error %q, want %d refused appends", said, n)
+	}
+}
+
 // warned stops the server likewise, and returns what it wrote to standard error.
 func (s *serving) warned() string {
 	s.t.Helper()
@@ -164,7 +173,7 @@ func TestAClientFollowsTheLogWhileScansAreRecorded(t *testing.T) {
 			if err := appendEvent(t, dial(t, s.address()), "orders-1"); err == nil {
 				t.Error("a client appended to a log that is open to nobody")
 			}
-			s.stop()
+			s.refused(1)
 			d.run("serve", "--esdb", "127.0.0.1:0", "--esdb-writable", "repository-x").wantCode(2).says("of gxpledger")
 		})
 	}
@@ -188,7 +197,7 @@ func TestClientsAppendOnlyWhereTheyAreLet(t *testing.T) {
 	}
 	d.run("show", "requirements").wantCode(0).has("REQ-001")
 	d.verify(0)
-	s.stop()
+	s.refused(3)
 }
 
 // The genuine client reads a stream and the whole log both ways, and follows what passes a filter, through the command.
