@@ -293,6 +293,14 @@ func (p *Postgres) Explain(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
+	hidden, err := p.hidden(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if len(hidden) > 0 {
+		return fmt.Errorf("row level security of table %s.%s would hide rows from user %s: run ALTER TABLE %s.%s DISABLE ROW LEVEL SECURITY",
+			p.target.Schema, hidden[0], user, quote(p.target.Schema), quote(hidden[0]))
+	}
 	roles := p.roles()
 	if len(roles) == 0 {
 		return nil
@@ -320,12 +328,7 @@ func (p *Postgres) Explain(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("user %s, and does not inherit the rights of role %s: gxpledger migrate status shows the SQL that helps",
 			summarize(lacks), role)
 	}
-	hidden, err := p.hidden(ctx, conn)
-	if err == nil && len(hidden) > 0 {
-		err = fmt.Errorf("row level security of table %s.%s would hide rows from user %s: run ALTER TABLE %s.%s DISABLE ROW LEVEL SECURITY",
-			p.target.Schema, hidden[0], user, quote(p.target.Schema), quote(hidden[0]))
-	}
-	return err
+	return nil
 }
 
 // notMember says which role to grant to a user who is a member of none.

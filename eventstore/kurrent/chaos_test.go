@@ -26,6 +26,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/kurrent"
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/eventstore/verify"
+	"github.com/gxpledger/gxpledger/eventstore/verify/verifytest"
 )
 
 // Recording over a cluster that is disturbed all the time, to which another application writes, too: each scan that was acknowledged is
@@ -105,8 +106,8 @@ func changed(saying string) recorder.ReadFunc {
 		read := recorder.Reading{Reader: domaintest.Stamp}
 		for i := range 3 {
 			id := fmt.Sprintf("REQ-%d", i)
-			read.Files = append(read.Files, domaintest.Requirement(id, saying))
-			read.Contents = append(read.Contents, blob(id+saying))
+			file, contents := verifytest.Stored(domaintest.Requirement(id, saying), []byte(id+saying))
+			read.Files, read.Contents = append(read.Files, file), append(read.Contents, contents...)
 		}
 		return read, nil
 	}
