@@ -16,6 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	"github.com/gxpledger/gxpledger/eventstore/postgres"
+	"github.com/gxpledger/gxpledger/internal/race"
 	"github.com/gxpledger/gxpledger/migrations"
 )
 
@@ -162,6 +163,9 @@ func (s *server) use(address string) error {
 // told of it, and Up gives it back and changes nothing else.
 func TestEveryRightOfTheWriterIsNamedAndGivenBack(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector: nothing in it runs at the same time")
+	}
 	s := newServer(t)
 	s.up(s.admin)
 	user, name := s.user("scanner", "")

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/internal/race"
 	"github.com/gxpledger/gxpledger/migrations"
 	"github.com/gxpledger/gxpledger/projections/databasetest"
 	"github.com/gxpledger/gxpledger/projections/postgres"
@@ -79,6 +80,9 @@ func statusOf(t *testing.T, admin string, roles postgres.Namespace) migrations.S
 // Whichever right of the writer or the reader is revoked alone: the status names it, who needs it is told, and Up gives it back.
 func TestEveryRightOnTheTablesIsNamedAndGivenBack(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector: nothing in it runs at the same time")
+	}
 	admin, roles, log := ours(t)
 	conn := connect(t, admin)
 	writer, reader := user(t, admin, roles.Writer), user(t, admin, roles.Reader)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
+	"github.com/gxpledger/gxpledger/internal/race"
 )
 
 // foreign are texts that no other encoding than UTF-8 holds all of.
@@ -113,6 +114,9 @@ func same(t *testing.T, what, got, want string) {
 // TestNoSettingOfAServerChangesWhatCommandsDo: whatever gives every session settings with which something would go wrong, all
 // commands do and show what they do without, and what was recorded under them is the same record for everybody.
 func TestNoSettingOfAServerChangesWhatCommandsDo(t *testing.T) { //nolint:paralleltest // it changes the environment of the process
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector: nothing in it runs at the same time")
+	}
 	settings := pgtest.Hostile()
 	for _, newer := range []string{"transaction_timeout", "restrict_nonsystem_relation_kind"} {
 		delete(settings, newer) // an older server does not take them; see package pg
@@ -135,7 +139,7 @@ func TestNoSettingOfAServerChangesWhatCommandsDo(t *testing.T) { //nolint:parall
 			return pgtest.SettingOverrides()["database"](t, admin, address, settings)
 		}, "")
 	})
-	t.Run("PGOPTIONS", func(t *testing.T) {
+	t.Run("PGOPTIONS", func(t *testing.T) { //nolint:paralleltest // see above
 		s.sweep(t, func(_, address string) string { return address }, pgtest.Switches(settings))
 	})
 }
