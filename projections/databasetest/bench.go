@@ -153,10 +153,13 @@ func UpsertRequirement(e projections.Event, rows *projections.Rows) {
 		a.Content.SHA256, a.Version, a.Fields, e.RecordedAt, a.MovedFrom != nil)
 }
 
-// BenchEvents is how many events a benchmark folds: 100,000, or GXPLEDGER_BENCH_EVENTS.
+// BenchEvents is how many events a benchmark folds: 100,000, 10,000 with -short, or GXPLEDGER_BENCH_EVENTS.
 func BenchEvents() int {
 	if n, err := strconv.Atoi(os.Getenv("GXPLEDGER_BENCH_EVENTS")); err == nil {
 		return n
+	}
+	if testing.Short() {
+		return 10_000
 	}
 	return 100_000
 }

@@ -39,7 +39,7 @@ func BenchmarkMemoryOfAScan(b *testing.B) {
 					env := append(os.Environ(), "GXPLEDGER_HOME="+filepath.Join(b.TempDir(), "home"))
 					if on == "PostgreSQL" {
 						url := pgtest.Start(b)
-						env = append(env, "GXPLEDGER_LOG="+url, "GXPLEDGER_TABLES="+url)
+						env = append(env, "GXPLEDGER_LOG="+url, "GXPLEDGER_DB="+url)
 						peakOf(b, env, gxpledger, "migrate", "up")
 					}
 					b.ReportMetric(peakOf(b, env, gxpledger, "scan", r.dir, "--name", "big", "--ref", first), "scan-MiB")
