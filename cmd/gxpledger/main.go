@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(320 << 20) // of garbage: what is in use may need more
+		debug.SetMemoryLimit(288 << 20) // of garbage: what is in use may need more
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
