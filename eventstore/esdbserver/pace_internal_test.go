@@ -225,3 +225,27 @@ func BenchmarkStalledReads(b *testing.B) {
 		})
 	}
 }
+
+// Records that are read backwards from the middle of a stream all come, in falling order, and no more of them are held to turn them
+// round than fit.
+func TestLargeRecordsAreReadBackwardsInSmallPages(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, 1 << 20, 3 << 20, 5 << 20} {
+		s := serveLarge(t, Options{}, 9, size)
+		v := &service{Server: s.Server}
+		next := eventstore.Revision(7)
+		for r, err := range v.backFrom(t.Context(), "s", 7) {
+			if err != nil || r.Revision != next {
+				t.Fatalf("records of %d bytes: revision %d, %v, want %d", size, r.Revision, err, next)
+			}
+			next--
+		}
+		if next+1 != 0 {
+			t.Errorf("records of %d bytes end behind revision %d", size, next)
+		}
+		page, err := v.pageUpTo(t.Context(), "s", 0, 8)
+		if err != nil || len(page) == 0 || page[len(page)-1].Revision != 7 || len(page) > max(backBytes/size, 1) {
+			t.Errorf("a page of records of %d bytes has %d records, %v", size, len(page), err)
+		}
+	}
+}
