@@ -12,7 +12,7 @@ type script struct {
 	version string                              // "" for a server that tells none
 	faults  []Fault                             // what the next appends meet
 	strange bool                                // the next read of a stream answers what no client expects
-	early   bool                                // subscriptions say that they are caught up after a page
+	early   bool                                // subscriptions say that they are caught up before each page
 	behind  int                                 // how often subscriptions fell behind
 	drop    error                               // what live subscriptions end with
 	drops   int                                 // how many
@@ -62,7 +62,8 @@ func (c *Cluster) beStrange() bool {
 // SayVersion makes the servers tell a version of themselves, which may be any text.
 func (c *Cluster) SayVersion(version string) { c.direct(func(s *script) { s.version = version }) }
 
-// CatchUpEarly makes subscriptions say that they are caught up after their first page, though there is more, and again at the end.
+// CatchUpEarly makes subscriptions to $all say before each page that they are caught up, with a checkpoint that stands before the next event, as
+// one that falls behind does again and again.
 func (c *Cluster) CatchUpEarly() { c.direct(func(s *script) { s.early = true }) }
 
 func (c *Cluster) caughtUpEarly() bool {

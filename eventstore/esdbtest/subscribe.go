@@ -58,6 +58,11 @@ func (r *reader) followAll() error {
 	}
 	at := &cursor{place: p, next: p.index}
 	live := r.o.GetAll().GetEnd() != nil || p.commit == math.MaxUint64 || p.verdict == placeBehind
+	if !live {
+		if err := r.early(at); err != nil {
+			return err
+		}
+	}
 	for !live {
 		if live, err = r.page(at); err != nil {
 			return err
@@ -112,10 +117,24 @@ func (r *reader) page(at *cursor) (end bool, err error) {
 			}
 		}
 	}
-	if !end && at.pages == 1 && r.node.cluster.caughtUpEarly() {
-		return false, r.caughtUp()
+	if !end {
+		err = r.early(at)
 	}
-	return end, nil
+	return end, err
+}
+
+// early says, where CatchUpEarly asks for it, that the subscription is caught up, before what comes next and with a checkpoint there.
+func (r *reader) early(at *cursor) error {
+	v, _, err := r.look()
+	if err != nil || !r.node.cluster.caughtUpEarly() {
+		return err
+	}
+	if r.filter != nil && at.next < v.all {
+		if err := r.checkpoint(v.store.all[at.next].position, 0); err != nil {
+			return err
+		}
+	}
+	return r.caughtUp()
 }
 
 // live sends what comes after the subscription caught up. It needs no leader (facts: loss_of_leader/subscription).

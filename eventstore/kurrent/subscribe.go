@@ -144,6 +144,8 @@ type message struct {
 	kind  messageKind
 	event *event              // of an event
 	at    eventstore.Position // up to which all was told; 0 where that is not told
+	// before: at is of a checkpoint that stands before the event there, which may come still.
+	before bool
 }
 
 type messageKind int
@@ -177,8 +179,10 @@ func (l *Log) follow(ctx context.Context, after eventstore.Position, f *filter) 
 	}
 }
 
-// listen hands over what a subscription tells.
+// listen hands over what a subscription tells. A checkpoint that stands before an event tells that all up to the checkpoint
+// before it was sent, and no more: a server that says early, or again, that it has caught up sends the event there later.
 func (k *call) listen(stream api.Streams_ReadClient, last eventstore.Position, emit func(message) bool) error {
+	var open eventstore.Position // of the last checkpoint that stands before an event
 	for {
 		sent, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -192,8 +196,10 @@ func (k *call) listen(stream api.Streams_ReadClient, last eventstore.Position, e
 		switch {
 		case err != nil:
 			return err
-		case m.kind == messageEvent && m.at <= last:
-			return fmt.Errorf("%w: the server sent the event at position %d after position %d", eventstore.ErrCorrupt, m.at, last)
+		case m.kind == messageEvent && (m.at <= last || m.at < open):
+			return fmt.Errorf("%w: the server sent the event at position %d after position %d", eventstore.ErrCorrupt, m.at, max(last, open))
+		case m.before:
+			m.at, open = open, max(m.at, open)
 		}
 		last = max(last, m.at)
 		if !emit(m) {
@@ -212,7 +218,8 @@ func told(m *api.ReadResp) (message, error) {
 		}
 		return message{kind: messageEvent, event: e, at: e.Position}, nil
 	case *api.ReadResp_Checkpoint_:
-		return message{kind: messageCheckpoint, at: eventstore.Position(min(content.Checkpoint.GetCommitPosition(), unlimited))}, nil
+		commit, prepare := content.Checkpoint.GetCommitPosition(), content.Checkpoint.GetPreparePosition()
+		return message{kind: messageCheckpoint, at: eventstore.Position(min(commit, unlimited)), before: prepare < commit}, nil
 	case *api.ReadResp_CaughtUp_:
 		return message{kind: messageCaughtUp}, nil
 	}
