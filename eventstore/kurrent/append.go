@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,10 +38,12 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 	return at, nil
 }
 
-// hold returns batch in memory. One whose data alone is larger than the server takes is refused before it is there.
+// hold returns batch with its events in memory, and its contents as they are: those are loaded when they are written. Of events that are larger
+// than the server takes, no more than that is held.
 func (l *Log) hold(batch eventstore.Batch) (eventstore.Batch, error) {
-	size := int64(0)
-	for _, e := range batch.Events {
+	batch.Events = slices.Clone(batch.Events)
+	loaded := int64(0)
+	for i, e := range batch.Events {
 		if e.Load == nil {
 			continue
 		}
@@ -48,15 +51,18 @@ func (l *Log) hold(batch eventstore.Batch) (eventstore.Batch, error) {
 		if err != nil {
 			return batch, err
 		}
-		size += int64(len(data))
+		if loaded += int64(len(data)); loaded > l.options.MaxAppendBytes {
+			data = nil
+		}
+		batch.Events[i].Data, batch.Events[i].Load = data, nil
 	}
-	if size > l.options.MaxAppendBytes {
+	if loaded > l.options.MaxAppendBytes {
 		return batch, &limitError{
 			limit: limitOwn, most: strconv.FormatInt(l.options.MaxAppendBytes, 10),
-			proposed: appendSize{what: theBatch, events: len(batch.Events), bytes: size},
+			proposed: appendSize{what: theBatch, events: len(batch.Events), bytes: loaded},
 		}
 	}
-	return batch.Held()
+	return batch, nil
 }
 
 func (l *Log) append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {

@@ -47,3 +47,9 @@ func (l *Log) Members() []string {
 	defer l.cluster.mu.Unlock()
 	return slices.Clone(l.cluster.members)
 }
+
+// SetContentRoom makes l hold n bytes of contents at one time. Nothing may be held yet.
+func (l *Log) SetContentRoom(n int64) { l.room = newRoom(n, l.cluster.life.Done()) }
+
+// ContentPart is the largest part of a content that is one event.
+const ContentPart = contentPart

@@ -27,6 +27,7 @@ type Log struct {
 	strangers strangers
 	marks     marks
 	contents  knownContents
+	room      *room // of contents
 	newest    newestIDs
 	snapshots snapshots
 	closing   sync.Once // closes cluster
@@ -98,7 +99,7 @@ func open(ctx context.Context, connection string, options Options, identify func
 	if options.lookup != nil {
 		l.cluster.lookup = options.lookup
 	}
-	l.turns = newTurns(l.cluster.life.Done())
+	l.turns, l.room = newTurns(l.cluster.life.Done()), newRoom(contentRoom, l.cluster.life.Done())
 	if l.id, err = l.enter(ctx, identify); err != nil {
 		l.cluster.close()
 		return nil, fmt.Errorf("open log at %s: %w", Redact(connection), err)
