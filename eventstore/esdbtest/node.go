@@ -295,9 +295,10 @@ func (g gossiper) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInf
 	if err := c.authorise(ctx, rightNone, ""); err != nil {
 		return nil, err
 	}
+	c.count(func(q *Requests) { q.Calls["Gossip"]++ })
+	c.gossips(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.requests.Calls["Gossip"]++
 	info := &gossip.ClusterInfo{}
 	for _, other := range c.nodes {
 		host, port, err := net.SplitHostPort(cmp.Or(c.options.Advertised, other.address))

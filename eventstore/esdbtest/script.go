@@ -1,8 +1,10 @@
 package esdbtest
 
 import (
+	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 )
@@ -17,6 +19,7 @@ type script struct {
 	drop    error                               // what live subscriptions end with
 	drops   int                                 // how many
 	rewrite func(*api.ReadResp) []*api.ReadResp // of all that reads and subscriptions send
+	gossip  chan struct{}                       // is closed when nodes tell of each other again, nil where they do
 }
 
 // Fault is what becomes of an append.
@@ -126,6 +129,35 @@ func SendTwice(m *api.ReadResp) []*api.ReadResp {
 
 // SendUnknown is for Rewrite: a message of a kind that no client knows comes before each.
 func SendUnknown(m *api.ReadResp) []*api.ReadResp { return []*api.ReadResp{{}, m} }
+
+// Advertise makes every node tell that it is reached at an address.
+func (c *Cluster) Advertise(address string) {
+	c.direct(func(*script) { c.options.Advertised = address })
+}
+
+// HoldGossip makes nodes that are asked for their members answer late, until release is called.
+func (c *Cluster) HoldGossip() (release func()) {
+	held := make(chan struct{})
+	c.direct(func(s *script) { s.gossip = held })
+	return sync.OnceFunc(func() {
+		c.direct(func(s *script) { s.gossip = nil })
+		close(held)
+	})
+}
+
+// gossips waits until a node may tell of the others.
+func (c *Cluster) gossips(ctx context.Context) {
+	c.mu.Lock()
+	held := c.script.gossip
+	c.mu.Unlock()
+	if held == nil {
+		return
+	}
+	select {
+	case <-held:
+	case <-ctx.Done():
+	}
+}
 
 // Requests is what clients asked for since the cluster started, or ResetRequests.
 type Requests struct {

@@ -108,7 +108,7 @@ func (l *Log) beyond(ctx context.Context, at eventstore.Position, missing error)
 // it. A node that does not answer counts for neither: with fewer that end earlier nobody knows, which is a passing error, as
 // it is where one node reaches the position, since the log has it and the leader does not show it.
 func (l *Log) confirm(ctx context.Context, at eventstore.Position, missing error) error {
-	addresses, err := l.cluster.voters(ctx)
+	addresses, nodes, err := l.cluster.voters(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,11 +133,11 @@ func (l *Log) confirm(ctx context.Context, at eventstore.Position, missing error
 			earlier++
 		}
 	}
-	if reaching == 0 && earlier > len(addresses)/2 {
+	if reaching == 0 && earlier > nodes/2 {
 		return missing
 	}
 	return &passingError{text: fmt.Sprintf("the leader ends before position %d; of %d nodes %d reach it, %d end earlier and %d give no answer",
-		at, len(addresses), reaching, earlier, len(addresses)-reaching-earlier)}
+		at, nodes, reaching, earlier, nodes-reaching-earlier)}
 }
 
 // endOf returns the position of the last event that a node has.

@@ -98,15 +98,17 @@ func (k *call) look(ctx context.Context) {
 	}
 }
 
-// lookAtOnly asks the one host of a connection string whether it lives: other nodes may name it by another address.
+// lookAtOnly asks the one host of a connection string whether it lives: other nodes may name it by another address. It may be as slow
+// about that as about the call.
 func (k *call) lookAtOnly(ctx context.Context) {
-	asking, cancel := context.WithTimeout(ctx, k.quiet())
+	bound := k.cluster.patience.host
+	asking, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	_, err := k.cluster.askMembers(asking, k.node.address, "")
 	switch {
 	case ctx.Err() != nil:
 	case asking.Err() != nil && errors.Is(err, eventstore.ErrTransient):
-		k.cancel(passing(k.node.address, "gives no answer"))
+		k.cancel(passing(k.node.address, fmt.Sprintf("gives no answer, nor one to gossip within %s", bound)))
 	default:
 		k.timers[1].Reset(k.quiet())
 	}

@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -31,9 +28,6 @@ const (
 	maxMessage = 17 << 20
 	// connecting bounds how long a node may take to accept a connection: one that is frozen accepts and never answers.
 	connecting = 3 * time.Second
-	// lateVotes is how long the first node that names a leader waits for others, which may name a newer one, and half of the nodes, which
-	// know none, for the others.
-	lateVotes = 100 * time.Millisecond
 	// maxMembers bounds what a server may tell of its nodes.
 	maxMembers = 32
 )
@@ -46,10 +40,19 @@ type patience struct {
 	// at bounds how long a server may look at one position. It answers at once where it gave the position; at any other number it takes the
 	// bytes there for a record, which can last for many seconds.
 	at time.Duration
+	// host bounds how long the one host of a connection string may take to tell its members, before it counts as gone: one that is busy
+	// tells them late.
+	host time.Duration
+	// votes is how long the first node that names a leader waits for others, which may name a newer one, and half of the nodes, which know
+	// none, for the others.
+	votes time.Duration
 }
 
-func defaultPatience() patience {
-	return patience{call: time.Second, subscription: 3 * time.Second, spent: time.Second, at: 3 * time.Second}
+func (s settings) patience() patience {
+	return patience{
+		call: time.Second, subscription: 3 * time.Second, spent: time.Second, at: 3 * time.Second,
+		host: s.gossipTimeout, votes: 100 * time.Millisecond,
+	}
 }
 
 // cluster is the nodes of a server, with a connection to each that is used. Calls go to the leader. It is safe for
@@ -65,24 +68,18 @@ type cluster struct {
 
 	mu      sync.Mutex // guards all below
 	nodes   map[string]*node
-	members []string // that the last search found, or the one host told
-	learns  bool     // the one host was asked for its members, and answered or has not yet
-	lost    string   // the node that was left last
-	leader  string   // "" for unknown
-	terms   int      // how often the leader changed
-	search  *search  // under way, nil for none
-}
-
-// search asks all nodes who leads.
-type search struct {
-	done   chan struct{}
-	leader string // set before done is closed
-	err    error  // likewise
+	members []string             // that the last search found, or the one host told
+	known   map[uuid.UUID]string // at which address a process of the server is spoken to, whatever else it is called
+	learns  bool                 // the one host was asked for its members, and answered or has not yet
+	lost    string               // the node that was left last
+	leader  string               // "" for unknown
+	terms   int                  // how often the leader changed
+	search  *search              // under way, nil for none
 }
 
 func newCluster(s settings, maxCalls int) *cluster {
 	life, end := context.WithCancelCause(context.Background()) //nolint:forbidigo // a log lives until it is closed
-	return &cluster{settings: s, patience: defaultPatience(), lookup: net.DefaultResolver.LookupHost, slots: make(chan struct{}, maxCalls), life: life, end: end, nodes: map[string]*node{}}
+	return &cluster{settings: s, patience: s.patience(), lookup: net.DefaultResolver.LookupHost, slots: make(chan struct{}, maxCalls), life: life, end: end, nodes: map[string]*node{}, known: map[uuid.UUID]string{}}
 }
 
 // close ends every call with ErrClosed, and every connection.
@@ -254,14 +251,14 @@ func (c *cluster) reaches(ctx context.Context, address string) bool {
 func (c *cluster) learn(host string) {
 	ctx, cancel := context.WithTimeout(c.life, c.settings.gossipTimeout)
 	defer cancel()
-	members, err := c.askMembers(ctx, host, "")
+	told, err := c.askMembers(ctx, host, "")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case errors.Is(err, eventstore.ErrTransient):
 		c.learns = false
 	case err == nil && c.members == nil:
-		c.members = addresses(members)
+		c.members = addresses(told.members)
 	}
 }
 
@@ -280,6 +277,7 @@ func (c *cluster) leave(address string) {
 	if c.leader == address {
 		c.leader = ""
 	}
+	maps.DeleteFunc(c.known, func(_ uuid.UUID, at string) bool { return at == address })
 	if !c.settings.clustered() && len(c.members) <= 1 { // it may have been alone when it was asked
 		c.learns, c.members = false, nil
 	}
@@ -304,168 +302,6 @@ func (c *cluster) redirect(from, to string) bool {
 	c.leader = to
 	c.terms++
 	return !known
-}
-
-// find asks the nodes who leads, or waits for those who ask.
-func (c *cluster) find(ctx context.Context) (string, error) {
-	s := c.join() //nolint:contextcheck // others wait for the same search
-	select {
-	case <-s.done:
-		return s.leader, s.err
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-}
-
-func (c *cluster) join() *search {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.search != nil {
-		return c.search
-	}
-	s := &search{done: make(chan struct{})}
-	if c.life.Err() != nil {
-		s.err = eventstore.ErrClosed
-		close(s.done)
-		return s
-	}
-	c.search = s
-	c.running.Go(func() {
-		ctx, cancel := context.WithTimeout(c.life, c.settings.gossipTimeout)
-		defer cancel()
-		leader, members, err := c.vote(ctx)
-		c.mu.Lock()
-		if s.leader, s.err = leader, err; err == nil {
-			if c.leader != "" && c.leader != leader {
-				c.terms++
-			}
-			c.leader, c.members = leader, members
-		}
-		c.search = nil
-		c.mu.Unlock()
-		close(s.done)
-	})
-	return s
-}
-
-// answer is what a node tells of its cluster.
-type answer struct {
-	node    string
-	members []member
-	err     error
-}
-
-type member struct {
-	address string
-	leads   bool
-	votes   bool // it is none of those that only copy
-}
-
-func (a answer) leader() string {
-	for _, m := range a.members {
-		if m.leads {
-			return m.address
-		}
-	}
-	return ""
-}
-
-// vote asks all nodes side by side and returns the leader that most of them name. The first answer is not left to wait
-// for nodes that never give one; and it may be that of a leader which was replaced and does not know it yet.
-func (c *cluster) vote(ctx context.Context) (leader string, members []string, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers, asked, err := c.gossip(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	t := tally{asked: asked, votes: map[string]int{}}
-	for range asked {
-		select {
-		case a := <-answers:
-			if t.take(a) {
-				return t.leader, t.members, nil
-			}
-			continue
-		case <-t.late:
-		}
-		break
-	}
-	if t.leader == "" {
-		return "", nil, noLeader(t.faults)
-	}
-	return t.leader, t.members, nil
-}
-
-// tally counts what the nodes say of who leads.
-type tally struct {
-	asked   int
-	votes   map[string]int
-	leader  string // that most name so far, "" for none
-	members []string
-	faults  []error          // of those that name none
-	late    <-chan time.Time // when no further answer is waited for, nil for when all have come
-}
-
-// take counts an answer, and reports whether most of the nodes name one leader.
-func (t *tally) take(a answer) (decided bool) {
-	named := a.leader()
-	switch {
-	case a.err != nil:
-		t.faults = append(t.faults, a.err)
-		return false
-	case named == "":
-		t.faults = append(t.faults, passing(a.node, "knows no leader"))
-		if 2*len(t.faults) < t.asked {
-			return false
-		}
-	default:
-		if t.votes[named]++; t.leader == "" || t.votes[named] > t.votes[t.leader] {
-			t.leader, t.members = named, addresses(a.members)
-		}
-	}
-	if t.late == nil { // the others may be frozen
-		t.late = time.After(lateVotes)
-	}
-	return t.votes[t.leader] > t.asked/2
-}
-
-func addresses(members []member) []string {
-	all := make([]string, len(members))
-	for i, m := range members {
-		all[i] = m.address
-	}
-	return all
-}
-
-// noLeader is the error of a search in which nobody named a leader: one that no further search can mend, if there is any.
-func noLeader(faults []error) error {
-	var texts []string
-	for _, err := range faults {
-		var p *passingError
-		if !errors.As(err, &p) {
-			return err
-		}
-		texts = append(texts, p.text)
-	}
-	slices.Sort(texts)
-	return &passingError{text: "no leader: " + strings.Join(slices.Compact(texts), "; ")}
-}
-
-// gossip asks all nodes that are known. The channel gives as many answers as were asked for.
-func (c *cluster) gossip(ctx context.Context) (answers <-chan answer, asked int, err error) {
-	names, err := c.resolve(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	out := make(chan answer, len(names))
-	for address, name := range names {
-		c.running.Go(func() {
-			members, err := c.askMembers(ctx, address, name)
-			out <- answer{node: address, members: members, err: err}
-		})
-	}
-	return out, len(names), nil
 }
 
 // resolve returns the addresses of the nodes that are known, each with its name in the connection string.
@@ -509,36 +345,6 @@ func (c *cluster) resolve(ctx context.Context) (map[string]string, error) {
 	return names, nil
 }
 
-// askMembers asks a node for the members of its cluster.
-func (c *cluster) askMembers(ctx context.Context, address, name string) ([]member, error) {
-	n, err := c.at(address, name)
-	if err != nil {
-		return nil, err
-	}
-	var trailer metadata.MD
-	told, err := gossip.NewGossipClient(n.conn).Read(c.header(ctx), &shared.Empty{}, grpc.Trailer(&trailer))
-	if err != nil {
-		return nil, n.translate(ctx, err, trailer)
-	}
-	var members []member
-	for _, m := range told.GetMembers()[:min(len(told.GetMembers()), maxMembers)] {
-		at, err := endpoint(m.GetHttpEndPoint().GetAddress(), strconv.FormatUint(uint64(m.GetHttpEndPoint().GetPort()), 10))
-		switch {
-		case len(told.GetMembers()) == 1:
-			at = address // the only node need not know how it is reached
-		case err != nil:
-			continue
-		}
-		state := m.GetState()
-		members = append(members, member{
-			address: at, leads: state == gossip.MemberInfo_Leader && m.GetIsAlive(),
-			votes: state != gossip.MemberInfo_ReadOnlyReplica && state != gossip.MemberInfo_PreReadOnlyReplica &&
-				state != gossip.MemberInfo_ReadOnlyLeaderless,
-		})
-	}
-	return members, nil
-}
-
 // endpoint returns host:port of what a server says of a node.
 func endpoint(host, port string) (string, error) {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
@@ -546,26 +352,4 @@ func endpoint(host, port string) (string, error) {
 		return "", fmt.Errorf("no node is at %s", host)
 	}
 	return parseHost(net.JoinHostPort(host, port))
-}
-
-// voters returns the addresses of all nodes that must agree on what is written, the one that is asked last if it knows of
-// no others.
-func (c *cluster) voters(ctx context.Context) ([]string, error) {
-	n, err := c.pick(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.settings.gossipTimeout)
-	defer cancel()
-	members, err := c.askMembers(ctx, n.address, "")
-	var all []string
-	for _, m := range members {
-		if m.votes {
-			all = append(all, m.address)
-		}
-	}
-	if errors.Is(err, errNoSuchCall) || err == nil && len(all) == 0 {
-		return []string{n.address}, nil // it has no cluster
-	}
-	return all, err
 }

@@ -12,7 +12,18 @@ func (l *Log) SetSizes(n int) { l.sizes = sizes{firstPage: uint64(n), lastPage: 
 
 // SetPatience makes l ask who leads when a call, or a subscription, has been without an answer for that long.
 func (l *Log) SetPatience(d time.Duration) {
-	l.cluster.patience.call, l.cluster.patience.subscription = d, d
+	l.cluster.patience.call, l.cluster.patience.subscription, l.cluster.patience.host = d, d, d
+}
+
+// SetPatienceWithHost makes l wait that long until the one host of its connection string tells its members.
+func (l *Log) SetPatienceWithHost(d time.Duration) { l.cluster.patience.host = d }
+
+// FindLeader asks the nodes of the connection string who leads, as the first who asks, and waits for each answer.
+func (l *Log) FindLeader(ctx context.Context) (string, error) {
+	l.cluster.mu.Lock()
+	l.cluster.patience.votes, l.cluster.members = time.Hour, nil
+	l.cluster.mu.Unlock()
+	return l.cluster.find(ctx)
 }
 
 // SetShortAnswers makes l wait for an answer no longer than that when its budget is spent, or at one position.
