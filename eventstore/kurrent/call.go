@@ -21,8 +21,8 @@ import (
 type call struct {
 	cluster *cluster
 	node    *node
-	left    func() error // why the caller does not wait any more, nil while they do
-	cut     func() error // why the call is over, nil while it is not
+	caller  context.Context //nolint:containedctx // of the caller, who may wait for what an error means when the call is over
+	cut     func() error    // why the call is over, nil while it is not
 	cancel  context.CancelCauseFunc
 	forget  func() bool // the end of the log
 	free    func()      // gives the slot back
@@ -39,7 +39,7 @@ func (c *cluster) begin(ctx context.Context, limit time.Duration) (context.Conte
 	}
 	n, err := c.pick(ctx)
 	if err != nil {
-		return nil, nil, k.end(ctx, err, nil)
+		return nil, nil, k.end(err, nil)
 	}
 	k.node = n
 	if c.several() {
@@ -53,9 +53,8 @@ func (c *cluster) begin(ctx context.Context, limit time.Duration) (context.Conte
 func (c *cluster) board(caller context.Context, limit time.Duration) (context.Context, *call, error) {
 	ctx, cancel := context.WithCancelCause(caller)
 	k := &call{
-		cluster: c, cancel: cancel, limit: limit,
-		left: func() error { return context.Cause(caller) },
-		cut:  func() error { return context.Cause(ctx) },
+		cluster: c, caller: caller, cancel: cancel, limit: limit,
+		cut: func() error { return context.Cause(ctx) },
 	}
 	k.silence.Store(int64(c.patience.call))
 	k.forget = context.AfterFunc(c.life, func() { cancel(eventstore.ErrClosed) })
@@ -66,7 +65,7 @@ func (c *cluster) board(caller context.Context, limit time.Duration) (context.Co
 		return ctx, k, nil
 	case <-ctx.Done():
 		k.free = func() {}
-		return nil, nil, k.end(ctx, context.Cause(ctx), nil)
+		return nil, nil, k.end(context.Cause(ctx), nil)
 	}
 }
 
@@ -134,7 +133,7 @@ func (k *call) wait() {
 }
 
 // end ends the call and returns what err means.
-func (k *call) end(ctx context.Context, err error, trailer metadata.MD) error {
+func (k *call) end(err error, trailer metadata.MD) error {
 	k.pause()
 	k.forget()
 	cut := k.cut()
@@ -143,14 +142,14 @@ func (k *call) end(ctx context.Context, err error, trailer metadata.MD) error {
 	switch {
 	case err == nil:
 		return nil
-	case k.left() != nil:
-		return k.left() // what the node says of a call that was cut short depends on where it was then
+	case k.caller.Err() != nil:
+		return context.Cause(k.caller) // what the node says of a call that was cut short depends on where it was then
 	case errors.Is(cut, errLate):
 		err = k.late()
 	case cut != nil:
 		err = cut
 	case k.node != nil:
-		err = k.node.translate(context.WithoutCancel(ctx), err, trailer)
+		err = k.translate(err, trailer)
 	}
 	p, ok := errors.AsType[*passingError](err)
 	switch {
@@ -159,6 +158,21 @@ func (k *call) end(ctx context.Context, err error, trailer metadata.MD) error {
 		p.redirected = k.cluster.redirect(k.node.address, p.leader)
 	default:
 		k.cluster.leave(k.node.address)
+	}
+	return err
+}
+
+// translate gives an error its meaning, for which the node may be asked while the caller waits and the log is open.
+func (k *call) translate(err error, trailer metadata.MD) error {
+	ctx, cancel := context.WithCancel(k.caller)
+	defer cancel()
+	defer context.AfterFunc(k.cluster.life, cancel)()
+	err = k.node.translate(ctx, err, trailer)
+	switch {
+	case k.caller.Err() != nil:
+		return context.Cause(k.caller)
+	case k.cluster.life.Err() != nil:
+		return eventstore.ErrClosed
 	}
 	return err
 }

@@ -42,7 +42,8 @@ type patience struct {
 	at time.Duration
 	// host bounds how long the one host of a connection string may take to tell its members, before it counts as gone: one that is busy
 	// tells them late.
-	host time.Duration
+	host  time.Duration
+	probe time.Duration // to find out whether a node speaks TLS
 	// votes is how long the first node that names a leader waits for others, which may name a newer one, and half of the nodes, which know
 	// none, for the others.
 	votes time.Duration
@@ -51,7 +52,7 @@ type patience struct {
 func (s settings) patience() patience {
 	return patience{
 		call: time.Second, subscription: 3 * time.Second, spent: time.Second, at: 3 * time.Second,
-		host: s.gossipTimeout, votes: 100 * time.Millisecond,
+		host: s.gossipTimeout, probe: connecting, votes: 100 * time.Millisecond,
 	}
 }
 
@@ -101,7 +102,9 @@ type node struct {
 	secure  bool // it is spoken to over TLS
 	conn    *grpc.ClientConn
 	shake   *handshake
-	probe   probe
+	probe   *probe
+
+	patience *patience // of the cluster
 }
 
 // at returns the node at an address, which a name of the connection string may stand for.
@@ -149,7 +152,7 @@ func (c *cluster) dial(address, name string) (*node, error) {
 		}))
 	}
 	conn, err := grpc.NewClient("passthrough:///"+address, options...)
-	return &node{address: address, secure: c.settings.tls != nil, conn: conn, shake: shake}, err
+	return &node{address: address, secure: c.settings.tls != nil, conn: conn, shake: shake, probe: newProbe(), patience: &c.patience}, err
 }
 
 // handshake keeps why the last attempt to speak TLS failed: gRPC has no more than a text of it.

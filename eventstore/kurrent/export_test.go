@@ -64,3 +64,6 @@ func (l *Log) SetContentRoom(n int64) { l.room = newRoom(n, l.cluster.life.Done(
 
 // ContentPart is the largest part of a content that is one event.
 const ContentPart = contentPart
+
+// SetPatienceWithTLS makes l wait that long until a node shows whether it speaks TLS.
+func (l *Log) SetPatienceWithTLS(d time.Duration) { l.cluster.patience.probe = d }

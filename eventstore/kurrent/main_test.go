@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,64 @@ func TestClosingLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it 
 	}
 	s.Kill()
 	goleak.VerifyNone(t, before)
+}
+
+// A log whose server is gone, or accepts connections and answers nothing, is closed at once, and what was asked of it ends then. Not parallel, as
+// above.
+func TestClosingALogWhoseServerIsGoneLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it counts goroutines
+	for name, gone := range map[string]func(f *esdbtest.Fake, p *proxy) (noticed func() bool){
+		"killed": func(f *esdbtest.Fake, p *proxy) func() bool {
+			before := p.accepted.Load()
+			f.Node(0).Kill()
+			p.cut()
+			return func() bool { return p.accepted.Load() > before }
+		},
+		"silent": func(_ *esdbtest.Fake, p *proxy) func() bool {
+			p.silent.Store(true)
+			return func() bool { return true }
+		},
+		"accepts and is silent": func(_ *esdbtest.Fake, p *proxy) func() bool {
+			before := p.accepted.Load()
+			p.silent.Store(true)
+			p.cut()
+			return func() bool { return p.accepted.Load() >= before+2 } // the connection, and the question whether it speaks TLS
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			t.Cleanup(func() { goleak.VerifyNone(t, before) }) // after the server has ended
+			f := esdbtest.StartFake(t)
+			p := newProxy(t, f.Node(0).Address())
+			log, err := kurrent.Open(within(t), "esdb://"+p.listener.Addr().String()+"?tls=false", unhurried())
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.SetPatienceWithTLS(forever)
+			at := mustAppend(t, log, batch("s", 0, 2))
+			noticed := gone(f, p)
+			var running sync.WaitGroup
+			for _, call := range []func(ctx context.Context) error{
+				func(ctx context.Context) error { _, err := log.Append(ctx, batch("s", 1, 2)); return err },
+				func(ctx context.Context) error { _, err := log.Head(ctx); return err },
+				func(ctx context.Context) error { _, err := log.EndsBefore(ctx, at.Last+1); return err },
+				func(ctx context.Context) error { return lastOf(log.Subscribe(ctx, 0, eventstore.Filter{})) },
+			} {
+				running.Go(func() {
+					if err := call(within(t)); !errors.Is(err, eventstore.ErrClosed) {
+						t.Errorf("a call ended with %v, want ErrClosed", err)
+					}
+				})
+			}
+			ctx, tick := within(t), time.NewTicker(time.Millisecond)
+			for ; !noticed() && ctx.Err() == nil; <-tick.C {
+				continue
+			}
+			if err := log.Close(); err != nil {
+				t.Error(err)
+			}
+			running.Wait()
+		})
+	}
 }
 
 // patience bounds what a test waits for. It is reached only by a log that hangs.

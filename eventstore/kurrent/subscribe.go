@@ -172,9 +172,9 @@ func (l *Log) follow(ctx context.Context, after eventstore.Position, f *filter) 
 			trailer = stream.Trailer()
 		}
 		if errors.Is(err, errLeft) {
-			_ = k.end(ctx, nil, nil)
+			_ = k.end(nil, nil)
 		} else {
-			yield(message{}, k.end(ctx, err, trailer))
+			yield(message{}, k.end(err, trailer))
 		}
 	}
 }

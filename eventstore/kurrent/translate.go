@@ -11,7 +11,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -327,27 +326,37 @@ func (n *node) mend(fault, todo string) error {
 
 // probe remembers whether a node that ends calls in clear text speaks TLS. It is safe for concurrent use.
 type probe struct {
-	mu   sync.Mutex // guards all below, and is held while the node is asked
-	at   time.Time
+	turn chan struct{} // has one while nobody asks the node
+	at   time.Time     // guarded by the turn, as is the next
 	uses bool
+}
+
+func newProbe() *probe {
+	p := &probe{turn: make(chan struct{}, 1)}
+	p.turn <- struct{}{}
+	return p
 }
 
 // probeAgain is how long what was found is taken for true.
 const probeAgain = 5 * time.Second
 
-// speaksTLS asks n by a handshake of its own: a server that speaks TLS ends a call in clear text in many ways.
+// speaksTLS asks n by a handshake of its own: a server that speaks TLS ends a call in clear text in many ways. It waits no longer than ctx.
 func (n *node) speaksTLS(ctx context.Context) bool {
-	n.probe.mu.Lock()
-	defer n.probe.mu.Unlock()
+	select {
+	case <-n.probe.turn:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { n.probe.turn <- struct{}{} }()
 	if now := time.Now(); now.Sub(n.probe.at) > probeAgain { //nolint:forbidigo // a duration, not a time that is recorded
+		ctx, cancel := context.WithTimeout(ctx, n.patience.probe)
+		defer cancel()
 		n.probe.at, n.probe.uses = now, speaksTLS(ctx, n.address)
 	}
 	return n.probe.uses
 }
 
 func speaksTLS(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithTimeout(ctx, connecting)
-	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
