@@ -382,14 +382,14 @@ func TestTheBudgetEndsWithOneSentence(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	o := options()
-	o.Wait = 400 * time.Millisecond
+	o.Wait = 2 * time.Second // which as many calls could not wait one after the other
 	told := 0
 	o.Waiting = func(time.Duration, time.Duration, string) { told++ }
 	log := open(t, c.URL(), o)
 	c.NoLeader()
 	for ctx, n := within(t), time.Duration(0); n < 2*patience/o.Wait; n++ { // not each of them waits
 		_, err := log.Append(ctx, batch("s", 0, 1))
-		if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "within 400ms: no leader") {
+		if !errors.Is(err, eventstore.ErrTransient) || !strings.Contains(err.Error(), "within 2s: no leader") {
 			t.Fatalf("error is %v", err)
 		}
 	}

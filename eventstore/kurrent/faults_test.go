@@ -70,7 +70,7 @@ func TestAServerThatIsNotThere(t *testing.T) {
 // was acknowledged is there, and what was not is written once by calling again.
 func TestCallsReturnWhileTheServerIsKilledAndRestarted(t *testing.T) {
 	t.Parallel()
-	const callers, rounds, size, deadline = 200, 3, 3, 1500 * time.Millisecond
+	const callers, rounds, size, deadline = 80, 3, 3, 1500 * time.Millisecond
 	s := newMemory(t)
 	log := open(t, s.URL(), unhurried())
 	for round := range rounds {
