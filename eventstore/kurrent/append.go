@@ -310,7 +310,7 @@ func (l *Log) writeOnce(ctx context.Context, stream string, expected eventstore.
 			trailer = out.Trailer()
 		}
 	}
-	if err = k.end(err, trailer); err != nil {
+	if err = k.end(err, trailer); err != nil { //nolint:contextcheck // the call has that of its caller
 		if limit, ok := errors.AsType[*limitError](err); ok {
 			limit.proposed = appendSize{events: len(events), bytes: sizeOfAll(events)}
 		}

@@ -49,7 +49,7 @@ type patience struct {
 	votes time.Duration
 }
 
-func (s settings) patience() patience {
+func patienceOf(s settings) patience {
 	return patience{
 		call: time.Second, subscription: 3 * time.Second, spent: time.Second, at: 3 * time.Second,
 		host: s.gossipTimeout, probe: connecting, votes: 100 * time.Millisecond,
@@ -80,7 +80,7 @@ type cluster struct {
 
 func newCluster(s settings, maxCalls int) *cluster {
 	life, end := context.WithCancelCause(context.Background()) //nolint:forbidigo // a log lives until it is closed
-	return &cluster{settings: s, patience: s.patience(), lookup: net.DefaultResolver.LookupHost, slots: make(chan struct{}, maxCalls), life: life, end: end, nodes: map[string]*node{}, known: map[uuid.UUID]string{}}
+	return &cluster{settings: s, patience: patienceOf(s), lookup: net.DefaultResolver.LookupHost, slots: make(chan struct{}, maxCalls), life: life, end: end, nodes: map[string]*node{}, known: map[uuid.UUID]string{}}
 }
 
 // close ends every call with ErrClosed, and every connection.

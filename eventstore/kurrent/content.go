@@ -224,7 +224,7 @@ func (l *Log) content(ctx context.Context, hash string) ([]byte, error) {
 	if raw, err := hex.DecodeString(hash); err != nil || len(raw) != sha256.Size || strings.ToLower(hash) != hash {
 		return nil, eventstore.ErrNotFound
 	}
-	// How large it is is not known before: most are one part, few as large as an append, and none larger than what a server takes.
+	// Its size is not known before: most are one part, few as large as an append, and none larger than what a server takes.
 	var err error
 	for _, most := range []int64{contentPart, max(contentPart, l.options.MaxAppendBytes), largestChunk} {
 		var content []byte

@@ -204,12 +204,12 @@ func TestAContentOfOtherBytesIsNotTakenForThere(t *testing.T) {
 	t.Parallel()
 	f := esdbtest.StartFake(t)
 	log := open(t, f.URL(), unhurried())
-	for name, bytes := range map[string]string{"shorter": "conten", "longer": "contents", "other": "Content"} {
+	for name, other := range map[string]string{"shorter": "conten", "longer": "contents", "other": "Content"} {
 		b := batch(eventstore.StreamID(name), 0, 1)
 		b.Contents = []eventstore.Blob{blob("content")}
 		stream := "content-" + b.Contents[0].SHA256
 		f.Forget(stream, 1)
-		f.Put(stream, 0, "content.v1", []byte(bytes), nil)
+		f.Put(stream, 0, "content.v1", []byte(other), nil)
 		if _, err := log.Append(within(t), b); !errors.Is(err, eventstore.ErrCorrupt) || !errors.Is(err, eventstore.ErrNotWritten) {
 			t.Errorf("%s: error is %v, want ErrCorrupt and ErrNotWritten", name, err)
 		}

@@ -41,9 +41,9 @@ func (l *Log) fetchWithin(ctx context.Context, limit time.Duration, request *api
 			trailer = stream.Trailer()
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, errLeft) {
-			_ = k.end(nil, nil)
+			_ = k.end(nil, nil) //nolint:contextcheck // the call has that of its caller
 		} else {
-			yield(nil, k.end(err, trailer))
+			yield(nil, k.end(err, trailer)) //nolint:contextcheck // the call has that of its caller
 		}
 	}
 }

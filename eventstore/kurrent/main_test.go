@@ -76,7 +76,7 @@ func TestClosingLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it 
 // A log whose server is gone, or accepts connections and answers nothing, is closed at once, and what was asked of it ends then. Not parallel, as
 // above.
 func TestClosingALogWhoseServerIsGoneLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it counts goroutines
-	for name, gone := range map[string]func(f *esdbtest.Fake, p *proxy) (noticed func() bool){
+	for name, gone := range map[string]func(f *esdbtest.Fake, p *proxy) (noticed func() bool){ //nolint:paralleltest // likewise
 		"killed": func(f *esdbtest.Fake, p *proxy) func() bool {
 			before := p.accepted.Load()
 			f.Node(0).Kill()

@@ -172,9 +172,9 @@ func (l *Log) follow(ctx context.Context, after eventstore.Position, f *filter) 
 			trailer = stream.Trailer()
 		}
 		if errors.Is(err, errLeft) {
-			_ = k.end(nil, nil)
+			_ = k.end(nil, nil) //nolint:contextcheck // the call has that of its caller
 		} else {
-			yield(message{}, k.end(err, trailer))
+			yield(message{}, k.end(err, trailer)) //nolint:contextcheck // the call has that of its caller
 		}
 	}
 }
