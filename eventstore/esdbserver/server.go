@@ -131,8 +131,8 @@ type Options struct {
 	TLS *tls.Config
 	// ClearText allows clear text on every address: for a network that the operator trusts as a whole.
 	ClearText bool
-	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, and any other error if
-	// that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
+	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, [ErrTooManyLogins] if it is not checked
+	// since the client asks too often, and any other error if that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
 	// clients ask without and which say nothing of what the log holds. Without it everybody is let in. It is called for
 	// each call and must be safe for concurrent use. The Go client sends credentials over TLS only.
 	Authenticate func(ctx context.Context, user, password string) error
@@ -183,6 +183,9 @@ type Options struct {
 
 // ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
 var ErrNotAuthenticated = errors.New("unknown user or wrong password")
+
+// ErrTooManyLogins is what Options.Authenticate returns, wrapped or not, to a client that has too many passwords checked at once.
+var ErrTooManyLogins = errors.New("too many passwords of this client wait to be checked")
 
 func (o Options) withDefaults() Options {
 	o.MaxAppendSize = cmp.Or(o.MaxAppendSize, 16<<20)
