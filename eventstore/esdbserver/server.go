@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/fair"
 )
 
 // Server serves one log. It is safe for concurrent use.
@@ -24,7 +25,8 @@ type Server struct {
 	options Options
 	streams atomic.Int64 // calls running
 	pending budget
-	reads   readBudget
+	reads   *fair.Budget
+	pages   *pages
 	tail    tail
 	given   positions
 }
@@ -41,7 +43,9 @@ func New(log eventstore.Log, options Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
-	s.pending.max, s.reads.free, s.tail.log = s.options.MaxPendingBytes, s.options.MaxReadBytes, log
+	s.pending.max, s.tail.log = s.options.MaxPendingBytes, log
+	s.reads = newReads(s.options)
+	s.pages = newPages(log, s.reads, s.options.MaxReadBytes/idlePages)
 	return s, nil
 }
 
@@ -154,10 +158,10 @@ type Options struct {
 	// UNAVAILABLE.
 	MaxPendingBytes int64
 	// MaxReadBytes bounds what all running reads and subscriptions hold together, of the log and of messages that clients did not
-	// take yet: 256 MiB. Reads beyond it wait.
+	// take yet: 256 MiB. Reads beyond it wait: hosts take turns, and users within them, and none has all of it.
 	MaxReadBytes int64
-	// SlowReader is how long a client may take nothing of what it is sent while others wait for the memory: 30 s. It is disconnected
-	// then.
+	// SlowReader is how long a client may take nothing at all of what it is sent while others wait for the memory: 30 s. It is
+	// disconnected then.
 	SlowReader time.Duration
 	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.

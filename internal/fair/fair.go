@@ -4,6 +4,7 @@ package fair
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 )
@@ -14,8 +15,20 @@ var ErrTooManyWait = errors.New("too many of this client wait already")
 // Party is who asks. Hosts take turns, whatever each of them asks for, and the users of a host take turns within those of their host.
 type Party struct{ Host, User string }
 
+// PartyOf returns the party of a user at an address: all its ports are one host.
+func PartyOf(address net.Addr, user string) Party {
+	host, _, err := net.SplitHostPort(address.String())
+	if err != nil {
+		host = address.String()
+	}
+	return Party{Host: host, User: user}
+}
+
 // Budget is an amount that is shared. It is safe for concurrent use.
 type Budget struct {
+	// Wanted is called when somebody begins to wait, if it is set: it may give back what is held and not needed. It is set before use.
+	Wanted func()
+
 	most    int64 // of one party
 	waiters int   // of one party
 	mu      sync.Mutex
@@ -42,6 +55,14 @@ func (b *Budget) Take(ctx context.Context, p Party, size int64) error {
 	w, err := b.enqueue(p, size)
 	if err != nil {
 		return err
+	}
+	select {
+	case <-w.granted:
+		return nil
+	default:
+	}
+	if b.Wanted != nil {
+		b.Wanted()
 	}
 	select {
 	case <-w.granted:

@@ -129,7 +129,7 @@ func TestAPartyLeavesSomeToOthers(t *testing.T) {
 	if err := b.Take(t.Context(), fair.Party{Host: "b"}, 6); err != nil { // more than a may hold, and all that is left
 		t.Fatal(err)
 	}
-	b.Charge(1)
+	b.Charge(1) // which is not there
 	b.GiveBack(a, 4)
 	if b.Free() != 3 {
 		t.Errorf("%d is free, and somebody waits for 4", b.Free())
@@ -137,6 +137,23 @@ func TestAPartyLeavesSomeToOthers(t *testing.T) {
 	b.Charge(-1)
 	if err := <-done; err != nil || b.Free() != 0 {
 		t.Errorf("%v, and %d is free", err, b.Free())
+	}
+}
+
+// Who waits makes others give back what they do not need.
+func TestWhoWaitsIsTold(t *testing.T) {
+	t.Parallel()
+	b := fair.NewBudget(2, 2, 0)
+	wanted := 0
+	b.Wanted = func() {
+		wanted++
+		b.Charge(-1)
+	}
+	b.Charge(1)
+	for want := range 2 { // the second one waits
+		if err := b.Take(t.Context(), fair.Party{}, 1); err != nil || wanted != want {
+			t.Errorf("%v, told %d times, want %d", err, wanted, want)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 
@@ -78,7 +77,7 @@ func (u *Users) Authenticate(ctx context.Context, name, password string) error {
 	if u.isAccepted(name, sum) {
 		return nil
 	}
-	asking := fair.Party{Host: host(ctx), User: name}
+	asking := partyOf(ctx, name)
 	if err := u.hashing.Take(ctx, asking, 1); errors.Is(err, fair.ErrTooManyWait) {
 		return esdbserver.ErrTooManyLogins
 	} else if err != nil {
@@ -108,15 +107,10 @@ func (u *Users) isAccepted(name string, sum []byte) bool {
 	return known != nil && hmac.Equal(known, sum)
 }
 
-// host is where a call comes from, without the port, "" if that is not known.
-func host(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return ""
+// partyOf is who asks for a check: a name at the host that a call comes from.
+func partyOf(ctx context.Context, name string) fair.Party {
+	if p, ok := peer.FromContext(ctx); ok {
+		return fair.PartyOf(p.Addr, name)
 	}
-	host, _, err := net.SplitHostPort(p.Addr.String())
-	if err != nil {
-		return p.Addr.String()
-	}
-	return host
+	return fair.Party{User: name}
 }
