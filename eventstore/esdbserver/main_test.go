@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
@@ -145,6 +146,17 @@ func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.Client
 func dialStreams(t *testing.T, address string) api.StreamsClient {
 	t.Helper()
 	return api.NewStreamsClient(dialRaw(t, address))
+}
+
+// dialInMemory serves log over connections in memory, and returns one: for tests in a bubble of package synctest, whose time does not pass
+// while they wait for a socket.
+func dialInMemory(t *testing.T, log eventstore.Log, o esdbserver.Options, more ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	listener := bufconn.Listen(64 << 10)
+	o.ClearText = true
+	t.Cleanup(serve(t, log, o, listener))
+	dial := func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	return dialRaw(t, "passthrough:///memory", append(more, grpc.WithContextDialer(dial))...)
 }
 
 // made returns n events of a client.

@@ -1,0 +1,144 @@
+package esdbserver_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+)
+
+// clientsThatDiffer are connections with the flow control of different clients.
+func clientsThatDiffer() map[string][]grpc.DialOption {
+	const window = 64 << 20
+	return map[string][]grpc.DialOption{
+		"the windows of gRPC":    nil,
+		"the smallest windows":   {grpc.WithStaticStreamWindowSize(64 << 10), grpc.WithStaticConnWindowSize(64 << 10)},
+		"large windows":          {grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window)},
+		"keep-alive pings":       {grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, PermitWithoutStream: true})},
+		"no buffers for writing": {grpc.WithWriteBufferSize(0), grpc.WithReadBufferSize(0)},
+	}
+}
+
+// A call whose messages the server does not receive, since it is busy with one before them, holds up no other call of its connection:
+// its messages fill its own window, not the connection's.
+func TestACallThatWaitsHoldsUpNoOtherOfItsConnection(t *testing.T) {
+	t.Parallel()
+	for name, dialing := range clientsThatDiffer() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &eventstoretest.Faulty{Log: newLog(t)}
+			arrived, release := make(chan struct{}), make(chan struct{})
+			log.Next(eventstoretest.Hold(arrived, release))
+			client := api.NewStreamsClient(dialRaw(t, served(t, log, options()), dialing...))
+			call := batches(t, client)
+			sent := make(chan error, 1)
+			go func() { // the first is being written, the second was received, and of the others as much is on its way as the window has
+				for i := range 5 {
+					if err := call.Send(batch("held", nil, propose(10+i, 2<<20))); err != nil {
+						sent <- err
+						return
+					}
+				}
+				sent <- nil
+			}()
+			<-arrived
+			for i := range 3 {
+				if _, got := sendAppend(t, client, beginAny("s"), proposal(propose(20+i, 4<<20))); got != "OK: " {
+					t.Errorf("append %d on the same connection: %s", i, got)
+				}
+			}
+			close(release)
+			for i := range 5 {
+				if response, err := call.Recv(); err != nil || response.GetSuccess() == nil {
+					t.Fatalf("batch %d is answered %v, %v", i, response.GetError(), err)
+				}
+			}
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Appends and batches above what the server receives, above its limit, and within it, all end, one after the other and side by side, over
+// one connection: with an answer, also where the client has not sent all, and half-closes after it was answered or never.
+func TestLargeAppendsOfOneConnectionEnd(t *testing.T) {
+	t.Parallel()
+	const rounds = 2
+	for name, dialing := range clientsThatDiffer() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options()
+			o.MaxAppendSize, o.MaxPendingBytes = 1<<20, 3<<20 // so that the budget is short as well
+			client := api.NewStreamsClient(dialRaw(t, served(t, newLog(t), o), dialing...))
+			for round := range rounds {
+				for _, parallel := range []int{1, 4} {
+					ended := make(chan string, parallel)
+					for i := range parallel {
+						go func() { ended <- largeAppends(t, client, round*100+i*10+parallel*1000) }()
+					}
+					for range parallel {
+						if fault := <-ended; fault != "" {
+							t.Error(fault)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// largeAppends makes a batch and an append of each size, and returns what is not as it should be.
+func largeAppends(t *testing.T, client api.StreamsClient, id int) (fault string) {
+	t.Helper()
+	for i, c := range []struct {
+		size int
+		want []codes.Code // the second where memory was short
+	}{
+		{18_000_000, []codes.Code{codes.ResourceExhausted}}, // more than the server receives
+		{2 << 20, []codes.Code{codes.InvalidArgument}},
+		{900 << 10, []codes.Code{codes.OK, codes.Unavailable}},
+	} {
+		for _, half := range []bool{true, false} {
+			name := fmt.Sprintf("s%d-%d", id, i)
+			if got := batchCode(t, client, name, propose(id+i, c.size), half); got != c.want[0] && got != c.want[len(c.want)-1] {
+				return fmt.Sprintf("a batch of %d bytes is answered %s, want %v", c.size, got, c.want)
+			}
+		}
+		_, got := sendAppend(t, client, beginAny(fmt.Sprintf("t%d-%d", id, i)), proposal(propose(id+i+5, c.size)))
+		if !strings.HasPrefix(got, c.want[0].String()) && !strings.HasPrefix(got, c.want[len(c.want)-1].String()) {
+			return fmt.Sprintf("an append of %d bytes is answered %s, want %v", c.size, got, c.want)
+		}
+	}
+	return ""
+}
+
+// batchCode sends a batch over a call of its own, and returns its answer or that of the call. halfClose says that the client ends the call
+// once it was answered; else it is given up when the test ends.
+func batchCode(t *testing.T, client api.StreamsClient, stream string, e *api.AppendReq_ProposedMessage, halfClose bool) codes.Code {
+	t.Helper()
+	call := batches(t, client)
+	_ = call.Send(batch(stream, nil, e)) // its fault is what Recv returns
+	response, err := call.Recv()
+	if err != nil {
+		return status.Code(err)
+	}
+	if halfClose {
+		if err := call.CloseSend(); err != nil {
+			return status.Code(err)
+		}
+		if _, err := call.Recv(); err != io.EOF { //nolint:errorlint // as it is
+			return codes.Internal
+		}
+	}
+	return codes.Code(uint32(response.GetError().GetCode())) //nolint:gosec // codes are small
+}
