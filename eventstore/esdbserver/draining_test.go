@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 )
@@ -43,7 +45,11 @@ func TestACallThatWaitsHoldsUpNoOtherOfItsConnection(t *testing.T) {
 			sent := make(chan error, 1)
 			go func() { // the first is being written, the second was received, and of the others as much is on its way as the window has
 				for i := range 5 {
-					if err := call.Send(batch("held", nil, propose(10+i, 2<<20))); err != nil {
+					o := &api.BatchAppendReq_Options{
+						ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
+						DeadlineOption:         &api.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(2 * patience)},
+					}
+					if err := call.Send(batch("held", o, propose(10+i, 2<<20))); err != nil {
 						sent <- err
 						return
 					}

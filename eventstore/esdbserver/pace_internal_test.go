@@ -340,7 +340,7 @@ func TestPagesAreReadAgainWhereTheyWereDropped(t *testing.T) {
 		t.Errorf("%d bytes are free when the last page is kept", server.reads.Free())
 	}
 	before := log.n.Load()
-	follow(1) // in the middle of a page that was dropped
+	follow(1)                                     // in the middle of a page that was dropped
 	if got := log.n.Load() - before; got != n-2 { // two by two, up to the one before the last
 		t.Errorf("%d records are read again", got)
 	}
