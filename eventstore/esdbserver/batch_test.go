@@ -297,7 +297,8 @@ func TestAnAppendIsNotLateWhileTheServerIsBusy(t *testing.T) {
 		log.Next(eventstoretest.Hold(arrived, release))
 		o, began := options(), time.Now()
 		o.Now = func() time.Time { return began }
-		call := batches(t, api.NewStreamsClient(dialInMemory(t, log, o)))
+		conn, _ := dialInMemory(t, log, o)
+		call := batches(t, api.NewStreamsClient(conn))
 		const n = 20
 		var firsts, lasts []*api.BatchAppendReq
 		for i := range n {

@@ -22,11 +22,11 @@ import (
 func clientsThatDiffer() map[string][]grpc.DialOption {
 	const window = 64 << 20
 	return map[string][]grpc.DialOption{
-		"the windows of gRPC":    nil,
-		"the smallest windows":   {grpc.WithStaticStreamWindowSize(64 << 10), grpc.WithStaticConnWindowSize(64 << 10)},
-		"large windows":          {grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window)},
-		"keep-alive pings":       {grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, PermitWithoutStream: true})},
-		"no buffers for writing": {grpc.WithWriteBufferSize(0), grpc.WithReadBufferSize(0)},
+		"as gRPC has it": nil,
+		"large windows, no buffers, keep-alive pings": {
+			grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window), grpc.WithWriteBufferSize(0), grpc.WithReadBufferSize(0),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, PermitWithoutStream: true}),
+		},
 	}
 }
 
@@ -49,7 +49,7 @@ func TestACallThatWaitsHoldsUpNoOtherOfItsConnection(t *testing.T) {
 						ExpectedStreamPosition: &api.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
 						DeadlineOption:         &api.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(2 * patience)},
 					}
-					if err := call.Send(batch("held", o, propose(10+i, 2<<20))); err != nil {
+					if err := call.Send(batch("held", o, propose(10+i, 256<<10))); err != nil {
 						sent <- err
 						return
 					}
@@ -58,7 +58,7 @@ func TestACallThatWaitsHoldsUpNoOtherOfItsConnection(t *testing.T) {
 			}()
 			<-arrived
 			for i := range 3 {
-				if _, got := sendAppend(t, client, beginAny("s"), proposal(propose(20+i, 4<<20))); got != "OK: " {
+				if _, got := sendAppend(t, client, beginAny("s"), proposal(propose(20+i, 512<<10))); got != "OK: " {
 					t.Errorf("append %d on the same connection: %s", i, got)
 				}
 			}
@@ -75,54 +75,51 @@ func TestACallThatWaitsHoldsUpNoOtherOfItsConnection(t *testing.T) {
 	}
 }
 
-// Appends and batches above what the server receives, above its limit, and within it, all end, one after the other and side by side, over
+// Appends and batches above what the server receives, above its limit, and within it, all end, side by side and one after the other over
 // one connection: with an answer, also where the client has not sent all, and half-closes after it was answered or never.
 func TestLargeAppendsOfOneConnectionEnd(t *testing.T) {
 	t.Parallel()
-	const rounds = 2
+	const parallel = 2
+	beyond := propose(1, 18_000_000) // more than the server receives
 	for name, dialing := range clientsThatDiffer() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := options()
 			o.MaxAppendSize, o.MaxPendingBytes = 1<<20, 3<<20 // so that the budget is short as well
 			client := api.NewStreamsClient(dialRaw(t, served(t, newLog(t), o), dialing...))
-			for round := range rounds {
-				for _, parallel := range []int{1, 4} {
-					ended := make(chan string, parallel)
-					for i := range parallel {
-						go func() { ended <- largeAppends(t, client, round*100+i*10+parallel*1000) }()
-					}
-					for range parallel {
-						if fault := <-ended; fault != "" {
-							t.Error(fault)
-						}
-					}
+			ended := make(chan string, parallel)
+			for i := range parallel {
+				go func() { ended <- largeAppends(t, client, 100*i, beyond) }()
+			}
+			for range parallel {
+				if fault := <-ended; fault != "" {
+					t.Error(fault)
 				}
 			}
 		})
 	}
 }
 
-// largeAppends makes a batch and an append of each size, and returns what is not as it should be.
-func largeAppends(t *testing.T, client api.StreamsClient, id int) (fault string) {
+// largeAppends makes batches and an append of each event, and returns what is not as it should be.
+func largeAppends(t *testing.T, client api.StreamsClient, id int, beyond *api.AppendReq_ProposedMessage) (fault string) {
 	t.Helper()
 	for i, c := range []struct {
-		size int
+		e    *api.AppendReq_ProposedMessage
 		want []codes.Code // the second where memory was short
 	}{
-		{18_000_000, []codes.Code{codes.ResourceExhausted}}, // more than the server receives
-		{2 << 20, []codes.Code{codes.InvalidArgument}},
-		{900 << 10, []codes.Code{codes.OK, codes.Unavailable}},
+		{beyond, []codes.Code{codes.ResourceExhausted}},
+		{propose(id+2, 2<<20), []codes.Code{codes.InvalidArgument}},
+		{propose(id+3, 900<<10), []codes.Code{codes.OK, codes.Unavailable}},
 	} {
-		for _, half := range []bool{true, false} {
-			name := fmt.Sprintf("s%d-%d", id, i)
-			if got := batchCode(t, client, name, propose(id+i, c.size), half); got != c.want[0] && got != c.want[len(c.want)-1] {
-				return fmt.Sprintf("a batch of %d bytes is answered %s, want %v", c.size, got, c.want)
+		stream, second := fmt.Sprintf("s%d-%d", id, i), c.want[len(c.want)-1]
+		for _, halfClose := range []bool{true, false} {
+			if got := batchCode(t, client, stream, c.e, halfClose); got != c.want[0] && got != second {
+				return fmt.Sprintf("a batch of %d bytes is answered %s, want %v", len(c.e.GetData()), got, c.want)
 			}
 		}
-		_, got := sendAppend(t, client, beginAny(fmt.Sprintf("t%d-%d", id, i)), proposal(propose(id+i+5, c.size)))
-		if !strings.HasPrefix(got, c.want[0].String()) && !strings.HasPrefix(got, c.want[len(c.want)-1].String()) {
-			return fmt.Sprintf("an append of %d bytes is answered %s, want %v", c.size, got, c.want)
+		_, got := sendAppend(t, client, beginAny(stream), proposal(c.e)) // where a batch was written, the same again
+		if !strings.HasPrefix(got, c.want[0].String()) && !strings.HasPrefix(got, second.String()) {
+			return fmt.Sprintf("an append of %d bytes is answered %s, want %v", len(c.e.GetData()), got, c.want)
 		}
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,15 +149,16 @@ func dialStreams(t *testing.T, address string) api.StreamsClient {
 	return api.NewStreamsClient(dialRaw(t, address))
 }
 
-// dialInMemory serves log over connections in memory, and returns one: for tests in a bubble of package synctest, whose time does not pass
-// while they wait for a socket.
-func dialInMemory(t *testing.T, log eventstore.Log, o esdbserver.Options, more ...grpc.DialOption) *grpc.ClientConn {
+// dialInMemory serves log over connections in memory until the test ends or stop is called, and returns one: for tests in a bubble of
+// package synctest, whose time does not pass while they wait for a socket.
+func dialInMemory(t *testing.T, log eventstore.Log, o esdbserver.Options) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
 	listener := bufconn.Listen(64 << 10)
 	o.ClearText = true
-	t.Cleanup(serve(t, log, o, listener))
+	stop = sync.OnceFunc(serve(t, log, o, listener))
+	t.Cleanup(stop)
 	dial := func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
-	return dialRaw(t, "passthrough:///memory", append(more, grpc.WithContextDialer(dial))...)
+	return dialRaw(t, "passthrough:///memory", grpc.WithContextDialer(dial)), stop
 }
 
 // made returns n events of a client.

@@ -3,7 +3,6 @@ package esdbserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"net"
@@ -20,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
@@ -54,8 +54,8 @@ func (y *yields) counted(found records) records {
 // slowServer serves n events of a size.
 type slowServer struct {
 	*Server
-	log     *yields
-	address string
+	log  *yields
+	dial func(ctx context.Context, host string) (net.Conn, error)
 }
 
 // add appends an event of a size to the stream "s", which has n.
@@ -67,7 +67,7 @@ func (y *yields) add(tb testing.TB, n, size int) {
 	}
 	_, err := y.Append(tb.Context(), eventstore.Batch{
 		Stream: "s", Expected: expected, Meta: eventstore.Meta{Actor: "a", Attempt: 1},
-		Events: []eventstore.NewEvent{{ID: uuid.New(), Type: "e", Data: fmt.Appendf(nil, "%q", strings.Repeat("x", size-2))}},
+		Events: []eventstore.NewEvent{{ID: uuid.New(), Type: "e", Data: []byte(`"` + strings.Repeat("x", size-2) + `"`)}},
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -76,16 +76,35 @@ func (y *yields) add(tb testing.TB, n, size int) {
 
 func serveLarge(tb testing.TB, o Options, n, size int) slowServer {
 	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := serveLargeOn(tb, listener, o, n, size)
+	s.dial = func(ctx context.Context, host string) (net.Conn, error) {
+		return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}).DialContext(ctx, "tcp", listener.Addr().String())
+	}
+	return s
+}
+
+// serveLargeInMemory is serveLarge without sockets, for a bubble of package synctest.
+func serveLargeInMemory(tb testing.TB, o Options, n, size int) slowServer {
+	tb.Helper()
+	listener := bufconn.Listen(64 << 10)
+	o.ClearText = true
+	s := serveLargeOn(tb, listener, o, n, size)
+	s.dial = func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	return s
+}
+
+func serveLargeOn(tb testing.TB, listener net.Listener, o Options, n, size int) slowServer {
+	tb.Helper()
 	log := &yields{Log: memory.New(time.Now)}
 	for i := range n {
 		log.add(tb, i, size)
 	}
 	o.Now, o.StopTimeout = time.Now, time.Second
 	server, err := New(log, o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -99,38 +118,47 @@ func serveLarge(tb testing.TB, o Options, n, size int) slowServer {
 		}
 		_ = log.Close()
 	})
-	return slowServer{server, log, listener.Addr().String()}
+	return slowServer{Server: server, log: log}
 }
 
 // read begins to read count events of $all on a connection of its own; 0 is a subscription.
 func (s slowServer) read(tb testing.TB, count uint64) api.Streams_ReadClient {
 	tb.Helper()
-	return s.readFrom(tb, "127.0.0.1", &api.ReadReq_Options{
-		StreamOption: &api.ReadReq_Options_All{All: &api.ReadReq_Options_AllOptions{AllOption: &api.ReadReq_Options_AllOptions_Start{}}},
-		CountOption:  &api.ReadReq_Options_Count{Count: count},
-	})
+	return begin(tb, s.connect(tb, "127.0.0.1"), all(count))
 }
 
-// readFrom begins to read from an address of this machine.
-func (s slowServer) readFrom(tb testing.TB, host string, o *api.ReadReq_Options) api.Streams_ReadClient {
+// connect returns a connection from an address of this machine.
+func (s slowServer) connect(tb testing.TB, host string) api.StreamsClient {
 	tb.Helper()
-	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := grpc.NewClient("passthrough:///", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32<<20)),
-		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}).DialContext(ctx, "tcp", address)
-		}))
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.dial(ctx, host) }))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
+	return api.NewStreamsClient(conn)
+}
+
+// begin begins to read; without a count it subscribes.
+func begin(tb testing.TB, client api.StreamsClient, o *api.ReadReq_Options) api.Streams_ReadClient {
+	tb.Helper()
 	if o.GetCount() == 0 {
 		o.CountOption = &api.ReadReq_Options_Subscription{}
 	}
-	call, err := api.NewStreamsClient(conn).Read(tb.Context(), &api.ReadReq{Options: o})
+	call, err := client.Read(tb.Context(), &api.ReadReq{Options: o})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return call
+}
+
+// all are the options of a read of $all.
+func all(count uint64) *api.ReadReq_Options {
+	return &api.ReadReq_Options{
+		StreamOption: &api.ReadReq_Options_All{All: &api.ReadReq_Options_AllOptions{AllOption: &api.ReadReq_Options_AllOptions_Start{}}},
+		CountOption:  &api.ReadReq_Options_Count{Count: count},
+	}
 }
 
 // events receives events until the call ends, or n came.
@@ -210,20 +238,23 @@ func TestReadsShareABudgetOfMemory(t *testing.T) {
 // Clients that receive nothing keep nobody from reading: they are disconnected where memory is short.
 func TestASlowReaderIsDisconnectedWhereMemoryIsShort(t *testing.T) {
 	t.Parallel()
-	s := serveLarge(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 4 << 20, SlowReader: 500 * time.Millisecond}, 4, 1<<20-100)
-	stalled := s.stall(t, 9)
-	if got, err := events(s.read(t, 1), 1); got != 1 || err != nil {
-		t.Errorf("one that receives: %d events, %v", got, err)
-	}
-	cut := 0
-	for _, call := range stalled {
-		if _, err := events(call, 1); err != nil {
-			cut++
+	synctest.Test(t, func(t *testing.T) {
+		s := serveLargeInMemory(t, Options{MaxEventSize: 1 << 20, MaxReadBytes: 4 << 20}, 4, 1<<20-100)
+		stalled := s.stall(t, 5)
+		began := time.Now()
+		if got, err := events(s.read(t, 1), 1); got != 1 || err != nil {
+			t.Errorf("one that receives: %d events, %v", got, err)
 		}
-	}
-	if cut == 0 {
-		t.Error("no client was disconnected")
-	}
+		cut := 0
+		for _, call := range stalled {
+			if _, err := events(call, 1); err != nil {
+				cut++
+			}
+		}
+		if took := time.Since(began); cut == 0 || took < s.options.SlowReader {
+			t.Errorf("%d clients were disconnected after %v", cut, took)
+		}
+	})
 }
 
 // A host whose reads are many, and are not received, leaves memory to the read of another one.
@@ -238,10 +269,7 @@ func TestManyReadsOfAHostLeaveRoomForAnother(t *testing.T) {
 	for !s.reads.IsShort() && t.Context().Err() == nil {
 		<-pause.C
 	}
-	all := &api.ReadReq_Options_AllOptions{AllOption: &api.ReadReq_Options_AllOptions_Start{}}
-	call := s.readFrom(t, "127.0.0.2", &api.ReadReq_Options{
-		StreamOption: &api.ReadReq_Options_All{All: all}, CountOption: &api.ReadReq_Options_Count{Count: 1},
-	})
+	call := begin(t, s.connect(t, "127.0.0.2"), all(1))
 	if got, err := events(call, 1); got != 1 || err != nil {
 		t.Errorf("another host received %d events, %v", got, err)
 	}
@@ -255,13 +283,11 @@ func TestSubscriptionsShareWhatTheyRead(t *testing.T) {
 	stream := &api.ReadReq_Options_StreamOptions{
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}, RevisionOption: &api.ReadReq_Options_StreamOptions_End{},
 	}
+	client := s.connect(t, "127.0.0.1")
 	var calls []api.Streams_ReadClient
-	for i := range followers {
-		if i%2 == 0 {
-			calls = append(calls, s.read(t, 0))
-		} else {
-			calls = append(calls, s.readFrom(t, "127.0.0.1", &api.ReadReq_Options{StreamOption: &api.ReadReq_Options_Stream{Stream: stream}}))
-		}
+	for range followers / 2 {
+		calls = append(calls, begin(t, client, all(0)),
+			begin(t, client, &api.ReadReq_Options{StreamOption: &api.ReadReq_Options_Stream{Stream: stream}}))
 	}
 	for _, call := range calls {
 		for caughtUp := false; !caughtUp; {
@@ -477,11 +503,13 @@ func BenchmarkStalledReads(b *testing.B) {
 // round than fit.
 func TestLargeRecordsAreReadBackwardsInSmallPages(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{10, 1 << 20, 3 << 20, 5 << 20} {
-		s := serveLarge(t, Options{}, 9, size)
+	for _, c := range []struct{ n, size int }{{9, 10}, {9, 1 << 20}, {4, 5 << 20}} {
+		n, size := c.n, c.size
+		s := serveLarge(t, Options{}, n, size)
 		v := &service{Server: s.Server}
-		next := eventstore.Revision(7)
-		for r, err := range v.backFrom(t.Context(), "s", 7) {
+		from := eventstore.Revision(n - 2)
+		next := from
+		for r, err := range v.backFrom(t.Context(), "s", uint64(from)) {
 			if err != nil || r.Revision != next {
 				t.Fatalf("records of %d bytes: revision %d, %v, want %d", size, r.Revision, err, next)
 			}
@@ -490,8 +518,8 @@ func TestLargeRecordsAreReadBackwardsInSmallPages(t *testing.T) {
 		if next+1 != 0 {
 			t.Errorf("records of %d bytes end behind revision %d", size, next)
 		}
-		page, err := v.pageUpTo(t.Context(), "s", 0, 8)
-		if err != nil || len(page) == 0 || page[len(page)-1].Revision != 7 || len(page) > max(backBytes/size, 1) {
+		page, err := v.pageUpTo(t.Context(), "s", 0, uint64(from)+1)
+		if err != nil || len(page) == 0 || page[len(page)-1].Revision != from || len(page) > max(backBytes/size, 1) {
 			t.Errorf("a page of records of %d bytes has %d records, %v", size, len(page), err)
 		}
 	}
