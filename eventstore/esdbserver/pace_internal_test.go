@@ -257,6 +257,49 @@ func TestASlowReaderIsDisconnectedWhereMemoryIsShort(t *testing.T) {
 	})
 }
 
+// crawl is a connection that reads some bytes a second.
+type crawl struct {
+	net.Conn
+	slow atomic.Bool
+}
+
+func (c *crawl) Read(p []byte) (int, error) {
+	if c.slow.Load() {
+		<-time.After(time.Second)
+		p = p[:min(len(p), 4<<10)]
+	}
+	return c.Conn.Read(p)
+}
+
+// A client that reads an event for very long while others wait for memory gets it, since it takes some of it all the time.
+func TestAClientThatReadsSlowlyIsServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := serveLargeInMemory(t, Options{MaxEventSize: 2 << 20, MaxReadBytes: 5 << 20}, 1, 2<<20-100)
+		dial, c := s.dial, &crawl{}
+		s.dial = func(ctx context.Context, host string) (net.Conn, error) {
+			conn, err := dial(ctx, host)
+			c.Conn = conn
+			return c, err
+		}
+		client := s.connect(t, "")
+		if got, err := events(begin(t, client, all(1)), 1); got != 1 || err != nil {
+			t.Fatalf("received %d events, %v", got, err)
+		}
+		c.slow.Store(true)
+		began, slow := time.Now(), begin(t, client, all(1))
+		synctest.Wait()
+		s.dial = dial
+		other := s.read(t, 1)
+		if got, err := events(slow, 1); got != 1 || err != nil || time.Since(began) < 10*s.options.SlowReader {
+			t.Errorf("received %d events, %v, after %v", got, err, time.Since(began))
+		}
+		if got, err := events(other, 1); got != 1 || err != nil {
+			t.Errorf("who waited received %d events, %v", got, err)
+		}
+	})
+}
+
 // A host whose reads are many, and are not received, leaves memory to the read of another one.
 func TestManyReadsOfAHostLeaveRoomForAnother(t *testing.T) {
 	t.Parallel()
