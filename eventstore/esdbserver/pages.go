@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"slices"
+	"sort"
 	"sync"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -29,12 +30,7 @@ func (g *page) last() eventstore.Position { return g.records[len(g.records)-1].P
 // behind yields the records of a page behind a position.
 func (g *page) behind(at eventstore.Position) records {
 	return func(yield func(eventstore.Record, error) bool) {
-		from, _ := slices.BinarySearchFunc(g.records, at+1, func(r eventstore.Record, p eventstore.Position) int {
-			if r.Position < p {
-				return -1
-			}
-			return 1
-		})
+		from := sort.Search(len(g.records), func(i int) bool { return g.records[i].Position > at })
 		for _, r := range g.records[from:] {
 			if !yield(r, nil) {
 				return
