@@ -314,17 +314,23 @@ func (p *pace) recent(ctx context.Context, at, head eventstore.Position) records
 }
 
 // borrow begins a lap with the page that is behind a position, nil where the log ends. The lap has no more than what the messages of its
-// records need. Nobody who waits for a page, or for memory, holds any.
+// records need. Where there is memory, the first that wants a page reads it and the others wait for that; where it is short, each waits for
+// its turn. Nobody who waits holds any memory.
 func (p *pace) borrow(ctx context.Context, at eventstore.Position) (*page, error) {
 	for {
-		g, read := p.pages.find(at, false)
+		g, read := p.pages.find(at, true)
 		if g != nil && p.tryBegin(messages(g)) {
 			return g, nil
 		}
 		if g != nil {
 			p.pages.release(g)
+			break
 		}
 		if read == nil {
+			if p.tryBegin(p.options.lapSize()) {
+				return p.shrink(p.pages.read(ctx, at))
+			}
+			p.pages.giveUp(at)
 			break
 		}
 		select {
@@ -336,7 +342,11 @@ func (p *pace) borrow(ctx context.Context, at eventstore.Position) (*page, error
 	if err := p.begin(ctx); err != nil {
 		return nil, err
 	}
-	g, err := p.pages.get(ctx, at)
+	return p.shrink(p.pages.get(ctx, at))
+}
+
+// shrink lets a lap hold what the messages of its page need.
+func (p *pace) shrink(g *page, err error) (*page, error) {
 	if g != nil {
 		p.keep(messages(g))
 	}

@@ -106,9 +106,21 @@ func (p *pages) read(ctx context.Context, at eventstore.Position) (*page, error)
 		p.budget.Charge(g.size)
 		p.kept = append(p.kept, g)
 	}
+	p.end(at)
+	return g, err
+}
+
+// giveUp leaves a page to others that the caller said it would read.
+func (p *pages) giveUp(at eventstore.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end(at)
+}
+
+// end tells those who wait for a page. mu is held.
+func (p *pages) end(at eventstore.Position) {
 	close(p.reading[at])
 	delete(p.reading, at)
-	return g, err
 }
 
 // pageOf reads a page, nil if nothing is found.
