@@ -29,8 +29,8 @@ trap 'exit 143' TERM
 
 cp -r "$facts/probe" "$folder/probe"
 chmod -R u+w "$folder/probe"
-# Two questions append while they wait for silence, which is short: a slow machine needs longer for an append.
-sed 's/idle: 600\b/idle: 5000/; s/idle: 900\b/idle: 9000/' "$facts/probe/probe.js" >"$folder/probe/probe.js"
+# Three questions append while they wait for silence, which is short: a slow machine needs longer for an append.
+sed 's/idle: 600\b/idle: 5000/; s/idle: 900\b/idle: 9000/; s/from: 5, sub: true, on:/from: 5, sub: true, idle: 5000, on:/' "$facts/probe/probe.js" >"$folder/probe/probe.js"
 (cd "$folder/probe" && npm install --silent --no-audit --no-fund)
 bin/gxpledger scan . --name gxpledger --home "$folder/home" --reason facts >"$folder/scan.log" 2>&1 || {
 	cat "$folder/scan.log" >&2
@@ -50,7 +50,8 @@ done
 
 PROTOS=$(go list -m -f '{{.Dir}}' github.com/EventStore/EventStore-Client-Go/v4)/protos
 export PROTOS
-# ask runs a program that asks, for no longer than half an hour: its client has been seen to call again and again what it never sends.
+# ask runs a program that asks, for no longer than half an hour: on a machine with much load, its client has been seen to begin the
+# same call again and again without ever sending it (grpc-js, once its connection refuses streams).
 ask() {
 	node "$@" &
 	asking=$!
