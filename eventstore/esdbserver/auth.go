@@ -60,6 +60,9 @@ func (v *service) authenticate(ctx context.Context) (string, error) {
 	case errors.Is(err, ErrNotAuthenticated):
 		v.tellRefused(ctx, Refusal{What: "login", User: user, Reason: "unknown user or wrong password"})
 		return "", refuse(codes.Unauthenticated, "unknown user or wrong password")
+	case errors.Is(err, ErrTooManyLogins):
+		v.tellRefused(ctx, Refusal{What: "login", User: user, Reason: ErrTooManyLogins.Error()})
+		return "", refuse(codes.Unavailable, ErrTooManyLogins.Error()+": try again later")
 	case ctx.Err() != nil: // the client has gone
 		return "", v.translate(ctx, err)
 	default:

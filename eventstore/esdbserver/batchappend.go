@@ -36,9 +36,9 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 			if errors.Is(a.err, io.EOF) {
 				return nil
 			}
-			began := v.options.Now()
+			took := stopwatch()
 			err := b.collect(ctx, a)
-			b.busy += v.options.Now().Sub(began)
+			b.busy += took()
 			if err != nil {
 				return err
 			}

@@ -130,7 +130,7 @@ func (s *sender) sendHeldContent(ctx context.Context, parts [][]byte, q query) e
 			return err
 		}
 		at += step
-		if err := s.waitForClient(ctx); err != nil {
+		if err := s.waitForClient(ctx, nil); err != nil {
 			return err
 		}
 	}

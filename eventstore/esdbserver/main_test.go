@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
@@ -145,6 +147,18 @@ func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.Client
 func dialStreams(t *testing.T, address string) api.StreamsClient {
 	t.Helper()
 	return api.NewStreamsClient(dialRaw(t, address))
+}
+
+// dialInMemory serves log over connections in memory until the test ends or stop is called, and returns one: for tests in a bubble of
+// package synctest, whose time does not pass while they wait for a socket.
+func dialInMemory(t *testing.T, log eventstore.Log, o esdbserver.Options) (conn *grpc.ClientConn, stop func()) {
+	t.Helper()
+	listener := bufconn.Listen(64 << 10)
+	o.ClearText = true
+	stop = sync.OnceFunc(serve(t, log, o, listener))
+	t.Cleanup(stop)
+	dial := func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	return dialRaw(t, "passthrough:///memory", grpc.WithContextDialer(dial)), stop
 }
 
 // made returns n events of a client.

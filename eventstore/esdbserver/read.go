@@ -27,7 +27,7 @@ func (v *service) read(ctx context.Context, c call) error {
 	if err != nil {
 		return err
 	}
-	p := &pace{service: v, flow: newFlow(), cut: func() { disconnect(ctx) }}
+	p := v.newPace(ctx, c)
 	s := &sender{call: c, pace: p, textIDs: q.textIDs}
 	defer func() { _ = p.rest(ctx, v.stopping) }() // a page that is on its way is in memory
 	switch {
@@ -302,11 +302,13 @@ func (v *service) followAll(ctx context.Context, s *sender, q query) error {
 	if err := f.caughtUp(); err != nil {
 		return err
 	}
-	return ended(ctx, v.whenever(ctx, head, func() error { return f.considerNew(ctx) }))
+	return ended(ctx, v.whenever(ctx, head, func(head eventstore.Position) error {
+		return f.consider(ctx, f.recent(ctx, f.at, head))
+	}))
 }
 
-// whenever calls read each time that the log is longer than seen, until ctx ends.
-func (v *service) whenever(ctx context.Context, seen eventstore.Position, read func() error) error {
+// whenever calls read with the head of the log, each time that it is behind seen, until ctx ends.
+func (v *service) whenever(ctx context.Context, seen eventstore.Position, read func(head eventstore.Position) error) error {
 	tail := v.tail.join(ctx, seen)
 	defer v.tail.leave(tail)
 	for {
@@ -314,7 +316,7 @@ func (v *service) whenever(ctx context.Context, seen eventstore.Position, read f
 		if seen, err = tail.beyond(ctx, seen); err != nil {
 			return err
 		}
-		if err := read(); err != nil {
+		if err := read(seen); err != nil {
 			return err
 		}
 	}
@@ -407,7 +409,14 @@ func (v *service) followStream(ctx context.Context, s *sender, q query) error {
 	if err := s.sendCaughtUp(message); err != nil {
 		return err
 	}
-	return ended(ctx, v.whenever(ctx, head, func() error { return f.sendNew(ctx) }))
+	return ended(ctx, v.whenever(ctx, head, func(now eventstore.Position) error {
+		seen := head
+		head = now
+		if v.pages.has(seen) {
+			return f.follow(ctx, f.recent(ctx, seen, now))
+		}
+		return f.sendNew(ctx) // far behind: the stream alone is shorter
+	}))
 }
 
 // streamFollower is a subscription to one stream.

@@ -50,11 +50,16 @@ func TestRefusalsAreTold(t *testing.T) {
 		told = append(told, fmt.Sprintf("%s %s %s: %s", r.What, r.User, r.Stream, r.Reason))
 	}
 	o.Authenticate = func(_ context.Context, user, _ string) error {
-		if user != "ada" {
+		switch user {
+		case "ada":
+			return nil
+		case "bot":
+			return fmt.Errorf("wrapped: %w", esdbserver.ErrTooManyLogins)
+		default:
 			return esdbserver.ErrNotAuthenticated
 		}
-		return nil
 	}
+	o.Failed = func(err error) { t.Errorf("a failure was told: %v", err) }
 	client := dialStreams(t, served(t, newLog(t), o))
 	tells := func(what string, want ...string) {
 		t.Helper()
@@ -69,6 +74,10 @@ func TestRefusalsAreTold(t *testing.T) {
 	tells("nobody", "login  : no credentials of the form of basic authentication")
 	readAs(as(t, "eve:s3cret"), t, client)
 	tells("a wrong password", "login eve : unknown user or wrong password")
+	if got, want := readAs(as(t, "bot:s3cret"), t, client), "Unavailable: too many passwords of this client wait to be checked: try again later"; got != want {
+		t.Errorf("a client that logs in too often is answered %q, want %q", got, want)
+	}
+	tells("too many logins", "login bot : too many passwords of this client wait to be checked")
 	appendAs := func(ctx context.Context, stream string, more ...*api.AppendReq) {
 		t.Helper()
 		call, err := client.Append(ctx)

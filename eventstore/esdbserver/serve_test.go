@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -396,31 +397,36 @@ func TestAnotherProtocolIsAnsweredInWords(t *testing.T) {
 // Orchestrators ask the health service of gRPC.
 func TestHealthIsTold(t *testing.T) {
 	t.Parallel()
-	log := newLog(t)
-	listener := listen(t)
-	stop := serve(t, log, options(), listener)
-	client := grpc_health_v1.NewHealthClient(dialRaw(t, listener.Addr().String()))
-	watch, err := client.Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-		t.Errorf("watched: %v, %v", got, err)
-	}
-	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-		t.Errorf("checked: %v, %v", got, err)
-	}
-	_ = log.Close()
-	if got, err := client.Check(within(t), &grpc_health_v1.HealthCheckRequest{}); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("checked when the log is closed: %v, %v", got, err)
-	}
-	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("watched when the log is closed: %v, %v", got, err)
-	}
-	stop()
-	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("watched at the end: %v, %v", got, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newLog(t)
+		conn, stop := dialInMemory(t, log, options())
+		client := grpc_health_v1.NewHealthClient(conn)
+		watch, err := client.Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tells := func(when string, want grpc_health_v1.HealthCheckResponse_ServingStatus, got *grpc_health_v1.HealthCheckResponse, err error) {
+			t.Helper()
+			if err != nil || got.GetStatus() != want {
+				t.Errorf("%s: %v, %v, want %v", when, got, err, want)
+			}
+		}
+		check := func() (*grpc_health_v1.HealthCheckResponse, error) {
+			return client.Check(within(t), &grpc_health_v1.HealthCheckRequest{})
+		}
+		got, err := watch.Recv()
+		tells("watched", grpc_health_v1.HealthCheckResponse_SERVING, got, err)
+		got, err = check()
+		tells("checked", grpc_health_v1.HealthCheckResponse_SERVING, got, err)
+		_ = log.Close()
+		got, err = check()
+		tells("checked when the log is closed", grpc_health_v1.HealthCheckResponse_NOT_SERVING, got, err)
+		got, err = watch.Recv()
+		tells("watched when the log is closed", grpc_health_v1.HealthCheckResponse_NOT_SERVING, got, err)
+		stop()
+		got, err = watch.Recv()
+		tells("watched at the end", grpc_health_v1.HealthCheckResponse_NOT_SERVING, got, err)
+	})
 }
 
 // Credentials are taken in one form only.

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/fair"
 )
 
 // Server serves one log. It is safe for concurrent use.
@@ -24,7 +25,8 @@ type Server struct {
 	options Options
 	streams atomic.Int64 // calls running
 	pending budget
-	reads   readBudget
+	reads   *fair.Budget
+	pages   *pages
 	tail    tail
 	given   positions
 }
@@ -41,7 +43,9 @@ func New(log eventstore.Log, options Options) (*Server, error) {
 		return nil, fmt.Errorf("cannot serve log: %w", err)
 	}
 	s := &Server{log: log, options: options.withDefaults()}
-	s.pending.max, s.reads.free, s.tail.log = s.options.MaxPendingBytes, s.options.MaxReadBytes, log
+	s.pending.max, s.tail.log = s.options.MaxPendingBytes, log
+	s.reads = newReads(s.options)
+	s.pages = newPages(log, s.reads, s.options.MaxReadBytes/idlePages)
 	return s, nil
 }
 
@@ -131,8 +135,8 @@ type Options struct {
 	TLS *tls.Config
 	// ClearText allows clear text on every address: for a network that the operator trusts as a whole.
 	ClearText bool
-	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, and any other error if
-	// that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
+	// Authenticate returns nil if the password is the user's, [ErrNotAuthenticated] if it is not, [ErrTooManyLogins] if it is not checked
+	// since the client asks too often, and any other error if that cannot be found out now, or the context ended. With it every call needs basic credentials, save ServerFeatures and Gossip, which
 	// clients ask without and which say nothing of what the log holds. Without it everybody is let in. It is called for
 	// each call and must be safe for concurrent use. The Go client sends credentials over TLS only.
 	Authenticate func(ctx context.Context, user, password string) error
@@ -154,10 +158,10 @@ type Options struct {
 	// UNAVAILABLE.
 	MaxPendingBytes int64
 	// MaxReadBytes bounds what all running reads and subscriptions hold together, of the log and of messages that clients did not
-	// take yet: 256 MiB. Reads beyond it wait.
+	// take yet: 256 MiB. Reads beyond it wait: hosts take turns, and users within them, and none has all of it.
 	MaxReadBytes int64
-	// SlowReader is how long a client may take nothing of what it is sent while others wait for the memory: 30 s. It is disconnected
-	// then.
+	// SlowReader is how long a client may take nothing at all of what it is sent while others wait for the memory: 30 s. It is
+	// disconnected then.
 	SlowReader time.Duration
 	// StreamsPerConnection is how many calls, subscriptions included, one connection may run at once: 256. A client
 	// waits with what is beyond it.
@@ -183,6 +187,9 @@ type Options struct {
 
 // ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
 var ErrNotAuthenticated = errors.New("unknown user or wrong password")
+
+// ErrTooManyLogins is what Options.Authenticate returns, wrapped or not, to a client that has too many passwords checked at once.
+var ErrTooManyLogins = errors.New("too many passwords of this client wait to be checked")
 
 func (o Options) withDefaults() Options {
 	o.MaxAppendSize = cmp.Or(o.MaxAppendSize, 16<<20)

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 
@@ -15,28 +14,35 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
+	"github.com/gxpledger/gxpledger/internal/fair"
 )
 
 // Users are those who may use a server. It is safe for concurrent use.
 //
 // Clients send their password with each call, and bcrypt is slow on purpose: an accepted password is remembered as a MAC
 // under a key of this process, and compared with that from then on. One hash is computed at a time, so that guessing costs
-// a core at most, and peers take turns, so that it does not keep others from their first login.
+// a core at most. Hosts take turns, and user names within those of their host, so that it does not keep others from their first login.
 type Users struct {
 	hashes  map[string][]byte
 	nobody  []byte // the hash that an unknown user's password is compared with, so that the time does not tell
 	key     []byte
-	hashing turns
+	hashing *fair.Budget // of one hash
 	compare func(hash, password []byte) error
 
 	mu       sync.Mutex
 	accepted map[string][]byte // guarded by mu: by user, the MAC of the accepted password
 }
 
+// maxWaiting bounds how many password checks of one user from one host wait: more than a service has subscriptions that log in at once.
+const maxWaiting = 1024
+
 // ParseUsers reads lines of USER:HASH. Empty lines and those that begin with # are skipped.
 func ParseUsers(data []byte) (*Users, error) {
 	const keySize = 32
-	u := &Users{hashes: map[string][]byte{}, accepted: map[string][]byte{}, key: make([]byte, keySize), compare: bcrypt.CompareHashAndPassword}
+	u := &Users{
+		hashes: map[string][]byte{}, accepted: map[string][]byte{}, key: make([]byte, keySize), compare: bcrypt.CompareHashAndPassword,
+		hashing: fair.NewBudget(1, 1, maxWaiting),
+	}
 	if _, err := rand.Read(u.key); err != nil {
 		return nil, err
 	}
@@ -71,10 +77,13 @@ func (u *Users) Authenticate(ctx context.Context, name, password string) error {
 	if u.isAccepted(name, sum) {
 		return nil
 	}
-	if err := u.hashing.acquire(ctx, host(ctx)); err != nil {
+	asking := partyOf(ctx, name)
+	if err := u.hashing.Take(ctx, asking, 1); errors.Is(err, fair.ErrTooManyWait) {
+		return esdbserver.ErrTooManyLogins
+	} else if err != nil {
 		return err
 	}
-	defer u.hashing.release()
+	defer u.hashing.GiveBack(asking, 1)
 	if u.isAccepted(name, sum) { // by a call that was checked meanwhile
 		return nil
 	}
@@ -98,15 +107,10 @@ func (u *Users) isAccepted(name string, sum []byte) bool {
 	return known != nil && hmac.Equal(known, sum)
 }
 
-// host is where a call comes from, without the port, "" if that is not known.
-func host(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return ""
+// partyOf is who asks for a check: a name at the host that a call comes from.
+func partyOf(ctx context.Context, name string) fair.Party {
+	if p, ok := peer.FromContext(ctx); ok {
+		return fair.PartyOf(p.Addr, name)
 	}
-	host, _, err := net.SplitHostPort(p.Addr.String())
-	if err != nil {
-		return p.Addr.String()
-	}
-	return host
+	return fair.Party{User: name}
 }

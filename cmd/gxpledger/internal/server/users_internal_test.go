@@ -61,21 +61,16 @@ func (c *checks) waits(t *testing.T, n int) {
 	pause := time.NewTicker(time.Millisecond)
 	defer pause.Stop()
 	for t.Context().Err() == nil {
-		c.hashing.mu.Lock()
-		waiting := 0
-		for _, queue := range c.hashing.waiting {
-			waiting += len(queue)
-		}
-		c.hashing.mu.Unlock()
-		if waiting == n {
+		if c.hashing.Waiting() == n {
 			return
 		}
 		<-pause.C
 	}
 }
 
-// A peer that guesses has one check between two of another peer, however many of its calls wait.
-func TestAPeerThatGuessesDoesNotKeepOthersOut(t *testing.T) {
+// A host that guesses has one check between two of another host, and a user of it one between two of another user, however many of its
+// calls wait.
+func TestGuessesDoNotKeepOthersOut(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)
 	var calls sync.WaitGroup
@@ -86,21 +81,19 @@ func TestAPeerThatGuessesDoesNotKeepOthersOut(t *testing.T) {
 		}
 	}
 	c.waits(t, 5)
-	calls.Go(func() {
-		if err := c.Authenticate(from(t.Context(), "192.0.2.2"), "ada", "right"); err != nil {
-			t.Errorf("the right password: %v", err)
-		}
-	})
-	c.waits(t, 6)
+	for i, user := range []string{"eve", "eve", "ada"} {
+		calls.Go(func() { _ = c.Authenticate(from(t.Context(), "192.0.2."+strconv.Itoa(min(i, 1)+1)), user, user) })
+		c.waits(t, 6+i)
+	}
 	c.end <- "wrong"
 	var order []string
-	for range 6 {
+	for range 8 {
 		password := <-c.begun
 		order = append(order, strings.TrimRight(password, "0123456789"))
-		c.end <- password
+		c.end <- "wrong"
 	}
 	calls.Wait()
-	if want := []string{"guess", "right", "guess", "guess", "guess", "guess"}; !slices.Equal(order, want) {
+	if want := []string{"guess", "eve", "eve", "ada", "guess", "guess", "guess", "guess"}; !slices.Equal(order, want) {
 		t.Errorf("checked in the order %v, want %v", order, want)
 	}
 }
@@ -134,7 +127,7 @@ func TestAPasswordIsNotCheckedForAClientThatHasGone(t *testing.T) {
 	}
 }
 
-// Calls that log in at once with one password cost one check, and more than a peer may have waiting are refused, not queued.
+// Calls that log in at once with one password cost one check, and more than may wait are refused, not queued.
 func TestAPasswordIsCheckedOnce(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)
@@ -150,7 +143,7 @@ func TestAPasswordIsCheckedOnce(t *testing.T) {
 		}
 	}
 	c.waits(t, maxWaiting)
-	if err := c.Authenticate(from(t.Context(), "192.0.2.1"), "ada", "right"); !errors.Is(err, errBusy) {
+	if err := c.Authenticate(from(t.Context(), "192.0.2.1"), "ada", "right"); !errors.Is(err, esdbserver.ErrTooManyLogins) {
 		t.Errorf("one more: %v", err)
 	}
 	c.end <- "right" // a second check would wait for ever
