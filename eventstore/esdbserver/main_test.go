@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what a test waits for. It is reached only by a server that hangs.
 const patience = 2 * time.Minute
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -48,7 +48,7 @@ func engineOptions() esdbserver.Options {
 }
 
 // listen listens on a free port of this machine.
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 // served serves log until the test ends, and returns its address.
-func served(t *testing.T, log eventstore.Log, o esdbserver.Options) string {
+func served(t testing.TB, log eventstore.Log, o esdbserver.Options) string {
 	t.Helper()
 	listener := listen(t)
 	t.Cleanup(serve(t, log, o, listener))
@@ -67,7 +67,7 @@ func served(t *testing.T, log eventstore.Log, o esdbserver.Options) string {
 }
 
 // serve serves log on listener until the returned function is called.
-func serve(t *testing.T, log eventstore.Log, o esdbserver.Options, listener net.Listener) (stop func()) {
+func serve(t testing.TB, log eventstore.Log, o esdbserver.Options, listener net.Listener) (stop func()) {
 	t.Helper()
 	server, err := esdbserver.New(log, o)
 	if err != nil {
@@ -131,7 +131,7 @@ func dialURL(t *testing.T, url string) *esdb.Client {
 }
 
 // dialRaw returns a connection without a client's ideas of what may be sent.
-func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.ClientConn {
+func dialRaw(t testing.TB, address string, more ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(address, append(more, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
@@ -142,7 +142,7 @@ func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.Client
 }
 
 // dialStreams is dialRaw with the messages of the official Go client, which are not those of the server.
-func dialStreams(t *testing.T, address string) api.StreamsClient {
+func dialStreams(t testing.TB, address string) api.StreamsClient {
 	t.Helper()
 	return api.NewStreamsClient(dialRaw(t, address))
 }
