@@ -21,22 +21,25 @@ import (
 
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
-	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
-	}
-	appended, err := l.append(ctx, batch)
-	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
-	}
-	return appended, nil
+	return l.Enqueue(ctx, batch)()
 }
 
-func (l *Log) append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
-	r, err := l.enqueue(ctx, batch)
-	if err != nil {
-		return eventstore.Appended{}, eventstore.NotWritten(err)
+// Enqueue implements [eventstore.OrderedAppender].
+func (l *Log) Enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
+	if err := batch.Validate(); err != nil {
+		return func() (eventstore.Appended, error) { return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err) }
 	}
-	return l.await(r)
+	r, err := l.enqueue(ctx, batch)
+	return func() (appended eventstore.Appended, _ error) {
+		err := eventstore.NotWritten(err)
+		if err == nil {
+			appended, err = l.await(r)
+		}
+		if err != nil {
+			return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
+		}
+		return appended, nil
+	}
 }
 
 // enqueue gives batch its place behind those that wait.

@@ -54,7 +54,10 @@ type Log struct {
 	changed chan struct{} // closed and replaced by each append of this handle
 }
 
-var _ eventstore.Log = (*Log)(nil)
+var (
+	_ eventstore.Log             = (*Log)(nil)
+	_ eventstore.OrderedAppender = (*Log)(nil)
+)
 
 func newLog(path string, options Options) (*Log, error) {
 	codec, err := contents.NewCodec()
