@@ -30,6 +30,14 @@ type OrderedAppender interface {
 	Enqueue(ctx context.Context, batch Batch) (wait func() (Appended, error))
 }
 
+// Enqueue is that of log if it is an OrderedAppender. Another log takes batch when wait is called.
+func Enqueue(ctx context.Context, log Appender, batch Batch) (wait func() (Appended, error)) {
+	if ordered, ok := log.(OrderedAppender); ok {
+		return ordered.Enqueue(ctx, batch)
+	}
+	return func() (Appended, error) { return log.Append(ctx, batch) }
+}
+
 // Reader reads over all streams, in the order of positions. Positions that it is given are tokens (I19): 0, or ones that it
 // gave itself, as the position of a record, as its head or of an append. Only a log with Features.DensePositions knows what
 // to make of others: there every number from 1 to the head is one that it gave.

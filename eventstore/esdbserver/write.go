@@ -63,7 +63,7 @@ func (v *service) try(ctx context.Context, e expectation, batch eventstore.Batch
 		}
 	}
 	batch.Expected = e.at(end)
-	wait := v.enqueue(ctx, batch)
+	wait := eventstore.Enqueue(ctx, v.log, batch)
 	return func() (outcome, bool, error) {
 		appended, err := wait()
 		switch conflict := errors.Is(err, eventstore.ErrConflict); {
@@ -81,14 +81,6 @@ func (v *service) try(ctx context.Context, e expectation, batch eventstore.Batch
 			return outcome{}, false, v.appendFault(batch, err)
 		}
 	}
-}
-
-// enqueue hands a batch to the log, which takes it now or, if it takes one at a time, when its answer is waited for.
-func (v *service) enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
-	if ordered, ok := v.log.(eventstore.OrderedAppender); ok {
-		return ordered.Enqueue(ctx, batch)
-	}
-	return func() (eventstore.Appended, error) { return v.log.Append(ctx, batch) }
 }
 
 // writeNothing answers an append without events, which says no more than whether the stream is as expected.

@@ -27,7 +27,9 @@ func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Ap
 // Enqueue implements [eventstore.OrderedAppender].
 func (l *Log) Enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
 	if err := batch.Validate(); err != nil {
-		return func() (eventstore.Appended, error) { return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err) }
+		return func() (eventstore.Appended, error) {
+			return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
+		}
 	}
 	r, err := l.enqueue(ctx, batch)
 	return func() (appended eventstore.Appended, _ error) {
