@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -141,7 +140,7 @@ func (f *flow) waitUntilQuiet(ctx context.Context, stop <-chan struct{}, limit t
 
 // counted is a message whose bytes a flow counts.
 type counted struct {
-	proto.Message
+	message
 	flow *flow
 }
 
@@ -159,9 +158,8 @@ func (c countingCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
-	size := proto.Size(m.Message)
-	buffer := mem.DefaultBufferPool().Get(max(size, minCounted))
-	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], m.Message)
+	buffer := mem.DefaultBufferPool().Get(max(m.size(), minCounted))
+	data, err := m.encode((*buffer)[:0])
 	if err != nil {
 		mem.DefaultBufferPool().Put(buffer)
 		return nil, err
