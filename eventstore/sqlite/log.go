@@ -33,11 +33,12 @@ type Log struct {
 	id      uuid.UUID
 	sizes   sizes
 
-	readers *sql.DB // several connections, unable to write
-	writers *sql.DB // the one connection of writer
-	aside   *sql.DB // one connection for snapshots and checkpoints; used in the writer's turn or by checkpoints
-	writer  *writer // nil when the log was opened for reading
-	queue   queue   // of appends
+	readers *sql.DB   // several connections, unable to write
+	reading *prepared // what readers are asked all the time
+	writers *sql.DB   // the one connection of writer
+	aside   *sql.DB   // one connection for snapshots and checkpoints; used in the writer's turn or by checkpoints
+	writer  *writer   // nil when the log was opened for reading
+	queue   queue     // of appends
 
 	codec *contents.Codec
 	alone os.FileInfo // the file when it was opened, if it is read without the files that others share; else nil
@@ -382,6 +383,7 @@ func (l *Log) prepareSchema(ctx context.Context) error {
 }
 
 func (l *Log) readID(ctx context.Context) error {
+	l.reading = newPrepared(l.readers)
 	var id []byte
 	if err := l.readers.QueryRowContext(ctx, "SELECT id FROM log").Scan(&id); err != nil {
 		return fmt.Errorf("cannot read id: %w", err)
