@@ -23,8 +23,9 @@ type wrapped struct {
 
 // wrap returns the data under which a log holds e. Equal events give equal bytes, so that a repeated append is known.
 func wrap(e event) []byte {
-	text := []byte(wrapper)
-	text = append(text, `"json":`...)
+	const around = 64 // bytes of the names of all parts
+	text := make([]byte, 0, len(wrapper)+around+len(e.data)+len(e.metadata))
+	text = append(append(text, wrapper...), `"json":`...)
 	if e.json {
 		text = append(text, "true"...)
 	} else {
