@@ -348,8 +348,13 @@ func TestAppendsOfACallAreWrittenTogether(t *testing.T) {
 		}
 	}
 	for _, want := range order[:3] {
-		if got := <-log.taken; string(got) != want {
-			t.Errorf("the log takes an append to %s, want %s", got, want)
+		select {
+		case got := <-log.taken:
+			if string(got) != want {
+				t.Errorf("the log takes an append to %s, want %s", got, want)
+			}
+		case <-within(t).Done():
+			t.Errorf("the log does not take the append to %s", want)
 		}
 	}
 	close(log.release)
