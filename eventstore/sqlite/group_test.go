@@ -76,7 +76,7 @@ func commits(t *testing.T, path string) int {
 	return n
 }
 
-func one(i int, events int) eventstore.Batch {
+func one(i, events int) eventstore.Batch {
 	return eventstoretest.NewBatch(eventstore.StreamID(fmt.Sprintf("s-%d", i)), eventstore.NoStream(), "w", 0, events)
 }
 
