@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
-	"github.com/gxpledger/gxpledger/internal/commitgroup"
 )
 
 // maxOpenAppends is how many appends one call of BatchAppend may have started and not finished.
@@ -88,8 +87,11 @@ func (w *writing) isDone() bool {
 	}
 }
 
-// maxBegun is how many appends of a call are written at once. Together they have no more bytes than go into one transaction.
-const maxBegun = 128
+// maxBegun and maxBegunBytes bound the appends of a call that are written at once: logs put no more into one transaction.
+const (
+	maxBegun      = 128
+	maxBegunBytes = 8 << 20
+)
 
 // answerAll answers what was begun, in order. Nobody else sends. It ends when begun is closed.
 func (b *batches) answerAll() {
@@ -122,7 +124,7 @@ func (b *batches) write(ctx context.Context, o *batchOrder, err error) {
 }
 
 func (b *batches) hasRoom(o *batchOrder) bool {
-	return len(b.writing) < maxBegun && b.size+o.size <= commitgroup.MaxBytes &&
+	return len(b.writing) < maxBegun && b.size+o.size <= maxBegunBytes &&
 		!slices.ContainsFunc(b.writing, func(w *writing) bool { return w.stream == o.stream })
 }
 
@@ -278,7 +280,7 @@ func (b *batches) begin(ctx context.Context, o *batchOrder, err error) (finish f
 	if err == nil {
 		err = b.denied
 	}
-	write := func() (outcome, error) { return outcome{}, err }
+	var write func() (outcome, error)
 	if err == nil {
 		within, cancel := context.WithTimeout(ctx, b.timeFor(o.options)) // the client waits no longer
 		written := b.beginWrite(within, b.user, o.order)
@@ -293,7 +295,10 @@ func (b *batches) begin(ctx context.Context, o *batchOrder, err error) (finish f
 			response.StreamIdentifier = streamIdentifier(o.stream)
 		}
 		o.expected.tellBatch(response)
-		done, err := write()
+		var done outcome
+		if write != nil {
+			done, err = write()
+		}
 		switch {
 		case err != nil:
 			b.tellRefusedAppend(ctx, b.call, o.order, err)

@@ -58,6 +58,7 @@ func benchServer(b *testing.B, folder string) api.StreamsClient {
 }
 
 func benchAppends(b *testing.B, n int) {
+	b.Helper()
 	folder := b.TempDir()
 	appender := newBatchAppender(b, benchServer(b, folder))
 	limit := newFlushes(b, folder)
@@ -97,6 +98,7 @@ func benchWriters(b *testing.B) {
 
 // benchReads reads want events with each request, of a log of streams with perStream events each.
 func benchReads(b *testing.B, streams, perStream, want int, request func(i int) *api.ReadReq) {
+	b.Helper()
 	client := benchServer(b, b.TempDir())
 	appender := newBatchAppender(b, client)
 	for i := range streams {
@@ -140,8 +142,8 @@ func orders(stream string, n int) *api.BatchAppendReq {
 func benchID() *shared.UUID {
 	id := uuid.New()
 	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
-		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])), //nolint:gosec // the bits matter, not the sign
-		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])), //nolint:gosec // likewise
+		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
+		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
 	}}}
 }
 

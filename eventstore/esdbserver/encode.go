@@ -72,7 +72,7 @@ func (r recorded) encode(to []byte) ([]byte, error) {
 }
 
 // appendBegin appends the begin of a recorded: r as clients see it.
-func appendBegin(to []byte, r eventstore.Record, contentType string, textID bool) []byte { //nolint:revive // what the client asked for
+func appendBegin(to []byte, r eventstore.Record, contentType string, textID bool) []byte {
 	to = appendID(to, r.ID, textID)
 	to = appendHead(to, eventStream, sizeOf(streamName, r.Stream))
 	to = appendBytes(to, streamName, r.Stream)

@@ -199,7 +199,7 @@ func (w *writer) findReused(ctx context.Context, ready *readyBatch) (refusal, er
 			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch), nil
 		}
 	}
-	return nil, nil //nolint:nilnil // neither
+	return nil, nil
 }
 
 // write adds ready, but for its ids, behind the end of the log, at the time that end has, and at that of its stream.

@@ -142,7 +142,7 @@ func (l *Log) commit(ctx context.Context, take func() []*request) error {
 		err = nil
 	case err != nil && !committing && len(group) > 1:
 		for _, r := range group {
-			if err := l.commit(r.ctx, func() []*request { return []*request{r} }); err != nil {
+			if err := l.commit(r.ctx, func() []*request { return []*request{r} }); err != nil { //nolint:contextcheck // who waits for this one alone may leave
 				r.answer(eventstore.Appended{}, err)
 			}
 		}

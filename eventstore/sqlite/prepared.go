@@ -19,7 +19,7 @@ func newPrepared(db *sql.DB) *prepared { return &prepared{db: db, byQuery: map[s
 
 // QueryContext is that of the database. A query is never dropped: there must be few.
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	statement, err := p.prepare(ctx, query)
+	statement, err := p.prepare(ctx, query) //nolint:sqlclosecheck // closing the database does
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (l *Log) number(ctx context.Context, query string, args ...any) (n int64, e
 	if err := l.usable(ctx); err != nil {
 		return 0, err
 	}
-	statement, err := l.reading.prepare(ctx, query)
+	statement, err := l.reading.prepare(ctx, query) //nolint:sqlclosecheck // closing the database does
 	if err == nil {
 		err = statement.QueryRowContext(ctx, args...).Scan(&n)
 	}

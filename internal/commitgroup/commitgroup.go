@@ -18,7 +18,7 @@ type Room struct {
 
 // Take takes a batch of bytes into the group, if there is room. One that is not in memory is alone in its group: it is read as it is
 // written, and where that fails, the transaction does.
-func (r *Room) Take(bytes int64, inMemory bool) bool { //nolint:revive // what the batch is, not a switch
+func (r *Room) Take(bytes int64, inMemory bool) bool {
 	switch {
 	case r.batches == 0:
 		r.full = !inMemory
