@@ -247,6 +247,11 @@ type sharedLog struct{ eventstore.Log }
 // Close does nothing.
 func (sharedLog) Close() error { return nil }
 
+// Enqueue implements [eventstore.OrderedAppender] as far as the log does.
+func (s sharedLog) Enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
+	return eventstore.Enqueue(ctx, s.Log, batch)
+}
+
 // logEnder is what the log of several nodes is, see [projections.Pipeline.Belongs].
 type logEnder interface {
 	EndsBefore(ctx context.Context, at eventstore.Position) (bool, error)

@@ -16,6 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
@@ -301,5 +302,31 @@ func TestAServerIsNotWaitedForOnceItIsOpen(t *testing.T) {
 	}
 	if opened.Load() < 4 {
 		t.Errorf("%d servers were opened, want a log and tables for each call", opened.Load())
+	}
+}
+
+// What a log does beside its interface is done by the one that a ledger lends, too: clients of serve are flushed together.
+func TestALentLogTakesBatchesInOrder(t *testing.T) {
+	t.Parallel()
+	ledger, err := gxpledger.Open(t.Context(), gxpledger.Config{Home: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ledger.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	log, err := ledger.Admin().Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := eventstore.Enqueue(t.Context(), log, eventstoretest.NewBatch("a", eventstore.NoStream(), "w", 0, 1))
+	second := eventstore.Enqueue(t.Context(), log, eventstoretest.NewBatch("b", eventstore.NoStream(), "w", 0, 1))
+	if at, err := second(); at.Last != 2 || err != nil {
+		t.Errorf("the second batch is answered %+v, %v, want position 2", at, err)
+	}
+	if at, err := first(); at.Last != 1 || err != nil {
+		t.Errorf("the first batch is answered %+v, %v, want position 1", at, err)
 	}
 }

@@ -23,6 +23,21 @@ type Appender interface {
 	Append(ctx context.Context, batch Batch) (Appended, error)
 }
 
+// OrderedAppender is a log that takes batches while it writes others. Not every log is one.
+type OrderedAppender interface {
+	// Enqueue is Append in two steps: it gives batch its place behind those that have theirs already, and wait returns what Append does.
+	// Wait has to be called, once, and batch stays as it is until then.
+	Enqueue(ctx context.Context, batch Batch) (wait func() (Appended, error))
+}
+
+// Enqueue is that of log if it is an OrderedAppender. Another log takes batch when wait is called.
+func Enqueue(ctx context.Context, log Appender, batch Batch) (wait func() (Appended, error)) {
+	if ordered, ok := log.(OrderedAppender); ok {
+		return ordered.Enqueue(ctx, batch)
+	}
+	return func() (Appended, error) { return log.Append(ctx, batch) }
+}
+
 // Reader reads over all streams, in the order of positions. Positions that it is given are tokens (I19): 0, or ones that it
 // gave itself, as the position of a record, as its head or of an append. Only a log with Features.DensePositions knows what
 // to make of others: there every number from 1 to the head is one that it gave.

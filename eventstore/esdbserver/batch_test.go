@@ -1,7 +1,11 @@
 package esdbserver_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +24,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
 // batch is a message that is a whole append, expecting any revision unless o says another.
@@ -321,6 +327,92 @@ func TestAnAppendIsNotLateWhileTheServerIsBusy(t *testing.T) {
 			}
 		}
 	})
+}
+
+// takingLog is a log that takes batches and writes none before it is released.
+type takingLog struct {
+	*memory.Log
+	taken   chan eventstore.StreamID
+	release chan struct{}
+}
+
+// Enqueue implements [eventstore.OrderedAppender].
+func (l *takingLog) Enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
+	l.taken <- batch.Stream
+	return func() (eventstore.Appended, error) {
+		<-l.release
+		return l.Append(ctx, batch)
+	}
+}
+
+// The appends of a call are in the log together, so that it may flush them together. One that goes to the end of a stream, wherever that
+// is, waits for those before it that go there too.
+func TestAppendsOfACallAreWrittenTogether(t *testing.T) {
+	t.Parallel()
+	log := &takingLog{Log: newLog(t), taken: make(chan eventstore.StreamID, 9), release: make(chan struct{})}
+	call := batches(t, dialStreams(t, served(t, log, options())))
+	order := []string{"a", "b", "c", "a", "d"}
+	for i, stream := range order {
+		if err := call.Send(batch(stream, nil, propose(i, 10))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range order[:3] {
+		select {
+		case got := <-log.taken:
+			if string(got) != want {
+				t.Errorf("the log takes an append to %s, want %s", got, want)
+			}
+		case <-within(t).Done():
+			t.Errorf("the log does not take the append to %s", want)
+		}
+	}
+	close(log.release)
+	for i, stream := range order {
+		response, err := call.Recv()
+		if s := response.GetSuccess(); err != nil || string(response.GetStreamIdentifier().GetStreamName()) != stream ||
+			s.GetPosition().GetCommitPosition() != uint64(i+1) {
+			t.Errorf("answer %d is %+v, %v, want that of stream %s", i, response, err, stream)
+		}
+	}
+}
+
+// However many appends a client sends ahead, they are written and answered in their order.
+func TestAppendsOfACallAreWrittenInOrder(t *testing.T) {
+	t.Parallel()
+	log, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), sqlite.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	call := batches(t, dialStreams(t, served(t, log, options())))
+	const appends = 300
+	sent := make(chan error, 1)
+	go func() {
+		for i := range appends {
+			if err := call.Send(batch(fmt.Sprintf("s-%d", i%7*i%11), nil, propose(i, 10+i%3*100_000))); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- call.CloseSend()
+	}()
+	for i := range appends {
+		response, err := call.Recv()
+		if err != nil || response.GetSuccess().GetPosition().GetCommitPosition() != uint64(i+1) {
+			t.Fatalf("answer %d is %+v, %v", i, response, err)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	if _, err := call.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("the call ends with %v", err)
+	}
 }
 
 // A refused append is answered when it is refused, once, whatever comes of it later.

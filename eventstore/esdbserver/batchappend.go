@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,13 +22,17 @@ const maxOpenAppends = 128
 const maxUnfinished = 2 * time.Second
 
 // batchAppend answers Streams.BatchAppend: any number of appends over one call, each in one or more messages that its
-// correlation id holds together. They are written in the order in which they are finished, and each is answered. What comes of an
-// append that was answered before it was finished, since it was refused or took too long, is passed over.
+// correlation id holds together. They are written and answered in the order in which they are finished, several at a time. What comes of
+// an append that was answered before it was finished, since it was refused or took too long, is passed over.
 func (v *service) batchAppend(ctx context.Context, c call) error {
 	if c.denied != nil && hasCredentials(ctx) {
 		return c.receive(&wire.BatchAppendReq{})
 	}
-	b := &batches{service: v, call: c, open: map[string]*batchOrder{}, late: make(chan *batchOrder)}
+	b := &batches{
+		service: v, call: c, open: map[string]*batchOrder{}, late: make(chan *batchOrder),
+		begun: make(chan *writing, maxBegun), unsent: make(chan error, 1),
+	}
+	go b.answerAll()
 	defer b.drop()
 	arrived := arrivals(c)
 	for {
@@ -43,9 +48,9 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 				return err
 			}
 		case o := <-b.late:
-			if err := b.timeOut(ctx, o); err != nil {
-				return err
-			}
+			b.timeOut(ctx, o)
+		case err := <-b.unsent:
+			return err
 		case <-v.stopping: // clients keep such a call open for as long as they live
 			return errStopping
 		}
@@ -56,22 +61,87 @@ func (v *service) batchAppend(ctx context.Context, c call) error {
 type batches struct {
 	*service
 	call
-	open map[string]*batchOrder // begun and not answered, by correlation id
+	open map[string]*batchOrder // begun by the client and neither finished nor answered, by correlation id
 	late chan *batchOrder       // not finished in time
 	busy time.Duration          // how long the server did not receive, since it wrote
+
+	writing []*writing    // finished by the client, in order; those at the front may be answered already
+	size    int           // of those
+	begun   chan *writing // the same, to be answered
+	unsent  chan error    // why an answer was not sent
 }
 
-// drop lets go of the appends that were not answered.
-func (b *batches) drop() {
-	for _, o := range b.open {
-		b.close(o)
+// writing is an append that the log was given, or that was refused.
+type writing struct {
+	*batchOrder
+	finish func() *wire.BatchAppendResp
+	done   chan struct{} // closed once it was answered
+}
+
+func (w *writing) isDone() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
 	}
 }
 
-// close ends an append, whatever its outcome.
+// maxBegun and maxBegunBytes bound the appends of a call that are written at once: logs put no more into one transaction.
+const (
+	maxBegun      = 128
+	maxBegunBytes = 8 << 20
+)
+
+// answerAll answers what was begun, in order. Nobody else sends. It ends when begun is closed.
+func (b *batches) answerAll() {
+	failed := false
+	for w := range b.begun {
+		response := w.finish()
+		w.drop()
+		if !failed {
+			if err := b.SendMsg(response); err != nil {
+				failed = true
+				b.unsent <- err
+			}
+		}
+		close(w.done)
+	}
+	close(b.unsent)
+}
+
+// write gives an append its place behind those before it, or what it is refused for. It waits where they are many, and for those to the
+// same stream, on whose end it may depend.
+func (b *batches) write(ctx context.Context, o *batchOrder, err error) {
+	for len(b.writing) > 0 && (b.writing[0].isDone() || !b.hasRoom(o)) {
+		first := b.writing[0]
+		<-first.done
+		b.writing, b.size = b.writing[1:], b.size-first.size
+	}
+	w := &writing{batchOrder: o, finish: b.begin(ctx, o, err), done: make(chan struct{})}
+	b.writing, b.size = append(b.writing, w), b.size+o.size
+	b.begun <- w
+}
+
+func (b *batches) hasRoom(o *batchOrder) bool {
+	return len(b.writing) < maxBegun && b.size+o.size <= maxBegunBytes &&
+		!slices.ContainsFunc(b.writing, func(w *writing) bool { return w.stream == o.stream })
+}
+
+// drop answers the appends that were begun, and lets go of those that were not.
+func (b *batches) drop() {
+	close(b.begun)
+	for range b.unsent { // until all were answered
+	}
+	for _, o := range b.open {
+		b.close(o)
+		o.drop()
+	}
+}
+
+// close ends the receiving of an append, whatever its outcome.
 func (b *batches) close(o *batchOrder) {
 	o.timer.Stop()
-	o.share.giveBack()
 	delete(b.open, o.key)
 }
 
@@ -109,9 +179,8 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 	message := a.message
 	id, err := parseID(message.GetCorrelationId())
 	if err != nil {
-		return b.SendMsg(&wire.BatchAppendResp{
-			CorrelationId: message.GetCorrelationId(), Result: &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)},
-		})
+		b.write(ctx, &batchOrder{order: b.newOrder(), id: message.GetCorrelationId()}, err)
+		return nil
 	}
 	o := b.open[id.String()]
 	switch {
@@ -120,7 +189,7 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 	case o == nil && len(b.open) == maxOpenAppends:
 		return refuse(codes.ResourceExhausted, "this call has too many unfinished appends")
 	case o == nil:
-		o = b.begin(ctx, id, message)
+		o = b.receive(ctx, id, message)
 	}
 	if b.denied != nil {
 		message.ProposedMessages = nil // nothing of it will be written
@@ -129,12 +198,13 @@ func (b *batches) collect(ctx context.Context, a arrival) error {
 	if err == nil && !message.GetIsFinal() {
 		return nil
 	}
-	defer b.close(o)
-	return b.SendMsg(b.finish(ctx, o, err))
+	b.close(o)
+	b.write(ctx, o, err)
+	return nil
 }
 
-// begin begins an append, which must be finished in time.
-func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAppendReq) *batchOrder {
+// receive begins to receive an append, which must be finished in time.
+func (b *batches) receive(ctx context.Context, id uuid.UUID, message *wire.BatchAppendReq) *batchOrder {
 	o := &batchOrder{order: b.newOrder(), key: id.String(), id: message.GetCorrelationId(), options: message.GetOptions(), busy: b.busy}
 	b.open[o.key] = o
 	limit := min(maxUnfinished, b.timeFor(o.options))
@@ -149,20 +219,20 @@ func (b *batches) begin(ctx context.Context, id uuid.UUID, message *wire.BatchAp
 
 // timeOut answers an append that was not finished in time. The time in which the server was busy with others is none of its own: what
 // finishes the append may have arrived.
-func (b *batches) timeOut(ctx context.Context, o *batchOrder) error {
+func (b *batches) timeOut(ctx context.Context, o *batchOrder) {
 	if b.open[o.key] != o {
-		return nil // it was answered meanwhile
+		return // it was answered meanwhile
 	}
 	if more := b.busy - o.busy; more > 0 {
 		o.busy = b.busy
 		o.timer.Reset(more)
-		return nil
+		return
 	}
-	defer b.close(o)
+	b.close(o)
 	if id, err := parseID(o.id); err == nil {
 		o.id = structured(id) // as the protocol has it here, whatever the form that the client used
 	}
-	return b.SendMsg(b.finish(ctx, o, refuse(codes.DeadlineExceeded, "Operation timed out: the append was not finished.")))
+	b.write(ctx, o, refuse(codes.DeadlineExceeded, "Operation timed out: the append was not finished."))
 }
 
 // batchOrder is one append of a call of BatchAppend.
@@ -205,29 +275,41 @@ func batchExpectation(o *wire.BatchAppendReq_Options) expectation {
 	}
 }
 
-// finish writes an append, unless there is an error already, and returns its answer.
-func (b *batches) finish(ctx context.Context, o *batchOrder, err error) *wire.BatchAppendResp {
-	response := &wire.BatchAppendResp{CorrelationId: o.id, StreamIdentifier: streamIdentifier(o.stream)}
-	o.expected.tellBatch(response)
-	var done outcome
+// begin begins to write an append, unless there is an error already. Finish returns its answer.
+func (b *batches) begin(ctx context.Context, o *batchOrder, err error) (finish func() *wire.BatchAppendResp) {
 	if err == nil {
 		err = b.denied
 	}
+	var write func() (outcome, error)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, b.timeFor(o.options)) // the client waits no longer
-		done, err = b.write(ctx, b.user, o.order)
-		cancel()
+		within, cancel := context.WithTimeout(ctx, b.timeFor(o.options)) // the client waits no longer
+		written := b.beginWrite(within, b.user, o.order)
+		write = func() (outcome, error) {
+			defer cancel()
+			return written()
+		}
 	}
-	switch {
-	case err != nil:
-		b.tellRefusedAppend(ctx, b.call, o.order, err)
-		response.Result = &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)}
-	case done.conflict:
-		response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, o.expected)}
-	default:
-		response.Result = &wire.BatchAppendResp_Success{Success: done.success()}
+	return func() *wire.BatchAppendResp {
+		response := &wire.BatchAppendResp{CorrelationId: o.id}
+		if o.options != nil {
+			response.StreamIdentifier = streamIdentifier(o.stream)
+		}
+		o.expected.tellBatch(response)
+		var done outcome
+		if write != nil {
+			done, err = write()
+		}
+		switch {
+		case err != nil:
+			b.tellRefusedAppend(ctx, b.call, o.order, err)
+			response.Result = &wire.BatchAppendResp_Error{Error: b.batchError(ctx, err)}
+		case done.conflict:
+			response.Result = &wire.BatchAppendResp_Error{Error: batchConflict(done, o.expected)}
+		default:
+			response.Result = &wire.BatchAppendResp_Success{Success: done.success()}
+		}
+		return response
 	}
-	return response
 }
 
 // timeFor returns how long the client waits for an append.

@@ -30,10 +30,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what a test waits for. It is reached only by a server that hangs.
 const patience = 2 * time.Minute
 
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+func within(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -50,38 +50,38 @@ func engineOptions() esdbserver.Options {
 }
 
 // listen listens on a free port of this machine.
-func listen(t *testing.T) net.Listener {
-	t.Helper()
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
 	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return listener
 }
 
 // served serves log until the test ends, and returns its address.
-func served(t *testing.T, log eventstore.Log, o esdbserver.Options) string {
-	t.Helper()
-	listener := listen(t)
-	t.Cleanup(serve(t, log, o, listener))
+func served(tb testing.TB, log eventstore.Log, o esdbserver.Options) string {
+	tb.Helper()
+	listener := listen(tb)
+	tb.Cleanup(serve(tb, log, o, listener))
 	return listener.Addr().String()
 }
 
 // serve serves log on listener until the returned function is called.
-func serve(t *testing.T, log eventstore.Log, o esdbserver.Options, listener net.Listener) (stop func()) {
-	t.Helper()
+func serve(tb testing.TB, log eventstore.Log, o esdbserver.Options, listener net.Listener) (stop func()) {
+	tb.Helper()
 	server, err := esdbserver.New(log, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, listener) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	}
 }
@@ -133,20 +133,20 @@ func dialURL(t *testing.T, url string) *esdb.Client {
 }
 
 // dialRaw returns a connection without a client's ideas of what may be sent.
-func dialRaw(t *testing.T, address string, more ...grpc.DialOption) *grpc.ClientConn {
-	t.Helper()
+func dialRaw(tb testing.TB, address string, more ...grpc.DialOption) *grpc.ClientConn {
+	tb.Helper()
 	conn, err := grpc.NewClient(address, append(more, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 
 // dialStreams is dialRaw with the messages of the official Go client, which are not those of the server.
-func dialStreams(t *testing.T, address string) api.StreamsClient {
-	t.Helper()
-	return api.NewStreamsClient(dialRaw(t, address))
+func dialStreams(tb testing.TB, address string) api.StreamsClient {
+	tb.Helper()
+	return api.NewStreamsClient(dialRaw(tb, address))
 }
 
 // dialInMemory serves log over connections in memory until the test ends or stop is called, and returns one: for tests in a bubble of

@@ -11,7 +11,6 @@ import (
 	protocodec "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/internal/fair"
@@ -103,7 +102,7 @@ func (f *flow) waitUntilQuiet(ctx context.Context, stop <-chan struct{}, limit t
 
 // counted is a message whose bytes a flow counts.
 type counted struct {
-	proto.Message
+	message
 	flow *flow
 }
 
@@ -125,9 +124,8 @@ func (c countingCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
-	size := proto.Size(m.Message)
-	buffer := mem.DefaultBufferPool().Get(max(size, minCounted))
-	data, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], m.Message)
+	buffer := mem.DefaultBufferPool().Get(max(m.size(), minCounted))
+	data, err := m.encode((*buffer)[:0])
 	if err != nil {
 		mem.DefaultBufferPool().Put(buffer)
 		return nil, err

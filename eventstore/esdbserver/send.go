@@ -22,9 +22,12 @@ type sender struct {
 	*pace
 	textIDs bool
 	next    eventstore.Revision // behind the highest that was sent
+	begun   []byte              // the begin of the last event that was sent
 }
 
-func (s *sender) send(response *wire.ReadResp) error { return s.SendMsg(counted{response, s.flow}) }
+func (s *sender) send(response *wire.ReadResp) error {
+	return s.SendMsg(counted{generated{response}, s.flow})
+}
 
 // sendPage sends what of found passes the query, up to its limit.
 func (s *sender) sendPage(ctx context.Context, found records, q query) error {
@@ -72,16 +75,8 @@ func (s *sender) sendRecord(ctx context.Context, r eventstore.Record) error {
 	}
 	s.give(r.Position)
 	s.next = max(s.next, r.Revision+1)
-	position := uint64(r.Position)
-	return s.send(&wire.ReadResp{Content: &wire.ReadResp_Event{Event: &wire.ReadResp_ReadEvent{
-		Event: &wire.ReadResp_ReadEvent_RecordedEvent{
-			Id: s.id(r.ID), StreamIdentifier: streamIdentifier(string(r.Stream)), StreamRevision: uint64(r.Revision),
-			PreparePosition: position, CommitPosition: position,
-			Metadata:       e.systemMetadata(r.Type, r.RecordedAt),
-			CustomMetadata: e.metadata, Data: e.data,
-		},
-		Position: &wire.ReadResp_ReadEvent_CommitPosition{CommitPosition: position},
-	}}})
+	s.begun = appendBegin(s.begun[:0], r, e.contentType(), s.textIDs)
+	return s.SendMsg(counted{recorded{begin: s.begun, metadata: e.metadata, data: e.data, position: uint64(r.Position)}, s.flow})
 }
 
 // sendConfirmation tells that a subscription began. It comes before everything else.
@@ -137,13 +132,16 @@ const noPosition = math.MaxUint64
 // systemMetadata is what the protocol tells of an event beside its own metadata. Clients end themselves when "created"
 // is no number.
 func (e event) systemMetadata(name string, recordedAt time.Time) map[string]string {
-	contentType := contentTypeBinary
-	if e.json {
-		contentType = contentTypeJSON
-	}
 	return map[string]string{
-		keyType: name, keyContentType: contentType, keyCreated: strconv.FormatInt(ticks(recordedAt), 10),
+		keyType: name, keyContentType: e.contentType(), keyCreated: strconv.FormatInt(ticks(recordedAt), 10),
 	}
+}
+
+func (e event) contentType() string {
+	if e.json {
+		return contentTypeJSON
+	}
+	return contentTypeBinary
 }
 
 // Names and values of the metadata of events.

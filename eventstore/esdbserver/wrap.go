@@ -23,8 +23,9 @@ type wrapped struct {
 
 // wrap returns the data under which a log holds e. Equal events give equal bytes, so that a repeated append is known.
 func wrap(e event) []byte {
-	text := []byte(wrapper)
-	text = append(text, `"json":`...)
+	const around = 64 // bytes of the names of all parts
+	text := make([]byte, 0, len(wrapper)+around+len(e.data)+len(e.metadata))
+	text = append(append(text, wrapper...), `"json":`...)
 	if e.json {
 		text = append(text, "true"...)
 	} else {
@@ -63,10 +64,14 @@ func clientEvent(data []byte) event {
 	return event{json: true, data: data}
 }
 
-// unwrap returns the event that was wrapped, if data is one.
+// unwrap returns the event that was wrapped, if data is one. It shares its bytes with data.
 func unwrap(data []byte) (event, bool) {
-	if !bytes.HasPrefix(data, []byte(wrapper)) {
+	rest, ok := bytes.CutPrefix(data, []byte(wrapper))
+	if !ok {
 		return event{}, false
+	}
+	if e, ok := unwrapAsWrapped(rest); ok {
+		return e, true
 	}
 	var w wrapped
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -80,4 +85,79 @@ func unwrap(data []byte) (event, bool) {
 		e.metadata = w.MetadataBytes
 	}
 	return e, true
+}
+
+// unwrapAsWrapped is unwrap for what is behind the wrapper in the very form that wrap writes, which takes a fraction of the time. It reports
+// whether it is in that form.
+func unwrapAsWrapped(rest []byte) (e event, ok bool) {
+	if rest, e.json = bytes.CutPrefix(rest, []byte(`"json":true`)); !e.json {
+		if rest, ok = bytes.CutPrefix(rest, []byte(`"json":false`)); !ok {
+			return event{}, false
+		}
+	}
+	if e.data, rest, ok = cutPart(rest, `,"data":`, `,"bytes":"`); !ok {
+		return event{}, false
+	}
+	if e.metadata, rest, ok = cutPart(rest, `,"metadata":`, `,"metadataBytes":"`); !ok {
+		return event{}, false
+	}
+	return e, string(rest) == "}"
+}
+
+// cutPart cuts what appendPart may have written off the start of text.
+func cutPart(text []byte, verbatim, encoded string) (part, rest []byte, ok bool) {
+	if rest, ok := bytes.CutPrefix(text, []byte(verbatim)); ok {
+		end := valueEnd(rest)
+		return rest[:end:end], rest[end:], end > 0
+	}
+	rest, ok = bytes.CutPrefix(text, []byte(encoded))
+	if !ok {
+		return nil, text, true // there is none
+	}
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		return nil, nil, false
+	}
+	part, err := base64.StdEncoding.AppendDecode(nil, rest[:end])
+	return part, rest[end+1:], err == nil
+}
+
+// valueEnd returns where the JSON value ends that text begins with, 0 where it does not. It does not check the value, which was checked
+// when it was wrapped.
+func valueEnd(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			size := stringEnd(text[i+1:])
+			if size < 0 {
+				return 0
+			}
+			i += 1 + size
+		case c == '{', c == '[':
+			depth++
+		case depth == 0 && (c == ',' || c == '}' || c == ']'):
+			return i
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return 0
+}
+
+// stringEnd returns the index of the quote that ends a JSON string whose first quote is before text, -1 if there is none.
+func stringEnd(text []byte) int {
+	for at := 0; ; {
+		quote := bytes.IndexByte(text[at:], '"')
+		if quote < 0 {
+			return -1
+		}
+		escape := bytes.IndexByte(text[at:at+quote], '\\')
+		if escape < 0 {
+			return at + quote
+		}
+		if at += escape + 2; at > len(text) {
+			return -1
+		}
+	}
 }

@@ -24,48 +24,62 @@ const (
 // write appends an order to the log. One that names no revision goes to the end of its stream, and again to the new end if others
 // were faster. What the log refuses may have been written by an earlier try, whose answer the client did not get: see repeated.
 func (v *service) write(ctx context.Context, user string, o *order) (outcome, error) {
+	return v.beginWrite(ctx, user, o)()
+}
+
+// beginWrite is write in two steps: with the first, the order has its place in the log behind those that were begun before it, where
+// the log takes several at a time. Finish has to be called.
+func (v *service) beginWrite(ctx context.Context, user string, o *order) (finish func() (outcome, error)) {
 	if len(o.proposals) == 0 {
-		return v.writeNothing(ctx, o)
+		done, err := v.writeNothing(ctx, o)
+		return func() (outcome, error) { return done, err }
 	}
 	batch, err := v.compose(user, o)
 	if err != nil {
-		return outcome{}, err
+		return func() (outcome, error) { return outcome{}, err }
 	}
-	for range maxTries {
-		done, again, err := v.writeOnce(ctx, o.expected, batch)
-		if !again {
-			return done, err
+	try := v.try(ctx, o.expected, batch)
+	return func() (outcome, error) {
+		for n := 1; ; n++ {
+			done, again, err := try()
+			switch {
+			case !again:
+				return done, err
+			case n == maxTries:
+				return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
+			}
+			try = v.try(ctx, o.expected, batch)
 		}
 	}
-	return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
 }
 
-// writeOnce tries to append a batch. It is tried again where others were faster, and where they left the stream as it is expected.
-func (v *service) writeOnce(ctx context.Context, e expectation, batch eventstore.Batch) (_ outcome, again bool, err error) {
+// try hands a batch to the log. It is tried again where others were faster, and where they left the stream as it is expected.
+func (v *service) try(ctx context.Context, e expectation, batch eventstore.Batch) (finish func() (_ outcome, again bool, err error)) {
 	var end streamEnd
 	if e.loose() {
-		if end, err = v.endOf(ctx, batch.Stream); err != nil {
-			return outcome{}, false, err
-		}
-		if !e.holds(end) {
-			return outcome{conflict: true}, false, nil
+		var err error
+		if end, err = v.endOf(ctx, batch.Stream); err != nil || !e.holds(end) {
+			return func() (outcome, bool, error) { return outcome{conflict: err == nil}, false, err }
 		}
 	}
 	batch.Expected = e.at(end)
-	appended, err := v.log.Append(ctx, batch)
-	switch conflict := errors.Is(err, eventstore.ErrConflict); {
-	case err == nil:
-		return v.written(appended.LastRevision, appended.Last), false, nil
-	case conflict && e.loose():
-		return outcome{}, true, nil
-	case conflict, errors.Is(err, eventstore.ErrIDReused):
-		done, expected, failure := v.repeated(ctx, e, batch)
-		if expected && !conflict {
-			failure = idReused()
+	wait := eventstore.Enqueue(ctx, v.log, batch)
+	return func() (outcome, bool, error) {
+		appended, err := wait()
+		switch conflict := errors.Is(err, eventstore.ErrConflict); {
+		case err == nil:
+			return v.written(appended.LastRevision, appended.Last), false, nil
+		case conflict && e.loose():
+			return outcome{}, true, nil
+		case conflict, errors.Is(err, eventstore.ErrIDReused):
+			done, expected, failure := v.repeated(ctx, e, batch)
+			if expected && !conflict {
+				failure = idReused()
+			}
+			return done, expected && conflict, failure
+		default:
+			return outcome{}, false, v.appendFault(batch, err)
 		}
-		return done, expected && conflict, failure
-	default:
-		return outcome{}, false, v.appendFault(batch, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,45 @@ func testComesBack(t *testing.T, log eventstore.Log) {
 		}
 	}
 }
+
+// Batches that a log takes while it writes others are judged and written in the order in which it took them, whoever waits first.
+func testEnqueue(t *testing.T, log eventstore.Log) {
+	ordered, ok := log.(eventstore.OrderedAppender)
+	if !ok {
+		t.Skip("it takes one batch at a time")
+	}
+	var waits []func() (eventstore.Appended, error)
+	const rounds = 20
+	for i := range rounds {
+		expected := eventstore.NoStream()
+		if i > 0 {
+			expected = eventstore.AtRevision(eventstore.Revision(2*i - 1))
+		}
+		waits = append(waits, ordered.Enqueue(within(t), NewBatch("s", expected, "w", i, 2)))
+		waits = append(waits, ordered.Enqueue(within(t), start(eventstore.StreamID(fmt.Sprintf("s-%d", i)), 1)))
+		waits = append(waits, ordered.Enqueue(within(t), NewBatch("s", expected, "late", i, 2)))
+	}
+	answers := make([]eventstore.Appended, len(waits))
+	for i, wait := range slices.Backward(waits) {
+		var err error
+		if answers[i], err = wait(); i%3 == 2 && !errors.Is(err, eventstore.ErrConflict) || i%3 != 2 && err != nil {
+			t.Fatalf("batch %d is answered %+v, %v", i, answers[i], err)
+		}
+	}
+	last := eventstore.Position(0)
+	for i, at := range answers {
+		if i%3 != 2 && at.First <= last {
+			t.Fatalf("batch %d is at %+v, before those that were taken before it", i, at)
+		}
+		last = max(last, at.Last)
+	}
+	readAll(t, log)
+	if err := second(ordered.Enqueue(within(t), eventstore.Batch{})()); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("an empty batch is answered %v, want ErrInvalid", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func testKeepsNoReference(t *testing.T, log eventstore.Log) {
 	b := start("s", 2)

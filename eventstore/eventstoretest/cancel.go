@@ -57,9 +57,13 @@ func content() eventstore.Blob {
 }
 
 func (c *cancelling) add(ctx context.Context, log eventstore.Log) error {
+	return c.addBy(func(batch eventstore.Batch) (eventstore.Appended, error) { return log.Append(ctx, batch) })
+}
+
+func (c *cancelling) addBy(appending func(eventstore.Batch) (eventstore.Appended, error)) error {
 	batch := NewBatch("s", c.end, "w", 0, 3)
 	batch.Contents = []eventstore.Blob{content()}
-	at, err := log.Append(ctx, batch)
+	at, err := appending(batch)
 	if err == nil {
 		c.end = eventstore.AtRevision(at.LastRevision)
 	}
@@ -95,7 +99,7 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 		}
 		return 0
 	}
-	return map[string]func(ctx context.Context) error{
+	calls := map[string]func(ctx context.Context) error{
 		"Append":        func(ctx context.Context) error { return c.add(ctx, log) },
 		"Read":          func(ctx context.Context) error { return few(log.Read(ctx, back(4), everything)) },
 		"ReadBackwards": func(ctx context.Context) error { return few(log.ReadBackwards(ctx, 0, everything)) },
@@ -136,6 +140,12 @@ func (c *cancelling) calls() map[string]func(ctx context.Context) error {
 			return log.CheckIntegrity(ctx, func(f eventstore.Fault) { c.t.Errorf("a fault was found: %+v", f) })
 		},
 	}
+	if ordered, ok := log.(eventstore.OrderedAppender); ok {
+		calls["Enqueue"] = func(ctx context.Context) error {
+			return c.addBy(func(batch eventstore.Batch) (eventstore.Appended, error) { return ordered.Enqueue(ctx, batch)() })
+		}
+	}
+	return calls
 }
 
 // check uses the handle after a call of a method was cancelled.

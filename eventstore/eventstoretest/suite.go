@@ -74,6 +74,7 @@ func tests() map[string]func(*testing.T, eventstore.Log) {
 		"Append/TakesHugeBatches":             testHugeBatch,
 		"Append/Cancelled":                    testCancelledAppend,
 		"Append/CancelledAtAnyMoment":         testCancelledAnywhere,
+		"Append/TakesBatchesInOrder":          testEnqueue,
 		"Append/ManyWriters":                  testManyWriters,
 		"Append/ManyWritersOnOneStream":       testManyWritersOnOneStream,
 		"Append/ManyWritersOfOneBatch":        testManyWritersOfOneBatch,

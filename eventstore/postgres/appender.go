@@ -7,16 +7,11 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/commitgroup"
 )
 
-const (
-	// groupBytes bounds what goes into one transaction, unless a single batch is larger.
-	groupBytes = 8 << 20
-	// groupBatches bounds how many batches go into one transaction.
-	groupBatches = 256
-	// perEvent is about what an event needs beside its data and type.
-	perEvent = 64
-)
+// perEvent is about what an event needs beside its data and type.
+const perEvent = 64
 
 // appendAll is the appender: it takes what waits, writes it as one transaction, and answers. It ends when the log closes,
 // after it has answered whoever it took a batch from.
@@ -48,10 +43,9 @@ func (l *Log) appendAll(ctx context.Context) {
 	}
 }
 
-// gather adds what waits already. It never waits for more: an idle log answers at once, and under load the time of one
-// transaction is enough for the next group to come together.
+// gather adds what waits already. It never waits for more.
 func (l *Log) gather(waiting []*request) []*request {
-	for len(waiting) < groupBatches {
+	for len(waiting) < commitgroup.MaxBatches {
 		select {
 		case r := <-l.queue:
 			waiting = append(waiting, r)
@@ -63,20 +57,19 @@ func (l *Log) gather(waiting []*request) []*request {
 }
 
 // split takes the next group off waiting: in order, at most one batch for each stream, since what becomes of a second one
-// depends on the first, and within groupBytes. Batches that nobody waits for are dropped: nothing was written of them.
+// depends on the first, and as far as there is room. Batches that nobody waits for are dropped: nothing was written of them.
 func split(waiting []*request) (group, rest []*request) {
 	streams := make(map[eventstore.StreamID]bool, len(waiting))
-	size := 0
+	var room commitgroup.Room
 	for _, r := range waiting {
 		switch {
 		case r.gone.Load():
 			r.answer(eventstore.Appended{}, errGone)
-		case streams[r.batch.Stream], len(group) > 0 && (size+r.size > groupBytes || r.streamed || group[0].streamed):
+		case streams[r.batch.Stream], !room.Take(int64(r.size), !r.streamed):
 			streams[r.batch.Stream] = true // what comes later to this stream stays behind this
 			rest = append(rest, r)
 		default:
 			streams[r.batch.Stream] = true
-			size += r.size
 			group = append(group, r)
 		}
 	}

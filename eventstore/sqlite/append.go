@@ -21,35 +21,41 @@ import (
 
 // Append implements [eventstore.Appender].
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
-	if err := batch.Validate(); err != nil {
-		return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
-	}
-	appended, err := l.append(ctx, batch)
-	if err != nil {
-		return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
-	}
-	return appended, nil
+	return l.Enqueue(ctx, batch)()
 }
 
-func (l *Log) append(ctx context.Context, batch eventstore.Batch) (appended eventstore.Appended, err error) {
+// Enqueue implements [eventstore.OrderedAppender].
+func (l *Log) Enqueue(ctx context.Context, batch eventstore.Batch) (wait func() (eventstore.Appended, error)) {
+	if err := batch.Validate(); err != nil {
+		return func() (eventstore.Appended, error) {
+			return eventstore.Appended{}, fmt.Errorf("cannot append: %w", err)
+		}
+	}
+	r, err := l.enqueue(ctx, batch)
+	return func() (appended eventstore.Appended, _ error) {
+		err := eventstore.NotWritten(err)
+		if err == nil {
+			appended, err = l.await(r)
+		}
+		if err != nil {
+			return eventstore.Appended{}, fmt.Errorf("cannot append to stream %q: %w", batch.Stream, l.fault(err))
+		}
+		return appended, nil
+	}
+}
+
+// enqueue gives batch its place behind those that wait.
+func (l *Log) enqueue(ctx context.Context, batch eventstore.Batch) (*request, error) {
 	if err := l.writable(ctx); err != nil {
-		return eventstore.Appended{}, eventstore.NotWritten(err)
+		return nil, err
 	}
 	ready, err := l.makeReady(ctx, batch)
 	if err != nil {
-		return eventstore.Appended{}, eventstore.NotWritten(err)
+		return nil, err
 	}
-	if err := l.writer.transact(ctx, func(ctx context.Context) error {
-		appended, err = l.writer.append(ctx, ready, l.options.Now())
-		return err
-	}); err != nil {
-		return eventstore.Appended{}, err
-	}
-	if !appended.Repeated {
-		l.announce()
-		l.wrote(ready.bytes())
-	}
-	return appended, nil
+	r := &request{readyBatch: ready, ctx: ctx, done: make(chan struct{})}
+	l.queue.add(r)
+	return r, nil
 }
 
 // writable is usable for what writes.
@@ -64,15 +70,17 @@ func (l *Log) writable(ctx context.Context) error {
 // and contents are made as they are written.
 type readyBatch struct {
 	eventstore.Batch
+	inMemory bool
+	size     int64 // bytes of what is made already
 	chunks   iter.Seq2[chunk, error]
 	ids      []byte // sorted, so that they enter their tree in its order
 	meta     []byte
 	contents iter.Seq2[contents.Stored, error]
-	written  *int64 // bytes of chunks and contents
+	written  int64 // bytes of chunks and contents
 }
 
 func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready readyBatch, err error) {
-	ready.Batch, ready.written = batch, new(int64)
+	ready.Batch, ready.inMemory = batch, !batch.Streamed()
 	ready.chunks = split(batch.Events, l.sizes.chunkEvents)
 	if ready.meta, err = json.Marshal(storedMeta{Meta: batch.Meta}); err != nil {
 		return readyBatch{}, err
@@ -80,33 +88,40 @@ func (l *Log) makeReady(ctx context.Context, batch eventstore.Batch) (ready read
 	if ready.contents, err = l.encodeNew(ctx, batch.Contents); err != nil {
 		return readyBatch{}, err
 	}
-	if !batch.Streamed() {
-		if ready.chunks, err = made(ready.chunks); err != nil {
+	if ready.inMemory {
+		if ready.chunks, err = made(ready.chunks, func(c chunk) { ready.size += c.bytes() }); err != nil {
 			return readyBatch{}, err
 		}
-		if ready.contents, err = made(ready.contents); err != nil {
+		if ready.contents, err = made(ready.contents, func(c contents.Stored) { ready.size += int64(len(c.Bytes)) }); err != nil {
 			return readyBatch{}, err
 		}
 	}
-	ids := make([]eventstore.EventID, len(batch.Events))
-	for i, e := range batch.Events {
-		ids[i] = e.ID
-	}
-	slices.SortFunc(ids, func(a, b eventstore.EventID) int { return bytes.Compare(a[:], b[:]) })
-	ready.ids = make([]byte, 0, 16*len(ids))
-	for _, id := range ids {
-		ready.ids = append(ready.ids, id[:]...)
-	}
+	ready.ids = sortedIDs(batch.Events)
 	return ready, nil
 }
 
-// made makes all that seq yields now.
-func made[T any](seq iter.Seq2[T, error]) (iter.Seq2[T, error], error) {
+// sortedIDs are the ids of events, one after the other.
+func sortedIDs(events []eventstore.NewEvent) []byte {
+	ids := make([]eventstore.EventID, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	slices.SortFunc(ids, func(a, b eventstore.EventID) int { return bytes.Compare(a[:], b[:]) })
+	sorted := make([]byte, 0, 16*len(ids))
+	for _, id := range ids {
+		sorted = append(sorted, id[:]...)
+	}
+	return sorted
+}
+
+// made makes all that seq yields now, and shows each to look.
+func made[T any](seq iter.Seq2[T, error], look func(T)) (iter.Seq2[T, error], error) {
 	var all []T
 	for each, err := range seq {
 		if err != nil {
 			return nil, err
 		}
+		look(each)
 		all = append(all, each)
 	}
 	return func(yield func(T, error) bool) {
@@ -118,87 +133,93 @@ func made[T any](seq iter.Seq2[T, error]) (iter.Seq2[T, error], error) {
 	}, nil
 }
 
-// bytes is about what ready has added to the write-ahead log, with the pages of trees that it touches.
-func (r readyBatch) bytes() int64 { return 4*pageSize + 2*int64(len(r.ids)) + *r.written }
+// bytes is about what ready has added to the write-ahead log, without the pages of trees that its group touches.
+func (r *readyBatch) bytes() int64 { return 2*int64(len(r.ids)) + r.written }
 
-// append places ready, inside the transaction.
-func (w *writer) append(ctx context.Context, ready readyBatch, now time.Time) (eventstore.Appended, error) {
+// append places ready, inside the transaction. What is refused leaves nothing in it; after an err, the transaction cannot be used.
+func (w *writer) append(ctx context.Context, ready *readyBatch, now time.Time) (appended eventstore.Appended, refusal, err error) {
 	stream, err := w.findStream(ctx, string(ready.Stream))
 	if err != nil {
-		return eventstore.Appended{}, err
+		return eventstore.Appended{}, nil, err
 	}
 	if expected := int64(ready.Expected.Next()); expected != stream.next { //nolint:gosec // Validate bounds it
 		return w.resolveAppend(ctx, ready, stream)
 	}
-	appended, err := w.write(ctx, ready, stream, now)
-	if isConstraint(err) { // an id is held, or a defect: find out which
-		if reused := w.refuseReused(ctx, ready); reused != nil {
-			return eventstore.Appended{}, reused
-		}
+	end, err := w.findEnd(ctx)
+	if err != nil {
+		return eventstore.Appended{}, nil, err
 	}
-	return appended, err
+	recordedAt, refusal := ready.TimeAfter(end.time(), now)
+	if refusal != nil {
+		return eventstore.Appended{}, refusal, nil
+	}
+	// The ids come first: it is here that a batch is refused whose stream is where it expects it, and one statement leaves all or nothing.
+	if err := w.addIDs(ctx, ready.ids, end.last+1); isConstraint(err) { // an id is held, or a defect: find out which
+		refusal, fault := w.findReused(ctx, ready)
+		if refusal == nil && fault == nil {
+			fault = err
+		}
+		return eventstore.Appended{}, refusal, fault
+	} else if err != nil {
+		return eventstore.Appended{}, nil, err
+	}
+	appended, err = w.write(ctx, ready, stream, logEnd{last: end.last, recordedAt: recordedAt.UnixMicro()})
+	return appended, nil, err
 }
 
 // resolveAppend answers a batch whose stream is not where it expects it.
-func (w *writer) resolveAppend(ctx context.Context, ready readyBatch, stream streamEnd) (eventstore.Appended, error) {
+func (w *writer) resolveAppend(ctx context.Context, ready *readyBatch, stream streamEnd) (at eventstore.Appended, refusal, err error) {
 	at, repeated, err := ready.Repeated(w.held(ctx, ready, stream))
 	if err != nil || repeated {
-		return at, err
+		return at, nil, err
 	}
-	if err := w.refuseReused(ctx, ready); err != nil {
-		return eventstore.Appended{}, err
+	if refusal, err = w.findReused(ctx, ready); refusal == nil && err == nil {
+		refusal = fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
 	}
-	return eventstore.Appended{}, fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
+	return eventstore.Appended{}, refusal, err
 }
 
 // held yields the records that are where ready wants to be.
-func (w *writer) held(ctx context.Context, ready readyBatch, stream streamEnd) iter.Seq2[eventstore.Record, error] {
+func (w *writer) held(ctx context.Context, ready *readyBatch, stream streamEnd) iter.Seq2[eventstore.Record, error] {
 	expected := int64(ready.Expected.Next()) //nolint:gosec // Validate bounds it
 	size := int64(len(ready.Events))
 	scan := alongStream(ready.Stream, expected, min(expected+size, stream.next)-1)
 	return scan.records(ctx, w.conn, defaultSizes().pageChunks)
 }
 
-// refuseReused returns ErrIDReused if the log holds an id of ready.
-func (w *writer) refuseReused(ctx context.Context, ready readyBatch) error {
+// findReused refuses ready with ErrIDReused if the log holds one of its ids.
+func (w *writer) findReused(ctx context.Context, ready *readyBatch) (refusal, err error) {
 	for _, e := range ready.Events {
 		var batch int64
 		found, err := w.find(ctx, sqlFindID, []any{e.ID[:]}, &batch)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if found {
-			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch)
+			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch), nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// write adds ready at the end of the log and of its stream.
-func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, now time.Time) (eventstore.Appended, error) {
-	end, err := w.findEnd(ctx)
-	if err != nil {
-		return eventstore.Appended{}, err
-	}
-	recordedAt, err := ready.TimeAfter(end.time(), now)
-	if err != nil {
-		return eventstore.Appended{}, err
-	}
+// write adds ready, but for its ids, behind the end of the log, at the time that end has, and at that of its stream.
+func (w *writer) write(ctx context.Context, ready *readyBatch, stream streamEnd, end logEnd) (appended eventstore.Appended, err error) {
 	if stream.id == 0 {
 		if stream.id, err = w.addStream(ctx, string(ready.Stream)); err != nil {
 			return eventstore.Appended{}, err
 		}
 	}
 	first, size := end.last+1, len(ready.Events)
+	ready.written = 0
 	at := chunkInfo{
 		last: end.last, lastRevision: stream.next - 1, batchFirst: first, batchSize: size,
-		recordedAt: recordedAt.UnixMicro(), stream: string(ready.Stream), meta: ready.meta,
+		recordedAt: end.recordedAt, stream: string(ready.Stream), meta: ready.meta,
 	}
 	for c, err := range ready.chunks {
 		if err != nil {
 			return eventstore.Appended{}, err
 		}
-		*ready.written += c.bytes()
+		ready.written += c.bytes()
 		at.last += int64(c.size)
 		at.lastRevision += int64(c.size)
 		c.chunkInfo = at
@@ -206,12 +227,9 @@ func (w *writer) write(ctx context.Context, ready readyBatch, stream streamEnd, 
 			return eventstore.Appended{}, err
 		}
 	}
-	if err := w.addIDs(ctx, ready.ids, first); err != nil {
-		return eventstore.Appended{}, err
-	}
 	for c, err := range ready.contents {
 		if err == nil {
-			*ready.written += int64(len(c.Bytes)) + pageSize
+			ready.written += int64(len(c.Bytes)) + pageSize
 			err = w.addContent(ctx, c)
 		}
 		if err != nil {
@@ -271,26 +289,15 @@ func (w *writer) close() error {
 	return errors.Join(append(faults, w.conn.Close())...)
 }
 
-// transact runs work in one immediate transaction, after those that came before, and commits it unless work fails or ctx
-// has ended by then. ctx can end the waiting; once the transaction has started it runs to a definite end. An error before the
-// COMMIT is eventstore.ErrNotWritten.
-func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) error {
-	select {
-	case w.turn <- struct{}{}:
-	case <-ctx.Done():
-		return eventstore.NotWritten(ctx.Err())
-	}
-	defer func() { <-w.turn }()
-	committing := false
-	err := sqlitetx.Transaction{Exec: func(ctx context.Context, statement string) error {
+// transact runs work in one immediate transaction and commits it unless work fails. ctx can end the waiting for the lock; once the
+// transaction has started it runs to a definite end. committing reports whether it came to the COMMIT: before it, nothing was written.
+func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) (committing bool, err error) {
+	err = sqlitetx.Transaction{Exec: func(ctx context.Context, statement string) error {
 		committing = committing || statement == sqlitetx.Commit
 		_, err := w.exec(ctx, statement)
 		return err
-	}}.Write(ctx, work)
-	if !committing {
-		err = eventstore.NotWritten(err)
-	}
-	return err
+	}}.WriteAll(ctx, work)
+	return committing, err
 }
 
 func (w *writer) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"fmt"
+
+	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 )
 
 // LimitPages lets the file of l grow to pages, as a full disk would.
@@ -25,3 +27,26 @@ func Translate(err error) error { return translate(err) }
 
 // Incomplete says what a file is that lacks n of all migrations.
 func Incomplete(n, all int) error { return incomplete(n, all) }
+
+// HoldWriter keeps appends waiting until release is called.
+func (l *Log) HoldWriter() (release func()) {
+	l.writer.turn <- struct{}{}
+	return func() { <-l.writer.turn }
+}
+
+// Waiting is how many appends wait for the writer.
+func (l *Log) Waiting() int { return len(l.queue.all()) }
+
+// FailCommits makes every COMMIT of l fail until restore is called.
+func FailCommits(ctx context.Context, l *Log) (restore func() error, err error) {
+	failing, err := l.writer.conn.PrepareContext(ctx, "INSERT INTO log (one, id, created_at) VALUES (2, '', 0)")
+	if err != nil {
+		return nil, err
+	}
+	commit := l.writer.statements[sqlitetx.Commit]
+	l.writer.statements[sqlitetx.Commit] = failing
+	return func() error {
+		l.writer.statements[sqlitetx.Commit] = commit
+		return failing.Close()
+	}, nil
+}

@@ -33,10 +33,12 @@ type Log struct {
 	id      uuid.UUID
 	sizes   sizes
 
-	readers *sql.DB // several connections, unable to write
-	writers *sql.DB // the one connection of writer
-	aside   *sql.DB // one connection for snapshots and checkpoints; used in the writer's turn or by checkpoints
-	writer  *writer // nil when the log was opened for reading
+	readers *sql.DB   // several connections, unable to write
+	reading *prepared // what readers are asked all the time
+	writers *sql.DB   // the one connection of writer
+	aside   *sql.DB   // one connection for snapshots and checkpoints; used in the writer's turn or by checkpoints
+	writer  *writer   // nil when the log was opened for reading
+	queue   queue     // of appends
 
 	codec *contents.Codec
 	alone os.FileInfo // the file when it was opened, if it is read without the files that others share; else nil
@@ -53,7 +55,10 @@ type Log struct {
 	changed chan struct{} // closed and replaced by each append of this handle
 }
 
-var _ eventstore.Log = (*Log)(nil)
+var (
+	_ eventstore.Log             = (*Log)(nil)
+	_ eventstore.OrderedAppender = (*Log)(nil)
+)
 
 func newLog(path string, options Options) (*Log, error) {
 	codec, err := contents.NewCodec()
@@ -284,9 +289,11 @@ func (l *Log) prepareToWrite(ctx context.Context) error {
 	}
 	var err error
 	// The page size counts for a new file only, and until the journal mode is set: the driver sets _pragma values in the
-	// order of their names, and _journal_mode behind them. The automatic checkpoint would run inside some append's commit.
+	// order of their names, and _journal_mode behind them. The automatic checkpoint would run inside some append's commit. What a
+	// statement would take back, should it fail, stays in memory instead of a file.
 	if l.writers, err = connect(l.path, l.options, "mode=rw", "_pragma=page_size("+strconv.Itoa(pageSize)+")", "_journal_mode=WAL",
-		"_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(0)", "_pragma=journal_size_limit(67108864)"); err != nil {
+		"_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(0)", "_pragma=journal_size_limit(67108864)",
+		"_pragma=temp_store(MEMORY)"); err != nil {
 		return err
 	}
 	l.writers.SetMaxOpenConns(1)
@@ -376,6 +383,7 @@ func (l *Log) prepareSchema(ctx context.Context) error {
 }
 
 func (l *Log) readID(ctx context.Context) error {
+	l.reading = newPrepared(l.readers)
 	var id []byte
 	if err := l.readers.QueryRowContext(ctx, "SELECT id FROM log").Scan(&id); err != nil {
 		return fmt.Errorf("cannot read id: %w", err)

@@ -26,7 +26,10 @@ func (l *Log) number(ctx context.Context, query string, args ...any) (n int64, e
 	if err := l.usable(ctx); err != nil {
 		return 0, err
 	}
-	err = l.readers.QueryRowContext(ctx, query, args...).Scan(&n)
+	statement, err := l.reading.prepare(ctx, query) //nolint:sqlclosecheck // closing the database does
+	if err == nil {
+		err = statement.QueryRowContext(ctx, args...).Scan(&n)
+	}
 	return n, l.fault(err)
 }
 
@@ -100,7 +103,7 @@ func fail(err error) iter.Seq2[eventstore.Record, error] {
 // read yields what of a way passes filter, with errors in the terms of package eventstore.
 func (l *Log) read(ctx context.Context, w rangeScan, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
-		for r, err := range w.records(ctx, l.readers, l.sizes.pageChunks) {
+		for r, err := range w.records(ctx, l.reading, l.sizes.pageChunks) {
 			if err == nil {
 				err = l.usable(ctx)
 			}

@@ -40,11 +40,18 @@ func On(conn *sql.Conn) Transaction {
 // ended by then. ctx can end the waiting for the lock; the rest runs to a definite end, with a context that does not end.
 // After an error the transaction is over and nothing of it is there.
 func (t Transaction) Write(ctx context.Context, work func(ctx context.Context) error) error {
-	return t.run(ctx, BeginWrite, func(uncancelled context.Context) error {
+	return t.WriteAll(ctx, func(uncancelled context.Context) error {
 		if err := work(uncancelled); err != nil {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
+		return ctx.Err()
+	})
+}
+
+// WriteAll is Write for work of which ctx is not the only one: ctx ends the waiting for the lock, and nothing else.
+func (t Transaction) WriteAll(ctx context.Context, work func(ctx context.Context) error) error {
+	return t.run(ctx, BeginWrite, func(uncancelled context.Context) error {
+		if err := work(uncancelled); err != nil {
 			return err
 		}
 		return t.Exec(uncancelled, Commit)
