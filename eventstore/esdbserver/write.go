@@ -74,10 +74,11 @@ func (v *service) writeNothing(ctx context.Context, o *order) (outcome, error) {
 	if err := v.permit(o.stream); err != nil {
 		return outcome{}, err
 	}
-	if !possibleName(o.stream) {
-		return outcome{}, malformed(fmt.Sprintf("stream name %q: want 1 to 200 bytes of printable ASCII without blanks", o.stream))
+	stream := eventstore.StreamID(o.stream)
+	if err := stream.Validate(); err != nil {
+		return outcome{}, malformed(err.Error())
 	}
-	end, err := v.endOf(ctx, eventstore.StreamID(o.stream))
+	end, err := v.endOf(ctx, stream)
 	if err != nil {
 		return outcome{}, err
 	}

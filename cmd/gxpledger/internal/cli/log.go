@@ -198,7 +198,8 @@ func (o *logOptions) show(screen *render.Screen, r eventstore.Record) error {
 			Meta: r.Meta, Summary: summary, Data: storedData(r.Data),
 		})
 	}
-	screen.Line("%d  %s  %s  %s  %s  %s", uint64(r.Position), r.RecordedAt, render.Strong.Of(r.Type), shortStream(r.Stream), r.Meta.Actor, summary)
+	screen.Line("%d  %s  %s  %s  %s  %s", uint64(r.Position), r.RecordedAt, render.Strong.Of(render.Word(r.Type)),
+		render.Word(shortStream(r.Stream)), r.Meta.Actor, summary)
 	return screen.Err()
 }
 
