@@ -131,7 +131,11 @@ func (o *logOptions) run(ctx context.Context) error {
 		return err
 	}
 	screen := o.app.screen()
-	shown, err := o.showAll(screen, o.records(ctx, log, after))
+	var shown int
+	err = o.app.ledger.WhileHome(ctx, func(ctx context.Context) (err error) {
+		shown, err = o.showAll(screen, o.records(ctx, log, after))
+		return err
+	})
 	if o.follow && ctx.Err() != nil {
 		return nil //nolint:nilerr // it was stopped, as one stops a follower
 	}
