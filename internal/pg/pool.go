@@ -17,6 +17,8 @@ type Session struct {
 	Parameters []Parameter // Name, Value and Why
 	// Mode is how statements are run; 0 for the mode that [Parse] sets.
 	Mode pgx.QueryExecMode
+	// Application is the application_name, unless the address has one; "" for the program's name.
+	Application string
 	// Role is the role that the connection takes, where the user is a member of it; "" for none.
 	Role string
 }
@@ -45,6 +47,9 @@ func (s Session) Configure(ctx context.Context, conn *pgx.Conn) error {
 func NewPool(ctx context.Context, config *pgxpool.Config, session Session, now func() time.Time) (*pgxpool.Pool, error) {
 	if session.Mode != 0 {
 		config.ConnConfig.DefaultQueryExecMode = session.Mode
+	}
+	if parameters := config.ConnConfig.RuntimeParams; session.Application != "" && parameters[applicationName] == program {
+		parameters[applicationName] = session.Application
 	}
 	config.AfterConnect = session.Configure
 	leaveReplicas(config, now)
