@@ -174,8 +174,8 @@ func (a Admin) Prune(ctx context.Context, r PruneRequest) (ActionResult, error) 
 		defer cancel()
 		pruned, err := projections.PruneBuilds(bounded, s.tables, projection, r.Keep, *act)
 		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: queries of the retired tables of %s did not end within %s; nothing was removed: prune again later",
-				projections.ErrTransient, projection, wait)
+			err = fmt.Errorf("%w: queries of the retired tables of %s did not end within %s; nothing was removed, prune again later: %w",
+				projections.ErrTransient, projection, wait, err)
 		}
 		if err == nil && len(pruned) == 0 {
 			return nil, errNothingToDo

@@ -13,8 +13,10 @@ import (
 const elsewhere = "opened:"
 
 // WhileHome calls use, which follows or serves the log, with a context that ends with ctx, or when the file of the log in the home
-// is deleted or replaced: the log that is open would get nothing any more, or get what nobody reads. Its error then wraps
-// [ErrHomeReplaced]; otherwise it is that of use. The log must be there; one on a server has no file.
+// is deleted or replaced: the log that is open would get nothing any more, or get what nobody reads. The log must be there; one on a
+// server has no file. It waits for use.
+//
+// Errors: one that wraps [ErrHomeReplaced] in that case, and else that of use.
 func (l *Ledger) WhileHome(ctx context.Context, use func(context.Context) error) error {
 	settings := l.settings
 	settings.Tables = elsewhere

@@ -136,6 +136,7 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 		// would read the whole table for each page of a rebuild.
 		Mode:        pgx.QueryExecModeCacheDescribe,
 		Application: options.Application,
+		Blocked:     options.Blocked,
 		Parameters: []pg.Parameter{
 			{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a process that was stopped holds its locks for long"},
 			{Name: "lock_timeout", Value: "2s", Why: "a writer waits for a lock longer than its lease lives"},
@@ -155,7 +156,7 @@ func reading(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	config.ConnConfig.Tracer = options.tracer
 	config.MaxConns -= config.MaxConns / 2
 	session := readingSession(options.Schema)
-	session.Application = options.Application
+	session.Application, session.Blocked = options.Application, options.Blocked
 	return pg.NewPool(ctx, config, session, options.Now)
 }
 

@@ -1,13 +1,17 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
 	"github.com/gxpledger/gxpledger/eventstore/pgtest"
 )
 
@@ -70,4 +74,58 @@ func TestASessionOnPostgreSQLNamesItsCommand(t *testing.T) {
 		t.Errorf("%d sessions are named, and %d are not, %v", named, unnamed, err)
 	}
 	s.stop()
+}
+
+// awaited is written to until a text is in it.
+type awaited struct {
+	mu    sync.Mutex
+	bytes bytes.Buffer
+	text  string
+	once  sync.Once
+	found chan struct{}
+}
+
+func (a *awaited) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bytes.Write(p)
+	if strings.Contains(a.bytes.String(), a.text) {
+		a.once.Do(func() { close(a.found) })
+	}
+	return len(p), nil
+}
+
+// Who waits for a lock on a server is told which session has it, before the wait ends.
+func TestAWaitForALockOnPostgreSQLNamesItsHolder(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("One")
+	address := made(t)
+	d.env["GXPLEDGER_LOG"] = address
+	d.scan(r).wantCode(0)
+	conn, err := pgx.Connect(t.Context(), pgtest.With(address, "application_name=reports"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT * FROM gxp_log.head FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	stderr := &awaited{text: `holds it, application "reports", user "`, found: make(chan struct{})}
+	system := cli.System{
+		Silence: time.Hour, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: stderr, Now: time.Now,
+		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
+	}
+	code := make(chan int, 1)
+	go func() { code <- system.Run(t.Context(), []string{"scan", r.dir, "--wait", "2m", "--actor", "a", "--home", d.home}) }()
+	select {
+	case <-stderr.found:
+	case got := <-code:
+		t.Fatalf("the scan ends with %d and %q", got, stderr.bytes.String())
+	}
+	if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-code; got != 0 {
+		t.Errorf("the scan ends with %d and %q", got, stderr.bytes.String())
+	}
 }
