@@ -73,8 +73,8 @@ func TestAFollowerEndsWhenTheLogIsDeletedOrReplaced(t *testing.T) {
 func TestAFollowerThatBreaksIsToldNothing(t *testing.T) {
 	t.Parallel()
 	ledger, home := scanned(t)
-	for range ledger.Follow(t.Context(), 0) {
-		if err := os.RemoveAll(home); err != nil {
+	for _, err := range ledger.Follow(t.Context(), 0) {
+		if err := errors.Join(err, os.RemoveAll(home)); err != nil {
 			t.Fatal(err)
 		}
 		break

@@ -93,7 +93,7 @@ func (w *lockWatch) end(ctx context.Context, err error) error {
 func findHolder(ctx context.Context, conn *pgx.Conn) (string, error) {
 	config := conn.Config()
 	config.RuntimeParams[applicationName] = program + " lock watch"
-	asking, err := pgx.ConnectConfig(ctx, config)
+	asking, err := Connect(ctx, config)
 	if err != nil {
 		return "", err
 	}

@@ -35,14 +35,14 @@ func TestAWaitForQueriesOnPostgreSQLIsToldAndEnds(t *testing.T) {
 		}
 	}
 	rebuild := []string{"projections", "rebuild", "artifacts", "--reason", "x"}
-	reads("BEGIN; SELECT * FROM gxp.requirements")
+	reads("BEGIN; SELECT count(*) FROM gxp.requirements")
 	d.silence = time.Millisecond
 	d.run(append(rebuild, "--wait", "2s")...).wantCode(1).wantWait("queries of the tables of artifacts, to show readers build 2").
 		says("queries of the former tables did not end within 2s", "the next rebuild activates it")
 	reads("ROLLBACK")
 	d.silence = time.Hour
 	d.run(rebuild...).wantCode(0)
-	reads("BEGIN; SELECT * FROM gxp.requirements__b1")
+	reads("BEGIN; SELECT count(*) FROM gxp.requirements__b1")
 	d.silence = time.Millisecond
 	prune := []string{"projections", "prune", "artifacts", "--reason", "x"}
 	d.run(append(prune, "--wait", "2s")...).wantCode(1).wantWait("queries of the retired tables of artifacts").
@@ -107,7 +107,7 @@ func TestAWaitForALockOnPostgreSQLNamesItsHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT * FROM gxp_log.head FOR UPDATE"); err != nil {
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT position FROM gxp_log.head FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
 	stderr := &awaited{text: `holds it, application "reports", user "`, found: make(chan struct{})}
@@ -116,7 +116,9 @@ func TestAWaitForALockOnPostgreSQLNamesItsHolder(t *testing.T) {
 		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
 	}
 	code := make(chan int, 1)
-	go func() { code <- system.Run(t.Context(), []string{"scan", r.dir, "--wait", "2m", "--actor", "a", "--home", d.home}) }()
+	go func() {
+		code <- system.Run(t.Context(), []string{"scan", r.dir, "--wait", "2m", "--actor", "a", "--home", d.home})
+	}()
 	select {
 	case <-stderr.found:
 	case got := <-code:
