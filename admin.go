@@ -160,15 +160,23 @@ func (a Admin) Cancel(ctx context.Context, r ActionRequest) (ActionResult, error
 	})
 }
 
-// Prune removes retired builds: the tables that readers saw before the present ones. It waits for readers of these. Errors:
-// those of [Admin.Pause].
+// Prune removes retired builds: the tables that readers saw before the present ones. It waits for readers of these, for
+// [Config].Wait at most. Errors: those of [Admin.Pause].
 func (a Admin) Prune(ctx context.Context, r PruneRequest) (ActionResult, error) {
 	if r.Keep < 0 {
 		return ActionResult{}, fmt.Errorf("cannot prune: %w: Keep is %d, want 0 or more", ErrInvalid, r.Keep)
 	}
 	request := ActionRequest{Projections: r.Projections, Actor: r.Actor, Reason: r.Reason}
 	return a.act(ctx, actionPrune, request, func(s *adminSession, projection string, act *domain.AdminActed) ([]int, error) {
-		pruned, err := projections.PruneBuilds(ctx, s.tables, projection, r.Keep, *act)
+		defer s.ledger.await("queries of the retired tables of " + projection + ", to remove these")()
+		wait := cmp.Or(s.ledger.config.Wait, config.DefaultWait)
+		bounded, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		pruned, err := projections.PruneBuilds(bounded, s.tables, projection, r.Keep, *act)
+		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: queries of the retired tables of %s did not end within %s; nothing was removed, prune again later: %w",
+				projections.ErrTransient, projection, wait, err)
+		}
 		if err == nil && len(pruned) == 0 {
 			return nil, errNothingToDo
 		}

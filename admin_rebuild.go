@@ -268,11 +268,7 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 	if err != nil {
 		return nil, err
 	}
-	settings := a.ledger.settings
-	if a.ledger.config.OpenedLog != nil { // which is in no file of the home
-		settings.Log = "opened:"
-	}
-	files, err := settings.HomeFiles()
+	files, err := a.ledger.homeFiles(a.ledger.settings)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot follow the log: %w", err), s.tables.Close())
 	}
@@ -286,23 +282,17 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 //
 // Errors: a *[projections.MismatchError] where the log is not the one that the tables were built from, one that wraps
 // [ErrHomeReplaced] where files of the home were deleted or replaced, and, when no projection is left, the errors that stopped them.
-func (r *ProjectionRunner) Run(ctx context.Context) (err error) {
-	defer func() {
-		if replaced := r.files.Check(); err != nil && replaced != nil { // it is why whatever else failed did
-			err = replaced
-		}
-	}()
+func (r *ProjectionRunner) Run(ctx context.Context) error {
+	return whileThere(ctx, r.files, r.run)
+}
+
+func (r *ProjectionRunner) run(ctx context.Context) error {
 	if err := r.session.flushOutbox(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var flushing sync.WaitGroup
-	var replaced error
-	flushing.Go(func() {
-		defer cancel()
-		replaced = r.watchHome(ctx)
-	})
 	flushing.Go(func() {
 		const every = 10 * time.Second
 		ticker := time.NewTicker(every)
@@ -318,27 +308,10 @@ func (r *ProjectionRunner) Run(ctx context.Context) (err error) {
 			}
 		}
 	})
-	err = r.session.runner.Run(ctx)
+	err := r.session.runner.Run(ctx)
 	cancel()
 	flushing.Wait()
-	return errors.Join(replaced, err)
-}
-
-// watchHome returns when ctx ends, or with why when files of the home were deleted or replaced.
-func (r *ProjectionRunner) watchHome(ctx context.Context) error {
-	const every = time.Second
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if err := r.files.Check(); err != nil {
-			return err
-		}
-	}
+	return err
 }
 
 // Status returns the status of every projection. Like [Admin.Status] it waits for nobody who writes. Errors: those of

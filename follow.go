@@ -15,8 +15,8 @@ import (
 // [eventstore.Decode] returns the event of a record. At the head of the log, Follow waits for the next event. It reconnects
 // after a lost connection or an election. A slow loop loses nothing: Follow reads from the log at the loop's pace.
 //
-// Errors, each as the last value: [ErrNoLog], [ErrLogLost], [ErrClosed], that of ctx, and those of package eventstore, such as
-// [eventstore.ErrCorrupt].
+// Errors, each as the last value: [ErrNoLog], [ErrLogLost], [ErrClosed], that of ctx, one that wraps [ErrHomeReplaced] where the file
+// of the log was deleted or replaced, and those of package eventstore, such as [eventstore.ErrCorrupt].
 func (l *Ledger) Follow(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {
 		log, err := l.openLog(ctx, config.ToRead)
@@ -24,6 +24,20 @@ func (l *Ledger) Follow(ctx context.Context, after eventstore.Position) iter.Seq
 			yield(eventstore.Record{}, err)
 			return
 		}
-		log.Subscribe(ctx, after, eventstore.Filter{})(yield)
+		more := true
+		err = l.WhileHome(ctx, func(ctx context.Context) error {
+			for r, err := range log.Subscribe(ctx, after, eventstore.Filter{}) {
+				if err != nil {
+					return err
+				}
+				if more = yield(r, nil); !more {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil && more {
+			yield(eventstore.Record{}, err)
+		}
 	}
 }

@@ -95,6 +95,12 @@ type Config struct {
 	// RolePrefix begins the names of the roles on PostgreSQL, such as "lims_" for lims_gxp_writer, where several products share
 	// a server. Everybody who uses the log or the tables gives the same. Defaults to nothing.
 	RolePrefix string
+	// Application is the application_name of connections to PostgreSQL, by which administrators know who holds a lock; an address
+	// that has one goes before it. Defaults to gxpledger.
+	Application string
+	// Blocked is told which session of a PostgreSQL server holds a lock that is waited for, once that is known: after a second. It must
+	// not block. Nil for nobody, and then the server is not asked.
+	Blocked func(who string)
 	// Wait bounds the time that the log spends in all on waiting for an EventStoreDB that cannot answer, as during an
 	// election of its leader; that a scan tries again to append to a log that does not answer; and that a call waits for other
 	// processes that write the tables. What was recorded stays so, and the tables follow. Defaults to 30 seconds.
@@ -287,7 +293,7 @@ func (l *Ledger) openNewLog(ctx context.Context, access config.Access) (eventsto
 }
 
 func (l *Ledger) options() config.Options {
-	return config.Options{Now: l.config.Now, Observe: l.config.Observe, Wait: l.config.Wait, Waiting: l.config.Waiting}
+	return config.Options{Application: l.config.Application, Blocked: l.config.Blocked, Now: l.config.Now, Observe: l.config.Observe, Wait: l.config.Wait, Waiting: l.config.Waiting}
 }
 
 // openTables opens the tables. The caller closes them.

@@ -47,3 +47,36 @@ func TestARunnerEndsWhenItsHomeIsDeletedOrReplaced(t *testing.T) {
 		})
 	}
 }
+
+// Whoever follows a log that is gone would wait for ever, and never see what is recorded in its place.
+func TestAFollowerEndsWhenTheLogIsDeletedOrReplaced(t *testing.T) {
+	t.Parallel()
+	ledger, home := scanned(t)
+	var ended error
+	for r, err := range ledger.Follow(t.Context(), 0) {
+		if err != nil {
+			ended = err
+			break
+		}
+		if r.Position == 1 {
+			if err := os.RemoveAll(home); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !errors.Is(ended, gxpledger.ErrHomeReplaced) || !strings.Contains(ended.Error(), "log.db was deleted") {
+		t.Errorf("Follow ends with %v, want that the home was deleted", ended)
+	}
+}
+
+// A loop that breaks is over, whatever becomes of the home.
+func TestAFollowerThatBreaksIsToldNothing(t *testing.T) {
+	t.Parallel()
+	ledger, home := scanned(t)
+	for _, err := range ledger.Follow(t.Context(), 0) {
+		if err := errors.Join(err, os.RemoveAll(home)); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+}

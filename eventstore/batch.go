@@ -55,7 +55,7 @@ func (e Expected) String() string {
 // NewEvent is one event of a batch, encoded.
 type NewEvent struct {
 	ID   EventID
-	Type string // versioned name: 1 to 200 bytes of printable ASCII without blanks
+	Type string // versioned name: see CheckName
 	Data []byte // JSON
 	// Load gives the data of an event of a batch that is not in memory as a whole; Data is then nil. It may be called more
 	// than once, from one goroutine at a time until Append returns, and must give the same bytes each time.
@@ -167,7 +167,7 @@ func (b Batch) Held() (Batch, error) {
 func (b Batch) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if err := b.Stream.validate(); err != nil {
+	if err := b.Stream.Validate(); err != nil {
 		faults = append(faults, err)
 	}
 	if b.Expected.IsZero() {
@@ -193,7 +193,7 @@ func (b Batch) Validate() error {
 		}
 	}
 	if len(faults) > 0 {
-		return fmt.Errorf("%w: batch for stream %q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
+		return fmt.Errorf("%w: batch for stream %.200q: %w", ErrInvalid, b.Stream, errors.Join(faults...))
 	}
 	return nil
 }
@@ -204,7 +204,7 @@ func (b Batch) validateEvents(fault func(format string, args ...any)) {
 		if e.ID == (EventID{}) || len(e.Data) == 0 && e.Load == nil {
 			fault("event %d: id and data are required", i)
 		}
-		if err := checkName(e.Type); err != nil {
+		if err := CheckName(e.Type); err != nil {
 			fault("event %d: type %w", i, err)
 		}
 		if seen[e.ID] {
@@ -212,26 +212,6 @@ func (b Batch) validateEvents(fault func(format string, args ...any)) {
 		}
 		seen[e.ID] = true
 	}
-}
-
-func (s StreamID) validate() error {
-	if err := checkName(string(s)); err != nil {
-		return fmt.Errorf("stream name %w", err)
-	}
-	return nil
-}
-
-// checkName refuses what cannot be the name of a stream or a type.
-func checkName(name string) error {
-	if len(name) == 0 || len(name) > 200 {
-		return fmt.Errorf("of %d bytes: want 1 to 200", len(name))
-	}
-	for i := range len(name) {
-		if name[i] <= ' ' || name[i] > '~' {
-			return fmt.Errorf("%q: want printable ASCII without blanks", name)
-		}
-	}
-	return nil
 }
 
 // TimeAfter returns the time of recording that b gets in a log whose last event was recorded at last and whose clock shows

@@ -54,7 +54,7 @@ type Reader interface {
 	Head(ctx context.Context) (Position, error)
 }
 
-// StreamReader reads one stream. A stream that does not exist yields nothing.
+// StreamReader reads one stream. A stream that does not exist yields nothing, and one that no log could have neither.
 type StreamReader interface {
 	// ReadStream yields records of stream in order, from revision from on, up to its end at the time of the call.
 	ReadStream(ctx context.Context, stream StreamID, from Revision) iter.Seq2[Record, error]
@@ -91,7 +91,7 @@ type Snapshot struct {
 
 // Validate reports what makes s unfit for any log. The error wraps [ErrInvalid].
 func (s Snapshot) Validate() error {
-	fault := s.Stream.validate()
+	fault := s.Stream.Validate()
 	switch {
 	case fault != nil:
 	case s.EventID == EventID{}:
@@ -103,7 +103,7 @@ func (s Snapshot) Validate() error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: snapshot of stream %q: %w", ErrInvalid, s.Stream, fault)
+	return fmt.Errorf("%w: snapshot of stream %.200q: %w", ErrInvalid, s.Stream, fault)
 }
 
 // Snapshots keeps at most one snapshot for each stream.
@@ -145,7 +145,7 @@ type Features struct {
 
 // Filter chooses records. The zero value chooses all.
 type Filter struct {
-	StreamPrefix string   // "" for any
+	StreamPrefix string   // the bytes with which a name begins; "" for any
 	Types        []string // versioned names; empty for any
 }
 

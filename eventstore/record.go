@@ -23,7 +23,7 @@ func Distance(from, to Position) uint64 {
 // Revision is the place of an event in its stream: 0, 1, 2 and so on.
 type Revision uint64
 
-// StreamID names a stream: 1 to 200 bytes of printable ASCII without blanks.
+// StreamID names a stream: see [CheckName].
 type StreamID string
 
 // EventID identifies an event for ever. See [DeriveEventID].

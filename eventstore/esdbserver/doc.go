@@ -33,8 +33,8 @@
 //
 // A stream must begin with one of Options.Writable. Never open are "repository-...", "content-..." and "engine", which
 // are the engine's, and names that begin with "$"; and no event may have a type that the engine records. Names of streams
-// and types are 1 to 200 bytes of printable ASCII without blanks. An id is a UUID, not zero, never used before in the
-// whole log.
+// and types are UTF-8 text of at most 1 KiB without control characters ([eventstore.CheckName]). An id is a UUID, not zero,
+// never used before in the whole log.
 //
 // Data and custom metadata may be any bytes, and clients read what they wrote, with one exception: an event without
 // custom metadata is read with that of the log. In the log, JSON data without metadata is held as it is. All else is held

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,9 @@ func FuzzRequests(f *testing.F) {
 	}
 	seed(methodAppend, beginAny("s"), proposal(propose(1, 20)))
 	seed(methodAppend, beginAny("repository-1"), proposal(propose(1, 20)))
+	for _, name := range []string{"a b", "größe", "a\u202eb", "é"[:1], "a\x00b", "a\u0085b", strings.Repeat("😀", 256), strings.Repeat("n", 1025)} {
+		seed(methodAppend, beginAny(name), proposal(propose(1, 20)))
+	}
 	seed(methodBatchAppend, batch("s", nil, propose(1, 20)), batch("s", &api.BatchAppendReq_Options{
 		ExpectedStreamPosition: &api.BatchAppendReq_Options_StreamExists{StreamExists: &emptypb.Empty{}},
 	}, propose(2, 20)))

@@ -128,12 +128,9 @@ func (v *service) pageOfAll(ctx context.Context, q query) (records, error) {
 func nothing(func(eventstore.Record, error) bool) {}
 
 func (v *service) readStream(ctx context.Context, s *sender, q query) error {
-	var end streamEnd
-	if possibleName(q.stream) {
-		var err error
-		if end, err = v.endOf(ctx, eventstore.StreamID(q.stream)); err != nil {
-			return err
-		}
+	end, err := v.endOf(ctx, eventstore.StreamID(q.stream))
+	if err != nil {
+		return err
 	}
 	if end > 0 {
 		page := s.laps(ctx, v.pageOfStream(ctx, q), func(last eventstore.Record) records {
@@ -166,16 +163,6 @@ func (v *service) readStream(ctx context.Context, s *sender, q query) error {
 	return s.send(&wire.ReadResp{Content: &wire.ReadResp_StreamNotFound_{StreamNotFound: &wire.ReadResp_StreamNotFound{
 		StreamIdentifier: streamIdentifier(q.stream),
 	}}})
-}
-
-// possibleName reports whether the contract of logs allows name for a stream. Others need not be looked for.
-func possibleName(name string) bool {
-	for i := range len(name) {
-		if name[i] <= ' ' || name[i] > '~' {
-			return false
-		}
-	}
-	return 0 < len(name) && len(name) <= 200
 }
 
 // pageOfStream returns what a stream holds from a place on, that included.
@@ -428,9 +415,6 @@ type streamFollower struct {
 
 // locate finds the first revision that is sent.
 func (f *streamFollower) locate(ctx context.Context, from place) error {
-	if !possibleName(string(f.stream)) {
-		return nil
-	}
 	switch from.kind {
 	case placeExact:
 		f.next = eventstore.Revision(from.at + 1)
@@ -445,9 +429,6 @@ func (f *streamFollower) locate(ctx context.Context, from place) error {
 
 // sendNew sends what the stream holds from the next revision on, which may be nothing yet.
 func (f *streamFollower) sendNew(ctx context.Context) error {
-	if !possibleName(string(f.stream)) {
-		return nil
-	}
 	read := func(last eventstore.Record) records { return f.log.ReadStream(ctx, f.stream, last.Revision+1) }
 	return f.follow(ctx, f.laps(ctx, f.log.ReadStream(ctx, f.stream, f.next), read))
 }

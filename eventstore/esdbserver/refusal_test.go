@@ -135,15 +135,19 @@ func TestAppendsAreRefusedAsClientsKnowIt(t *testing.T) {
 			"InvalidArgument: \"x\\n\" is not a UUID",
 		},
 		"odd type": {
-			proposing(func(m *api.AppendReq_ProposedMessage) { m.Metadata["type"] = "a b" }),
-			`InvalidArgument: invalid argument: batch for stream "s": event 0: type "a b": want printable ASCII without blanks`,
+			proposing(func(m *api.AppendReq_ProposedMessage) { m.Metadata["type"] = "a\tb" }),
+			`InvalidArgument: invalid argument: batch for stream "s": event 0: type "a\tb": want UTF-8 text without control characters`,
 		},
 		"odd stream": {
-			[]*api.AppendReq{beginAny("a b"), proposal(propose(1, 10))},
-			`InvalidArgument: invalid argument: batch for stream "a b": stream name "a b": want printable ASCII without blanks`,
+			[]*api.AppendReq{beginAny("a\xff"), proposal(propose(1, 10))},
+			`InvalidArgument: invalid argument: batch for stream "a\xff": stream name "a\xff": want UTF-8 text without control characters`,
 		},
 		"odd stream, no events": {
-			[]*api.AppendReq{beginAny("a b")}, `InvalidArgument: stream name "a b": want 1 to 200 bytes of printable ASCII without blanks`,
+			[]*api.AppendReq{beginAny("a\nb")}, `InvalidArgument: stream name "a\nb": want UTF-8 text without control characters`,
+		},
+		"long stream": {
+			[]*api.AppendReq{beginAny(strings.Repeat("s", 64<<10)), proposal(propose(1, 10))}, `InvalidArgument: invalid argument: batch for stream "` +
+				strings.Repeat("s", 200) + `": stream name of 65536 bytes: want 1 to 1024`,
 		},
 		"no stream": {[]*api.AppendReq{beginAny(""), proposal(propose(1, 10))}, "InvalidArgument: no stream is named"},
 		"nothing expected": {

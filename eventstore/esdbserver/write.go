@@ -88,10 +88,11 @@ func (v *service) writeNothing(ctx context.Context, o *order) (outcome, error) {
 	if err := v.permit(o.stream); err != nil {
 		return outcome{}, err
 	}
-	if !possibleName(o.stream) {
-		return outcome{}, malformed(fmt.Sprintf("stream name %q: want 1 to 200 bytes of printable ASCII without blanks", o.stream))
+	stream := eventstore.StreamID(o.stream)
+	if err := stream.Validate(); err != nil {
+		return outcome{}, malformed(err.Error())
 	}
-	end, err := v.endOf(ctx, eventstore.StreamID(o.stream))
+	end, err := v.endOf(ctx, stream)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -297,11 +298,22 @@ func actor(user string) string {
 	return "esdb:" + user
 }
 
-// engines reports whether a stream is written by engines alone.
-func engines(stream string) bool {
-	return strings.HasPrefix(stream, eventstore.RepositoryPrefix) || strings.HasPrefix(stream, contentPrefix) ||
-		stream == string(eventstore.EngineStream)
+// ClosedTo names the streams that begin with prefix, if clients may append to none of them, whatever Options.Writable says; "" where
+// they may.
+func ClosedTo(prefix string) string {
+	for _, closed := range []string{"$", eventstore.RepositoryPrefix, contentPrefix} {
+		if strings.HasPrefix(prefix, closed) {
+			return closed + "..."
+		}
+	}
+	if prefix == string(eventstore.EngineStream) {
+		return prefix
+	}
+	return ""
 }
+
+// engines reports whether a stream is written by engines alone.
+func engines(stream string) bool { return !strings.HasPrefix(stream, "$") && ClosedTo(stream) != "" }
 
 // known reports whether the engine has events of that type. One in a client's stream could be taken for a fact that the
 // engine recorded.

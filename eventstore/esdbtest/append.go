@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf16"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -134,7 +135,7 @@ func (c *Cluster) proposed(ctx context.Context, m message) (*entry, error) {
 		id: id, name: meta["type"], json: meta["content-type"] == "application/json", created: c.options.Now(),
 		data: m.GetData(), meta: m.GetCustomMetadata(),
 	}
-	if limit, size := c.options.MaxAppendEventSize, len(e.data)+len(e.meta)+2*len(e.name); limit > 0 && size > limit { // notes 1.4
+	if limit, size := c.options.MaxAppendEventSize, len(e.data)+len(e.meta)+2*len(utf16.Encode([]rune(e.name))); limit > 0 && size > limit { // notes 1.4
 		return nil, refuse(ctx, codes.InvalidArgument,
 			fmt.Sprintf("Event with Id: %s, Size: %d, exceeds Maximum Append Event Size of %d.", id, size, limit),
 			"exception", "maximum-append-event-size-exceeded", "maximum-append-event-size", strconv.Itoa(limit),

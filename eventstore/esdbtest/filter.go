@@ -5,6 +5,8 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
@@ -53,7 +55,7 @@ func filterOf(o *api.ReadReq_Options) (*filter, error) {
 	case x.GetRegex() == "" && len(prefixes) > 0:
 		f.match = func(e *entry) bool {
 			for _, p := range prefixes {
-				if strings.HasPrefix(of(e), p) {
+				if startsWith(of(e), p) {
 					return true
 				}
 			}
@@ -69,6 +71,14 @@ func filterOf(o *api.ReadReq_Options) (*filter, error) {
 		f.match = func(e *entry) bool { return expression.MatchString(of(e)) }
 	}
 	return f, nil
+}
+
+// startsWith is String.StartsWith of .NET, which compares characters as people see them: what a combining mark goes on with
+// begins with another one (EventFilter.cs of the server compares in this way).
+func startsWith(name, prefix string) bool {
+	rest, ok := strings.CutPrefix(name, prefix)
+	next, _ := utf8.DecodeRuneInString(rest)
+	return ok && (prefix == "" || !unicode.Is(unicode.M, next))
 }
 
 // combination refuses requests that are none (facts: read/count_unset and others).

@@ -183,7 +183,7 @@ func testInvalidSnapshots(t *testing.T, log eventstore.Log) {
 	for name, s := range map[string]eventstore.Snapshot{
 		"everything zero": {},
 		"no stream":       {EventID: id, Data: data},
-		"an odd stream":   {Stream: "a b", EventID: id, Data: data},
+		"an odd stream":   {Stream: "a\nb", EventID: id, Data: data},
 		"no event":        {Stream: "s", Data: data},
 		"no data":         {Stream: "s", EventID: id},
 	} {

@@ -22,7 +22,7 @@ import (
 func (l *Log) Append(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
 	err := batch.Validate()
 	if err == nil {
-		err = checkStream(batch.Stream)
+		err = checkNames(batch)
 	}
 	if err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append: %w", err)
@@ -464,10 +464,13 @@ func answerOf(records []eventstore.Record) eventstore.Appended {
 	return eventstore.Appended{First: records[0].Position, Last: last.Position, LastRevision: last.Revision}
 }
 
-// checkStream refuses names that the adapter or the server need for themselves.
-func checkStream(id eventstore.StreamID) error {
-	if reserved(string(id)) {
-		return fmt.Errorf("%w: stream %q: names that begin with %q are not for batches", eventstore.ErrInvalid, id, reservedPrefixes())
+// checkNames refuses names that the adapter or the server need for themselves.
+func checkNames(b eventstore.Batch) error {
+	if reserved(string(b.Stream)) {
+		return fmt.Errorf("%w: stream %q: names that begin with %q are not for batches", eventstore.ErrInvalid, b.Stream, reservedPrefixes())
+	}
+	if slices.ContainsFunc(b.Events, func(e eventstore.NewEvent) bool { return e.Type == tombstone }) {
+		return fmt.Errorf("%w: the type %q is not for events: a stream ends with it", eventstore.ErrInvalid, tombstone)
 	}
 	return nil
 }

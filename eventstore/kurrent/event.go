@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf16"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	api "github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -120,8 +121,14 @@ func (e newEvent) metadata() map[string]string {
 	return map[string]string{"type": e.Type, "content-type": content}
 }
 
-// size is what a server counts: data, metadata, and two bytes for each character of the type, which is ASCII.
-func (e newEvent) size() int64 { return int64(len(e.Data) + len(e.Meta) + 2*len(e.Type)) }
+// size is what a server counts: data, metadata, and the type in UTF-16.
+func (e newEvent) size() int64 {
+	size := int64(len(e.Data) + len(e.Meta))
+	for _, r := range e.Type {
+		size += 2 * int64(utf16.RuneLen(r))
+	}
+	return size
+}
 
 // shorten keeps what a server says from filling a screen.
 func shorten(text string) string {

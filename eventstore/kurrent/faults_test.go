@@ -348,15 +348,17 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	if n := len(behind.Tried()) - sent; n != 0 {
 		t.Errorf("%d appends were sent", n)
 	}
-	fits := batch("s", 0, 1) // to the byte
-	padded := func(n int) []byte { return []byte(`"` + strings.Repeat("x", n-2) + `"`) }
 	meta := len(`{"actor":"writer","reason":"test","scan":"`) + 36 + len(`","index":0,"size":1,"attempt":1}`)
-	fits.Events[0].Data = padded(kurrent.DefaultMaxAppendBytes - meta - 2*len(fits.Events[0].Type))
-	mustAppend(t, log, fits)
-	over := batch("t", 0, 1)
-	over.Events[0].Data = padded(kurrent.DefaultMaxAppendBytes - meta - 2*len(fits.Events[0].Type) + 1)
-	if _, err := log.Append(within(t), over); !errors.Is(err, eventstore.ErrTooLarge) {
-		t.Errorf("a byte more: error is %v, want ErrTooLarge", err)
+	for typ, units := range map[string]int{"test.type0.v1": 13, "Größe 😀": 8} { // of UTF-16
+		sized := func(stream eventstore.StreamID, size int) eventstore.Batch {
+			b := batch(stream, 0, 1)
+			b.Events[0].Type, b.Events[0].Data = typ, []byte(`"`+strings.Repeat("x", size-meta-2*units-2)+`"`)
+			return b
+		}
+		mustAppend(t, log, sized(eventstore.StreamID(typ), kurrent.DefaultMaxAppendBytes))
+		if _, err := log.Append(within(t), sized("t", kurrent.DefaultMaxAppendBytes+1)); !errors.Is(err, eventstore.ErrTooLarge) {
+			t.Errorf("a byte more: error is %v, want ErrTooLarge", err)
+		}
 	}
 }
 

@@ -277,13 +277,11 @@ func (o Options) validate() error {
 }
 
 func checkPrefix(prefix string) error {
-	if len(prefix) > maxPrefix || strings.HasPrefix(prefix, "$") || strings.ContainsFunc(prefix, unprintable) {
+	if len(prefix) > maxPrefix || strings.HasPrefix(prefix, "$") || strings.ContainsFunc(prefix, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Errorf("%q: want at most %d bytes of printable ASCII without blanks, not beginning with $", prefix, maxPrefix)
 	}
 	return nil
 }
-
-func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
 // Reads backwards come in pages, each larger than the last: many want a few events only, and the server would send all.
 type sizes struct{ firstPage, lastPage uint64 }

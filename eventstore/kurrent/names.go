@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -41,10 +42,15 @@ func reserved(name string) bool {
 
 func reservedPrefixes() []string { return []string{contentPrefix, logStream, systemPrefix} }
 
-// filter chooses, on the server, the streams of batches whose names begin with prefix.
+// filter chooses, on the server, at least the streams of batches whose names begin with prefix. It is an expression also
+// where a prefix would say the same: a server compares prefixes by the rules of a language, in which "e" does not begin an
+// "e" with a combining accent, and the log compares bytes.
 func (n names) filter(prefix string) *filter {
-	if reserved(prefix) {
+	if reserved(prefix) || len(prefix) > eventstore.MaxName {
 		return &filter{regex: "^$"} // none: every stream has a name
+	}
+	for !utf8.ValidString(prefix) { // no request can hold it, and a name may go on where it ends in a character
+		prefix = prefix[:len(prefix)-1]
 	}
 	var rest []string // what may not follow prefix
 	for _, p := range reservedPrefixes() {
@@ -52,12 +58,7 @@ func (n names) filter(prefix string) *filter {
 			rest = append(rest, r)
 		}
 	}
-	if len(rest) == 0 {
-		return &filter{prefixes: []string{n.prefix + prefix}}
-	}
-	return &filter{
-		regex: "^" + regexp.QuoteMeta(n.prefix+prefix) + without(rest),
-	}
+	return &filter{regex: "^" + regexp.QuoteMeta(n.prefix+prefix) + without(rest)}
 }
 
 // contents chooses, on the server, the streams of contents.
@@ -77,6 +78,9 @@ func (n names) guests() *filter {
 // without returns an expression for the beginnings of all texts that begin with none of words. It has no lookahead:
 // servers that filter with RE2 know none. The words are not empty, and none begins with another.
 func without(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
 	rests := map[byte][]string{}
 	var first []byte
 	for _, w := range words {

@@ -138,7 +138,7 @@ func (l *Log) lastWhole(ctx context.Context, stream string) (*event, error) {
 
 // possible reports whether there may be a stream of that name.
 func possible(stream eventstore.StreamID) bool {
-	return stream != "" && !reserved(string(stream)) && !strings.ContainsFunc(string(stream), unprintable)
+	return stream.Validate() == nil && !reserved(string(stream))
 }
 
 func fail(err error) records {

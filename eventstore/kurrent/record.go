@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -42,7 +41,7 @@ func encode(b eventstore.Batch, recordedAt *time.Time) ([]newEvent, error) {
 	return events, nil
 }
 
-// checkSize refuses what the server would: it counts data, metadata, and two bytes for each character of the type.
+// checkSize refuses what the server would.
 func (o Options) checkSize(what string, events []newEvent) error {
 	var sum int64
 	for i, e := range events {
@@ -76,8 +75,7 @@ func record(e *event, stream eventstore.StreamID) (eventstore.Record, error) {
 		return eventstore.Record{}, fmt.Errorf("%w: %s has metadata of version %s: a newer gxpledger wrote it: upgrade",
 			eventstore.ErrUnknownType, where, shorten(string(meta.Version)))
 	}
-	if err != nil || strings.HasPrefix(e.Type, systemPrefix) ||
-		meta.Size < 1 || meta.Index < 0 || meta.Index >= meta.Size || meta.Attempt < 1 {
+	if err != nil || meta.Size < 1 || meta.Index < 0 || meta.Index >= meta.Size || meta.Attempt < 1 {
 		return eventstore.Record{}, fmt.Errorf("%w: %s, of type %q, was not written by gxpledger: somebody tampered with the "+
 			"log, or uses streams that begin like those of streamPrefix (Options.Prefix)", eventstore.ErrCorrupt, where, e.Type)
 	}

@@ -83,7 +83,7 @@ func connect(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
 	config.ConnConfig.Tracer = options.tracer
-	session := pg.Session{Parameters: []pg.Parameter{
+	session := pg.Session{Application: options.Application, Blocked: options.Blocked, Parameters: []pg.Parameter{
 		{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a client that vanished holds the counter row for long"},
 		{Name: "jit", Value: "off", Why: "statements are short, and look expensive to the planner: compiling them takes longer than they do"},
 	}}
@@ -188,6 +188,11 @@ type Options struct {
 	Schema string
 	// Writer is the role that errors name when a right is missing. Defaults to DefaultWriter.
 	Writer string
+	// Application is the application_name of connections, unless the address has one. Defaults to gxpledger.
+	Application string
+	// Blocked is told which session of the server holds a lock that is waited for, once that is known: after a second, over one more
+	// connection. It must not block. Nil for nobody, and then the server is not asked.
+	Blocked func(who string)
 	// Now is the engine's clock, read once for each batch. Required.
 	Now func() time.Time
 	// MaxConns bounds the connections of this log, beside the one that waits for NOTIFY; at least 2. Defaults to

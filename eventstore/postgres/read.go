@@ -172,12 +172,13 @@ func newBackwardCursor(before eventstore.Position, filter eventstore.Filter, hea
 	return w
 }
 
+// newStreamCursor leads along a stream. One whose name cannot be has no events, and PostgreSQL would refuse the text.
 func newStreamCursor(stream eventstore.StreamID, from eventstore.Revision, head int64) *pageCursor {
-	return &pageCursor{single: true, stream: stream, head: head, next: clamp(uint64(from))}
+	return &pageCursor{single: true, stream: stream, head: head, next: clamp(uint64(from)), ended: stream.Validate() != nil}
 }
 
 func newBackwardStreamCursor(stream eventstore.StreamID, head int64) *pageCursor {
-	return &pageCursor{single: true, stream: stream, head: head, next: math.MaxInt64, back: true}
+	return &pageCursor{single: true, stream: stream, head: head, next: math.MaxInt64, back: true, ended: stream.Validate() != nil}
 }
 
 // clamp keeps n among the numbers that the database has, and whose successor it has.

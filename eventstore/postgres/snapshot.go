@@ -16,6 +16,9 @@ func (l *Log) LoadSnapshot(ctx context.Context, stream eventstore.StreamID) (eve
 	s := eventstore.Snapshot{Stream: stream}
 	var revision, version int64
 	err := l.call(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		if stream.Validate() != nil {
+			return pgx.ErrNoRows // PostgreSQL would refuse the text
+		}
 		return conn.QueryRow(ctx, l.sql.loadSnapshot, string(stream)).Scan(&revision, (*[16]byte)(&s.EventID), &version, &s.Data)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {

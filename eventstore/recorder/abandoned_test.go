@@ -62,6 +62,8 @@ func TestAnAppendIsTriedAgainForAsLongAsTheWait(t *testing.T) {
 	}
 	if _, err := r.Record(t.Context(), request(), reads(req("REQ-001"))); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "gave up after 2ms") {
 		t.Errorf("error is %v, want that it gave up after a while", err)
+	} else if text := err.Error(); !strings.Contains(text, "cannot append 1 event to repository-") || strings.Contains(text, "1 events") {
+		t.Errorf("error is %v, want that it names one event, that of the failure", err)
 	}
 	config.Wait = -1
 	if _, err := recorder.New(d.log, config); !errors.Is(err, eventstore.ErrInvalid) {

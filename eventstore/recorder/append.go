@@ -53,7 +53,11 @@ func (s *session) append(ctx context.Context, batch eventstore.Batch, what Unkno
 		if sent {
 			s.unknown = max(s.unknown, what)
 		}
-		return eventstore.Appended{}, fmt.Errorf("cannot append %d events to %s: %w", len(batch.Events), batch.Stream, err)
+		events := "1 event"
+		if n := len(batch.Events); n != 1 {
+			events = fmt.Sprintf("%d events", n)
+		}
+		return eventstore.Appended{}, fmt.Errorf("cannot append %s to %s: %w", events, batch.Stream, err)
 	}
 	return at, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -115,10 +114,11 @@ const (
 // An Until before the end of the first batch is ErrInvalid, and nothing was written. ErrOtherHistory is a target that holds anything else, ErrStillWritten a source that was written to. Nobody else may write
 // to either log meanwhile. A batch that to refuses, as ErrTooLarge or ErrInvalid, is the end of it.
 //
-// Memory grows with the largest batch and its contents, the number of contents, and the contents that nothing names.
+// Memory grows with the number of contents and of the events of the largest batch, not with their bytes: what is more than some
+// MiB of a batch is read again as it is written. A target that cannot write a batch in this way holds it itself.
 func Copy(ctx context.Context, from Source, to Target, order Request, watch Progress) (Result, error) {
 	if order.Until > 0 {
-		from = cutSource{Source: from, until: order.Until}
+		from = &cutSource{Source: from, until: order.Until}
 	}
 	c := &copier{from: from, to: to, watch: watch, held: map[string]bool{}, named: map[string]bool{}}
 	c.done = Result{FromLog: from.ID(), ToLog: to.ID(), Until: order.Until, Lost: []string{}, Checkpoints: []Pair{}}
@@ -153,6 +153,7 @@ type copier struct {
 	done  Result
 	held  map[string]bool // contents of the target
 	named map[string]bool // contents that events name
+	kept  map[string]bool // contents of the source, nil while nobody asked
 }
 
 func (c *copier) say(step Step, done, all uint64) {
@@ -236,30 +237,28 @@ func (c *copier) appendAfter(ctx context.Context, at overlap) error {
 	if err != nil {
 		return err
 	}
-	var batch []eventstore.Record
 	done, latest := at.events, at.latest
-	whole := at.last.From
+	b := c.newBatch(at.last.From)
 	for r, err := range c.from.Read(ctx, at.last.From, eventstore.Filter{}) {
 		if err == nil {
-			err = follows(batch, r)
+			err = b.add(ctx, r)
 		}
 		if err != nil {
-			return lastWhole(err, whole)
+			return lastWhole(err, b.after)
 		}
-		batch = append(batch, r)
 		done++
 		if !r.EndsBatch() {
 			continue
 		}
-		latest = c.timeIn(batch[0], latest)
-		if err := c.appendBatch(ctx, batch, latest); err != nil {
+		latest = c.timeIn(b.first, latest)
+		if err := b.append(ctx, latest); err != nil {
 			return err
 		}
-		batch, whole = nil, r.Position
+		b = c.newBatch(r.Position)
 		c.say(Appending, done, c.total(head))
 	}
-	if len(batch) > 0 {
-		return lastWhole(broken(batch[len(batch)-1]), whole)
+	if len(b.Events) > 0 {
+		return lastWhole(broken(b.last), b.after)
 	}
 	return nil
 }
@@ -270,54 +269,6 @@ func lastWhole(err error, at eventstore.Position) error {
 		return err
 	}
 	return fmt.Errorf("%w; the last whole batch before it ends at position %d", err, at)
-}
-
-// cutSource is a source up to a position.
-type cutSource struct {
-	Source
-
-	until eventstore.Position
-}
-
-// Head says up to where the source is read. Where it ends is not asked: its end may be what is damaged.
-func (s cutSource) Head(context.Context) (eventstore.Position, error) { return s.until, nil }
-
-// Read yields the batches that end at or before the position, and reads nothing behind it.
-func (s cutSource) Read(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Record, error] {
-	return func(yield func(eventstore.Record, error) bool) {
-		if after >= s.until {
-			return
-		}
-		var batch []eventstore.Record
-		for r, err := range s.Source.Read(ctx, after, filter) {
-			if err != nil {
-				yield(eventstore.Record{}, err)
-				return
-			}
-			if r.Position > s.until {
-				return
-			}
-			batch = append(batch, r)
-			if r.EndsBatch() {
-				if !yieldAll(batch, yield) {
-					return
-				}
-				batch = nil
-			}
-			if r.Position == s.until {
-				return
-			}
-		}
-	}
-}
-
-func yieldAll(records []eventstore.Record, yield func(eventstore.Record, error) bool) bool {
-	for _, r := range records {
-		if !yield(r, nil) {
-			return false
-		}
-	}
-	return true
 }
 
 // timeIn is when r is recorded in the copy, behind a batch that was recorded there at latest.
@@ -336,48 +287,9 @@ func (c *copier) total(head eventstore.Position) uint64 {
 	return uint64(head)
 }
 
-// follows refuses an event that does not continue its batch, or begin one.
-func follows(batch []eventstore.Record, r eventstore.Record) error {
-	if r.Meta.Index != len(batch) {
-		return broken(r)
-	}
-	if len(batch) == 0 {
-		return nil
-	}
-	first := batch[0]
-	if r.Stream != first.Stream || r.Revision != first.Revision+eventstore.Revision(len(batch)) || !eventstore.SameBatch(first, r) {
-		return broken(r)
-	}
-	return nil
-}
-
 // broken is the error of a source whose batches are not whole.
 func broken(r eventstore.Record) error {
 	return fmt.Errorf("%w: the batch of the event at position %d is not whole: verify the log that is copied", eventstore.ErrCorrupt, r.Position)
-}
-
-// appendBatch writes one batch, as recorded at a time, with the contents that its events name.
-func (c *copier) appendBatch(ctx context.Context, records []eventstore.Record, recordedAt time.Time) error {
-	first := records[0]
-	b := eventstore.Batch{Stream: first.Stream, Expected: eventstore.NoStream(), Meta: first.Meta, RecordedAt: recordedAt}
-	if first.Revision > 0 {
-		b.Expected = eventstore.AtRevision(first.Revision - 1)
-	}
-	for _, r := range records {
-		b.Events = append(b.Events, eventstore.NewEvent{ID: r.ID, Type: r.Type, Data: r.Data})
-	}
-	var err error
-	if b.Contents, err = c.contentsOf(ctx, records); err != nil {
-		return err
-	}
-	if _, err := c.to.Append(ctx, b); err != nil {
-		return fmt.Errorf("batch at position %d: %w", first.Position, err)
-	}
-	for _, content := range b.Contents {
-		c.held[content.SHA256] = true
-	}
-	c.done.Written += uint64(len(records))
-	return nil
 }
 
 // recordAction records the copy in its target.
@@ -459,33 +371,6 @@ func (c *copier) name(r eventstore.Record) {
 	}
 }
 
-// contentsOf returns the contents that records name and the target does not hold. What an event of an unknown type names
-// comes with the admin action.
-func (c *copier) contentsOf(ctx context.Context, records []eventstore.Record) ([]eventstore.Blob, error) {
-	var blobs []eventstore.Blob
-	taken := map[string]bool{}
-	for _, r := range records {
-		event, err := eventstore.Decode(r)
-		if err != nil {
-			continue // verify names it; a copy is of all that is there
-		}
-		for _, hash := range eventstore.ContentsNamed(event) {
-			if c.held[hash] || taken[hash] {
-				continue
-			}
-			data, err := c.from.Content(ctx, hash)
-			if errors.Is(err, eventstore.ErrNotFound) {
-				continue // it is told in the end
-			}
-			if err != nil {
-				return nil, fmt.Errorf("event at position %d: %w", r.Position, err)
-			}
-			blobs, taken[hash] = append(blobs, eventstore.Blob{SHA256: hash, Bytes: data}), true
-		}
-	}
-	return blobs, nil
-}
-
 // checkContents reads from the target every content of the source. It returns those that the target does not hold, since
 // no event that was copied names them.
 func (c *copier) checkContents(ctx context.Context) (loose []eventstore.Blob, err error) {
@@ -498,10 +383,7 @@ func (c *copier) checkContents(ctx context.Context) (loose []eventstore.Blob, er
 		}
 		_, err := c.to.Content(ctx, hash)
 		if errors.Is(err, eventstore.ErrNotFound) {
-			var data []byte
-			if data, err = c.from.Content(ctx, hash); err == nil {
-				loose = append(loose, eventstore.Blob{SHA256: hash, Bytes: data})
-			}
+			loose, err = append(loose, c.content(ctx, hash)), nil
 		}
 		if err != nil {
 			return nil, err

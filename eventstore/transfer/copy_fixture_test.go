@@ -154,7 +154,7 @@ func naming(t *testing.T, stream eventstore.StreamID, expected eventstore.Expect
 	b := eventstoretest.NewBatch(stream, expected, "writer", 0, len(sayings))
 	for i, saying := range sayings {
 		blob := text(saying)
-		rejected := domain.ArtifactRejected{Path: saying, Rejection: domain.Rejection{Content: domain.Content{SHA256: blob.SHA256}}}
+		rejected := domain.ArtifactRejected{Path: saying, Rejection: domain.Rejection{Content: domain.Content{SHA256: blob.SHA256, Size: int64(i%2) * int64(len(saying))}}}
 		var err error
 		if b.Events[i].Type, b.Events[i].Data, err = eventstore.Encode(rejected); err != nil {
 			t.Fatal(err)

@@ -126,6 +126,58 @@ func TestAHugeBatchStaysOne(t *testing.T) {
 	}
 }
 
+// thorough reads what it is to load, backwards and forwards, before it appends, as a log may that tries again.
+type thorough struct {
+	eventstore.Log
+	most int // bytes that a batch held
+}
+
+func (l *thorough) Append(ctx context.Context, b eventstore.Batch) (eventstore.Appended, error) {
+	held := 0
+	for _, e := range b.Events {
+		held += len(e.Data)
+	}
+	for _, c := range b.Contents {
+		held += len(c.Bytes)
+	}
+	l.most = max(l.most, held)
+	for _, i := range []int{len(b.Events) - 1, len(b.Events) / 2} {
+		if _, err := b.Events[i].Read(); err != nil {
+			return eventstore.Appended{}, err
+		}
+	}
+	return l.Log.Append(ctx, b)
+}
+
+// Of a batch that is larger than memory should be, a part alone is held, and the rest is read again as it is written.
+func TestALargeBatchIsNotHeld(t *testing.T) {
+	t.Parallel()
+	const events, size = 600, 100_000
+	saying := func(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("x", size)) }
+	var sayings []string
+	for i := range events / 2 {
+		sayings = append(sayings, saying(i))
+	}
+	from := newMemory(t)
+	first := naming(t, "s", eventstore.NoStream(), sayings...) // large contents, and paths as long: 60 MB
+	for _, b := range []eventstore.Batch{first, naming(t, "s", eventstore.AtRevision(events/2-1), sayings[0], "small"), naming(t, "t", eventstore.NoStream(), "a")} {
+		if _, err := from.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, open := range map[string]func(*testing.T) eventstore.Log{"memory": newMemory, "sqlite": newSQLite} {
+		to := &thorough{Log: open(t)}
+		wantCopy(t, from, to.Log, mustCopy(t, from, to))
+		if to.most > 8<<20 {
+			t.Errorf("%s: a batch of 60 MB holds %d bytes", name, to.most)
+		}
+	}
+	lost := lossy{from, text(sayings[events/2-1]).SHA256}
+	if copied, err := copyLog(t, lost, newMemory(t)); err != nil || len(copied.Lost) != 1 {
+		t.Errorf("a large batch without one of its contents: lost %v, %v", copied.Lost, err)
+	}
+}
+
 // A reader of the copy finds the contents with their events, as in the original. What no event names comes in the end.
 func TestContentsTravelWithTheEventsThatNameThem(t *testing.T) {
 	t.Parallel()
@@ -142,7 +194,11 @@ func TestContentsTravelWithTheEventsThatNameThem(t *testing.T) {
 	for i, b := range to.Tried() {
 		var got []string
 		for _, c := range b.Contents {
-			got = append(got, string(c.Bytes))
+			data, err := c.Read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(data))
 		}
 		if !reflect.DeepEqual(got, want[i]) {
 			t.Errorf("batch %d brings %v, want %v", i, got, want[i])

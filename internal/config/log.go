@@ -17,6 +17,10 @@ import (
 
 // Options say how to use the log and the tables.
 type Options struct {
+	// Application names this program to a PostgreSQL server. Defaults to gxpledger.
+	Application string
+	// Blocked is told which session of a PostgreSQL server holds a lock that is waited for. It must not block. Nil for nobody.
+	Blocked func(who string)
 	// Now is the engine's clock. Required.
 	Now func() time.Time
 	// Observe is told of errors that cost time and lose nothing. It must not block. Nil for nobody.
@@ -83,7 +87,7 @@ func logDrivers() []logDriver {
 			open: func(ctx context.Context, s Settings, access Access, o Options) (eventstore.Log, error) {
 				return logpostgres.Open(ctx, string(s.Log), logpostgres.Options{
 					Now: o.Now, Observe: o.Observe, Inspect: access == ToVerify, AppendTimeout: o.atMost(logpostgres.DefaultAppendTimeout),
-					Writer: s.logNamespace().Writer,
+					Writer: s.logNamespace().Writer, Application: o.Application, Blocked: o.Blocked,
 				})
 			},
 			migrator: migrator{

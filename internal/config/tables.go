@@ -59,12 +59,12 @@ func tablesDrivers() []tablesDriver {
 			open: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
 				address, namespace := s.tablesNamespace()
 				return tablespostgres.Open(ctx, address, tablespostgres.Options{
-					Now: o.Now, Namespace: namespace, Patience: o.atMost(tablespostgres.DefaultPatience),
+					Now: o.Now, Namespace: namespace, Patience: o.atMost(tablespostgres.DefaultPatience), Application: o.Application, Blocked: o.Blocked,
 				})
 			},
 			toRead: func(ctx context.Context, s Settings, o Options) (TablesDB, error) {
 				address, namespace := s.tablesNamespace()
-				return tablespostgres.OpenUnwritable(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace})
+				return tablespostgres.OpenUnwritable(ctx, address, tablespostgres.Options{Now: o.Now, Namespace: namespace, Application: o.Application, Blocked: o.Blocked})
 			},
 			migrator: migrator{
 				status: func(ctx context.Context, s Settings) (migrations.Status, error) {

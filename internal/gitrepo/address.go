@@ -106,6 +106,9 @@ func HidesAddress(text string) bool {
 	if !strings.Contains(text, "://") {
 		return strings.Contains(text, "@") && strings.ContainsAny(text, `:/\`)
 	}
+	if at, err := url.Parse(text); err == nil && at.Host != "" && !strings.ContainsAny(text, "@?#") {
+		return false // of whatever kind: there is no place for credentials
+	}
 	at, err := parseAddress(text, true)
 	return err != nil || at.user != nil || strings.ContainsAny(text, "?#")
 }

@@ -63,6 +63,20 @@ func TestNoAddressLeaksASecret(t *testing.T) {
 	}
 }
 
+// An address that has no place for a password is repeated, of whatever kind it is.
+func TestAnAddressWithoutCredentialsIsRepeated(t *testing.T) {
+	t.Parallel()
+	for address, hides := range map[string]bool{
+		"postgres://db.example.com/gxp": false, "esdb://127.0.0.1:2113": false, "https://git.example.com/a/b.git": false, "./folder": false,
+		"esdb+discover://cluster.example.com": false, "postgres://ada:S@db/gxp": true, "postgres://ada@db/gxp": true, "postgres://ada:S": true,
+		"postgres://db/gxp?password=S": true, "postgres://db/gxp#S@": true, "esdb://ada%3AS%40db": true, "git@host:path": true,
+	} {
+		if gitrepo.HidesAddress(address) != hides {
+			t.Errorf("%s: is hidden is %t, want %t", address, !hides, hides)
+		}
+	}
+}
+
 func TestNoOriginLeaksASecret(t *testing.T) {
 	t.Parallel()
 	dir, _ := sample(t)

@@ -64,6 +64,9 @@ func Translate(ctx context.Context, err error, meaning func(Class) error) error 
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		// What the driver says about a call that was cut short depends on where it was then.
+		if blocked, ok := errors.AsType[*blockedError](err); ok {
+			return &blockedError{cause, blocked.who}
+		}
 		return cause
 	}
 	if HasCode(err, codeNoStatement) || HasCode(err, codeStatementExists) {

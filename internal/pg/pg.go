@@ -68,14 +68,20 @@ func MaxConns(address string, option, least, preset int32) (int32, error) {
 	return max(int32(n), least), nil
 }
 
+// What a server shows a connection by, and the program for which no other is given.
+const (
+	applicationName = "application_name"
+	program         = "gxpledger"
+)
+
 // start has connections start with the parameters that the server takes that early, and get all of them as soon as they
 // are there. What kills or refuses the first statement must not be in force when it arrives.
 func start(c *pgconn.Config) {
 	maps.DeleteFunc(c.RuntimeParams, func(name, _ string) bool {
 		return slices.ContainsFunc(Parameters(), func(p Parameter) bool { return strings.EqualFold(p.Name, name) })
 	})
-	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = "gxpledger"
+	if c.RuntimeParams[applicationName] == "" {
+		c.RuntimeParams[applicationName] = program
 	}
 	for _, p := range Parameters() {
 		if p.stage != afterwards {

@@ -17,6 +17,11 @@ type Session struct {
 	Parameters []Parameter // Name, Value and Why
 	// Mode is how statements are run; 0 for the mode that [Parse] sets.
 	Mode pgx.QueryExecMode
+	// Application is the application_name, unless the address has one; "" for the program's name.
+	Application string
+	// Blocked is told which session of the server holds a lock that is waited for, once that is known: after a second, over one more
+	// connection. It must not block. Nil for nobody, and then the server is not asked.
+	Blocked func(who string)
 	// Role is the role that the connection takes, where the user is a member of it; "" for none.
 	Role string
 }
@@ -46,7 +51,16 @@ func NewPool(ctx context.Context, config *pgxpool.Config, session Session, now f
 	if session.Mode != 0 {
 		config.ConnConfig.DefaultQueryExecMode = session.Mode
 	}
+	if parameters := config.ConnConfig.RuntimeParams; session.Application != "" && parameters[applicationName] == program {
+		parameters[applicationName] = session.Application
+	}
 	config.AfterConnect = session.Configure
+	if session.Blocked != nil {
+		config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			conn.PgConn().CustomData()[keyBlocked] = session.Blocked
+			return session.Configure(ctx, conn)
+		}
+	}
 	leaveReplicas(config, now)
 	return pgxpool.NewWithConfig(ctx, config)
 }
@@ -59,7 +73,8 @@ func Run(ctx context.Context, do func(*pgxpool.Conn) error, pool *pgxpool.Pool, 
 		return err
 	}
 	defer conn.Release()
-	err = do(conn)
+	watch := watchLock(ctx, conn.Conn())
+	err = watch.end(ctx, do(conn))
 	if !refused(conn.Conn(), err) {
 		return err
 	}

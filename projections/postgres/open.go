@@ -134,7 +134,9 @@ func writing(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	return pg.NewPool(ctx, config, pg.Session{
 		// Statements are planned each time they run, for the rows at hand. A plan that is kept from when a table was empty
 		// would read the whole table for each page of a rebuild.
-		Mode: pgx.QueryExecModeCacheDescribe,
+		Mode:        pgx.QueryExecModeCacheDescribe,
+		Application: options.Application,
+		Blocked:     options.Blocked,
 		Parameters: []pg.Parameter{
 			{Name: "idle_in_transaction_session_timeout", Value: "10s", Why: "a process that was stopped holds its locks for long"},
 			{Name: "lock_timeout", Value: "2s", Why: "a writer waits for a lock longer than its lease lives"},
@@ -153,7 +155,9 @@ func reading(ctx context.Context, url string, options Options) (*pgxpool.Pool, e
 	}
 	config.ConnConfig.Tracer = options.tracer
 	config.MaxConns -= config.MaxConns / 2
-	return pg.NewPool(ctx, config, readingSession(options.Schema), options.Now)
+	session := readingSession(options.Schema)
+	session.Application, session.Blocked = options.Application, options.Blocked
+	return pg.NewPool(ctx, config, session, options.Now)
 }
 
 // readingSession is that of a connection that reads. A statement that stands alone is READ COMMITTED, see package pg: what it

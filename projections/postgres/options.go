@@ -28,6 +28,11 @@ const leastConns = 4
 // Options say how to open the tables.
 type Options struct {
 	Namespace
+	// Application is the application_name of connections, unless the address has one. Defaults to gxpledger.
+	Application string
+	// Blocked is told which session of the server holds a lock that is waited for, once that is known: after a second, over one more
+	// connection. It must not block. Nil for nobody, and then the server is not asked.
+	Blocked func(who string)
 	// Now is the engine's clock, which dates builds. Required.
 	Now func() time.Time
 	// LeaseClock decides when a lease has run out. Nil means the server's clock, which is the same for every process; tests

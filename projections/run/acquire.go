@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -104,21 +105,21 @@ func lost(err error) bool {
 }
 
 // renewLeases renews the leases of targets until stop is called, so that only a process that died, or was stopped, loses them.
+// Each has a goroutine of its own: a renewal that waits, as for a page that is written, must not let the others expire.
 func (r *Runner) renewLeases(ctx context.Context, targets ...*target) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for pause(ctx, r.config.LeaseTTL/3) == nil {
-			for _, t := range targets {
+	var renewing sync.WaitGroup
+	for _, t := range targets {
+		renewing.Go(func() {
+			for pause(ctx, r.config.LeaseTTL/3) == nil {
 				// A lease that was lost, or a database that does not answer, shows at the next write.
 				_, _ = projections.Renew(ctx, r.Database, t.lease)
 			}
-		}
-	}()
+		})
+	}
 	return func() {
 		cancel()
-		<-done
+		renewing.Wait()
 	}
 }
 

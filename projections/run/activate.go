@@ -54,12 +54,26 @@ func (r *Runner) activate(ctx context.Context, w *work) error {
 	}
 }
 
+// errReaders: an activation waited for readers for as long as it may. Nothing was written.
+var errReaders = fmt.Errorf("%w: queries of the former tables did not end", projections.ErrTransient)
+
 // switchReaders shows readers the build of w.
 func (r *Runner) switchReaders(ctx context.Context, w *work) error {
 	if r.config.Activating != nil {
 		defer r.config.Activating(w.lease.Ref)()
 	}
-	return projections.ActivateBuild(ctx, r.Database, w.lease, w.activation())
+	bounded := ctx
+	if r.config.Wait > 0 {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, r.config.Wait)
+		defer cancel()
+	}
+	err := projections.ActivateBuild(bounded, r.Database, w.lease, w.activation())
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil { // nothing was written, whatever it waited for
+		return fmt.Errorf("cannot show readers build %d of %s: %w within %s; the build is complete, and the next rebuild activates it",
+			w.lease.Number, w.lease.Projection, errReaders, r.config.Wait)
+	}
+	return err
 }
 
 func (w *work) activation() projections.Activation {

@@ -119,7 +119,7 @@ func (r *Runner) replaceable(ctx context.Context, name string, options RebuildOp
 // is left for the next rebuild to resume; another is dropped, and one that cannot be is an orphaned build that the next rebuild
 // drops.
 func (r *Runner) abandon(ctx context.Context, w *work, cause error) error {
-	stopped := ctx.Err() != nil
+	stopped := ctx.Err() != nil || errors.Is(cause, errReaders)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.LeaseTTL)
 	defer cancel()
 	outcome, detail := OutcomeFailed, cause.Error()

@@ -40,7 +40,8 @@ type Config struct {
 	FirstWait, LongestWait time.Duration
 	// Poll is how often a build that another process writes is looked at. Default 20 ms.
 	Poll time.Duration
-	// Wait is how long CatchUp waits in all while other processes write builds that it needs. 0 for as long as it takes.
+	// Wait is how long CatchUp waits in all while other processes write builds that it needs, and how long the activation of a
+	// build waits for readers. 0 for as long as it takes.
 	Wait time.Duration
 	// Waiting, when set, is called when CatchUp begins to wait for another process, and what it returns when that is over. It
 	// must not block.

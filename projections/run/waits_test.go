@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gxpledger/gxpledger/projections"
+	"github.com/gxpledger/gxpledger/projections/builds"
 	"github.com/gxpledger/gxpledger/projections/databasetest"
 	"github.com/gxpledger/gxpledger/projections/projectionstest"
 	"github.com/gxpledger/gxpledger/projections/run"
@@ -111,5 +113,47 @@ func TestAnActivationIsTold(t *testing.T) {
 	must(t, err)
 	if len(told) != 2 || told[1].Number != 2 || len(ended) != 2 {
 		t.Errorf("told of %v, ended %v, want the activations of two builds", told, ended)
+	}
+}
+
+// read is a database whose former tables are read for as long as an activation may take.
+type read struct {
+	projections.Database
+	over atomic.Bool
+}
+
+func (d *read) ChangeBuilds(
+	ctx context.Context, projection string, decide func(builds.State) (projections.Decision, error),
+) ([]projections.Build, error) {
+	activates := errors.New("readers are in the way")
+	found, err := d.Database.ChangeBuilds(ctx, projection, func(s builds.State) (projections.Decision, error) {
+		decision, err := decide(s)
+		if c := builds.Diff(s, decision.State); err == nil && c.Retired != nil && !d.over.Load() {
+			err = activates
+		}
+		return decision, err
+	})
+	if errors.Is(err, activates) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return found, err
+}
+
+// A query that never ends keeps an activation waiting for as long as Config.Wait. What was built is not lost.
+func TestAnActivationWaitsForReadersForAWhile(t *testing.T) {
+	t.Parallel()
+	db := &read{Database: projectionstest.Open(t)}
+	runner := projectionstest.Runner(t, newCounted(countedBatch), db, inventory(), counting, func(c *run.Config) { c.Wait = 20 * time.Millisecond })
+	catchUp(t, runner)
+	_, err := runner.Rebuild(t.Context(), inventory().Name, run.RebuildOptions{})
+	if !errors.Is(err, projections.ErrTransient) || !strings.Contains(err.Error(), "queries of the former tables did not end within 20ms") {
+		t.Errorf("error is %v, want that queries did not end", err)
+	}
+	db.over.Store(true)
+	report, err := runner.Rebuild(t.Context(), inventory().Name, run.RebuildOptions{})
+	must(t, err)
+	if report.Number != 2 {
+		t.Errorf("build %d was activated, want that which was complete", report.Number)
 	}
 }

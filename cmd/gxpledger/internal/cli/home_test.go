@@ -1,12 +1,18 @@
 package cli_test
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
 )
 
 // from runs a command in a folder, with the home that nobody names.
@@ -190,4 +196,38 @@ func TestANamedHomeIsTheWordOfTheOperatorButForLinksOfARepository(t *testing.T) 
 	tracked := newRepo(t).write("home/README", "x").commit("x")
 	d.from(tracked.dir, "scan", "--home", "home").wantCode(0)
 	d.from(tracked.dir, "scan", "--home", "").wantCode(2).says("--home is empty")
+}
+
+// TestWhoServesOrFollowsALogThatIsGoneSaysSo: it would wait for ever, and for what is recorded elsewhere.
+func TestWhoServesOrFollowsALogThatIsGoneSaysSo(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("One")
+	d.scan(r).wantCode(0)
+	s := d.serve()
+	var followed bytes.Buffer
+	read, write := io.Pipe()
+	system := cli.System{
+		Silence: time.Hour, Stdin: strings.NewReader(""), Stdout: write, Stderr: &followed, Now: time.Now,
+		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
+	}
+	code := make(chan int, 1)
+	go func() {
+		code <- system.Run(t.Context(), []string{"log", "--follow", "--home", d.home})
+		_ = write.Close()
+	}()
+	if _, err := bufio.NewReader(read).ReadString('\n'); err != nil { // it follows
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, read) }()
+	if err := os.RemoveAll(d.home); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		code   chan int
+		stderr *bytes.Buffer
+	}{"serve": {s.code, s.stderr}, "log --follow": {code, &followed}} {
+		if got := <-c.code; got != 1 || !strings.Contains(c.stderr.String(), "log.db was deleted while it was in use") {
+			t.Errorf("%s ends with %d and %q", name, got, c.stderr)
+		}
+	}
 }

@@ -7,10 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
+	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
 // hostileTitles try to act on a terminal, a page, a spreadsheet or whoever reads lines, as YAML writes them.
@@ -133,4 +138,56 @@ func checkHostilePage(t *testing.T, text string) {
 			t.Errorf("the page lacks %s", part)
 		}
 	}
+}
+
+// TestStreamsOfServicesWithHostileNamesAreShownAndPassedOver: their names are text without controls, which may yet turn the
+// direction of writing, or look like other columns. Tables, verify and scans pass over them.
+func TestStreamsOfServicesWithHostileNamesAreShownAndPassedOver(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t).commit("One")
+	d.scan(r).wantCode(0)
+	log, err := sqlite.Open(t.Context(), filepath.Join(d.home, "log.db"), sqlite.Options{Now: d.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{
+		"orders  repository-1  ada", "orders\u202e\u2066", "orders\u2028x", "größe", "repository\u20111", "engine\u200b", strings.Repeat("😀", 256), "<b>=1",
+	}
+	for _, name := range names {
+		b := eventstoretest.NewBatch(eventstore.StreamID(name), eventstore.NoStream(), "w", 0, 1)
+		b.Events[0].Type = name
+		if _, err := log.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := d.run("log").wantCode(0).stdout
+	for _, want := range []string{`"orders  repository-1  ada"  "orders  repository-1  ada"`, `  orders\u202e\u2066  `, "  größe  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
+	if strings.ContainsFunc(strings.ReplaceAll(text, "\n", ""), func(c rune) bool {
+		return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	}) {
+		t.Errorf("what acts on a terminal is in\n%q", text)
+	}
+	for _, name := range names {
+		var line struct {
+			Stream string `json:"stream"`
+			Type   string `json:"type"`
+		}
+		one := d.run("log", "--json", "--stream", name).wantCode(0).stdout
+		if err := json.Unmarshal([]byte(one), &line); err != nil || line.Stream != name || line.Type != name {
+			t.Errorf("the stream %q is shown as %q, %v", name, one, err)
+		}
+	}
+	d.scan(r.requirement("REQ-9", "nine").commit("Two")).wantCode(0)
+	d.run("projections", "rebuild", "--all", "--reason", "x").wantCode(0)
+	if audit := d.run("audit").wantCode(0).stdout; strings.Contains(audit, "größe") {
+		t.Errorf("the audit trail has events of services:\n%s", audit)
+	}
+	d.verify(0)
 }

@@ -131,7 +131,11 @@ func (o *logOptions) run(ctx context.Context) error {
 		return err
 	}
 	screen := o.app.screen()
-	shown, err := o.showAll(screen, o.records(ctx, log, after))
+	var shown int
+	err = o.app.ledger.WhileHome(ctx, func(ctx context.Context) (err error) {
+		shown, err = o.showAll(screen, o.records(ctx, log, after))
+		return err
+	})
 	if o.follow && ctx.Err() != nil {
 		return nil //nolint:nilerr // it was stopped, as one stops a follower
 	}
@@ -198,7 +202,8 @@ func (o *logOptions) show(screen *render.Screen, r eventstore.Record) error {
 			Meta: r.Meta, Summary: summary, Data: storedData(r.Data),
 		})
 	}
-	screen.Line("%d  %s  %s  %s  %s  %s", uint64(r.Position), r.RecordedAt, render.Strong.Of(r.Type), shortStream(r.Stream), r.Meta.Actor, summary)
+	screen.Line("%d  %s  %s  %s  %s  %s", uint64(r.Position), r.RecordedAt, render.Strong.Of(render.Word(r.Type)),
+		render.Word(shortStream(r.Stream)), r.Meta.Actor, summary)
 	return screen.Err()
 }
 

@@ -154,6 +154,7 @@ func (a *app) report(ctx context.Context, err error) int {
 type app struct {
 	system   System
 	args     []string // of the command, see hideAddresses
+	command  string   // its name, by which a server knows it
 	settings config.Settings
 	wrongEnv error             // why a variable of the environment cannot be used
 	ledger   *gxpledger.Ledger // that the settings name

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
-	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
 
@@ -92,24 +90,11 @@ func (o *serveOptions) validate() error {
 		return usage("--basic-auth-file needs --tls-cert and --tls-key: passwords are not accepted in clear text")
 	}
 	for _, prefix := range o.writable {
-		if closed := closedTo(prefix); closed != "" {
+		if closed := esdbserver.ClosedTo(prefix); closed != "" {
 			return usage("--esdb-writable cannot open %q: clients cannot write to the streams %s of gxpledger", prefix, closed)
 		}
 	}
 	return nil
-}
-
-// closedTo names the streams that begin with prefix, if clients may write to none of them.
-func closedTo(prefix string) string {
-	for _, closed := range []string{"$", eventstore.RepositoryPrefix, "content-"} {
-		if strings.HasPrefix(prefix, closed) {
-			return closed + "..."
-		}
-	}
-	if prefix == string(eventstore.EngineStream) {
-		return prefix
-	}
-	return ""
 }
 
 func (o *serveOptions) run(ctx context.Context) (err error) {
@@ -143,7 +128,7 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	watched.Go(func() { o.watch(watching, refusals, options.TLS) })
 	defer watched.Wait()
 	defer stop()
-	return serving.Serve(ctx, listener)
+	return o.app.ledger.WhileHome(ctx, func(ctx context.Context) error { return serving.Serve(ctx, listener) })
 }
 
 // watch writes what was counted each minute, and warns each day of a certificate that expires.

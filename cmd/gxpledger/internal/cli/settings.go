@@ -58,6 +58,7 @@ func (a *app) checkSettings(cmd *cobra.Command) error {
 	if name := cmd.Name(); name == "version" || name == "help" || !cmd.HasParent() {
 		return a.settings.Check() // needs no home
 	}
+	a.command = cmd.CommandPath()
 	return a.openLedger(cmd.Context())
 }
 
@@ -66,8 +67,9 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 	var said atomic.Bool
 	a.ledger, err = gxpledger.Open(ctx, gxpledger.Config{
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
-		RolePrefix: a.settings.RolePrefix,
-		Now:        a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		RolePrefix: a.settings.RolePrefix, Application: a.command,
+		Blocked: func(who string) { a.notes().Line("waiting for a lock on the server: %s", who) },
+		Now:     a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
 		Awaiting: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Observe: func(err error) { logger.Warn(err) }, Retrying: func(projection string, err error) { a.retrying(projection, err) },
 		Projected: func(p run.Progress) {

@@ -48,6 +48,19 @@ func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
 	}
 }
 
+// TestANameIsOneWordOfALine: nothing in a name begins another column.
+func TestANameIsOneWordOfALine(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"repository-1": "repository-1", "größe": "größe", "a\u202eb": "a\u202eb", "a  b": `"a  b"`, " ": `" "`, "": `""`, `"a"`: `"\"a\""`,
+		"a\u00a0b": `"a\u00a0b"`, "a\u3000b": `"a\u3000b"`, "a\u2028b": `"a\u2028b"`,
+	} {
+		if got := render.Word(name); got != want {
+			t.Errorf("Word(%q) = %s, want %s", name, got, want)
+		}
+	}
+}
+
 // harmless is written apart from the code: no control, format or line character, and valid UTF-8.
 func harmless(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {

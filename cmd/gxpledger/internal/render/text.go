@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -39,6 +40,14 @@ func Text(s string) string {
 		i += size
 	}
 	return out.String()
+}
+
+// Word returns a name for a line whose columns are apart by blanks: quoted where it has one, or could be taken for a quoted one.
+func Word(name string) string {
+	if name == "" || name[0] == '"' || strings.ContainsFunc(name, invisible.Blank) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // plain reports whether s is printable ASCII.
