@@ -9,7 +9,7 @@ package sqlitetx
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"database/sql/driver"
 )
 
 // The statements that begin and end transactions.
@@ -26,11 +26,13 @@ type Transaction struct {
 	Exec func(ctx context.Context, statement string) error
 	// Again reports whether BEGIN is to be tried once more after it failed. Nil: it is not.
 	Again func(err error) bool
+
+	conn *sql.Conn // of a pool; nil for one that nobody else gets
 }
 
 // On runs transactions on conn.
 func On(conn *sql.Conn) Transaction {
-	return Transaction{Exec: func(ctx context.Context, statement string) error {
+	return Transaction{conn: conn, Exec: func(ctx context.Context, statement string) error {
 		_, err := conn.ExecContext(ctx, statement)
 		return err
 	}}
@@ -40,46 +42,48 @@ func On(conn *sql.Conn) Transaction {
 // ended by then. ctx can end the waiting for the lock; the rest runs to a definite end, with a context that does not end.
 // After an error the transaction is over and nothing of it is there.
 func (t Transaction) Write(ctx context.Context, work func(ctx context.Context) error) error {
-	return t.run(ctx, BeginWrite, func(uncancelled context.Context) error {
-		if err := work(uncancelled); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return t.Exec(uncancelled, Commit)
-	})
-}
-
-// Read runs work in a transaction that sees one state of the database. ctx can end it at any time.
-func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) error) error {
-	done := errors.New("done")
-	err := t.run(ctx, BeginRead, func(context.Context) error {
-		if err := work(ctx); err != nil {
-			return err
-		}
-		return done // there is nothing to commit
-	})
-	if err == done { //nolint:errorlint // it is this very one
-		return nil
+	if err := t.begin(ctx, BeginWrite); err != nil {
+		return err
+	}
+	uncancelled := context.WithoutCancel(ctx)
+	err := work(uncancelled)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = t.Exec(uncancelled, Commit)
+	}
+	if err != nil {
+		_ = t.Exec(uncancelled, Rollback) // where it fails, the next BEGIN does, and ends it
 	}
 	return err
 }
 
-// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have started.
-// Where there is no transaction to end, ROLLBACK fails and changes nothing.
-func (t Transaction) run(ctx context.Context, begin string, work func(uncancelled context.Context) error) (err error) {
-	uncancelled := context.WithoutCancel(ctx)
-	defer func() {
-		if err != nil {
-			_ = t.Exec(uncancelled, Rollback)
+// Read runs work in a transaction that sees one state of the database. ctx can end it at any time. A connection whose
+// transaction cannot be ended is closed: who got it from its pool later would read what was there when this one began.
+func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) error) error {
+	err := t.begin(ctx, BeginRead)
+	if err == nil {
+		err = work(ctx) // there is nothing to commit
+	}
+	if t.Exec(context.WithoutCancel(ctx), Rollback) != nil && t.conn != nil {
+		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
+}
+
+// begin begins a transaction. Where that fails, none is open.
+func (t Transaction) begin(ctx context.Context, statement string) error {
+	for ended := false; ; {
+		err := t.Exec(ctx, statement)
+		if err == nil {
+			return nil
 		}
-	}()
-	for {
-		if err = t.Exec(ctx, begin); err == nil {
-			return work(uncancelled)
-		}
-		if ctx.Err() != nil || t.Again == nil || !t.Again(err) {
+		// It may have begun, or the one before may be open because it could not be ended. Where there is none, ROLLBACK fails and
+		// changes nothing.
+		again := t.Exec(context.WithoutCancel(ctx), Rollback) == nil && !ended
+		ended = ended || again
+		if ctx.Err() != nil || !again && (t.Again == nil || !t.Again(err)) {
 			return err
 		}
 	}
