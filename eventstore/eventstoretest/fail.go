@@ -103,7 +103,9 @@ func (f *failing) reads(ofTests []string) {
 	calls := map[string]func(ctx context.Context, log CheckedLog) (any, error){
 		"Head": func(ctx context.Context, log CheckedLog) (any, error) { return log.Head(ctx) },
 		"At":   func(ctx context.Context, log CheckedLog) (any, error) { return log.At(ctx, 3) },
-		"Read": func(ctx context.Context, log CheckedLog) (any, error) { return some(log.Read(ctx, 2, eventstore.Filter{})) },
+		"Read": func(ctx context.Context, log CheckedLog) (any, error) {
+			return some(log.Read(ctx, 2, eventstore.Filter{}))
+		},
 		"ReadBackwards": func(ctx context.Context, log CheckedLog) (any, error) {
 			return some(log.ReadBackwards(ctx, 0, eventstore.Filter{}))
 		},

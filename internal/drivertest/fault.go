@@ -72,8 +72,14 @@ func fail[T any](ctx context.Context, fault *Fault, meets bool, call func(ctx co
 // call it failed.
 func SweepFaults(t *testing.T, faults []Fault, use func(ctx context.Context) error, check func(t *testing.T, at string, err error)) {
 	t.Helper()
-	for _, fault := range faults {
-		for at := 1; ; at++ {
+	SweepSomeFaults(t, faults, 1, use, check)
+}
+
+// SweepSomeFaults is SweepFaults that fails every n-th call, each kind of fault others.
+func SweepSomeFaults(t *testing.T, faults []Fault, n int, use func(ctx context.Context) error, check func(t *testing.T, at string, err error)) {
+	t.Helper()
+	for i, fault := range faults {
+		for at := 1 + i%n; ; at += n {
 			if at > mostCalls {
 				t.Fatalf("more than %d calls of the driver", mostCalls)
 			}
@@ -83,7 +89,7 @@ func SweepFaults(t *testing.T, faults []Fault, use func(ctx context.Context) err
 				if err != nil {
 					t.Fatalf("without a fault: %v", err)
 				}
-				if at == 1 {
+				if p.calls.Load() == 0 {
 					t.Fatal("the driver was not called")
 				}
 				break

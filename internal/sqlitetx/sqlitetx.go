@@ -26,16 +26,23 @@ type Transaction struct {
 	Exec func(ctx context.Context, statement string) error
 	// Again reports whether BEGIN is to be tried once more after it failed. Nil: it is not.
 	Again func(err error) bool
-
-	conn *sql.Conn // of a pool; nil for one that nobody else gets
+	// Drop closes the connection, since a transaction on it could not be ended: it would lock others out, and who got the
+	// connection from a pool would read what was there when it began. It may also be called where SQLite had ended the
+	// transaction. Required.
+	Drop func()
 }
 
 // On runs transactions on conn.
 func On(conn *sql.Conn) Transaction {
-	return Transaction{conn: conn, Exec: func(ctx context.Context, statement string) error {
+	return Transaction{Drop: func() { Drop(conn) }, Exec: func(ctx context.Context, statement string) error {
 		_, err := conn.ExecContext(ctx, statement)
 		return err
 	}}
+}
+
+// Drop closes a connection for good: it goes back to no pool.
+func Drop(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
 // Write runs work in a transaction that has the write lock from its start, and commits it unless work fails or ctx has
@@ -54,37 +61,37 @@ func (t Transaction) Write(ctx context.Context, work func(ctx context.Context) e
 		err = t.Exec(uncancelled, Commit)
 	}
 	if err != nil {
-		_ = t.Exec(uncancelled, Rollback) // where it fails, the next BEGIN does, and ends it
+		t.end(uncancelled)
 	}
 	return err
 }
 
-// Read runs work in a transaction that sees one state of the database. ctx can end it at any time. A connection whose
-// transaction cannot be ended is closed: who got it from its pool later would read what was there when this one began.
+// Read runs work in a transaction that sees one state of the database. ctx can end it at any time.
 func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) error) error {
-	err := t.begin(ctx, BeginRead)
-	if err == nil {
-		err = work(ctx) // there is nothing to commit
+	if err := t.begin(ctx, BeginRead); err != nil {
+		return err
 	}
-	if t.Exec(context.WithoutCancel(ctx), Rollback) != nil && t.conn != nil {
-		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	return err
+	defer t.end(context.WithoutCancel(ctx)) // there is nothing to commit
+	return work(ctx)
 }
 
-// begin begins a transaction. Where that fails, none is open.
+// begin begins a transaction. Where that fails, none is open: it may have begun all the same.
 func (t Transaction) begin(ctx context.Context, statement string) error {
-	for ended := false; ; {
+	for {
 		err := t.Exec(ctx, statement)
 		if err == nil {
 			return nil
 		}
-		// It may have begun, or the one before may be open because it could not be ended. Where there is none, ROLLBACK fails and
-		// changes nothing.
-		again := t.Exec(context.WithoutCancel(ctx), Rollback) == nil && !ended
-		ended = ended || again
-		if ctx.Err() != nil || !again && (t.Again == nil || !t.Again(err)) {
+		_ = t.Exec(context.WithoutCancel(ctx), Rollback) // where there is none, it fails and changes nothing
+		if ctx.Err() != nil || t.Again == nil || !t.Again(err) {
 			return err
 		}
+	}
+}
+
+// end takes back what a transaction did.
+func (t Transaction) end(uncancelled context.Context) {
+	if t.Exec(uncancelled, Rollback) != nil {
+		t.Drop()
 	}
 }
