@@ -92,7 +92,8 @@ func (c *cancelling) ready(projection string) projections.Lease {
 
 func (c *cancelling) active(projection string) projections.Lease {
 	lease := c.ready(projection)
-	must(c.t, projections.ActivateBuild(c.t.Context(), c.db, lease, projections.Activation{}))
+	digests := []projections.Digest{{Table: projection + "_rows", SHA256: strings.Repeat("0", 64)}}
+	must(c.t, projections.ActivateBuild(c.t.Context(), c.db, lease, projections.Activation{Digests: digests}))
 	return lease
 }
 
