@@ -13,7 +13,7 @@ import (
 
 // contentsIn returns every content with a hash that v holds anywhere, in its order.
 func contentsIn(v reflect.Value) (found []domain.Content) {
-	if c, ok := v.Interface().(domain.Content); ok {
+	if c, ok := reflect.TypeAssert[domain.Content](v); ok {
 		if c.SHA256 == "" {
 			return nil
 		}

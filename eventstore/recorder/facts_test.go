@@ -18,7 +18,7 @@ import (
 
 // fill sets each field of v to something, so that one that is dropped is missed.
 func fill(t *rapid.T, v reflect.Value) {
-	if _, ok := v.Interface().(time.Time); ok {
+	if _, ok := reflect.TypeAssert[time.Time](v); ok {
 		v.Set(reflect.ValueOf(clock().Add(time.Duration(rapid.IntRange(1, 1e6).Draw(t, "seconds")) * time.Second)))
 		return
 	}

@@ -18,25 +18,25 @@ type Fault struct {
 	Lasting bool
 }
 
-// Coded is an error of SQLite with its result code.
-type Coded int
+// CodeError is an error of SQLite with its result code.
+type CodeError int
 
 // Error implements error.
-func (c Coded) Error() string { return fmt.Sprintf("fault of the driver with code %d", int(c)) }
+func (c CodeError) Error() string { return fmt.Sprintf("fault of the driver with code %d", int(c)) }
 
 // Code returns the result code.
-func (c Coded) Code() int { return int(c) }
+func (c CodeError) Code() int { return int(c) }
 
 // Faults are the kinds of faults that a driver of SQLite has. It answers [driver.ErrBadConn] only where a connection is to be
 // used again: so does each fault there.
 func Faults() []Fault {
 	const busy, ioError, full = 5, 10, 13
 	return []Fault{
-		{Name: "an I/O error after the call was carried out", Err: Coded(ioError), Late: true},
-		{Name: "a disk that cannot be used any more", Err: Coded(ioError), Lasting: true},
-		{Name: "an I/O error", Err: Coded(ioError)},
-		{Name: "a full disk", Err: Coded(full)},
-		{Name: "a busy database", Err: Coded(busy)},
+		{Name: "an I/O error after the call was carried out", Err: CodeError(ioError), Late: true},
+		{Name: "a disk that cannot be used any more", Err: CodeError(ioError), Lasting: true},
+		{Name: "an I/O error", Err: CodeError(ioError)},
+		{Name: "a full disk", Err: CodeError(full)},
+		{Name: "a busy database", Err: CodeError(busy)},
 		{Name: "a call that was cancelled by nobody", Err: context.Canceled, Late: true},
 		{Name: "an error without a code", Err: errors.New("fault of the driver")},
 	}
@@ -50,7 +50,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return c.inner.ResetSession(ctx)
 }
 
-// meets reports whether the n-th call fails when the one at at is the first that does.
+// meets reports whether the n-th call fails when call at is the first that does.
 func (f *Fault) meets(n, at int) bool { return n == at || f.Lasting && n > at }
 
 // fail makes a call, and fails it if it meets fault.

@@ -148,7 +148,7 @@ func (o *operations) outcome(action domain.AdminActed) string {
 	return kept[i].Action.Outcome
 }
 
-func (o *operations) rebuild(ctx context.Context) error {
+func (o *operations) rebuild(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	before, action := o.active().Number, newAction("rebuild")
 	report, err := o.runner(o.db).Rebuild(ctx, "inventory", run.RebuildOptions{Action: &action})
 	outcome, now := o.outcome(action), o.active()
@@ -167,7 +167,7 @@ func (o *operations) rebuild(ctx context.Context) error {
 	return err
 }
 
-func (o *operations) catchUp(ctx context.Context) error {
+func (o *operations) catchUp(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	before := o.active().Checkpoint.Position
 	if before == o.log.head {
 		o.log.Grow()
@@ -189,7 +189,7 @@ func (o *operations) catchUp(ctx context.Context) error {
 	return err
 }
 
-func (o *operations) prune(ctx context.Context) error {
+func (o *operations) prune(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	if all, err := o.other.Builds(o.t.Context(), "inventory"); err != nil || len(all) == 1 {
 		must(o.t, err)
 		_, err := o.runner(o.other).Rebuild(o.t.Context(), "inventory", run.RebuildOptions{})
@@ -206,7 +206,7 @@ func (o *operations) prune(ctx context.Context) error {
 	return err
 }
 
-func (o *operations) verify(ctx context.Context) error {
+func (o *operations) verify(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	v, err := inspect.Verify(ctx, o.runner(o.db), "inventory", projectionstest.Open(o.t))
 	if err == nil && (len(v.Differences) > 0 || len(v.Broken) > 0 || len(v.Tables) != 3 || v.Tables[2].Rows != int64(v.Checkpoint.Position) || v.Unknown != nil) {
 		o.t.Fatalf("a verification says %+v", v)
@@ -214,7 +214,7 @@ func (o *operations) verify(ctx context.Context) error {
 	return err
 }
 
-func (o *operations) status(ctx context.Context) error {
+func (o *operations) status(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	all, err := inspect.Statuses(ctx, o.runner(o.db).Pipeline, inspect.StatusOptions{})
 	if err == nil && (len(all) != 1 || all[0].Active == nil || all[0].Active.Number != o.active().Number) {
 		o.t.Fatalf("the status is %+v", all)
