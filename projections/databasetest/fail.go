@@ -135,23 +135,24 @@ func newAction(action string) domain.AdminActed {
 	return domain.AdminActed{ID: uuid.Must(uuid.NewV7()).String(), Action: action, Actor: "ann", Reason: "test"}
 }
 
-// outcome returns what the outbox says of an action, and forgets it.
-func (o *operations) outcome(action domain.AdminActed) string {
+// take takes an action out of the outbox; one without an action when it is not there.
+func (o *operations) take(action domain.AdminActed) projections.OutboxEntry {
 	o.t.Helper()
 	kept, err := o.other.Outbox(o.t.Context())
 	must(o.t, err)
 	i := slices.IndexFunc(kept, func(e projections.OutboxEntry) bool { return e.Action.ID == action.ID })
 	if i < 0 {
-		return "none"
+		return projections.OutboxEntry{}
 	}
 	must(o.t, o.other.RemoveOutboxEntry(o.t.Context(), action.ID))
-	return kept[i].Action.Outcome
+	return kept[i]
 }
 
 func (o *operations) rebuild(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
 	before, action := o.active().Number, newAction("rebuild")
 	report, err := o.runner(o.db).Rebuild(ctx, "inventory", run.RebuildOptions{Action: &action})
-	outcome, now := o.outcome(action), o.active()
+	kept, now := o.take(action), o.active()
+	outcome := kept.Action.Outcome
 	if err == nil && (outcome != run.OutcomeSucceeded || now.Number != report.Number || now.Number == before || len(report.Differs) > 0) {
 		o.t.Fatalf("a rebuild of build %d is said to be done: outcome %s, %+v; the active build is %d", before, outcome, report, now.Number)
 	}
@@ -159,6 +160,9 @@ func (o *operations) rebuild(ctx context.Context) error { //nolint:contextcheck 
 		o.t.Fatalf("a rebuild is recorded as done, and readers still see build %d: %v", before, err)
 	}
 	if outcome == run.OutcomeSucceeded {
+		if kept.Ref != now.Ref {
+			o.t.Fatalf("a rebuild of %+v is recorded as that of %+v", now.Ref, kept.Ref)
+		}
 		stored, fault := o.other.Digests(o.t.Context(), now.Ref)
 		if fault != nil || len(stored) != len(Inventory().Tables) {
 			o.t.Fatalf("the digests of build %d are %v, %v", now.Number, stored, fault)
@@ -199,7 +203,7 @@ func (o *operations) prune(ctx context.Context) error { //nolint:contextcheck //
 	pruned, err := projections.PruneBuilds(ctx, o.db, "inventory", 0, action)
 	left, fault := o.other.Builds(o.t.Context(), "inventory")
 	must(o.t, fault)
-	kept := o.outcome(action) != "none"
+	kept := o.take(action).Action.ID != ""
 	if err == nil && (len(pruned) == 0 || !kept) || (len(left) == 1) != kept {
 		o.t.Fatalf("pruned %v, %v; %d builds are left, and that it was done is in the outbox: %t", pruned, err, len(left), kept)
 	}
