@@ -148,7 +148,8 @@ func (o *operations) take(action domain.AdminActed) projections.OutboxEntry {
 	return kept[i]
 }
 
-func (o *operations) rebuild(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+//nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+func (o *operations) rebuild(ctx context.Context) error {
 	before, action := o.active().Number, newAction("rebuild")
 	report, err := o.runner(o.db).Rebuild(ctx, "inventory", run.RebuildOptions{Action: &action})
 	kept, now := o.take(action), o.active()
@@ -171,7 +172,8 @@ func (o *operations) rebuild(ctx context.Context) error { //nolint:contextcheck 
 	return err
 }
 
-func (o *operations) catchUp(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+//nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+func (o *operations) catchUp(ctx context.Context) error {
 	before := o.active().Checkpoint.Position
 	if before == o.log.head {
 		o.log.Grow()
@@ -193,7 +195,8 @@ func (o *operations) catchUp(ctx context.Context) error { //nolint:contextcheck 
 	return err
 }
 
-func (o *operations) prune(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+//nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+func (o *operations) prune(ctx context.Context) error {
 	if all, err := o.other.Builds(o.t.Context(), "inventory"); err != nil || len(all) == 1 {
 		must(o.t, err)
 		_, err := o.runner(o.other).Rebuild(o.t.Context(), "inventory", run.RebuildOptions{})
@@ -210,7 +213,8 @@ func (o *operations) prune(ctx context.Context) error { //nolint:contextcheck //
 	return err
 }
 
-func (o *operations) verify(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+//nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+func (o *operations) verify(ctx context.Context) error {
 	v, err := inspect.Verify(ctx, o.runner(o.db), "inventory", projectionstest.Open(o.t))
 	if err == nil && (len(v.Differences) > 0 || len(v.Broken) > 0 || len(v.Tables) != 3 || v.Tables[2].Rows != int64(v.Checkpoint.Position) || v.Unknown != nil) {
 		o.t.Fatalf("a verification says %+v", v)
@@ -218,7 +222,8 @@ func (o *operations) verify(ctx context.Context) error { //nolint:contextcheck /
 	return err
 }
 
-func (o *operations) status(ctx context.Context) error { //nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+//nolint:contextcheck // faults are in ctx, and what looks at the outcome meets none
+func (o *operations) status(ctx context.Context) error {
 	all, err := inspect.Statuses(ctx, o.runner(o.db).Pipeline, inspect.StatusOptions{})
 	if err == nil && (len(all) != 1 || all[0].Active == nil || all[0].Active.Number != o.active().Number) {
 		o.t.Fatalf("the status is %+v", all)
