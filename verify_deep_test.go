@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
@@ -52,8 +53,31 @@ func TestADeepVerificationReadsContentsAgain(t *testing.T) {
 	t.Parallel()
 	log := memory.New(time.Now)
 	ledger, request := newProduct(t, func(c *gxpledger.Config) { c.OpenedLog = log })
-	if _, err := ledger.Scan(t.Context(), request); err != nil {
+	write(request.Repository, map[string]string{ // a package, all of whose members count
+		"specs/OQ-SPEC-001.md":                       "---\ngxp_id: OQ-SPEC-001\ntitle: Test\nparent_id: US-001\n---\n",
+		"evidence/OQ-SPEC-001/environment.json":      `{"platform":"linux"}`,
+		"evidence/OQ-SPEC-001/metadata.json":         `{"package_id":"PKG-1","spec_id":"OQ-SPEC-001","tier":"OQ"}`,
+		"evidence/OQ-SPEC-001/test-output.log":       "ok\n",
+		"evidence/OQ-SPEC-001/manifest.json":         `{"package_id":"PKG-1","spec_id":"OQ-SPEC-001","tier":"OQ","files":[],"file_count":0}`,
+		"evidence/OQ-SPEC-001/artifacts/results.txt": "3 passed",
+	})
+	outcome, err := ledger.Scan(t.Context(), request)
+	if err != nil {
 		t.Fatal(err)
+	}
+	members := 0
+	for r, err := range log.Read(t.Context(), 0, eventstore.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event, err := eventstore.Decode(r); err != nil {
+			t.Fatal(err)
+		} else if parsed, ok := event.(domain.ArtifactParsed); ok {
+			members = max(members, len(parsed.Members))
+		}
+	}
+	if members != 5 {
+		t.Fatalf("the package has %d members, want 5: %+v", members, outcome)
 	}
 	title := []string{`"title":"`, `"title":"Not `}
 	for name, c := range map[string]struct {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,29 @@ func TestVerdicts(t *testing.T) {
 			equal(t, "fingerprint only when valid", got.Fingerprint != "", test.verdict == domain.VerdictValid)
 		})
 	}
+}
+
+// While a key is replaced, what either signed is valid, and a scan under both is another than under one.
+func TestEachOfSeveralKeysVerifies(t *testing.T) {
+	t.Parallel()
+	signers := []signer{newSigner(t), newSigner(t), newSigner(t)}
+	var keys []rosie.Key
+	stamps := map[string]bool{rosie.Stamp(nil): true}
+	for _, s := range signers {
+		keys = append(keys, s.public)
+		stamps[rosie.Stamp(keys)] = true
+		stamps[rosie.Stamp([]rosie.Key{s.public})] = true
+	}
+	equal(t, "stamps of no key, of each and of several", len(stamps), 6)
+	equal(t, "the order of keys is no matter", rosie.Stamp([]rosie.Key{keys[2], keys[0], keys[1]}), rosie.Stamp(keys))
+	fingerprints := map[string]bool{}
+	for i, s := range signers {
+		got := readEvidence(t, s.sign(t, evidencePayload("SPEC-1")), rosie.Options{Keys: keys}).Artifacts[0].Evidence.Signature
+		equal(t, fmt.Sprint("verdict of what key ", i, " signed"), got.Verdict, domain.VerdictValid)
+		equal(t, "fingerprint", got.Fingerprint, s.public.Fingerprint())
+		fingerprints[got.Fingerprint] = true
+	}
+	equal(t, "fingerprints", len(fingerprints), 3)
 }
 
 // derSignature signs as OpenSSL does: right, and in the form of ASN.1.

@@ -245,7 +245,8 @@ func (w *writer) write(ctx context.Context, ready *readyBatch, stream streamEnd,
 // writer is the one connection of a handle that appends, and its statements. Whoever put a token into turn may use it.
 type writer struct {
 	turn       chan struct{}
-	conn       *sql.Conn
+	db         *sql.DB
+	conn       *sql.Conn // nil when it was dropped
 	statements map[string]*sql.Stmt
 }
 
@@ -264,35 +265,64 @@ const (
 )
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
+	w := &writer{turn: make(chan struct{}, 1), db: db, statements: map[string]*sql.Stmt{}}
+	return w, w.connect(ctx)
+}
+
+// connect connects unless there is a connection.
+func (w *writer) connect(ctx context.Context) (err error) {
+	if w.conn != nil {
+		return nil
 	}
-	w := &writer{turn: make(chan struct{}, 1), conn: conn, statements: map[string]*sql.Stmt{}}
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		w.conn = nil
+		return err
+	}
 	for _, query := range []string{
 		sqlitetx.BeginWrite, sqlitetx.Commit, sqlitetx.Rollback, sqlStream, sqlAddStream, sqlEnd, sqlAddChunk, sqlAddIDs, sqlFindID, sqlAddContent,
 	} {
-		statement, err := conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // close does
+		statement, err := w.conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // forget does
 		if err != nil {
-			return nil, errors.Join(err, w.close())
+			return errors.Join(err, w.close())
 		}
 		w.statements[query] = statement
 	}
-	return w, nil
+	return nil
+}
+
+// drop closes the connection, of which the next transaction makes a new one.
+func (w *writer) drop() {
+	_ = w.forget()
+	sqlitetx.Drop(w.conn)
+	w.conn = nil
 }
 
 func (w *writer) close() error {
+	err := w.forget()
+	if w.conn != nil {
+		err = errors.Join(err, w.conn.Close())
+	}
+	w.conn = nil
+	return err
+}
+
+// forget closes every prepared statement.
+func (w *writer) forget() error {
 	var faults []error
 	for _, s := range w.statements {
 		faults = append(faults, s.Close())
 	}
-	return errors.Join(append(faults, w.conn.Close())...)
+	clear(w.statements)
+	return errors.Join(faults...)
 }
 
 // transact runs work in one immediate transaction and commits it unless work fails. ctx can end the waiting for the lock; once the
 // transaction has started it runs to a definite end. committing reports whether it came to the COMMIT: before it, nothing was written.
 func (w *writer) transact(ctx context.Context, work func(ctx context.Context) error) (committing bool, err error) {
-	err = sqlitetx.Transaction{Exec: func(ctx context.Context, statement string) error {
+	if err := w.connect(ctx); err != nil {
+		return false, err
+	}
+	err = sqlitetx.Transaction{Drop: w.drop, Exec: func(ctx context.Context, statement string) error {
 		committing = committing || statement == sqlitetx.Commit
 		_, err := w.exec(ctx, statement)
 		return err

@@ -5,7 +5,13 @@ import (
 	"fmt"
 
 	"github.com/gxpledger/gxpledger/internal/sqlitetx"
+	"github.com/gxpledger/gxpledger/migrations"
 )
+
+// StatusWith is Status with a driver of package database/sql.
+func StatusWith(ctx context.Context, path, driver string) (migrations.Status, error) {
+	return status(ctx, path, WithDriver(Options{}.withDefaults(), driver))
+}
 
 // LimitPages lets the file of l grow to pages, as a full disk would.
 func (l *Log) LimitPages(ctx context.Context, pages int) error {

@@ -12,7 +12,11 @@ import (
 )
 
 // Status reads how far the log at path is, and changes nothing. When there is no file, [Open] would apply all migrations.
-func Status(ctx context.Context, path string) (status migrations.Status, err error) {
+func Status(ctx context.Context, path string) (migrations.Status, error) {
+	return status(ctx, path, Options{}.withDefaults())
+}
+
+func status(ctx context.Context, path string, options Options) (status migrations.Status, err error) {
 	set, err := migrations.SQLiteLog()
 	if err != nil {
 		return status, err
@@ -25,7 +29,7 @@ func Status(ctx context.Context, path string) (status migrations.Status, err err
 	if _, err := os.Stat(full); errors.Is(err, fs.ErrNotExist) {
 		return migrations.Status{Missing: all}, nil
 	}
-	db, err := connect(full, Options{}.withDefaults(), "mode=ro")
+	db, err := connect(full, options, "mode=ro")
 	if err != nil {
 		return status, err
 	}

@@ -1,5 +1,5 @@
-// Package drivertest has a driver for SQLite and a tracer for pgx that cancel contexts at chosen calls, so that a test can
-// find out what an adapter makes of it.
+// Package drivertest has a driver for SQLite that fails chosen calls, and one and a tracer for pgx that cancel contexts at
+// them, so that a test can find out what an adapter makes of it.
 package drivertest
 
 import (
@@ -19,7 +19,7 @@ import (
 const Name = "sqlite-cancelling"
 
 func init() { //nolint:gochecknoinits // a driver is registered once in a process
-	sql.Register(Name, wrapped{&sqlite.Driver{}})
+	sql.Register(Name, &wrapped{&sqlite.Driver{}})
 }
 
 // Sweep calls use with a context again and again, which is cancelled at the first call of the driver, at the second and so
@@ -69,10 +69,11 @@ func Methods(v any) []string {
 
 type key struct{}
 
-// plan says when to cancel.
+// plan says what happens at which call.
 type plan struct {
 	at     int
 	late   bool
+	fault  *Fault       // instead of a cancelled context
 	traced atomic.Bool  // by pgx
 	calls  atomic.Int64 // a pool that connects may go on when the call that wanted the connection has ended
 	cancel context.CancelFunc
@@ -84,7 +85,7 @@ func Before(ctx context.Context, before func(call int)) context.Context {
 	return context.WithValue(ctx, key{}, &plan{before: before})
 }
 
-// cut makes a call of the driver, and cancels ctx where it is planned.
+// cut makes a call of the driver, and cancels ctx or fails it where it is planned.
 func cut[T any](ctx context.Context, call func(ctx context.Context) (T, error), undo func(T)) (T, error) {
 	p, ok := ctx.Value(key{}).(*plan)
 	if !ok {
@@ -93,6 +94,9 @@ func cut[T any](ctx context.Context, call func(ctx context.Context) (T, error), 
 	n := int(p.calls.Add(1))
 	if p.before != nil {
 		p.before(n)
+	}
+	if p.fault != nil {
+		return fail(ctx, p.fault, p.fault.meets(n, p.at), call, undo)
 	}
 	if n != p.at {
 		return call(ctx)
@@ -113,9 +117,30 @@ func cut[T any](ctx context.Context, call func(ctx context.Context) (T, error), 
 	return done, err
 }
 
-type wrapped struct{ driver.Driver }
+type wrapped struct{ *sqlite.Driver }
 
-func (d wrapped) Open(name string) (driver.Conn, error) {
+// OpenConnector makes connecting a call of whoever wants the connection.
+func (d *wrapped) OpenConnector(name string) (driver.Connector, error) {
+	return &connector{d, name}, nil
+}
+
+type connector struct {
+	driver *wrapped
+	name   string
+}
+
+func (c *connector) Driver() driver.Driver { return c.driver }
+
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	connect := func(context.Context) (driver.Conn, error) { return c.driver.Open(c.name) }
+	if p, ok := ctx.Value(key{}).(*plan); !ok || p.fault == nil {
+		return connect(ctx) // it cannot be cancelled
+	}
+	return cut(ctx, connect, func(made driver.Conn) { _ = made.Close() })
+}
+
+// Open implements [driver.Driver].
+func (d *wrapped) Open(name string) (driver.Conn, error) {
 	c, err := d.Driver.Open(name)
 	if err != nil {
 		return nil, err
@@ -206,5 +231,18 @@ func (r *rows) Next(into []driver.Value) error {
 		return r.Rows.Next(into)
 	}
 	_, err := cut(r.ctx, func(context.Context) (struct{}, error) { return struct{}{}, r.Rows.Next(into) }, func(struct{}) {})
+	return err
+}
+
+// Close is a call that always closes: a driver may say that it failed, and does not keep what it was to close.
+func (r *rows) Close() error {
+	if p, ok := r.ctx.Value(key{}).(*plan); !ok || p.fault == nil {
+		return r.Rows.Close()
+	}
+	closed := false
+	_, err := cut(r.ctx, func(context.Context) (struct{}, error) { closed = true; return struct{}{}, r.Rows.Close() }, func(struct{}) {})
+	if !closed {
+		err = errors.Join(err, r.Rows.Close())
+	}
 	return err
 }

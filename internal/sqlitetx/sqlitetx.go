@@ -9,7 +9,7 @@ package sqlitetx
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"database/sql/driver"
 )
 
 // The statements that begin and end transactions.
@@ -26,14 +26,23 @@ type Transaction struct {
 	Exec func(ctx context.Context, statement string) error
 	// Again reports whether BEGIN is to be tried once more after it failed. Nil: it is not.
 	Again func(err error) bool
+	// Drop closes the connection, since a transaction on it could not be ended: it would lock others out, and who got the
+	// connection from a pool would read what was there when it began. It may also be called where SQLite had ended the
+	// transaction. Required.
+	Drop func()
 }
 
 // On runs transactions on conn.
 func On(conn *sql.Conn) Transaction {
-	return Transaction{Exec: func(ctx context.Context, statement string) error {
+	return Transaction{Drop: func() { Drop(conn) }, Exec: func(ctx context.Context, statement string) error {
 		_, err := conn.ExecContext(ctx, statement)
 		return err
 	}}
+}
+
+// Drop closes a connection for good: it goes back to no pool.
+func Drop(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
 // Write runs work in a transaction that has the write lock from its start, and commits it unless work fails or ctx has
@@ -50,44 +59,46 @@ func (t Transaction) Write(ctx context.Context, work func(ctx context.Context) e
 
 // WriteAll is Write for work of which ctx is not the only one: ctx ends the waiting for the lock, and nothing else.
 func (t Transaction) WriteAll(ctx context.Context, work func(ctx context.Context) error) error {
-	return t.run(ctx, BeginWrite, func(uncancelled context.Context) error {
-		if err := work(uncancelled); err != nil {
-			return err
-		}
-		return t.Exec(uncancelled, Commit)
-	})
-}
-
-// Read runs work in a transaction that sees one state of the database. ctx can end it at any time.
-func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) error) error {
-	done := errors.New("done")
-	err := t.run(ctx, BeginRead, func(context.Context) error {
-		if err := work(ctx); err != nil {
-			return err
-		}
-		return done // there is nothing to commit
-	})
-	if err == done { //nolint:errorlint // it is this very one
-		return nil
+	if err := t.begin(ctx, BeginWrite); err != nil {
+		return err
+	}
+	uncancelled := context.WithoutCancel(ctx)
+	err := work(uncancelled)
+	if err == nil {
+		err = t.Exec(uncancelled, Commit)
+	}
+	if err != nil {
+		t.end(uncancelled)
 	}
 	return err
 }
 
-// run takes everything back unless work ends the transaction, also after a BEGIN that failed, which may have started.
-// Where there is no transaction to end, ROLLBACK fails and changes nothing.
-func (t Transaction) run(ctx context.Context, begin string, work func(uncancelled context.Context) error) (err error) {
-	uncancelled := context.WithoutCancel(ctx)
-	defer func() {
-		if err != nil {
-			_ = t.Exec(uncancelled, Rollback)
-		}
-	}()
+// Read runs work in a transaction that sees one state of the database. ctx can end it at any time.
+func (t Transaction) Read(ctx context.Context, work func(ctx context.Context) error) error {
+	if err := t.begin(ctx, BeginRead); err != nil {
+		return err
+	}
+	defer t.end(context.WithoutCancel(ctx)) // there is nothing to commit
+	return work(ctx)
+}
+
+// begin begins a transaction. Where that fails, none is open: it may have begun all the same.
+func (t Transaction) begin(ctx context.Context, statement string) error {
 	for {
-		if err = t.Exec(ctx, begin); err == nil {
-			return work(uncancelled)
+		err := t.Exec(ctx, statement)
+		if err == nil {
+			return nil
 		}
+		_ = t.Exec(context.WithoutCancel(ctx), Rollback) // where there is none, it fails and changes nothing
 		if ctx.Err() != nil || t.Again == nil || !t.Again(err) {
 			return err
 		}
+	}
+}
+
+// end takes back what a transaction did.
+func (t Transaction) end(uncancelled context.Context) {
+	if t.Exec(uncancelled, Rollback) != nil {
+		t.Drop()
 	}
 }

@@ -2,6 +2,7 @@ package databasetest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -20,19 +21,25 @@ import (
 func CancelEveryCall(t *testing.T, db, other Database, more map[string]func(ctx context.Context) error) {
 	t.Helper()
 	c := newCancelling(t, db)
-	calls := c.calls()
-	maps.Copy(calls, more)
-	for _, name := range drivertest.Methods(db) {
-		if calls[name] == nil {
-			t.Errorf("method %s takes a context and is not called", name)
-		}
-	}
-	for name, use := range calls {
+	for name, use := range c.all(more) {
 		drivertest.Sweep(t, use, func(t *testing.T, at int) {
 			t.Helper()
-			c.check(name, at, other)
+			c.check(fmt.Sprintf("%s: after call %d was cancelled", name, at), other)
 		})
 	}
+}
+
+// all returns a call of each method of the database.
+func (c *cancelling) all(more map[string]func(ctx context.Context) error) map[string]func(ctx context.Context) error {
+	c.t.Helper()
+	calls := c.calls()
+	maps.Copy(calls, more)
+	for _, name := range drivertest.Methods(c.db) {
+		if calls[name] == nil {
+			c.t.Errorf("method %s takes a context and is not called", name)
+		}
+	}
+	return calls
 }
 
 // cancelling has a build that readers see, of the projection lasting, and others of the projection passing that come and go.
@@ -85,7 +92,8 @@ func (c *cancelling) ready(projection string) projections.Lease {
 
 func (c *cancelling) active(projection string) projections.Lease {
 	lease := c.ready(projection)
-	must(c.t, projections.ActivateBuild(c.t.Context(), c.db, lease, projections.Activation{}))
+	digests := []projections.Digest{{Table: projection + "_rows", SHA256: strings.Repeat("0", 64)}}
+	must(c.t, projections.ActivateBuild(c.t.Context(), c.db, lease, projections.Activation{Digests: digests}))
 	return lease
 }
 
@@ -201,13 +209,13 @@ func (c *cancelling) pause(ctx context.Context) error {
 	return projections.PauseProjection(ctx, c.db, "passing", projections.Pause{By: "ann", Reason: "why", At: time.Unix(1, 0)}, doneAction("pause"))
 }
 
-// check uses the handle after a call of a method was cancelled.
-func (c *cancelling) check(method string, call int, other Database) {
+// check uses the handle after a call of a method was cancelled or failed.
+func (c *cancelling) check(after string, other Database) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	fatal := func(text string, what any) {
 		c.t.Helper()
-		c.t.Fatalf("%s: after call %d was cancelled, %s: %v", method, call, text, what)
+		c.t.Fatalf("%s, %s: %v", after, text, what)
 	}
 	builds, err := other.Builds(ctx, "lasting")
 	if err != nil {

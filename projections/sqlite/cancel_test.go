@@ -33,15 +33,24 @@ func TestEveryCallOfTheDriverMayBeCancelled(t *testing.T) {
 		"Open":           func(ctx context.Context) error { return closed(sqlite.Open(ctx, path, options)) },
 		"OpenUnwritable": func(ctx context.Context) error { return closed(sqlite.OpenUnwritable(ctx, path, options)) },
 		"OpenScratch":    func(ctx context.Context) error { return closed(sqlite.OpenScratch(ctx, t.TempDir(), options)) },
-		"WriteOrigin": func(ctx context.Context) (err error) { // once for each file
-			exported, err := sqlite.OpenScratch(t.Context(), t.TempDir(), options)
-			must(t, err)
-			defer func() { must(t, exported.Close()) }()
-			about := projections.Origin{Given: "now", RecordedAt: time.Unix(1, 0), MadeAt: time.Unix(1, 0), MadeBy: "test"}
-			if err = exported.WriteOrigin(ctx, about); err != nil {
-				must(t, exported.WriteOrigin(t.Context(), about))
-			}
-			return err
-		},
+		"WriteOrigin":    func(ctx context.Context) error { return writeOrigin(ctx, t, options) },
 	})
+}
+
+// writeOrigin writes the table about of new tables: there is one in each file.
+func writeOrigin(ctx context.Context, t *testing.T, options sqlite.Options) error {
+	t.Helper()
+	exported, err := sqlite.OpenScratch(t.Context(), t.TempDir(), options)
+	must(t, err)
+	defer func() { must(t, exported.Close()) }()
+	about := projections.Origin{Given: "now", RecordedAt: time.Unix(1, 0), MadeAt: time.Unix(1, 0), MadeBy: "test"}
+	if err = exported.WriteOrigin(ctx, about); err == nil {
+		return nil
+	}
+	written, fault := sqlite.IsExport(t.Context(), exported.Path()) // although the answer was lost
+	must(t, fault)
+	if !written {
+		must(t, exported.WriteOrigin(t.Context(), about))
+	}
+	return err
 }

@@ -414,7 +414,7 @@ func column(c projections.Column, stored driver.Value) (any, error) {
 // writer is one connection that writes. Its user holds the turn of the DB.
 type writer struct {
 	db   *sql.DB
-	conn *sql.Conn
+	conn *sql.Conn // nil when it was dropped
 	// statements are prepared on the driver's connection, below database/sql, which would cost as much again for each
 	// row as SQLite itself.
 	statements map[string]statement
@@ -435,15 +435,34 @@ func openWriter(ctx context.Context, driverName, dsn string) (*writer, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
-	if err != nil {
+	w := &writer{db: db, statements: map[string]statement{}}
+	if err := w.connect(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &writer{db: db, conn: conn, statements: map[string]statement{}}, nil
+	return w, nil
+}
+
+// connect connects unless there is a connection.
+func (w *writer) connect(ctx context.Context) (err error) {
+	if w.conn == nil {
+		w.conn, err = w.db.Conn(ctx)
+	}
+	return err
+}
+
+// drop closes the connection, of which the next transaction makes a new one.
+func (w *writer) drop() {
+	_ = w.forget()
+	sqlitetx.Drop(w.conn)
+	w.conn = nil
 }
 
 func (w *writer) close() error {
-	return errors.Join(w.forget(), ignoreDone(w.conn.Close()), w.db.Close())
+	err := w.forget()
+	if w.conn != nil {
+		err = errors.Join(err, ignoreDone(w.conn.Close()))
+	}
+	return errors.Join(err, w.db.Close())
 }
 
 func ignoreDone(err error) error {
@@ -506,7 +525,11 @@ func (db *DB) write(ctx context.Context, w *writer, body func(ctx context.Contex
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := w.connect(ctx); err != nil {
+		return explain(err, db.path)
+	}
 	tx := sqlitetx.On(w.conn)
+	tx.Drop = w.drop
 	tries := 1
 	tx.Again = func(err error) bool {
 		tries++
