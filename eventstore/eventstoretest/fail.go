@@ -122,7 +122,7 @@ func (f *failing) reads(ofTests []string) {
 		},
 	}
 	for _, name := range drivertest.Methods(f.log) {
-		if calls[name] == nil && !slices.Contains(append(ofTests, "Append", "SaveSnapshot"), name) {
+		if calls[name] == nil && !slices.Contains(append(ofTests, "Append", "Enqueue", "SaveSnapshot"), name) {
 			f.t.Errorf("method %s takes a context and is not called", name)
 		}
 	}
@@ -149,10 +149,18 @@ func (f *failing) reads(ofTests []string) {
 // appends checks that a batch is there, or not, as Append says, and that appending it again leaves it there once.
 func (f *failing) appends() {
 	f.t.Helper()
+	f.appendsBy("Append", f.log.Append)
+	if ordered, ok := f.log.(eventstore.OrderedAppender); ok {
+		f.appendsBy("Enqueue", func(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) { return ordered.Enqueue(ctx, batch)() })
+	}
+}
+
+func (f *failing) appendsBy(name string, appending func(context.Context, eventstore.Batch) (eventstore.Appended, error)) {
+	f.t.Helper()
 	var batch eventstore.Batch
 	drivertest.SweepFaults(f.t, drivertest.Faults(), func(ctx context.Context) error {
 		batch = f.next(2)
-		appended, err := f.log.Append(ctx, batch)
+		appended, err := appending(ctx, batch)
 		if err == nil {
 			f.last = appended
 		}
@@ -161,17 +169,17 @@ func (f *failing) appends() {
 		t.Helper()
 		before := f.count(batch)
 		if err == nil && before != 2 || errors.Is(err, eventstore.ErrNotWritten) && before != 0 || before == 1 {
-			t.Fatalf("Append: after %s it says %v, and the log holds %d of its 2 events", at, err, before)
+			t.Fatalf("%s: after %s it says %v, and the log holds %d of its 2 events", name, at, err, before)
 		}
 		again, err := f.log.Append(t.Context(), batch)
 		if err != nil || again.Repeated != (before == 2) || f.count(batch) != 2 {
-			t.Fatalf("Append: after %s, the same batch again: %+v, %v; the log holds %d of its 2 events", at, again, err, f.count(batch))
+			t.Fatalf("%s: after %s, the same batch again: %+v, %v; the log holds %d of its 2 events", name, at, again, err, f.count(batch))
 		}
 		f.last = again
 		if _, err := f.other.Content(t.Context(), batch.Contents[0].SHA256); err != nil {
-			t.Fatalf("Append: after %s, its content: %v", at, err)
+			t.Fatalf("%s: after %s, its content: %v", name, at, err)
 		}
-		f.writes("Append", at)
+		f.writes(name, at)
 	})
 }
 
