@@ -351,6 +351,35 @@ func ExampleLedger_Verify() {
 	// intact: true, events: 5, faults: 0, unknown: 0
 }
 
+// Change how a repository is scanned: every scan uses the settings from then on.
+func ExampleAdmin_ChangeRepository() {
+	ctx := context.Background()
+	ledger, product, remove := recorded(ctx)
+	defer remove()
+
+	changed, err := ledger.Admin().ChangeRepository(ctx, gxpledger.RepositoryRequest{
+		Repository: "pump", Reason: "links are repaired until May",
+		Settings: func(now domain.RepositorySettings) domain.RepositorySettings {
+			now.Links = domain.LinksFlag
+			return now
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s was changed by %s at position %d\n", changed.Repository, changed.Actor, changed.Position)
+	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{Repository: product, Worktree: true, Name: "pump"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the next scan has the policy for links:", result.Head().Policy.Links)
+	// Output:
+	// pump was changed by ada at position 6
+	// the next scan has the policy for links: flag
+}
+
 // Retire a repository: it is scanned no more, and its history stays.
 func ExampleAdmin_Retire() {
 	ctx := context.Background()

@@ -11,8 +11,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/internal/config"
-	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // RetireRequest says which repository to retire, and why.
@@ -33,24 +33,13 @@ type Retirement struct {
 	Position     eventstore.Position `json:"position"`
 }
 
-// NotRetirableError says why a repository cannot be retired: it is retired already, or no scan of it completed. Nothing was
-// recorded.
-type NotRetirableError struct {
-	Repository string // its name
-	Why        string // with the repository as its subject
-}
-
-// Error names the repository and says why.
-func (e *NotRetirableError) Error() string {
-	return fmt.Sprintf("repository %q %s: nothing was recorded", e.Repository, e.Why)
-}
-
 // Retire records that a repository is scanned no more: every further scan of it fails. All that was recorded of it stays.
 //
 // It waits until the tables have caught up, to find the repository, and then for the log. It does not wait for the tables to
 // show the retirement.
 //
-// Errors: [ErrInvalid] without a reason, a *[NotRetirableError], those of [Ledger.View] where the repository is not known, and
+// Errors: [ErrInvalid] without a reason, a *[domain.NotChangedError] where it is not known by a completed scan or was retired, those of
+// [Ledger.View] where there is no such repository, and
 // [eventstore.ErrOutcomeUnknown]: call it again, nothing is recorded twice.
 func (a Admin) Retire(ctx context.Context, request RetireRequest) (_ Retirement, err error) {
 	l := a.ledger
@@ -68,8 +57,10 @@ func (a Admin) Retire(ctx context.Context, request RetireRequest) (_ Retirement,
 	if err = errors.Join(err, view.Close()); err != nil {
 		return Retirement{}, err
 	}
-	if err := refuseRetiring(found); err != nil {
-		return Retirement{}, err
+	if !found.RetiredAt.IsZero() {
+		return Retirement{}, &domain.NotChangedError{
+			Repository: found.Name, Why: fmt.Sprintf("was retired at %s by %s already", found.RetiredAt.Format(time.RFC3339), found.RetiredBy),
+		}
 	}
 	log, err := l.openLog(ctx, config.ToAppend)
 	if err != nil {
@@ -87,22 +78,14 @@ func (a Admin) Retire(ctx context.Context, request RetireRequest) (_ Retirement,
 		RepositoryID: found.ID, Repository: found.Name, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
 		RetiredAt: l.config.Now().UTC(),
 	}
-	done.Position, err = records.Retire(ctx, action, domain.RepositoryRetired{
-		Repository: domain.Repository{ID: domain.RepositoryID(found.ID), Name: found.Name, URL: found.URL},
-		Actor:      done.Actor, Reason: done.Reason, RetiredAt: done.RetiredAt,
+	done.Position, err = records.Change(ctx, recorder.Change{
+		ID: action, Repository: domain.RepositoryID(found.ID), Actor: done.Actor, Reason: done.Reason,
+		Decide: func(s domain.State) ([]domain.Event, error) {
+			return domain.RetireRepository(s, domain.RepositoryRetired{
+				Repository: domain.Repository{ID: domain.RepositoryID(found.ID), Name: found.Name, URL: found.URL},
+				Actor:      done.Actor, Reason: done.Reason, RetiredAt: done.RetiredAt,
+			})
+		},
 	})
-	if errors.Is(err, eventstore.ErrInvalid) { // another process was faster
-		err = &NotRetirableError{found.Name, fmt.Sprintf("cannot be retired (%v)", err)}
-	}
 	return done, err
-}
-
-func refuseRetiring(r query.Repository) error {
-	switch {
-	case !r.RetiredAt.IsZero():
-		return &NotRetirableError{r.Name, fmt.Sprintf("was retired at %s by %s already", r.RetiredAt.Format(time.RFC3339), r.RetiredBy)}
-	case r.RegisteredAt.IsZero():
-		return &NotRetirableError{r.Name, "has no completed scan, so there is nothing to retire"}
-	}
-	return nil
 }

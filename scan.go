@@ -33,14 +33,18 @@ type ScanRequest struct {
 	Worktree bool
 	// AllowFileURL accepts file:// addresses.
 	AllowFileURL bool
-	// Name is the name of the repository, from which its id is derived for ever. Defaults to the URL of its origin or,
-	// without one, its absolute path.
+	// Name is the name, or a former one, of the repository. By default it is found by where it is read from: its address or, for
+	// a clone, that of its origin. The name of a new one is then that address, as [domain.CanonicalAddress] gives it.
 	Name string
-	// Policy says what a violation does. Its zero fields are those of [domain.DefaultPolicy].
+	// AcceptAddress lets a known repository be read from an address that it was not known by, and records it as one of its
+	// addresses, with Actor and Reason, which is required then. A scan from another address is refused otherwise.
+	AcceptAddress bool
+	// Policy says what a violation does. Its zero fields are those that are recorded for the repository, or those of
+	// [domain.DefaultPolicy].
 	Policy domain.Policy
 	// Keys verify the signatures of evidence. Without any, no signature can be verified.
 	Keys []rosie.Key
-	// Limits bound what is read. Zero fields are the defaults.
+	// Limits bound what is read. Zero fields are those that are recorded for the repository, or the defaults.
 	Limits rosie.Limits
 	// MaxFetch is how many bytes are fetched at most from a remote repository. Defaults to 2 GiB.
 	MaxFetch int64
@@ -133,11 +137,11 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	if err != nil {
 		return ScanResult{}, err
 	}
-	name := cmp.Or(request.Name, found.Name())
-	repository := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}
-	if len(rosie.FindSecrets([]byte(repository.Name+"\n"+repository.URL), 1)) > 0 {
+	if len(rosie.FindSecrets([]byte(request.Name+"\n"+found.Name()+"\n"+found.URL()), 1)) > 0 {
 		return ScanResult{}, fmt.Errorf("cannot scan: %w", ErrSecret)
 	}
+	name := cmp.Or(request.Name, addressesOf(found)[0])
+	repository := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()} // unless the log knows it otherwise
 	if err := l.settings.CreateHome(); err != nil {
 		return ScanResult{}, err
 	}
@@ -145,16 +149,11 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	if err != nil {
 		return ScanResult{}, fmt.Errorf("cannot create a scan id: %w", err)
 	}
-	policy := domain.DefaultPolicy()
-	policy.Links = cmp.Or(request.Policy.Links, policy.Links)
-	policy.Duplicates = cmp.Or(request.Policy.Duplicates, policy.Duplicates)
-	policy.Unsigned = cmp.Or(request.Policy.Unsigned, policy.Unsigned)
-	policy.AllowSecrets = request.Policy.AllowSecrets
 	s := &scan{
 		ledger: l, asked: request, found: found,
 		request: recorder.Request{
 			Scan: id, Repository: repository, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
-			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: policy,
+			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: request.policy(domain.RepositorySettings{}),
 		},
 	}
 	if traceParent.MatchString(request.TraceParent) && len(request.TraceParent) <= longestTrace {
@@ -188,6 +187,8 @@ func (r ScanRequest) check() error {
 		return fmt.Errorf("%w: Name, Actor and Reason have at most %d bytes", ErrInvalid, longestText)
 	case strings.ContainsAny(r.Name, "@?#%") && gitrepo.HidesAddress(r.Name):
 		return fmt.Errorf("%w: Name may hold a password", ErrSecret)
+	case r.AcceptAddress && r.Reason == "":
+		return fmt.Errorf("%w: AcceptAddress requires a Reason", ErrInvalid)
 	case r.Worktree && r.Ref != "":
 		return fmt.Errorf("%w: Worktree and Ref exclude each other", ErrInvalid)
 	case !slices.Contains([]domain.LinkPolicy{"", domain.LinksStrict, domain.LinksFlag}, p.Links),
@@ -234,10 +235,45 @@ func (s *scan) run(ctx context.Context) error {
 		return err
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
+	if s.request.Repository, err = s.ledger.identify(ctx, log, s.asked.Name, s.found); err != nil {
+		return err
+	}
+	if s.asked.AcceptAddress {
+		if err := s.acceptAddress(ctx, records); err != nil {
+			return err
+		}
+	}
 	s.result.Outcome, err = records.Record(ctx, s.request, s.read)
 	s.result.Cleanup = s.release() // of very many files, that is much
 	s.asked.Progress(ScanProgress{Step: ScanProjecting})
 	s.follow(ctx, log)
+	return err
+}
+
+// acceptAddress records where the repository is read from as one of its addresses, unless it is known by it or not known at all.
+func (s *scan) acceptAddress(ctx context.Context, records *recorder.Recorder) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("cannot create an id: %w", err)
+	}
+	addresses := addressesOf(s.found)
+	known := errors.New("known")
+	_, err = records.Change(ctx, recorder.Change{
+		ID: id, Repository: s.request.Repository.ID, Actor: s.request.Actor, Reason: s.request.Reason,
+		Decide: func(state domain.State) ([]domain.Event, error) {
+			if !state.Registered || state.MayBeReadFrom(addresses) {
+				return nil, known
+			}
+			settings := state.Settings
+			settings.Addresses = slices.Sorted(slices.Values(append([]string{addresses[0]}, settings.Addresses...)))
+			return domain.ChangeRepository(state, domain.RepositoryChanged{
+				Repository: state.Repository, Settings: settings, Actor: s.request.Actor, Reason: s.request.Reason, ChangedAt: s.ledger.config.Now().UTC(),
+			})
+		},
+	})
+	if errors.Is(err, known) {
+		return nil
+	}
 	return err
 }
 
@@ -351,7 +387,14 @@ func (s *scan) project(ctx context.Context, log eventstore.Log, moved func()) (e
 // read reads the revision against what the log knows. It opens the revision once: when another scan comes between, the
 // same commit is judged again.
 func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, error) {
-	reading := recorder.Reading{Reader: rosie.Stamp(s.asked.Keys), Settings: s.settings()}
+	limits, err := rosie.LimitsOf(state.Settings.Limits)
+	if err != nil {
+		return recorder.Reading{}, fmt.Errorf("cannot use the recorded settings: %w", err)
+	}
+	limits = s.asked.Limits.Over(limits)
+	reading := recorder.Reading{
+		Reader: rosie.Stamp(s.asked.Keys), Settings: s.settings(limits), Policy: s.asked.policy(state.Settings), Addresses: addressesOf(s.found),
+	}
 	if s.revision == nil {
 		s.asked.Progress(ScanProgress{Step: ScanOpening})
 		revision, err := s.found.Open(ctx)
@@ -375,7 +418,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	}
 	s.kept = &keeper{folder: s.ledger.settings.HomeFolder(), limit: keptInMemory}
 	tree, err := rosie.Read(ctx, s.revision.Files(), rosie.Options{
-		Keys: s.asked.Keys, Limits: s.asked.Limits, Unsigned: s.request.Policy.Unsigned, AllowSecrets: s.request.Policy.AllowSecrets,
+		Keys: s.asked.Keys, Limits: limits, Unsigned: reading.Policy.Unsigned, AllowSecrets: reading.Policy.AllowSecrets,
 		At: s.request.StartedAt, Known: state.Holds,
 		Stored: func(sha256 string) bool {
 			if s.contents == nil {
@@ -412,9 +455,36 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	return reading, nil
 }
 
+// policy is that of a scan, given what is recorded for its repository.
+func (r ScanRequest) policy(recorded domain.RepositorySettings) domain.Policy {
+	p := recorded.Policy()
+	p.Links = cmp.Or(r.Policy.Links, p.Links)
+	p.Duplicates = cmp.Or(r.Policy.Duplicates, p.Duplicates)
+	p.Unsigned = cmp.Or(r.Policy.Unsigned, p.Unsigned)
+	p.AllowSecrets = r.Policy.AllowSecrets
+	return p
+}
+
+// overrides names what was given for this scan alone, sorted.
+func (r ScanRequest) overrides() []string {
+	var names []string
+	for _, x := range []struct {
+		name  string
+		given bool
+	}{
+		{"duplicates", r.Policy.Duplicates != ""}, {"keys", len(r.Keys) > 0}, {"limits", r.Limits != rosie.Limits{}}, {"links", r.Policy.Links != ""},
+		{"unsigned_packages", r.Policy.Unsigned != ""},
+	} {
+		if x.given {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}
+
 // settings is by what the scan reads, beside its policy.
-func (s *scan) settings() *domain.Settings {
-	settings := &domain.Settings{Limits: s.asked.Limits.Set()}
+func (s *scan) settings(limits rosie.Limits) *domain.Settings {
+	settings := &domain.Settings{Limits: limits.Set(), Overrides: s.asked.overrides()}
 	for _, key := range s.asked.Keys {
 		if !slices.Contains(settings.Keys, key.Fingerprint()) {
 			settings.Keys = append(settings.Keys, key.Fingerprint())

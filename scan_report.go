@@ -28,6 +28,8 @@ type ScanReport struct {
 	DurationMS int64               `json:"duration_ms"`
 	Earlier    int                 `json:"earlier_failures_recorded,omitempty"` // of scans that could not reach the log
 	Found      int                 `json:"earlier_outcomes_found,omitempty"`    // of scans that were unknown: the log has them
+	// NewRepository reports that the log knew no repository of this name or address.
+	NewRepository bool `json:"new_repository,omitempty"`
 
 	Newer      *RereadCounts          `json:"newer_reader,omitempty"`
 	Counts     []domain.Count         `json:"counts,omitempty"`
@@ -100,6 +102,7 @@ func (r ScanResult) Report() ScanReport {
 	d.Findings = append(d.Findings, done.Findings...)
 	d.addAll(r.Older, outcome.Events)
 	if s := r.summary; s != nil {
+		d.NewRepository = s.NewRepository
 		d.Newer, d.Broken, d.Evidence, d.Rejected, d.Findings = s.Newer, s.Broken, s.Evidence, s.Rejected, append(d.Findings, s.Findings...)
 	}
 	return d
@@ -157,7 +160,9 @@ func (d *ScanReport) add(event domain.Event) {
 		d.Rejected = append(d.Rejected, RejectedFile{
 			Path: e.Path, Kind: e.Kind, Line: e.Line, Column: e.Column, Message: e.Message, SHA256: e.Content.SHA256,
 		})
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
+	case domain.RepositoryRegistered:
+		d.NewRepository = true
+	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
 		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 	}
 }

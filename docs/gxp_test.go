@@ -43,7 +43,7 @@ func TestTheProjectsOwnArtifactsPassTheStrictestPolicyWithoutAFinding(t *testing
 			if e.Links.Sound < 50 || len(e.Findings) > 0 {
 				t.Errorf("%d sound links and findings %v; want the whole chain and no finding", e.Links.Sound, e.Findings)
 			}
-		case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
+		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
 			domain.RejectionCleared, domain.ScanFailed, domain.AdminActed:
 		}
 	}

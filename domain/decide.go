@@ -41,6 +41,7 @@ func Decide(s State, scan Scan) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.addresses = scan.Addresses
 	ix := t.index()
 	links, relinked := t.link(ix)
 	findings, err := t.judge(ix, scan)
@@ -82,6 +83,13 @@ func faults(s State, scan Scan) []Violation {
 			Text: fmt.Sprintf("repository %q was retired; scan it under another name to continue", s.Repository.Name),
 		})
 	}
+	if !s.MayBeReadFrom(scan.Addresses) {
+		violations = append(violations, Violation{
+			Code: ViolationAddress,
+			Text: fmt.Sprintf("repository %q is known by %s, and this revision was read from %s: scan it under another name with --name, or record the address with --accept-address",
+				s.Repository.Name, strings.Join(s.Settings.Addresses, ", "), scan.Addresses[0]),
+		})
+	}
 	return append(violations, scan.Faults...)
 }
 
@@ -109,7 +117,7 @@ func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
 func (t *tree) events(head Head) []Event {
 	var out []Event
 	if !t.state.Registered {
-		out = append(out, RepositoryRegistered{Repository: head.Repository})
+		out = append(out, RepositoryRegistered{Repository: head.Repository, Addresses: t.addresses[:min(len(t.addresses), 1)]})
 	}
 	for _, g := range t.gone {
 		removed := ArtifactRemoved{

@@ -19,9 +19,22 @@ const (
 	ChangeReread Change = "reread"
 )
 
-// RepositoryRegistered is recorded with the first scan of a repository that completes, in its batch.
+// RepositoryRegistered makes a repository known. It is recorded with its first scan that completes, in the batch of that, or by
+// an administrator, in a batch with its settings.
 type RepositoryRegistered struct {
 	Repository Repository `json:"repository"`
+	// Addresses are those of the first scan: see [Scan]. None: an administrator registered it, or the scan did not record them.
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// RepositoryChanged says what a repository is called and how it is scanned from now on. It is a batch of its own, or ends the one
+// that registers the repository.
+type RepositoryChanged struct {
+	Repository Repository         `json:"repository"` // with its new name
+	Settings   RepositorySettings `json:"settings"`   // all of them
+	Actor      string             `json:"actor"`
+	Reason     string             `json:"reason"`
+	ChangedAt  time.Time          `json:"changed_at"`
 }
 
 // RepositoryRetired ends a repository. Its history stays; further scans fail.
@@ -175,6 +188,7 @@ type AdminActed struct {
 }
 
 func (RepositoryRegistered) event() {}
+func (RepositoryChanged) event()    {}
 func (RepositoryRetired) event()    {}
 func (ArtifactParsed) event()       {}
 func (ArtifactRejected) event()     {}

@@ -14,6 +14,13 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case RepositoryRegistered:
 		s.Repository, s.Registered = e.Repository, true
+		s.readFrom(e.Addresses...)
+		s.Claimed = len(e.Addresses) == 0
+	case RepositoryChanged:
+		if s.Repository.Name != e.Repository.Name {
+			s.Names = append(s.Names, s.Repository.Name)
+		}
+		s.Repository, s.Settings, s.Claimed = e.Repository, e.Settings.clone(), false
 	case RepositoryRetired:
 		s.Retired = true
 	case ArtifactParsed:
@@ -29,6 +36,9 @@ func Evolve(s State, e Event) State {
 		dropIfEmpty(&s, e.Path)
 	case ScanCompleted:
 		s.Scans = e.Number
+		if s.Claimed && (e.Settings == nil || e.Settings.Revision == nil) {
+			s.readFrom(claimedAddresses(e.Repository)...)
+		}
 		for i := range e.Relinked {
 			relink(&s, &e.Relinked[i])
 		}
@@ -47,6 +57,27 @@ func Fold(s State, events ...Event) State {
 		s = Evolve(s, e)
 	}
 	return s
+}
+
+// readFrom adds addresses to those that the repository is known by.
+func (s *State) readFrom(addresses ...string) {
+	for _, address := range addresses {
+		if at, held := slices.BinarySearch(s.Settings.Addresses, address); !held {
+			s.Settings.Addresses = slices.Insert(slices.Clone(s.Settings.Addresses), at, address)
+		}
+	}
+}
+
+// claimedAddresses are the addresses of a repository that a scan before settings were recorded tells: where it was read from and,
+// where its name is that of its origin, that.
+func claimedAddresses(r Repository) []string {
+	var out []string
+	for _, address := range []string{r.URL, r.Name} {
+		if IsAddress(address) {
+			out = append(out, CanonicalAddress(address))
+		}
+	}
+	return out
 }
 
 func unitAt(s *State, path string) *Unit {

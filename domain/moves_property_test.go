@@ -63,7 +63,7 @@ func TestPropertyRenamingFilesIsMovesAndNothingElse(t *testing.T) {
 				if e.MovedTo == nil {
 					t.Fatalf("%s is told as removed", e.Key)
 				}
-			case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+			case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 				domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 			}
 		}
@@ -122,7 +122,7 @@ func sides(before domain.State, events []domain.Event) (left, came []side) {
 				s.paired, s.other = true, *e.MovedFrom
 			}
 			came = append(came, s)
-		case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 		}
 	}

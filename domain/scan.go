@@ -97,6 +97,9 @@ type Scan struct {
 	Findings []Finding
 	// Ignored is the path of every file below .gxp/ that belongs to no artifact and to no rejected file, sorted (I18).
 	Ignored []string
+	// Addresses are where the revision was read from, as [CanonicalAddress] gives them: first the one that says which repository it
+	// is, that of its origin where it has one, and then the path of a clone. None: nobody knows.
+	Addresses []string
 	// Faults are what the reader found that no policy lets pass, such as a missing system context. Any fault fails
 	// the scan.
 	Faults []Violation
@@ -152,5 +155,6 @@ const (
 	ViolationCancelled     = "cancelled"              // the operator stopped the scan
 	ViolationTooLarge      = "batch_too_large"        // the log refuses a batch of this size
 	ViolationInternal      = "internal_inconsistency" // a defect of the engine
+	ViolationAddress       = "other_address"          // the repository is known by other addresses
 	ViolationSecret        = "secret_found"           // a file holds what looks like a key or token
 )

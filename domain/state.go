@@ -6,19 +6,24 @@ import (
 )
 
 // StateVersion is the version of the form of [State]. A snapshot of another version is useless: fold again.
-const StateVersion = 2
+const StateVersion = 3
 
 // State is what the events of one repository's stream fold to: the tree that the last completed scan left, and what a
 // decision needs to number the next. The zero value is a repository that nothing is known of.
 //
 // Evolve changes a State in place; nothing else does. A State is not safe for concurrent use while it evolves.
 type State struct {
-	Repository Repository       `json:"repository"`
-	Registered bool             `json:"registered"`
-	Retired    bool             `json:"retired"`
-	Scans      int              `json:"scans"`   // number of the last scan, completed or failed
-	Numbers    int              `json:"numbers"` // the last artifact number given
-	Units      map[string]*Unit `json:"units"`   // by path
+	Repository Repository `json:"repository"`
+	Registered bool       `json:"registered"`
+	Retired    bool       `json:"retired"`
+	// Names are those that the repository had before its present one, oldest first.
+	Names    []string           `json:"names,omitempty"`
+	Settings RepositorySettings `json:"settings"`
+	// Claimed reports that the addresses are what scans said that recorded no others.
+	Claimed bool             `json:"claimed,omitempty"`
+	Scans   int              `json:"scans"`   // number of the last scan, completed or failed
+	Numbers int              `json:"numbers"` // the last artifact number given
+	Units   map[string]*Unit `json:"units"`   // by path
 }
 
 // Unit is what the state holds of one file or package.
@@ -87,6 +92,6 @@ func (s State) Clone() State {
 		}
 		units[path] = &c
 	}
-	s.Units = units
+	s.Units, s.Names, s.Settings = units, slices.Clone(s.Names), s.Settings.clone()
 	return s
 }

@@ -35,13 +35,14 @@ func (n *node) stays() bool {
 
 // tree is what a scan leads to, compared with the state.
 type tree struct {
-	nodes    []*node // sorted by key
-	gone     []*gone // those that do not stay, sorted by key
-	rejected []File  // rejected in this scan, sorted by path
-	cleared  []string
-	standing []string // paths rejected before and unchanged, sorted
-	state    State
-	numbers  int
+	nodes     []*node // sorted by key
+	gone      []*gone // those that do not stay, sorted by key
+	rejected  []File  // rejected in this scan, sorted by path
+	cleared   []string
+	standing  []string // paths rejected before and unchanged, sorted
+	state     State
+	numbers   int
+	addresses []string // of the scan
 }
 
 // grow compares the files of a scan with the state. The error is ErrStale, or tells of a reader that breaks its contract.

@@ -14,6 +14,7 @@ import (
 // version, with a row in stored that leads from the old version to it, and a golden file in testdata/events.
 const (
 	TypeRepositoryRegistered = "repository.registered.v1"
+	TypeRepositoryChanged    = "repository.changed.v1"
 	TypeRepositoryRetired    = "repository.retired.v1"
 	TypeArtifactParsed       = "artifact.parsed.v2"
 	TypeArtifactRejected     = "artifact.rejected.v1"
@@ -41,7 +42,7 @@ const maxUpcasts = 100
 // KnownTypes returns every stored name that Decode knows, of all versions. The caller owns the slice.
 func KnownTypes() []string {
 	return []string{
-		TypeRepositoryRegistered, TypeRepositoryRetired,
+		TypeRepositoryRegistered, TypeRepositoryChanged, TypeRepositoryRetired,
 		typeArtifactParsedV1, TypeArtifactParsed, TypeArtifactRejected, TypeArtifactRemoved, TypeArtifactRelinked,
 		TypeRejectionCleared, typeScanCompletedV1, TypeScanCompleted, typeScanFailedV1, TypeScanFailed, TypeAdminActed,
 	}
@@ -60,6 +61,8 @@ func stored(name string) (codec, bool) {
 	switch name {
 	case TypeRepositoryRegistered:
 		return codec{decode: decodeAs[domain.RepositoryRegistered]}, true
+	case TypeRepositoryChanged:
+		return codec{decode: decodeAs[domain.RepositoryChanged]}, true
 	case TypeRepositoryRetired:
 		return codec{decode: decodeAs[domain.RepositoryRetired]}, true
 	case typeArtifactParsedV1:
@@ -94,6 +97,8 @@ func TypeOf(e domain.Event) string {
 	switch e.(type) {
 	case domain.RepositoryRegistered:
 		return TypeRepositoryRegistered
+	case domain.RepositoryChanged:
+		return TypeRepositoryChanged
 	case domain.RepositoryRetired:
 		return TypeRepositoryRetired
 	case domain.ArtifactParsed:

@@ -13,6 +13,9 @@ import (
 // what a projection makes of them depend on the zone of a machine (I6). It changes nothing that event points to.
 func canonical(event domain.Event) domain.Event {
 	switch e := event.(type) {
+	case domain.RepositoryChanged:
+		e.ChangedAt = e.ChangedAt.UTC()
+		return e
 	case domain.RepositoryRetired:
 		e.RetiredAt = e.RetiredAt.UTC()
 		return e

@@ -144,6 +144,7 @@ func TestEveryEventHasASample(t *testing.T) {
 	}
 	for _, e := range []domain.Event{
 		domain.RepositoryRegistered{},
+		domain.RepositoryChanged{},
 		domain.RepositoryRetired{},
 		domain.ArtifactParsed{},
 		domain.ArtifactRejected{},

@@ -12,7 +12,15 @@ import (
 // samples are the golden events, by stored name. Between them they fill every field of every event.
 func samples() map[string]domain.Event {
 	return map[string]domain.Event{
-		eventstore.TypeRepositoryRegistered: domain.RepositoryRegistered{Repository: sampleRepository()},
+		eventstore.TypeRepositoryRegistered: domain.RepositoryRegistered{Repository: sampleRepository(), Addresses: []string{"git.example.com/pumps"}},
+		eventstore.TypeRepositoryChanged: domain.RepositoryChanged{
+			Repository: sampleRepository(), Actor: "ada", Reason: "change request 17",
+			Settings: domain.RepositorySettings{
+				Addresses: []string{"git.example.com/pumps", "mirror.example.com:7999/pumps"}, Links: domain.LinksFlag,
+				Duplicates: domain.DuplicatesUpdate, Unsigned: domain.UnsignedInvalid, MainLine: "main", Limits: map[string]int64{"bytes": 1 << 30, "files": 5000},
+			},
+			ChangedAt: time.Date(2026, 2, 27, 12, 0, 0, 1, time.UTC),
+		},
 		eventstore.TypeRepositoryRetired: domain.RepositoryRetired{
 			Repository: sampleRepository(), Actor: "ada", Reason: "moved to pumps-2",
 			RetiredAt: time.Date(2026, 2, 28, 23, 59, 59, 999999999, time.UTC),

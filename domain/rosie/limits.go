@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 )
 
 // Limits bound what one scan may cost. A field that is zero or negative has its default. Other limits than the
@@ -74,25 +76,60 @@ func (l Limits) withDefaults() Limits {
 // Set returns the limits that are not the defaults, by the name that messages use.
 func (l Limits) Set() map[string]int64 {
 	l, d := l.withDefaults(), DefaultLimits()
-	set := map[string]int64{}
-	for name, pair := range map[string][2]int64{
-		"file":         {l.File, d.File},
-		"front-matter": {int64(l.FrontMatter), int64(d.FrontMatter)},
-		"depth":        {int64(l.Depth), int64(d.Depth)},
-		"nodes":        {int64(l.Nodes), int64(d.Nodes)},
-		"json-nodes":   {int64(l.JSONNodes), int64(d.JSONNodes)},
-		"links":        {int64(l.Links), int64(d.Links)},
-		"members":      {int64(l.Members), int64(d.Members)},
-		"entries":      {int64(l.Entries), int64(d.Entries)},
-		"findings":     {int64(l.Findings), int64(d.Findings)},
-		limitFiles:     {int64(l.Files), int64(d.Files)},
-		limitBytes:     {l.Bytes, d.Bytes},
-	} {
-		if pair[0] != pair[1] {
-			set[name] = pair[0]
+	set, defaults := map[string]int64{}, d.named()
+	for name, limit := range l.named() {
+		if limit.get() != defaults[name].get() {
+			set[name] = limit.get()
 		}
 	}
 	return set
+}
+
+// Over returns l with what it does not set taken from other.
+func (l Limits) Over(other Limits) Limits {
+	given := l.named()
+	for name, limit := range other.named() {
+		if set := given[name]; set.get() <= 0 {
+			set.set(limit.get())
+		}
+	}
+	return l
+}
+
+// LimitsOf returns the limits with these values by name, as [Limits.Set] gives them. The others are 0, for their defaults.
+func LimitsOf(set map[string]int64) (Limits, error) {
+	var l Limits
+	known := l.named()
+	for name, n := range set {
+		limit, ok := known[name]
+		if !ok || n <= 0 {
+			return Limits{}, fmt.Errorf("limit %q of %d: expected a number above 0 for one of %s", name, n, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		limit.set(n)
+	}
+	return l, nil
+}
+
+// LimitNames returns the names of all limits, sorted.
+func LimitNames() []string { return slices.Sorted(maps.Keys((&Limits{}).named())) }
+
+// namedLimit is one limit.
+type namedLimit struct {
+	get func() int64
+	set func(int64)
+}
+
+// named returns each limit by the name that messages use.
+func (l *Limits) named() map[string]namedLimit {
+	bytes := func(to *int64) namedLimit { return namedLimit{func() int64 { return *to }, func(n int64) { *to = n }} }
+	count := func(to *int) namedLimit {
+		return namedLimit{func() int64 { return int64(*to) }, func(n int64) { *to = int(min(n, math.MaxInt)) }}
+	}
+	return map[string]namedLimit{
+		"file": bytes(&l.File), "front-matter": count(&l.FrontMatter), "depth": count(&l.Depth), "nodes": count(&l.Nodes),
+		"json-nodes": count(&l.JSONNodes), "links": count(&l.Links), "members": count(&l.Members), "entries": count(&l.Entries),
+		"findings": count(&l.Findings), limitFiles: count(&l.Files), limitBytes: bytes(&l.Bytes),
+	}
 }
 
 // The limits of the whole scan: they fail a scan and change no reading.

@@ -79,7 +79,7 @@ func (p *product) scan(t failer, tree []domain.File) {
 			p.links[e.Number] = e.Links
 		case domain.ScanCompleted:
 			p.coverage = e.Coverage.After
-		case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 			domain.ScanFailed, domain.AdminActed:
 		}
 	}

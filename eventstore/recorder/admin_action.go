@@ -19,35 +19,42 @@ func (r *Recorder) RecordAction(ctx context.Context, action domain.AdminActed) (
 	if err != nil || id.Version() != 7 || action.Actor == "" || action.Action == "" {
 		return 0, fmt.Errorf("%w: admin action %q of %q needs a UUIDv7, an action and an actor", eventstore.ErrInvalid, action.Action, action.Actor)
 	}
-	event := single{id: id, stream: eventstore.EngineStream, event: action, meta: eventstore.Meta{Actor: action.Actor, Reason: action.Reason}}
-	at, err := r.appendLast(ctx, event)
+	at, err := r.appendLast(ctx, act{
+		id: id, stream: eventstore.EngineStream, events: []domain.Event{action}, meta: eventstore.Meta{Actor: action.Actor, Reason: action.Reason},
+	})
 	if err != nil {
 		return 0, fmt.Errorf("cannot record admin action %s: %w", action.Action, err)
 	}
 	return at, nil
 }
 
-// Retire records that a repository is scanned no more. Its history stays. id must be a UUIDv7. Retiring a repository
-// that the log does not know, or that is retired, is ErrInvalid, also when somebody else retires it at the same moment. ErrOutcomeUnknown: the log may have
-// recorded it.
-func (r *Recorder) Retire(ctx context.Context, id uuid.UUID, retired domain.RepositoryRetired) (eventstore.Position, error) {
-	stream := eventstore.RepositoryStream(retired.Repository.ID)
+// Change is what an administrator does to a repository.
+type Change struct {
+	ID            uuid.UUID // UUIDv7 of the admin action
+	Repository    domain.RepositoryID
+	Actor, Reason string
+	// Decide returns the events that record it, given what the log knows of the repository. It is called again when a scan came
+	// between.
+	Decide func(domain.State) ([]domain.Event, error)
+}
+
+// Change records what Decide says of a repository, as one batch of its stream, and returns the position of the last event. The error
+// is that of Decide, with which nothing was recorded, or ErrOutcomeUnknown: the log may have recorded it.
+func (r *Recorder) Change(ctx context.Context, change Change) (eventstore.Position, error) {
+	stream := eventstore.RepositoryStream(change.Repository)
 	var err error
 	for range r.config.Rounds {
 		var at loaded
 		if at, err = r.load(ctx, stream); err != nil {
 			return 0, err
 		}
-		switch {
-		case !at.state.Registered:
-			return 0, fmt.Errorf("%w: retire %q: no scan of it was ever recorded", eventstore.ErrInvalid, retired.Repository.Name)
-		case at.state.Retired:
-			return 0, fmt.Errorf("%w: retire %q: it is retired already", eventstore.ErrInvalid, retired.Repository.Name)
+		var events []domain.Event
+		if events, err = change.Decide(at.state); err != nil {
+			return 0, err
 		}
-		retired.Repository = at.state.Repository
 		var position eventstore.Position
-		position, err = r.appendSingle(ctx, at.expected, single{
-			id: id, stream: stream, event: retired, meta: eventstore.Meta{Actor: retired.Actor, Reason: retired.Reason},
+		position, err = r.appendAct(ctx, at.expected, act{
+			id: change.ID, stream: stream, events: events, meta: eventstore.Meta{Actor: change.Actor, Reason: change.Reason},
 		})
 		if err == nil {
 			return position, nil
@@ -56,46 +63,46 @@ func (r *Recorder) Retire(ctx context.Context, id uuid.UUID, retired domain.Repo
 			break
 		}
 	}
-	return 0, fmt.Errorf("cannot retire %q: %w", retired.Repository.Name, err)
+	return 0, fmt.Errorf("cannot record the change of repository %s: %w", change.Repository, err)
 }
 
-// single is a batch of one event.
-type single struct {
+// act is a batch that an admin action makes.
+type act struct {
 	id     uuid.UUID // of the admin action
 	stream eventstore.StreamID
-	event  domain.Event
+	events []domain.Event
 	meta   eventstore.Meta
 }
 
-// appendLast appends one event at the end of its stream, wherever that is.
-func (r *Recorder) appendLast(ctx context.Context, one single) (at eventstore.Position, err error) {
+// appendLast appends a batch at the end of its stream, wherever that is.
+func (r *Recorder) appendLast(ctx context.Context, one act) (at eventstore.Position, err error) {
 	for range r.config.Rounds {
 		var expected eventstore.Expected
 		if expected, err = r.end(ctx, one.stream); err != nil {
 			return 0, err
 		}
-		if at, err = r.appendSingle(ctx, expected, one); !errors.Is(err, eventstore.ErrConflict) {
+		if at, err = r.appendAct(ctx, expected, one); !errors.Is(err, eventstore.ErrConflict) {
 			return at, err
 		}
 	}
 	return 0, err
 }
 
-// appendSingle appends one event where it is expected. One that the log holds already is found.
-func (r *Recorder) appendSingle(ctx context.Context, expected eventstore.Expected, one single) (eventstore.Position, error) {
-	typ, data, err := eventstore.Encode(one.event)
-	if err != nil {
-		return 0, err
-	}
+// appendAct appends a batch where it is expected. One that the log holds already is found.
+func (r *Recorder) appendAct(ctx context.Context, expected eventstore.Expected, one act) (eventstore.Position, error) {
 	one.meta.Scan, one.meta.Correlation = one.id.String(), one.id.String()
-	batch := eventstore.Batch{
-		Stream: one.stream, Expected: expected, Meta: one.meta,
-		Events: []eventstore.NewEvent{{ID: eventstore.DeriveEventID(one.id, 0), Type: typ, Data: data}},
+	batch := eventstore.Batch{Stream: one.stream, Expected: expected, Meta: one.meta}
+	for i, event := range one.events {
+		typ, data, err := eventstore.Encode(event)
+		if err != nil {
+			return 0, err
+		}
+		batch.Events = append(batch.Events, eventstore.NewEvent{ID: eventstore.DeriveEventID(one.id, i), Type: typ, Data: data})
 	}
 	s := &session{Recorder: r}
 	at, err := s.append(ctx, batch, UnknownScan)
 	if errors.Is(err, eventstore.ErrIDReused) {
-		return r.find(ctx, one.stream, batch.Events[0], err)
+		return r.find(ctx, one.stream, batch.Events[len(batch.Events)-1], err)
 	}
 	if s.unknown != UnknownNothing {
 		err = eventstore.OutcomeUnknown(err)

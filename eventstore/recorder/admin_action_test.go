@@ -8,6 +8,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
 
 func TestAnAdminActionIsRecordedOnce(t *testing.T) {
@@ -33,19 +34,19 @@ func TestRetiredRepositoriesAreScannedNoMore(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	retire := func() error {
-		_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
+		_, err := retire(t, d.recorder,
 			domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
 		return err
 	}
-	if err := retire(); !errors.Is(err, eventstore.ErrInvalid) {
-		t.Fatalf("retiring an unknown repository: %v, want ErrInvalid", err)
+	if err := retire(); !isNotChanged(err) {
+		t.Fatalf("retiring an unknown repository: %v, want a NotChangedError", err)
 	}
 	d.mustRecord(req("REQ-001"))
 	if err := retire(); err != nil {
 		t.Fatal(err)
 	}
-	if err := retire(); !errors.Is(err, eventstore.ErrInvalid) {
-		t.Errorf("retiring twice: %v, want ErrInvalid", err)
+	if err := retire(); !isNotChanged(err) {
+		t.Errorf("retiring twice: %v, want a NotChangedError", err)
 	}
 	out, err := d.record(reads(req("REQ-001")))
 	if err == nil || out.Failed == nil || out.Failed.Code != domain.ViolationRetired {
@@ -59,7 +60,7 @@ func TestARepositoryIsRetiredOnce(t *testing.T) {
 	d := newFixture(t)
 	d.mustRecord(req("REQ-001"))
 	retire := func(actor string) error {
-		_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
+		_, err := retire(t, d.recorder,
 			domain.RepositoryRetired{Repository: request().Repository, Actor: actor, Reason: "gone", RetiredAt: clock()})
 		return err
 	}
@@ -70,8 +71,8 @@ func TestARepositoryIsRetiredOnce(t *testing.T) {
 		}
 		return do()
 	}
-	if err := retire("the slower"); !errors.Is(err, eventstore.ErrInvalid) {
-		t.Errorf("the slower is told %v, want ErrInvalid", err)
+	if err := retire("the slower"); !isNotChanged(err) {
+		t.Errorf("the slower is told %v, want a NotChangedError", err)
 	}
 	d.wantTypes("repository.registered", "artifact.parsed", "scan.completed", "repository.retired")
 	if last := d.records()[3]; last.Meta.Actor != "the faster" {
@@ -89,10 +90,24 @@ func TestRetiringGoesOnBehindAScan(t *testing.T) {
 		d.mustRecord(req("REQ-001"))
 		return do()
 	}
-	_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
+	_, err := retire(t, d.recorder,
 		domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.wantTypes("repository.registered", "artifact.parsed", "scan.completed", "scan.completed", "repository.retired")
+}
+
+// retire retires a repository.
+func retire(t *testing.T, r *recorder.Recorder, retired domain.RepositoryRetired) (eventstore.Position, error) {
+	t.Helper()
+	return r.Change(t.Context(), recorder.Change{
+		ID: uuid.Must(uuid.NewV7()), Repository: retired.Repository.ID, Actor: retired.Actor, Reason: retired.Reason,
+		Decide: func(s domain.State) ([]domain.Event, error) { return domain.RetireRepository(s, retired) },
+	})
+}
+
+func isNotChanged(err error) bool {
+	_, ok := errors.AsType[*domain.NotChangedError](err)
+	return ok
 }

@@ -55,6 +55,8 @@ func (s *session) recordFailure(ctx context.Context, violations []domain.Violati
 		if at, err = s.load(ctx, eventstore.RepositoryStream(s.request.Repository.ID)); err != nil {
 			break
 		}
+		s.rename(at.state)
+		s.head.Repository.Name = s.request.Repository.Name
 		failed := domain.Fail(at.state, s.head, violations, total)
 		var batch eventstore.Batch
 		if batch, err = s.batch(at, []domain.Event{failed}, nil); err != nil {

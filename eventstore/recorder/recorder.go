@@ -133,11 +133,15 @@ type Reading struct {
 	Source   domain.Source
 	Reader   string // see domain.Head
 	Settings *domain.Settings
-	Files    []domain.File
-	Ignored  []string // see domain.Scan
-	Findings []domain.Finding
-	Faults   []domain.Violation
-	Contents []eventstore.Blob
+	// Policy is the one in force. The zero value is that of the request.
+	Policy domain.Policy
+	// Addresses are where the revision was read from: see domain.Scan.
+	Addresses []string
+	Files     []domain.File
+	Ignored   []string // see domain.Scan
+	Findings  []domain.Finding
+	Faults    []domain.Violation
+	Contents  []eventstore.Blob
 	// Whole returns an event with all of its artifact, where Files holds light forms (see domain.Artifact.Light). It may be
 	// called until Record returns. Nil: they are whole.
 	Whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)
@@ -256,7 +260,12 @@ func (s *session) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.rename(loaded.state)
 	reading, err := s.read(ctx, loaded.state)
+	if at := loaded.expected.Next(); loaded.state.Registered && reading.Settings != nil {
+		revision := int64(at) - 1 //nolint:gosec // of an event that was read
+		reading.Settings.Revision = &revision
+	}
 	s.head = s.describe(reading)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
@@ -265,6 +274,7 @@ func (s *session) round(ctx context.Context) error {
 	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
+		Addresses: reading.Addresses,
 	}
 	events, err := domain.Decide(loaded.state, scan)
 	if err != nil {
@@ -294,12 +304,19 @@ func (s *session) round(ctx context.Context) error {
 	return nil
 }
 
+// rename gives the scan the name that its repository has now.
+func (s *session) rename(state domain.State) {
+	if state.Registered {
+		s.request.Repository.Name = state.Repository.Name
+	}
+}
+
 func (s *session) describe(reading Reading) domain.Head {
 	q := s.request
 	return domain.Head{
 		Scan: q.Scan.String(), Repository: q.Repository, Source: reading.Source, Actor: q.Actor,
 		ActorFrom: cmp.Or(q.ActorFrom, domain.ActorClaimed), Reason: q.Reason,
-		Policy: q.Policy, Settings: reading.Settings, Reader: reading.Reader, StartedAt: q.StartedAt.UTC(), DecidedAt: s.config.Now().UTC(),
+		Policy: cmp.Or(reading.Policy, q.Policy), Settings: reading.Settings, Reader: reading.Reader, StartedAt: q.StartedAt.UTC(), DecidedAt: s.config.Now().UTC(),
 	}
 }
 

@@ -22,6 +22,8 @@ func shapeFault(r eventstore.Record, event domain.Event) string {
 	case domain.ScanCompleted:
 		alone = false
 	case domain.ScanFailed, domain.RepositoryRetired:
+	case domain.RepositoryChanged:
+		alone = r.Meta.Index == 0
 	case domain.AdminActed:
 		engine = true
 	case domain.RepositoryRegistered:
@@ -100,6 +102,8 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 		if s.Registered {
 			d.add("the repository was registered before")
 		}
+	case domain.RepositoryChanged:
+		b.changed(&d, s, r, &e)
 	case domain.RepositoryRetired:
 		want(&d, "repository", e.Repository, s.Repository)
 		want(&d, "actor", e.Actor, r.Meta.Actor)
@@ -121,6 +125,7 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 		b.relink(&d, s, &e)
 	case domain.ScanCompleted:
 		checkHead(&d, s, r, e.Head)
+		checkSettings(&d, s, r, e.Head)
 		if s.Retired {
 			d.add("a scan completed of a repository that was retired")
 		}
@@ -133,6 +138,25 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 		want(&d, "reason", e.Reason, r.Meta.Reason)
 	}
 	return d
+}
+
+// changed compares a change of a repository with its record and with the state before it.
+func (b *batchCheck) changed(d *differences, s domain.State, r eventstore.Record, e *domain.RepositoryChanged) {
+	want(d, "actor", e.Actor, r.Meta.Actor)
+	want(d, "reason", e.Reason, r.Meta.Reason)
+	if s.Retired {
+		d.add("a repository changed that was retired")
+	}
+	if b.registered != nil {
+		want(d, "repository", e.Repository, *b.registered)
+		want(d, "size of the batch that registers a repository", r.Meta.Size, 2)
+		return
+	}
+	want(d, "id of the repository", e.Repository.ID, s.Repository.ID)
+	want(d, "address of the repository", e.Repository.URL, s.Repository.URL)
+	if e.Repository.Name == s.Repository.Name && e.Settings.Equal(s.Settings) {
+		d.add("the change of the repository changes nothing")
+	}
 }
 
 // checkHead compares what a scan says of itself with its record and with the state before it.
@@ -150,6 +174,28 @@ func checkHead(d *differences, s domain.State, r eventstore.Record, head domain.
 	}
 	if head.Settings != nil && !slices.IsSorted(head.Settings.Keys) {
 		d.add("the keys in force are not in order")
+	}
+}
+
+// checkSettings compares by what a scan says that it was read and judged with what was recorded before it.
+func checkSettings(d *differences, s domain.State, r eventstore.Record, head domain.Head) {
+	if head.Settings == nil || head.Settings.Revision == nil {
+		return // they were not recorded, or the repository was not known
+	}
+	want(d, "revision of the settings", *head.Settings.Revision, int64(r.Revision)-int64(r.Meta.Index)-1) //nolint:gosec // of events that were read
+	given := func(name string) bool { return slices.Contains(head.Settings.Overrides, name) }
+	recorded := s.Settings.Policy()
+	if !given("links") {
+		want(d, "policy for links", head.Policy.Links, recorded.Links)
+	}
+	if !given("duplicates") {
+		want(d, "policy for duplicates", head.Policy.Duplicates, recorded.Duplicates)
+	}
+	if !given("unsigned_packages") {
+		want(d, "policy for unsigned packages", head.Policy.Unsigned, recorded.Unsigned)
+	}
+	if !given("limits") && !maps.Equal(head.Settings.Limits, s.Settings.Limits) {
+		d.add("limits are %v, and %v are recorded for the repository", head.Settings.Limits, s.Settings.Limits)
 	}
 }
 

@@ -181,7 +181,7 @@ func (s *streamCheck) moved(event domain.Event) {
 		s.counted = false
 	case domain.ScanCompleted:
 		s.counted = s.counted && len(e.Relinked) == 0
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed:
+	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed:
 	}
 }
 
@@ -227,6 +227,10 @@ func (v *verifier) checkClock(r eventstore.Record, event domain.Event) {
 	case domain.RepositoryRetired:
 		if apart := r.RecordedAt.Sub(e.RetiredAt).Abs(); apart > clockLate {
 			warn("the retirement of %q was recorded at %s, and decided at %s", e.Repository.Name, shortTime(r.RecordedAt), shortTime(e.RetiredAt))
+		}
+	case domain.RepositoryChanged:
+		if apart := r.RecordedAt.Sub(e.ChangedAt).Abs(); apart > clockLate {
+			warn("the change of %q was recorded at %s, and decided at %s", e.Repository.Name, shortTime(r.RecordedAt), shortTime(e.ChangedAt))
 		}
 	case domain.AdminActed:
 		if e.At.Sub(r.RecordedAt) > clockLate {

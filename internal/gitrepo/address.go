@@ -113,6 +113,15 @@ func HidesAddress(text string) bool {
 	return err != nil || at.user != nil || strings.ContainsAny(text, "?#")
 }
 
+// CheckAddress reports why location cannot be the address of a repository, whose canonical form may be stored then. A path can.
+func CheckAddress(location string) error {
+	if !looksRemote(location) {
+		return nil
+	}
+	_, err := parseAddress(location, true)
+	return err
+}
+
 // parseAddress accepts https://HOST/PATH and ssh://HOST/PATH, HOST:PATH of ssh, and file:///PATH when that is allowed. It
 // drops query and fragment, and refuses what it does not understand: a part in the wrong place may be a password. Texts of
 // its errors repeat nothing but host and path of an address that was understood.

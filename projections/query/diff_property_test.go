@@ -103,7 +103,7 @@ func (tr tree) fold(event domain.Event) {
 		for _, i := range e.Changed {
 			link(string(e.Kind)+" "+e.String(), e.Links[i])
 		}
-	case domain.ScanCompleted, domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+	case domain.ScanCompleted, domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 		domain.ScanFailed, domain.AdminActed:
 	}
 }

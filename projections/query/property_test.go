@@ -132,7 +132,7 @@ func (w *world) lastChanged(t *rapid.T, name string) map[int64]int64 {
 			delete(tree, e.Number)
 		case domain.ArtifactParsed:
 			tree[e.Number] = content{e.Kind, e.Digest}
-		case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
 		}
 		if !r.EndsBatch() {

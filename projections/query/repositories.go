@@ -4,23 +4,83 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/gxpledger/gxpledger/domain"
 )
 
 // nearest is how many neighbours an error names.
 const nearest = 5
 
-// Repository is a repository of which a scan was recorded, completed or failed.
+// Repository is a repository that an administrator registered, or of which a scan was recorded, completed or failed.
 type Repository struct {
 	ID             string    `json:"repository_id"`
-	Name           string    `json:"repository"` // as its last scan gave it
+	Name           string    `json:"repository"`
 	URL            string    `json:"url,omitempty"`
-	RegisteredAt   time.Time `json:"registered_at,omitzero"` // absent while no scan completed
+	RegisteredAt   time.Time `json:"registered_at,omitzero"` // absent while it is not known: see domain.RepositoryRegistered
 	RetiredAt      time.Time `json:"retired_at,omitzero"`
 	RetiredBy      string    `json:"retired_by,omitempty"`
 	RetiredReason  string    `json:"retired_reason,omitempty"`
 	LastScan       int64     `json:"last_scan,omitempty"` // the completed scan whose tree the tables show
 	LastScanAt     time.Time `json:"last_scan_at,omitzero"`
 	LastScanCommit string    `json:"last_scan_commit,omitempty"`
+
+	// Changed is the last change of its settings; nil when nobody changed them.
+	Changed *SettingsChange `json:"changed,omitempty"`
+	// FormerNames are those that it had before its present one, oldest first.
+	FormerNames []string `json:"former_names,omitempty"`
+
+	addresses []string // of its first scan
+}
+
+// Settings returns how the repository is scanned.
+func (r *Repository) Settings() domain.RepositorySettings {
+	if r.Changed != nil {
+		return r.Changed.Settings
+	}
+	return domain.RepositorySettings{Addresses: r.addresses}
+}
+
+// SettingsChange is a change of the settings of a repository. The JSON names are stable.
+type SettingsChange struct {
+	Repository string                    `json:"repository"` // its name from then on
+	Settings   domain.RepositorySettings `json:"settings"`   // all of them
+	Actor      string                    `json:"actor"`
+	Reason     string                    `json:"reason"`
+	RecordedAt time.Time                 `json:"recorded_at"`
+	Position   uint64                    `json:"position"`
+
+	repository string // id
+}
+
+// SettingsChanges returns every change of the settings of a repository, or of all when id is "", oldest first.
+func (r *Reader) SettingsChanges(ctx context.Context, id string) ([]SettingsChange, error) {
+	var w where
+	is(&w, "repository_id", id)
+	return load(ctx, r, []column[SettingsChange]{
+		{"repository_id", func(c *SettingsChange) any { return &c.repository }},
+		{"name", func(c *SettingsChange) any { return &c.Repository }},
+		{"addresses", func(c *SettingsChange) any { return document(&c.Settings.Addresses) }},
+		{"links_policy", func(c *SettingsChange) any { return optional((*string)(&c.Settings.Links)) }},
+		{"duplicates_policy", func(c *SettingsChange) any { return optional((*string)(&c.Settings.Duplicates)) }},
+		{"unsigned_policy", func(c *SettingsChange) any { return optional((*string)(&c.Settings.Unsigned)) }},
+		{"main_line", func(c *SettingsChange) any { return optional(&c.Settings.MainLine) }},
+		{"limits", func(c *SettingsChange) any { return document(&c.Settings.Limits) }},
+		{"actor", func(c *SettingsChange) any { return &c.Actor }},
+		{"reason", func(c *SettingsChange) any { return &c.Reason }},
+		{"recorded_at", func(c *SettingsChange) any { return instant(&c.RecordedAt) }},
+		{"position", func(c *SettingsChange) any { return &c.Position }},
+	}, "FROM repository_settings"+w.String()+" ORDER BY position, change_id", w.args...)
+}
+
+// formerNames returns the names that changes gave before the present one, each once.
+func formerNames(changes []SettingsChange, present string) []string {
+	var names []string
+	for _, c := range changes {
+		if c.Repository != present && !slices.Contains(names, c.Repository) {
+			names = append(names, c.Repository)
+		}
+	}
+	return names
 }
 
 // Scope chooses repositories. The zero value chooses all.
@@ -49,15 +109,31 @@ func repositoryColumns() []column[Repository] {
 		{"last_scan_number", func(r *Repository) any { return optional(&r.LastScan) }},
 		{"last_scan_at", func(r *Repository) any { return instant(&r.LastScanAt) }},
 		{"last_commit_sha", func(r *Repository) any { return optional(&r.LastScanCommit) }},
+		{"addresses", func(r *Repository) any { return document(&r.addresses) }},
 	}
 }
 
-// Repositories returns every repository that a scan was recorded for, by name. One whose scans all failed has no more
+// Repositories returns every repository that is known or that a scan was recorded for, by name. One whose scans all failed has no more
 // than its id, name and URL.
 func (r *Reader) Repositories(ctx context.Context) ([]Repository, error) {
 	all, err := load(ctx, r, repositoryColumns(), "FROM repositories ORDER BY name, repository_id")
 	if err != nil {
 		return nil, err
+	}
+	changes, err := r.SettingsChanges(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	changed := make(map[string][]SettingsChange, len(all))
+	for _, c := range changes {
+		changed[c.repository] = append(changed[c.repository], c)
+	}
+	for i := range all {
+		of := changed[all[i].ID]
+		for j := range of {
+			all[i].Changed = &of[j]
+		}
+		all[i].FormerNames = formerNames(of, all[i].Name)
 	}
 	failed, err := load(ctx, r, []column[Repository]{
 		{"repository_id", func(r *Repository) any { return &r.ID }},

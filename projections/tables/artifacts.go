@@ -17,7 +17,7 @@ import (
 func Artifacts() projections.Projection {
 	a := newArtifacts()
 	return projections.Projection{
-		Name: "artifacts", Version: version(4), Tables: a.definitions(),
+		Name: "artifacts", Version: version(5), Tables: a.definitions(),
 		Handles: repositoryEvents(), Apply: a.apply,
 	}
 }
@@ -65,7 +65,10 @@ func (a *artifactsPage) event(e *projections.Event) error {
 	}
 	switch event := e.Event.(type) {
 	case domain.RepositoryRegistered:
-		a.repositories.insert(a.rows, &repositoryRow{origin: &a.origin, of: event.Repository})
+		a.repositories.insert(a.rows, &repositoryRow{origin: &a.origin, of: event.Repository, addresses: event.Addresses})
+	case domain.RepositoryChanged:
+		a.rename.update(a.rows, []any{a.repository}, &repositoryRow{origin: &a.origin, of: event.Repository, addresses: event.Settings.Addresses})
+		a.settings.insert(a.rows, &settingsRow{&a.origin, &event})
 	case domain.RepositoryRetired:
 		a.retire.update(a.rows, []any{a.repository}, &repositoryRow{origin: &a.origin, isRetired: true, retired: event})
 	case domain.ArtifactParsed:
@@ -181,7 +184,7 @@ func (a *artifactsPage) relinked(e *domain.ArtifactRelinked) error {
 
 // definitions returns the tables, parents before children.
 func (a *artifacts) definitions() []projections.Table {
-	all := []projections.Table{a.repositories.Table, a.scans.Table, a.scanCounts.Table, a.scanViolations.Table}
+	all := []projections.Table{a.repositories.Table, a.settings.Table, a.scans.Table, a.scanCounts.Table, a.scanViolations.Table}
 	for _, t := range a.groups {
 		all = append(all, t.Table)
 		if t.Name == a.evidenceFiles.Foreign[0].Table {
@@ -193,7 +196,7 @@ func (a *artifacts) definitions() []projections.Table {
 
 func newArtifacts() *artifacts {
 	a := &artifacts{
-		repositories: repositoriesTable(), scans: scansTable(), scanCounts: scanCountsTable(), scanViolations: scanViolationsTable(),
+		repositories: repositoriesTable(), settings: settingsTable(), scans: scansTable(), scanCounts: scanCountsTable(), scanViolations: scanViolationsTable(),
 		evidenceFiles: evidenceFilesTable(), links: linksTable(), findings: findingsTable(), rejected: rejectedTable(),
 		kinds: map[domain.Kind]*kindTable{},
 		unread: &domain.Evidence{
@@ -202,6 +205,7 @@ func newArtifacts() *artifacts {
 		},
 	}
 	a.retire = a.repositories.change("retired_at", "retired_by", "retired_reason", "position")
+	a.rename = a.repositories.change("name", "addresses", "position")
 	a.show = a.repositories.change("name", "url", "last_scan_id", "last_scan_number", "last_scan_at", "last_commit_sha", "position")
 	a.relink = linkChange(&a.links)
 	for _, g := range domain.Groups() {

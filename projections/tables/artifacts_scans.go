@@ -10,6 +10,7 @@ type repositoryRow struct {
 	*origin
 
 	of        domain.Repository
+	addresses []string
 	isRetired when
 	retired   domain.RepositoryRetired
 	isScanned when
@@ -29,13 +30,14 @@ func (w when) only(value any) any {
 
 func repositoriesTable() table[repositoryRow] {
 	return newTable(projections.Table{
-		Name: tableRepositories, Doc: "The repositories that a scan completed for.",
+		Name: tableRepositories, Doc: "The repositories that are known: an administrator registered them, or a scan of them completed.",
 		Key: []string{"repository_id"},
 	}, []column[repositoryRow]{
 		{repositoryColumn(), func(r *repositoryRow) any { return r.repository }},
-		{text("name", "The operator's name for it, unique in a log, as the last completed scan gave it."), func(r *repositoryRow) any { return str(r.of.Name) }},
+		{text("name", "The operator's name for it, unique in a log."), func(r *repositoryRow) any { return str(r.of.Name) }},
 		{null(text("url", "Where it was read from last, without credentials.")), func(r *repositoryRow) any { return opt(r.of.URL) }},
-		{timestamp("registered_at", "When the engine recorded its first completed scan."), func(r *repositoryRow) any { return r.at }},
+		{null(jsonColumn("addresses", "Where it may be read from, host and path, as a JSON array; NULL for anywhere, or when nothing but scans of older versions says so.")), func(r *repositoryRow) any { return jsonList(r.origin, r.addresses) }},
+		{timestamp("registered_at", "When the engine recorded that it is known."), func(r *repositoryRow) any { return r.at }},
 		{null(timestamp("retired_at", "When it was retired; NULL while it is scanned.")), func(r *repositoryRow) any { return r.isRetired.only(r.retired.RetiredAt) }},
 		{null(text("retired_by", "Who retired it.")), func(r *repositoryRow) any { return r.isRetired.only(str(r.retired.Actor)) }},
 		{null(text("retired_reason", "Why it was retired.")), func(r *repositoryRow) any { return r.isRetired.only(opt(r.retired.Reason)) }},
@@ -44,6 +46,35 @@ func repositoriesTable() table[repositoryRow] {
 		{null(timestamp("last_scan_at", "When the engine recorded that scan.")), func(r *repositoryRow) any { return r.isScanned.only(r.at) }},
 		{null(text("last_commit_sha", "Commit that it read; NULL for a work tree without one.")), func(r *repositoryRow) any { return r.isScanned.only(opt(r.completed.Source.Commit)) }},
 		{positionColumn(), func(r *repositoryRow) any { return r.position }},
+	})
+}
+
+// settingsRow is what the row of a change of a repository is made of.
+type settingsRow struct {
+	*origin
+	*domain.RepositoryChanged
+}
+
+func settingsTable() table[settingsRow] {
+	return newTable(projections.Table{
+		Name: tableSettings, Doc: "What administrators said of how repositories are scanned: each row is all settings that hold until the next. A repository without a row has the defaults.",
+		Key:     []string{"repository_id", "change_id"},
+		Foreign: []projections.ForeignKey{repositoryKey()},
+	}, []column[settingsRow]{
+		{repositoryColumn(), func(r *settingsRow) any { return r.repository }},
+		{text("change_id", "UUID of the admin action."), func(r *settingsRow) any { return r.scan }},
+		{text("name", "Name of the repository from then on."), func(r *settingsRow) any { return str(r.Repository.Name) }},
+		{null(jsonColumn("addresses", "Where it may be read from, host and path, as a JSON array; NULL for anywhere.")), func(r *settingsRow) any { return jsonList(r.origin, r.Settings.Addresses) }},
+		{oneOf(null(text("links_policy", "What a broken link does; NULL for the default.")), domain.LinksStrict, domain.LinksFlag), func(r *settingsRow) any { return opt(string(r.Settings.Links)) }},
+		{oneOf(null(text("duplicates_policy", "What a duplicate gxp_id does; NULL for the default.")), domain.DuplicatesReject, domain.DuplicatesUpdate), func(r *settingsRow) any { return opt(string(r.Settings.Duplicates)) }},
+		{oneOf(null(text("unsigned_policy", "What an evidence package without a signature is worth; NULL for the default.")), domain.UnsignedUnverified, domain.UnsignedInvalid), func(r *settingsRow) any { return opt(string(r.Settings.Unsigned)) }},
+		{null(text("main_line", "Branch whose history must go on from scan to scan; NULL for none.")), func(r *settingsRow) any { return opt(r.Settings.MainLine) }},
+		{null(jsonColumn("limits", "Limits of the reader that are not the defaults, as a JSON object; NULL for none.")), func(r *settingsRow) any { return r.json(r.Settings.Limits) }},
+		{text("actor", "Who changed it."), func(r *settingsRow) any { return str(r.Actor) }},
+		{text("reason", "Why, as the actor gave it."), func(r *settingsRow) any { return str(r.Reason) }},
+		{timestamp("changed_at", "When it was decided, by the engine's clock."), func(r *settingsRow) any { return r.ChangedAt }},
+		{timestamp("recorded_at", "When the engine recorded it: the time that counts."), func(r *settingsRow) any { return r.at }},
+		{positionColumn(), func(r *settingsRow) any { return r.position }},
 	})
 }
 

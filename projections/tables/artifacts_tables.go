@@ -12,6 +12,7 @@ import (
 // Names of the tables of the projection "artifacts" that hold no artifacts.
 const (
 	tableRepositories   = "repositories"
+	tableSettings       = "repository_settings"
 	tableScans          = "scans"
 	tableScanCounts     = "scan_counts"
 	tableScanViolations = "scan_violations"
@@ -24,6 +25,7 @@ const (
 // artifacts is the tables of the projection. It never changes once it is made.
 type artifacts struct {
 	repositories   table[repositoryRow]
+	settings       table[settingsRow]
 	scans          table[scanRow]
 	scanCounts     table[countRow]
 	scanViolations table[violationRow]
@@ -33,10 +35,10 @@ type artifacts struct {
 	findings       table[findingRow]
 	rejected       table[rejectedRow]
 
-	retire, show change[repositoryRow] // a repository; the scan that the tables show of it
-	relink       change[linkRow]
-	kinds        map[domain.Kind]*kindTable
-	unread       *domain.Evidence // what evidence is of which nothing was read
+	retire, rename, show change[repositoryRow] // a repository; the scan that the tables show of it
+	relink               change[linkRow]
+	kinds                map[domain.Kind]*kindTable
+	unread               *domain.Evidence // what evidence is of which nothing was read
 }
 
 // kindTable is how artifacts of one kind become rows.

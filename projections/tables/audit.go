@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections"
@@ -77,6 +78,9 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 		}
 		s.text(".")
 		return auditedAction{"REPOSITORY_REGISTERED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
+	case domain.RepositoryChanged:
+		sayChanged(&e, s)
+		return auditedAction{"REPOSITORY_CHANGED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
 	case domain.RepositoryRetired:
 		s.text("Retired repository ").quote(e.Repository.Name).text(": it is scanned no more and its history stays.")
 		return auditedAction{"REPOSITORY_RETIRED", resourceRepository, string(e.Repository.ID), "", outcomeSucceeded}, nil
@@ -244,6 +248,35 @@ func sayFailed(e *domain.ScanFailed, s *sentence) {
 	s.text("Failed ").scan(&e.Head).text(", and changed nothing, for ").count(max(e.Total, len(e.Violations)), "reason")
 	if len(e.Violations) > 0 {
 		s.text(", the first: ").tell(e.Violations[0].Text)
+	}
+	s.text(".")
+}
+
+// sayChanged tells all settings that a repository has from now on.
+func sayChanged(e *domain.RepositoryChanged, s *sentence) {
+	set := e.Settings
+	s.text("Settings of repository ").quote(e.Repository.Name).text(" from now on: ")
+	if len(set.Addresses) == 0 {
+		s.text("it may be read from anywhere")
+	}
+	for i, address := range set.Addresses {
+		if i == 0 {
+			s.text("read from ")
+		} else {
+			s.text(", ")
+		}
+		s.quote(address)
+	}
+	for _, x := range []struct{ name, value string }{
+		{"links policy", string(set.Links)}, {"duplicates policy", string(set.Duplicates)},
+		{"unsigned packages", string(set.Unsigned)}, {"main line", set.MainLine},
+	} {
+		if x.value != "" {
+			s.text("; ").text(x.name).text(" ").quote(x.value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(set.Limits)) {
+		s.text("; limit ").quote(name).text(" ").quote(strconv.FormatInt(set.Limits[name], 10))
 	}
 	s.text(".")
 }

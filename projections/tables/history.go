@@ -77,7 +77,7 @@ func (h *historyPage) event(e *projections.Event) error {
 				return err
 			}
 		}
-	case domain.RepositoryRegistered, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
+	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
 		domain.ScanFailed, domain.AdminActed: // not asked for
 		return errUnhandled(event)
 	default:

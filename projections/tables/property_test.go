@@ -119,6 +119,12 @@ func drawStory(t *rapid.T) *history {
 		}
 		scan.Findings = rapid.SampledFrom([][]domain.Finding{nil, {{Code: domain.FindingSymlink, Path: "x", Text: "a link"}}}).Draw(t, "findings")
 		h.scanned(t, scan)
+		if rapid.IntRange(0, 3).Draw(t, "settings change") == 0 {
+			h.change(scan.Repository.ID, domain.RepositorySettings{
+				Links: domain.LinksFlag, MainLine: rapid.SampledFrom([]string{"", "main"}).Draw(t, "main line"),
+				Addresses: rapid.SampledFrom([][]string{nil, {"git.example.org/x"}}).Draw(t, "addresses"),
+			})
+		}
 		if rapid.IntRange(0, 3).Draw(t, "an administrator acts") == 0 {
 			acted(domain.AdminActed{Action: "pause", Target: "artifacts", Actor: "ada", Reason: "upgrade", Outcome: "succeeded"})(h.story)
 		}

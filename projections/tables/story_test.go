@@ -89,6 +89,21 @@ func (s *story) scan(scan domain.Scan) {
 	s.record(eventstore.RepositoryStream(scan.Repository.ID), meta, events)
 }
 
+// change gives a repository other settings, where it is known and they are others.
+func (s *story) change(id domain.RepositoryID, settings domain.RepositorySettings) {
+	s.t.Helper()
+	state := s.states[id]
+	events, err := domain.ChangeRepository(state, domain.RepositoryChanged{
+		Repository: state.Repository, Settings: settings, Actor: "ada", Reason: "change request 17", ChangedAt: recordedAt(s.scans),
+	})
+	if err != nil || !state.Registered {
+		return
+	}
+	s.scans++
+	s.states[id] = domain.Fold(state, events...)
+	s.record(eventstore.RepositoryStream(id), eventstore.Meta{Actor: "ada", Reason: "change request 17", Scan: scanID(s.scans), Attempt: 1}, events)
+}
+
 // record appends a batch, by way of the stored form.
 func (s *story) record(stream eventstore.StreamID, meta eventstore.Meta, events []domain.Event) {
 	s.t.Helper()

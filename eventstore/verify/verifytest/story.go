@@ -161,6 +161,13 @@ func story(t *testing.T, number int, now time.Time) []recording {
 	failed := scan(later, nil)
 	return append(out, failed,
 		single(failed.stream, func(string) domain.Event {
+			renamed := repository
+			renamed.Name = "renamed"
+			settings := domain.RepositorySettings{Addresses: []string{"git.example.org/x"}, Links: domain.LinksFlag, Limits: map[string]int64{"files": 5000}}
+			return domain.RepositoryChanged{Repository: renamed, Settings: settings, Actor: "admin", Reason: "because", ChangedAt: now}
+		}),
+		single(failed.stream, func(string) domain.Event {
+			repository.Name = "renamed"
 			return domain.RepositoryRetired{Repository: repository, Actor: "admin", Reason: "because", RetiredAt: now}
 		}),
 		single(eventstore.EngineStream, func(id string) domain.Event {

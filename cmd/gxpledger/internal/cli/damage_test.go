@@ -82,7 +82,7 @@ func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
 	d.remove("log.db")
-	for _, command := range [][]string{{"scans"}, {"verify"}, {"log"}, {"projections", "status"}, {"retire", "demo", "--reason", "x"}} {
+	for _, command := range [][]string{{"scans"}, {"verify"}, {"log"}, {"projections", "status"}, {"repository", "retire", "demo", "--reason", "x"}} {
 		d.run(command...).wantCode(1).says(filepath.Join(d.home, "log.db")+" is missing", "restore it from a backup")
 	}
 	d.scan(r, "--links", "flag").wantCode(1).says("log.db is missing", "restore it from a backup", "nothing was recorded", "the failure is spooled in")

@@ -21,7 +21,9 @@ import (
 // neither here nor in notAnswers fails the sweep: see TestEveryCommandIsSweptOrNoAnswer.
 func answers() map[string][]string {
 	return map[string][]string{
-		"scans": {"scans", "scans --failed"},
+		"scans":           {"scans", "scans --failed"},
+		"repository list": {"repository list"},
+		"repository show": {"repository show demo"},
 		"show": {
 			"show requirements", "show requirement REQ-001", "show context", "show stories", "show specs", "show evidence", "show risks",
 			"show documents", "show adr", "show vendor", "show links", "show findings", "show rejected", "show ignored",
@@ -41,7 +43,11 @@ func answers() map[string][]string {
 func notAnswers() map[string]string {
 	return map[string]string{
 		"scan":                "says itself what it recorded",
-		"retire":              "says itself what it recorded",
+		"repository":          "chooses a command",
+		"repository add":      "says itself what it recorded",
+		"repository set":      "says itself what it recorded",
+		"repository rename":   "says itself what it recorded",
+		"repository retire":   "says itself what it recorded",
 		"migrate":             "of schemas",
 		"migrate up":          "of schemas",
 		"migrate plan":        "of schemas",
@@ -338,7 +344,7 @@ func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {
 	r := newRepo(t).commit("One")
 	d.scan(r).wantCode(0)
 	d.run("scan", r.dir, "--name", "old", "--actor", "tester@site").wantCode(0)
-	d.run("retire", "old", "--reason", "replaced").wantCode(0)
+	d.run("repository", "retire", "old", "--reason", "replaced").wantCode(0)
 	d.run("scan", r.dir, "--name", "old").wantCode(1) // which says nothing about what is in use
 	const left = "1 retired repository is left out: --retired counts it"
 	for _, c := range []struct {
@@ -363,7 +369,7 @@ func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {
 	if got := d.run("gaps", "--json"); !strings.Contains(got.stdout, `"retired_left_out": 1`) || strings.Contains(got.stdout, `"repository": "old"`) {
 		t.Errorf("the document:\n%s", got.stdout)
 	}
-	d.run("retire", "demo", "--reason", "replaced").wantCode(0)
+	d.run("repository", "retire", "demo", "--reason", "replaced").wantCode(0)
 	d.run("gaps").wantCode(1).says("every repository is retired")
 	d.run("matrix").wantCode(1).says("every repository is retired")
 }

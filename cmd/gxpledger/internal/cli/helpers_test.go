@@ -110,7 +110,12 @@ type repo struct {
 
 func newRepo(t *testing.T) repo {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	return newRepoAt(t, t.TempDir())
+}
+
+func newRepoAt(t *testing.T, dir string) repo {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func TestAHomeThatARepositoryTracksIsRefused(t *testing.T) { //nolint:parallelte
 			r := newRepo(t).commit("x")
 			c.ship(r)
 			before := filesBelow(t, r.dir)
-			for _, args := range [][]string{{"scan"}, {"gaps"}, {"verify"}, {"log"}, {"retire", "x", "--reason", "y"}} {
+			for _, args := range [][]string{{"scan"}, {"gaps"}, {"verify"}, {"log"}, {"repository", "retire", "x", "--reason", "y"}} {
 				got := d.from(filepath.Join(r.dir, c.in), args...).wantCode(1).says("tracks", "gxpledger", "--home", "GXPLEDGER_HOME")
 				if strings.Contains(got.stdout, "forged") {
 					t.Errorf("%v: %s", args, got.stdout)

@@ -12,38 +12,20 @@ import (
 
 // limits is the flag --limit NAME=N.
 type limits struct {
-	reading rosie.Limits // zero where the default applies
-	fetch   int64
+	reading rosie.Limits // zero where none was given
+	set     map[string]int64
+	fetch   int64 // 0 for the default
 	given   []string
 }
 
-// limit is one that can be set.
-type limit struct {
-	name string
-	set  func(n int64)
-}
-
-func (l *limits) known() []limit {
-	bytes := func(name string, to *int64) limit { return limit{name, func(n int64) { *to = n }} }
-	count := func(name string, to *int) limit { return limit{name, func(n int64) { *to = int(min(n, math.MaxInt)) }} }
-	r := &l.reading
-	return []limit{
-		bytes("file", &r.File), count("front-matter", &r.FrontMatter), count("depth", &r.Depth), count("nodes", &r.Nodes),
-		count("json-nodes", &r.JSONNodes), count("links", &r.Links), count("members", &r.Members), count("entries", &r.Entries),
-		count("findings", &r.Findings), count("files", &r.Files), bytes("bytes", &r.Bytes), bytes("fetch", &l.fetch),
-	}
-}
+// limitFetch bounds what is fetched. It is none of the reader's.
+const limitFetch = "fetch"
 
 // Set accepts NAME=N, where N may end in KiB, MiB or GiB.
 func (l *limits) Set(value string) error {
 	name, number, ok := strings.Cut(value, "=")
-	known := l.known()
-	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = k.name
-	}
-	at := slices.Index(names, name)
-	if at < 0 {
+	names := append(rosie.LimitNames(), limitFetch)
+	if !slices.Contains(names, name) {
 		want := "want one of " + strings.Join(names, ", ") + ", and a number, such as files=500000"
 		if near := spelling.Nearest(name, names, 1); len(near) > 0 {
 			want = "did you mean " + near[0] + "?"
@@ -54,7 +36,15 @@ func (l *limits) Set(value string) error {
 	if !ok || !valid {
 		return wrongValue("want %s=N, with N above 0, such as %s=5000 or %s=64MiB", name, name, name)
 	}
-	known[at].set(n)
+	if name == limitFetch {
+		l.fetch = n
+	} else {
+		if l.set == nil {
+			l.set = map[string]int64{}
+		}
+		l.set[name] = n
+		l.reading, _ = rosie.LimitsOf(l.set) // names and numbers were checked
+	}
 	l.given = append(l.given, value)
 	return nil
 }

@@ -109,14 +109,14 @@ func TestNoCommandFailsWithinTenSecondsOfAnElection(t *testing.T) {
 	d.scan(r.requirement("REQ-001", "Another title").commit("Change it")).wantCode(0)
 	at, local := d.lastScan(), newFixture(t)
 	local.scan(r).wantCode(0)
-	once := regexp.MustCompile("^(projections (pause|resume) |retire |log copy --from sqlite)") // a second time is an error
+	once := regexp.MustCompile("^(projections (pause|resume) |repository retire |log copy --from sqlite)") // a second time is an error
 	elect := func() { c.ElectAfter(election, (c.Elections()+1)%c.Size()) }
 	for _, command := range []string{
 		"scan " + r.dir + " --name demo", "scans", "show requirements", "show requirements --as-of pos:" + at, "matrix", "diff scan:1 scan:2", "history REQ-001", "audit",
 		"content .gxp/requirements/REQ-001.md", "log", "log --backwards", "log --after " + at, "verify", "projections status",
 		"projections rebuild --all --reason again", "projections pause audit --reason wait", "projections resume audit --reason on",
 		"replay --to scan:1 --into past.db", "log copy --from " + c.URL() + " --to sqlite:COPY --reason home",
-		"log copy --from sqlite:" + local.home + " --to " + c.URL() + "&streamPrefix=copy- --reason there", "retire demo --reason done",
+		"log copy --from sqlite:" + local.home + " --to " + c.URL() + "&streamPrefix=copy- --reason there", "repository retire demo --reason done",
 	} {
 		for when, begin := range map[string]func(){
 			"at its start": elect,

@@ -74,8 +74,8 @@ func useEveryCommand(t *testing.T, address string) {
 	elsewhere.run("verify", "--log", address).wantCode(0)
 	elsewhere.scan(r, "--log", address).wantCode(0)
 
-	d.run("retire", "demo", "--reason", "done", "--actor", "admin").wantCode(0)
-	d.run("retire", "demo", "--reason", "again").wantCode(1).says("was retired", "nothing was recorded")
+	d.run("repository", "retire", "demo", "--reason", "done", "--actor", "admin").wantCode(0)
+	d.run("repository", "retire", "demo", "--reason", "again").wantCode(1).says("was retired", "nothing was recorded")
 	d.scan(r).wantCode(1)
 	d.verify(0)
 	moved := newFixture(t)

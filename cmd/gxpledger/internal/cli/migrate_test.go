@@ -104,7 +104,7 @@ func TestTheWriterRoleIsEnoughForEveryCommand(t *testing.T) {
 	})
 	d.env["GXPLEDGER_LOG"] = withPassword(t, admin, user, "only-for-this-test")
 	d.scan(r).wantCode(0)
-	for _, command := range []string{"show requirements", "verify", "migrate status", "log", "retire demo --reason over"} {
+	for _, command := range []string{"show requirements", "verify", "migrate status", "log", "repository retire demo --reason over"} {
 		d.run(strings.Fields(command)...).wantCode(0)
 	}
 }
@@ -129,7 +129,7 @@ func TestMissingRightsAreNamedAndGivenBack(t *testing.T) {
 	for _, want := range []string{missing, grant, `GRANT SELECT ON "gxp"."requirements" TO "gxp_reader";`} {
 		status.has(want)
 	}
-	d.scan(newRepo(t).commit("Another repository")).wantCode(1).says(missing)
+	d.scan(r.commit("Go on")).wantCode(1).says(missing)
 	verified := d.run("verify", "--log", admin, "--db", admin).wantCode(3)
 	for _, want := range []string{missing, "role gxp_reader lacks SELECT on view gxp.requirements", "unknown: access"} {
 		verified.has(want)
@@ -139,7 +139,7 @@ func TestMissingRightsAreNamedAndGivenBack(t *testing.T) {
 	if status := d.run("migrate", "status").wantCode(0); strings.Contains(status.stdout, " lacks ") {
 		t.Errorf("after migrate up: %s", status.stdout)
 	}
-	d.scan(newRepo(t).commit("Another repository")).wantCode(0)
+	d.scan(r.commit("Go on")).wantCode(0)
 }
 
 // TestAProductHasRolesOfItsOwn: with a prefix, nothing that another product of the server has is made or used.

@@ -44,7 +44,11 @@ func makeRecords(t *testing.T) {
 	d := newFixture(t)
 	minute := 0
 	d.now = func() time.Time { return time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC) }
-	r := newRepo(t).requirement("REQ-002", "The second").requirement("REQ-003", hostileTitle).
+	dir := filepath.Join(records.dir, "repo")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := newRepoAt(t, dir).requirement("REQ-002", "The second").requirement("REQ-003", hostileTitle).
 		story("US-001", "REQ-001").story("US-002", "REQ-404").spec("SPEC-001", "US-001").spec("SPEC-002", "US-001").
 		write(".gxp/evidence/EV-SPEC-001.jws", unsigned).
 		write(".gxp/requirements/REQ-004.md", "---\ngxp_id: REQ-004\ntitle: The fourth\ngxp_risk_rating: LOW\ndescription: it\n"+
@@ -65,10 +69,8 @@ func makeRecords(t *testing.T) {
 	r.story("US-003", "REQ-405").commit("Break it")
 	d.scan(r).wantCode(1)
 	records.from = r.dir
-	for name, from := range map[string]string{"home": d.home, "repo": r.dir} {
-		if err := os.CopyFS(filepath.Join(records.dir, name), os.DirFS(from)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(filepath.Join(records.dir, "home"), os.DirFS(d.home)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 func TestARetiredRepositoryKeepsItsHistoryAndIsScannedNoMore(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)
-	d.run("retire", "demo", "--reason", "replaced by \x1b[2Jdemo-2", "--actor", "admin").wantCode(0).golden("retire.txt")
-	d.run("retire", "demo", "--reason", "again").wantCode(1).says(`"demo" was retired at 2026-03-01T12:02:00Z by admin`, "nothing was recorded")
+	d.run("repository", "retire", "demo", "--reason", "replaced by \x1b[2Jdemo-2", "--actor", "admin").wantCode(0).golden("retire.txt")
+	d.run("repository", "retire", "demo", "--reason", "again").wantCode(1).says(`"demo" was retired at 2026-03-01T12:02:00Z by admin`, "nothing was recorded")
 	d.scan(r, "--links", "flag").wantCode(1)
 	d.run("history", "REQ-001").wantCode(0).golden("history_retired.txt", records.from, "REPO")
 	d.run("audit", "--action", "repository_retired").wantCode(0).golden("audit_retired.txt")
@@ -24,7 +24,7 @@ func TestRetiringForPrograms(t *testing.T) {
 		Reason     string `json:"reason"`
 		Position   int    `json:"position"`
 	}
-	got := d.run("retire", "demo", "--reason", "done", "--json").wantCode(0)
+	got := d.run("repository", "retire", "demo", "--reason", "done", "--json").wantCode(0)
 	if err := json.Unmarshal([]byte(got.stdout), &done); err != nil || done.Repository != "demo" || done.Reason != "done" || done.Position != 22 {
 		t.Errorf("got %+v, %v; want demo at position 22", done, err)
 	}
@@ -33,13 +33,13 @@ func TestRetiringForPrograms(t *testing.T) {
 func TestRetiringSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
-	d.run("retire").wantCode(2).says("needs the name or id of a repository")
-	d.run("retire", "").wantCode(2).says("argument 1 of gxpledger retire is empty", "NAME")
-	d.run("retire", "demo").wantCode(2).says("--reason is required")
-	d.run("retire", "demo", "other", "--reason", "x").wantCode(2).says(`leave out "other"`)
-	d.run("retire", "dmo", "--reason", "x").wantCode(1).says(`no repository "dmo"`, `nearest: "demo"`)
+	d.run("repository", "retire").wantCode(2).says("needs the name or id of a repository")
+	d.run("repository", "retire", "").wantCode(2).says("argument 1 of gxpledger repository retire is empty", "NAME")
+	d.run("repository", "retire", "demo").wantCode(2).says("--reason is required")
+	d.run("repository", "retire", "demo", "other", "--reason", "x").wantCode(2).says(`leave out "other"`)
+	d.run("repository", "retire", "dmo", "--reason", "x").wantCode(1).says(`no repository "dmo"`, `nearest: "demo"`)
 	never := newRepo(t).story("US-001", "REQ-404").commit("Broken")
 	d.run("scan", never.dir, "--name", "never").wantCode(1)
-	d.run("retire", "never", "--reason", "x").wantCode(1).says("no completed scan", "nothing was recorded")
-	newFixture(t).run("retire", "demo", "--reason", "x").wantCode(1).says("there is no log")
+	d.run("repository", "retire", "never", "--reason", "x").wantCode(1).says("no completed scan", "nothing was recorded")
+	newFixture(t).run("repository", "retire", "demo", "--reason", "x").wantCode(1).says("there is no log")
 }

@@ -30,6 +30,7 @@ type scanOptions struct {
 	worktree     bool
 	allowFileURL bool
 	name         string
+	accept       bool
 	links        *choice
 	duplicates   *choice
 	unsigned     *choice
@@ -43,9 +44,9 @@ type scanOptions struct {
 func newScan(a *app) *cobra.Command {
 	o := &scanOptions{
 		app:        a,
-		links:      oneOf(string(domain.LinksStrict), string(domain.LinksFlag)),
-		duplicates: oneOf(string(domain.DuplicatesReject), string(domain.DuplicatesUpdate)),
-		unsigned:   oneOf(string(domain.UnsignedUnverified), string(domain.UnsignedInvalid)),
+		links:      optionally(string(domain.LinksStrict), string(domain.LinksFlag)),
+		duplicates: optionally(string(domain.DuplicatesReject), string(domain.DuplicatesUpdate)),
+		unsigned:   optionally(string(domain.UnsignedUnverified), string(domain.UnsignedInvalid)),
 	}
 	cmd := &cobra.Command{
 		Use:   "scan [REPOSITORY|URL]",
@@ -71,11 +72,12 @@ func newScan(a *app) *cobra.Command {
 	flags.StringVar(&o.ref, "ref", "", "`REVISION` to scan: branch, tag, commit or refs/... (default HEAD)")
 	flags.BoolVar(&o.worktree, "worktree", false, "scan the files on disk")
 	flags.BoolVar(&o.allowFileURL, "allow-file-url", false, "accept file:// addresses")
-	flags.StringVar(&o.name, "name", "", "`NAME` of the repository in the log (default: its origin, or else its path)")
-	flags.Var(o.links, "links", "policy for broken links: strict fails the scan, flag records them")
-	flags.Var(o.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails the scan, update keeps the last file")
+	flags.StringVar(&o.name, "name", "", "`NAME` of the repository in the log (default: the one with this address, or else the address of its origin, or its path)")
+	flags.BoolVar(&o.accept, "accept-address", false, "let a known repository be read from this address too, and record it; needs --reason")
+	flags.Var(o.links, "links", "policy for broken links: strict fails the scan, flag records them (default: the repository's, or else strict)")
+	flags.Var(o.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails the scan, update keeps the last file (default: the repository's, or else reject)")
 	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that seem to contain a key or token, permanently")
-	flags.Var(o.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid")
+	flags.Var(o.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid (default: the repository's, or else unverified)")
 	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) to verify evidence; repeatable")
 	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
 	flags.StringVar(&o.reason, "reason", "", "`REASON` for the scan")
@@ -96,6 +98,8 @@ func (o *scanOptions) validate(args []string) error {
 	switch {
 	case strings.ContainsAny(o.name, "@?#%") && gitrepo.HidesAddress(o.name), len(rosie.FindSecrets([]byte(o.name), 1)) > 0:
 		return usage("the name of --name may hold a password, and names are stored permanently: leave out user and password")
+	case o.accept && o.reason == "":
+		return usage("--accept-address changes the settings of the repository: give the --reason for it")
 	case o.worktree && o.ref != "":
 		return usage("--worktree and --ref %s exclude each other: files on disk belong to no revision", o.ref)
 	}
@@ -110,7 +114,7 @@ func (o *scanOptions) run(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, not the end of a scan
 	progress := o.app.progress()
 	result, err := o.app.ledger.Scan(ctx, gxpledger.ScanRequest{
-		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name,
+		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name, AcceptAddress: o.accept,
 		Policy: domain.Policy{
 			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
 			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,

@@ -141,6 +141,9 @@ type choice struct {
 
 func oneOf(words ...string) *choice { return &choice{value: words[0], words: words} }
 
+// optionally is oneOf without a default.
+func optionally(words ...string) *choice { return &choice{words: words} }
+
 // Set accepts one of the words.
 func (c *choice) Set(value string) error {
 	if slices.Contains(c.words, value) {

@@ -80,7 +80,7 @@ func TestNoFlagAndNoArgumentTakesAnEmptyValue(t *testing.T) {
 	} {
 		d.run(args...).wantCode(2).says("the flag "+args[1]+" is empty", "or leave the flag out")
 	}
-	d.run("retire", "x", "--reason", " ").wantCode(2).says("the flag --reason is empty: want REASON")
+	d.run("repository", "retire", "x", "--reason", " ").wantCode(2).says("the flag --reason is empty: want REASON")
 	d.run("show", "requirements", "").wantCode(2).says("argument 2 of gxpledger show is empty: want gxpledger show KIND [ID]")
 }
 

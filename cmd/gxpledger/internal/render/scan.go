@@ -59,7 +59,11 @@ func Actor(name, from string) string {
 }
 
 func showSource(screen *Screen, d gxpledger.ScanReport) {
-	screen.Field("Repository", "%s", Strong.Of(d.Repository.Name))
+	if d.NewRepository {
+		screen.Field("Repository", "%s, a new repository", Strong.Of(d.Repository.Name))
+	} else {
+		screen.Field("Repository", "%s", Strong.Of(d.Repository.Name))
+	}
 	if d.Repository.URL != d.Repository.Name {
 		screen.Field("Read from", "%s", d.Repository.URL)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -24,7 +25,7 @@ func newRetire(a *app) *cobra.Command {
 		Short: "Retire a repository: it can no longer be scanned, its history stays",
 		Long: "Retire a repository: every further scan of it fails. Nothing is deleted, and its history can still be shown. It cannot be\n" +
 			"undone; to continue, scan the repository under another name.",
-		Example: "  gxpledger retire product --reason \"replaced by product-2, change request 17\"",
+		Example: "  gxpledger repository retire product --reason \"replaced by product-2, change request 17\"",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("%s needs the name or id of a repository: gxpledger scans shows what was scanned", cmd.CommandPath())
@@ -49,7 +50,7 @@ func (o *retireOptions) run(ctx context.Context) error {
 		return failed(err, "it is unknown whether the retirement of %q was recorded, since the log did not answer (%s): "+
 			"run the command again, nothing is recorded twice", o.name, oneLine(err.Error()))
 	}
-	if refused, ok := errors.AsType[*gxpledger.NotRetirableError](err); ok {
+	if refused, ok := errors.AsType[*domain.NotChangedError](err); ok {
 		return failed(err, "repository %q %s: nothing was recorded", refused.Repository, refused.Why)
 	}
 	if err != nil {

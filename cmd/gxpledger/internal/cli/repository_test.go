@@ -1,0 +1,84 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSettingsOfARepositoryAreShownWithWhoChangedThem(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.run("repository", "set", "demo", "--links", "flag", "--limit", "files=5000", "--reason", "repaired until \x1b[2JMay", "--actor", "admin").
+		wantCode(0).golden("repository_set.txt", records.from, "REPO")
+	d.run("repository", "list").wantCode(0).golden("repository_list.txt", records.from, "REPO")
+	d.run("repository", "show", "demo").wantCode(0).golden("repository_show.txt", records.from, "REPO")
+	d.run("audit", "--action", "repository_changed").wantCode(0).says(`Settings of repository "demo" from now on`, `limit "files" "5000"`)
+	d.run("scan", r.dir, "--name", "demo").wantCode(0) // its broken link is no reason to fail any more
+	var before struct {
+		Repositories []struct {
+			Name    string `json:"repository"`
+			Changed any    `json:"changed"`
+		} `json:"repositories"`
+	}
+	got := d.run("repository", "list", "--as-of", "scan:2", "--json").wantCode(0)
+	if err := json.Unmarshal([]byte(got.stdout), &before); err != nil || len(before.Repositories) != 1 || before.Repositories[0].Changed != nil {
+		t.Errorf("as of scan 2: %+v, %v; want demo without changed settings", before, err)
+	}
+	d.run("repository", "set", "demo", "--links", "default", "--reset-limits", "--reason", "repaired").wantCode(0)
+	d.run("scan", r.dir, "--name", "demo").wantCode(1)
+	d.verify(0)
+}
+
+func TestARepositoryIsRenamedAndFoundByItsFormerName(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	d.run("repository", "rename", "demo", "pumps", "--reason", "change request 17").wantCode(0)
+	d.run("scan", r.dir, "--name", "demo", "--links", "flag").wantCode(0).says("pumps")
+	d.run("scan", r.dir, "--links", "flag").wantCode(0).says("pumps") // by where it is
+	d.run("repository", "show", "pumps").wantCode(0).says("Was called", "demo")
+	d.run("repository", "add", "demo", "--reason", "x").wantCode(1).says("known", "nothing was recorded")
+	d.verify(0)
+}
+
+func TestAScanFromAnotherFolderIsRefusedUntilItIsAccepted(t *testing.T) {
+	t.Parallel()
+	d, r := recorded(t)
+	other := newRepo(t).commit("Elsewhere")
+	d.run("scan", other.dir, "--name", "demo").wantCode(1).says(r.dir, other.dir, "--accept-address")
+	d.run("scan", other.dir, "--name", "demo", "--accept-address").wantCode(2).says("--reason")
+	d.run("scan", other.dir, "--name", "demo", "--accept-address", "--reason", "it moved").wantCode(0)
+	d.run("repository", "set", "demo", "--remove-address", r.dir, "--reason", "it moved").wantCode(0)
+	d.run("scan", r.dir, "--name", "demo", "--links", "flag").wantCode(1).says("other_address")
+	d.verify(0)
+}
+
+func TestSettingsThatCannotBeRecordedAreRefused(t *testing.T) {
+	t.Parallel()
+	d, _ := recorded(t)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"set", "demo", "--links", "flag"}, 2, "--reason is required"},
+		{[]string{"set", "demo", "--links", "flg", "--reason", "x"}, 2, "did you mean flag?"},
+		{[]string{"set", "demo", "--reason", "x"}, 1, "is as that already"},
+		{[]string{"set", "demo", "--limit", "fetch=1GiB", "--reason", "x"}, 2, "fetch"},
+		{[]string{"set", "demo", "--address", "https://ada:pa/ss@x", "--reason", "x"}, 2, "--address"},
+		{[]string{"set", "nothing", "--links", "flag", "--reason", "x"}, 1, `no repository "nothing"`},
+		{[]string{"rename", "demo", "--reason", "x"}, 2, "its present and its new name"},
+		{[]string{"rename", "demo", "demo", "--reason", "x"}, 1, "is as that already"},
+		{[]string{"add", "ghp_0123456789abcdefghijABCDEFGHIJ012345", "--reason", "x"}, 1, "secret"},
+		{[]string{"show", "nothing"}, 1, `no repository "nothing"`},
+	} {
+		got := d.run(append([]string{"repository"}, c.args...)...).wantCode(c.code)
+		if !strings.Contains(got.stderr, c.says) || strings.Contains(got.stderr, "pa/ss") || slices.Contains(c.args, "add") && strings.Contains(got.stderr, "ghp_") {
+			t.Errorf("%q says %q, want %q in it", c.args, got.stderr, c.says)
+		}
+	}
+	if events := d.events(); len(events) != 21 {
+		t.Errorf("%d events, want the 21 of before", len(events))
+	}
+}
