@@ -17,7 +17,7 @@ type RepositorySettings struct {
 	Links      LinkPolicy      `json:"links,omitempty"`
 	Duplicates DuplicatePolicy `json:"duplicates,omitempty"`
 	Unsigned   UnsignedPolicy  `json:"unsigned_packages,omitempty"`
-	// MainLine is the branch whose history must go on from scan to scan; "" for none.
+	// MainLine is the branch whose history must continue from scan to scan; "" for none.
 	MainLine string `json:"main_line,omitempty"`
 	// Limits are those limits of the reader that are not the defaults, by name.
 	Limits map[string]int64 `json:"limits,omitempty"`

@@ -19,7 +19,7 @@ type State struct {
 	// Names are those that the repository had before its present one, oldest first.
 	Names    []string           `json:"names,omitempty"`
 	Settings RepositorySettings `json:"settings"`
-	// Claimed reports that the addresses are what scans said that recorded no others.
+	// Claimed reports that the addresses are those of scans that recorded no others.
 	Claimed bool             `json:"claimed,omitempty"`
 	Scans   int              `json:"scans"`   // number of the last scan, completed or failed
 	Numbers int              `json:"numbers"` // the last artifact number given

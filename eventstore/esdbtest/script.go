@@ -65,7 +65,7 @@ func (c *Cluster) beStrange() bool {
 // SayVersion makes the servers tell a version of themselves, which may be any text.
 func (c *Cluster) SayVersion(version string) { c.direct(func(s *script) { s.version = version }) }
 
-// CatchUpEarly makes subscriptions to $all say before each page that they are caught up, with a checkpoint that stands before the next event, as
+// CatchUpEarly makes subscriptions to $all say before each page that they are caught up, with a checkpoint before the next event, as
 // one that falls behind does again and again.
 func (c *Cluster) CatchUpEarly() { c.direct(func(s *script) { s.early = true }) }
 

@@ -52,8 +52,7 @@ func TestEachErrorIsTriedAsOftenAsItMayHelp(t *testing.T) {
 					return err
 				},
 				"retirement": func(d *fixture) error {
-					_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
-						domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
+					_, err := retire(t, d.recorder, domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
 					return err
 				},
 				"scan": func(d *fixture) error {
@@ -106,8 +105,7 @@ func TestEachErrorOfReadingIsTriedAsOftenAsItMayHelp(t *testing.T) {
 				n++
 				return fmt.Errorf("on cue: %w", c.err)
 			}
-			_, err := d.recorder.Retire(t.Context(), uuid.Must(uuid.NewV7()),
-				domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
+			_, err := retire(t, d.recorder, domain.RepositoryRetired{Repository: request().Repository, Actor: "admin", Reason: "gone", RetiredAt: clock()})
 			if !errors.Is(err, c.err) || n != c.once || d.waits() != c.once-1 || d.log.calls != 0 {
 				t.Errorf("%d reads, %d waits and %d appends, %v; want %d reads", n, d.waits(), d.log.calls, err, c.once)
 			}

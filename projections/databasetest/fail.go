@@ -61,7 +61,7 @@ func (c *cancelling) reads() map[string]func(ctx context.Context, db Database) (
 }
 
 // FailOperations fails calls of the driver while projections catch up, are rebuilt, pruned and verified, and checks that readers see
-// whole tables throughout, that what is said to be done is done, and that the next try does it. Open opens one database, with the
+// whole tables throughout, that what is reported as done is done, and that the next try does it. Open opens one database, with the
 // driver of package drivertest or without.
 func FailOperations(t *testing.T, open func(now func() time.Time, failing bool) Database) {
 	t.Helper()

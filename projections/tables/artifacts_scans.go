@@ -57,7 +57,7 @@ type settingsRow struct {
 
 func settingsTable() table[settingsRow] {
 	return newTable(projections.Table{
-		Name: tableSettings, Doc: "What administrators said of how repositories are scanned: each row is all settings that hold until the next. A repository without a row has the defaults.",
+		Name: tableSettings, Doc: "How administrators want repositories to be scanned: each row is all settings that hold until the next. A repository without a row has the defaults.",
 		Key:     []string{"repository_id", "change_id"},
 		Foreign: []projections.ForeignKey{repositoryKey()},
 	}, []column[settingsRow]{
@@ -68,7 +68,7 @@ func settingsTable() table[settingsRow] {
 		{oneOf(null(text("links_policy", "What a broken link does; NULL for the default.")), domain.LinksStrict, domain.LinksFlag), func(r *settingsRow) any { return opt(string(r.Settings.Links)) }},
 		{oneOf(null(text("duplicates_policy", "What a duplicate gxp_id does; NULL for the default.")), domain.DuplicatesReject, domain.DuplicatesUpdate), func(r *settingsRow) any { return opt(string(r.Settings.Duplicates)) }},
 		{oneOf(null(text("unsigned_policy", "What an evidence package without a signature is worth; NULL for the default.")), domain.UnsignedUnverified, domain.UnsignedInvalid), func(r *settingsRow) any { return opt(string(r.Settings.Unsigned)) }},
-		{null(text("main_line", "Branch whose history must go on from scan to scan; NULL for none.")), func(r *settingsRow) any { return opt(r.Settings.MainLine) }},
+		{null(text("main_line", "Branch whose history must continue from scan to scan; NULL for none.")), func(r *settingsRow) any { return opt(r.Settings.MainLine) }},
 		{null(jsonColumn("limits", "Limits of the reader that are not the defaults, as a JSON object; NULL for none.")), func(r *settingsRow) any { return r.json(r.Settings.Limits) }},
 		{text("actor", "Who changed it."), func(r *settingsRow) any { return str(r.Actor) }},
 		{text("reason", "Why, as the actor gave it."), func(r *settingsRow) any { return str(r.Reason) }},

@@ -23,7 +23,7 @@ func newRepository(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repository",
 		Short: "Register, configure, rename and retire repositories",
-		Long: "What a repository is called, where it is read from and how it is scanned is recorded in the log, with who said so and why.\n" +
+		Long: "What a repository is called, where it is read from and how it is scanned is recorded in the log, with actor and reason.\n" +
 			"Every scan uses these settings; a flag of scan overrides one for that scan alone, and is recorded with it.",
 		Example: "  gxpledger repository set product --links flag --reason \"links are repaired until May\"\n" +
 			"  gxpledger repository list",
@@ -54,7 +54,7 @@ func (f *settingsFlags) register(cmd *cobra.Command) {
 	flags.Var(f.links, "links", "policy for broken links: strict fails a scan, flag records them")
 	flags.Var(f.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails a scan, update keeps the last file")
 	flags.Var(f.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid")
-	flags.StringVar(&f.mainLine, "main-line", "", "`BRANCH` whose history goes on from scan to scan, or "+unset)
+	flags.StringVar(&f.mainLine, "main-line", "", "`BRANCH` whose history continues from scan to scan, or "+unset)
 	flags.StringArrayVar(&f.add, "address", nil, "`ADDRESS` that the repository may be read from too; repeatable")
 	flags.StringArrayVar(&f.remove, "remove-address", nil, "`ADDRESS` that it may no longer be read from; repeatable")
 	flags.Var(&f.limits, "limit", "limit to raise or lower, such as files=500000; repeatable")
