@@ -72,7 +72,12 @@ func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (Re
 			return now
 		}
 	}
-	return a.change(ctx, request, func(all []knownRepository) (domain.Repository, error) {
+	return a.change(ctx, request, func(s domain.State) error {
+		if s.Registered {
+			return &domain.NotChangedError{Repository: name, Why: fmt.Sprintf("is known already, and called %q", s.Repository.Name)}
+		}
+		return nil
+	}, func(all []knownRepository) (domain.Repository, error) {
 		if known := named(all, name); known != nil {
 			return domain.Repository{}, &domain.NotChangedError{Repository: name, Why: "is known already"}
 		}
@@ -90,7 +95,7 @@ func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (Re
 // nothing would change, the repository was retired, or another has the name or an address, and [eventstore.ErrOutcomeUnknown]: look
 // whether it was recorded.
 func (a Admin) ChangeRepository(ctx context.Context, request RepositoryRequest) (RepositoryChange, error) {
-	return a.change(ctx, request, func(all []knownRepository) (domain.Repository, error) {
+	return a.change(ctx, request, func(domain.State) error { return nil }, func(all []knownRepository) (domain.Repository, error) {
 		found := named(all, request.Repository)
 		if found == nil {
 			return domain.Repository{}, &query.UnknownError{What: "repository", Given: request.Repository}
@@ -99,7 +104,10 @@ func (a Admin) ChangeRepository(ctx context.Context, request RepositoryRequest) 
 	})
 }
 
-func (a Admin) change(ctx context.Context, request RepositoryRequest, find func([]knownRepository) (domain.Repository, error)) (RepositoryChange, error) {
+// change records what find says of a repository, unless allow refuses it, given what is recorded of it.
+func (a Admin) change(
+	ctx context.Context, request RepositoryRequest, allow func(domain.State) error, find func([]knownRepository) (domain.Repository, error),
+) (RepositoryChange, error) {
 	l := a.ledger
 	if err := request.check(); err != nil {
 		return RepositoryChange{}, fmt.Errorf("cannot change repository: %w", err)
@@ -132,6 +140,9 @@ func (a Admin) change(ctx context.Context, request RepositoryRequest, find func(
 		ID: id, Repository: repository.ID, Actor: done.Actor, Reason: done.Reason,
 		Decide: func(s domain.State) ([]domain.Event, error) {
 			of := repository
+			if err := allow(s); err != nil {
+				return nil, err
+			}
 			if s.Registered {
 				of.URL = s.Repository.URL
 			}
@@ -325,7 +336,7 @@ func registered(ctx context.Context, log eventstore.StreamReader, id domain.Repo
 // addressesOf returns where a repository is read from: see [domain.Scan].
 func addressesOf(found *gitrepo.Repository) []string {
 	origin, at := domain.CanonicalAddress(found.Name()), domain.CanonicalAddress(found.URL())
-	if origin == at {
+	if origin == at || holdsSecret(origin) { // what holds a token is not stored
 		return []string{at}
 	}
 	return []string{origin, at}

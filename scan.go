@@ -137,7 +137,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	if err != nil {
 		return ScanResult{}, err
 	}
-	if len(rosie.FindSecrets([]byte(request.Name+"\n"+found.Name()+"\n"+found.URL()), 1)) > 0 {
+	if len(rosie.FindSecrets([]byte(cmp.Or(request.Name, found.Name())+"\n"+found.URL()), 1)) > 0 {
 		return ScanResult{}, fmt.Errorf("cannot scan: %w", ErrSecret)
 	}
 	name := cmp.Or(request.Name, addressesOf(found)[0])
@@ -472,7 +472,10 @@ func (r ScanRequest) overrides() []string {
 		name  string
 		given bool
 	}{
-		{"duplicates", r.Policy.Duplicates != ""}, {"keys", len(r.Keys) > 0}, {"limits", r.Limits != rosie.Limits{}}, {"links", r.Policy.Links != ""},
+		{"duplicates", r.Policy.Duplicates != ""},
+		{"keys", len(r.Keys) > 0},
+		{"limits", r.Limits != rosie.Limits{}},
+		{"links", r.Policy.Links != ""},
 		{"unsigned_packages", r.Policy.Unsigned != ""},
 	} {
 		if x.given {

@@ -27,7 +27,7 @@ func CanonicalAddress(address string) string {
 	rest, _, _ = strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
 	authority = strings.ToLower(authority[strings.LastIndexByte(authority, '@')+1:])
-	authority = strings.TrimSuffix(authority, usualPort[scheme])
+	authority = strings.TrimSuffix(authority, usualPort(scheme))
 	if plain, err := url.PathUnescape(path); err == nil {
 		path = (&url.URL{Path: plain}).EscapedPath()
 	}
@@ -46,7 +46,9 @@ func IsAddress(text string) bool {
 }
 
 // usualPort is how the port ends the authority of an address that every client of a scheme asks anyway.
-var usualPort = map[string]string{"https": ":443", "http": ":80", "ssh": ":22", "git": ":9418"}
+func usualPort(scheme string) string {
+	return map[string]string{"https": ":443", "http": ":80", "ssh": ":22", "git": ":9418"}[scheme]
+}
 
 // cutHost takes [USER@]HOST:PATH apart, where HOST may be [HOST:PORT] or an IPv6 address in brackets. It reports false for a
 // path, which may begin with a drive.

@@ -14,7 +14,7 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case RepositoryRegistered:
 		s.Repository, s.Registered = e.Repository, true
-		s.readFrom(e.Addresses...)
+		readFrom(&s, e.Addresses)
 		s.Claimed = len(e.Addresses) == 0
 	case RepositoryChanged:
 		if s.Repository.Name != e.Repository.Name {
@@ -37,7 +37,7 @@ func Evolve(s State, e Event) State {
 	case ScanCompleted:
 		s.Scans = e.Number
 		if s.Claimed && (e.Settings == nil || e.Settings.Revision == nil) {
-			s.readFrom(claimedAddresses(e.Repository)...)
+			readFrom(&s, claimedAddresses(e.Repository))
 		}
 		for i := range e.Relinked {
 			relink(&s, &e.Relinked[i])
@@ -60,7 +60,7 @@ func Fold(s State, events ...Event) State {
 }
 
 // readFrom adds addresses to those that the repository is known by.
-func (s *State) readFrom(addresses ...string) {
+func readFrom(s *State, addresses []string) {
 	for _, address := range addresses {
 		if at, held := slices.BinarySearch(s.Settings.Addresses, address); !held {
 			s.Settings.Addresses = slices.Insert(slices.Clone(s.Settings.Addresses), at, address)

@@ -121,7 +121,7 @@ func TestSettingsAreTheFoldOfTheirEvents(t *testing.T) {
 		names := []string{s.Repository.Name}
 		for range rapid.IntRange(0, 6).Draw(t, "changes") {
 			c := change(domain.RepositorySettings{
-				Links: rapid.SampledFrom([]domain.LinkPolicy{"", domain.LinksStrict, domain.LinksFlag}).Draw(t, "links"),
+				Links:     rapid.SampledFrom([]domain.LinkPolicy{"", domain.LinksStrict, domain.LinksFlag}).Draw(t, "links"),
 				Addresses: slices.Compact(slices.Sorted(slices.Values(rapid.SliceOfN(rapid.SampledFrom([]string{"a/1", "b/2", "/c"}), 0, 3).Draw(t, "addresses")))),
 			})
 			c.Repository.Name = rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name")

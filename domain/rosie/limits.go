@@ -76,8 +76,8 @@ func (l Limits) withDefaults() Limits {
 // Set returns the limits that are not the defaults, by the name that messages use.
 func (l Limits) Set() map[string]int64 {
 	l, d := l.withDefaults(), DefaultLimits()
-	set, defaults := map[string]int64{}, d.named()
-	for name, limit := range l.named() {
+	set, defaults := map[string]int64{}, named(&d)
+	for name, limit := range named(&l) {
 		if limit.get() != defaults[name].get() {
 			set[name] = limit.get()
 		}
@@ -87,8 +87,8 @@ func (l Limits) Set() map[string]int64 {
 
 // Over returns l with what it does not set taken from other.
 func (l Limits) Over(other Limits) Limits {
-	given := l.named()
-	for name, limit := range other.named() {
+	given := named(&l)
+	for name, limit := range named(&other) {
 		if set := given[name]; set.get() <= 0 {
 			set.set(limit.get())
 		}
@@ -99,7 +99,7 @@ func (l Limits) Over(other Limits) Limits {
 // LimitsOf returns the limits with these values by name, as [Limits.Set] gives them. The others are 0, for their defaults.
 func LimitsOf(set map[string]int64) (Limits, error) {
 	var l Limits
-	known := l.named()
+	known := named(&l)
 	for name, n := range set {
 		limit, ok := known[name]
 		if !ok || n <= 0 {
@@ -111,7 +111,7 @@ func LimitsOf(set map[string]int64) (Limits, error) {
 }
 
 // LimitNames returns the names of all limits, sorted.
-func LimitNames() []string { return slices.Sorted(maps.Keys((&Limits{}).named())) }
+func LimitNames() []string { return slices.Sorted(maps.Keys(named(&Limits{}))) }
 
 // namedLimit is one limit.
 type namedLimit struct {
@@ -120,7 +120,7 @@ type namedLimit struct {
 }
 
 // named returns each limit by the name that messages use.
-func (l *Limits) named() map[string]namedLimit {
+func named(l *Limits) map[string]namedLimit {
 	bytes := func(to *int64) namedLimit { return namedLimit{func() int64 { return *to }, func(n int64) { *to = n }} }
 	count := func(to *int) namedLimit {
 		return namedLimit{func() int64 { return int64(*to) }, func(n int64) { *to = int(min(n, math.MaxInt)) }}

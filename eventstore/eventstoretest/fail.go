@@ -151,7 +151,9 @@ func (f *failing) appends() {
 	f.t.Helper()
 	f.appendsBy("Append", f.log.Append)
 	if ordered, ok := f.log.(eventstore.OrderedAppender); ok {
-		f.appendsBy("Enqueue", func(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) { return ordered.Enqueue(ctx, batch)() })
+		f.appendsBy("Enqueue", func(ctx context.Context, batch eventstore.Batch) (eventstore.Appended, error) {
+			return ordered.Enqueue(ctx, batch)()
+		})
 	}
 }
 

@@ -32,7 +32,7 @@ func TestAScanUsesTheRecordedSettings(t *testing.T) {
 			l.scan(domaintest.Requirement("REQ-1", "a"))
 			l.append(toldStream, domain.RepositoryChanged{Repository: l.state.Repository, Settings: recorded, Actor: "tester", Reason: "to see", ChangedAt: clock()})
 			head := l.head()
-			revision := int64(l.ends[toldStream].Next()) - 1 //nolint:gosec // a few
+			revision := int64(l.ends[toldStream].Next()) - 1
 			head.Policy = recorded.Policy()
 			head.Settings.Limits, head.Settings.Revision = recorded.Limits, &revision
 			test.forge(&head)

@@ -29,7 +29,8 @@ type Repository struct {
 	// FormerNames are those that it had before its present one, oldest first.
 	FormerNames []string `json:"former_names,omitempty"`
 
-	addresses []string // of its first scan
+	registeredName string
+	addresses      []string // of its first scan
 }
 
 // Settings returns how the repository is scanned.
@@ -72,9 +73,12 @@ func (r *Reader) SettingsChanges(ctx context.Context, id string) ([]SettingsChan
 	}, "FROM repository_settings"+w.String()+" ORDER BY position, change_id", w.args...)
 }
 
-// formerNames returns the names that changes gave before the present one, each once.
-func formerNames(changes []SettingsChange, present string) []string {
+// formerNames returns the names before the present one, each once: that of the registration, and those that changes gave.
+func formerNames(registered string, changes []SettingsChange, present string) []string {
 	var names []string
+	if registered != present {
+		names = append(names, registered)
+	}
 	for _, c := range changes {
 		if c.Repository != present && !slices.Contains(names, c.Repository) {
 			names = append(names, c.Repository)
@@ -101,6 +105,7 @@ func repositoryColumns() []column[Repository] {
 	return []column[Repository]{
 		{"repository_id", func(r *Repository) any { return &r.ID }},
 		{"name", func(r *Repository) any { return &r.Name }},
+		{"registered_name", func(r *Repository) any { return &r.registeredName }},
 		{"url", func(r *Repository) any { return optional(&r.URL) }},
 		{"registered_at", func(r *Repository) any { return instant(&r.RegisteredAt) }},
 		{"retired_at", func(r *Repository) any { return instant(&r.RetiredAt) }},
@@ -133,7 +138,7 @@ func (r *Reader) Repositories(ctx context.Context) ([]Repository, error) {
 		for j := range of {
 			all[i].Changed = &of[j]
 		}
-		all[i].FormerNames = formerNames(of, all[i].Name)
+		all[i].FormerNames = formerNames(all[i].registeredName, of, all[i].Name)
 	}
 	failed, err := load(ctx, r, []column[Repository]{
 		{"repository_id", func(r *Repository) any { return &r.ID }},

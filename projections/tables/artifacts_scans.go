@@ -35,6 +35,7 @@ func repositoriesTable() table[repositoryRow] {
 	}, []column[repositoryRow]{
 		{repositoryColumn(), func(r *repositoryRow) any { return r.repository }},
 		{text("name", "The operator's name for it, unique in a log."), func(r *repositoryRow) any { return str(r.of.Name) }},
+		{text("registered_name", "The name that it was registered by."), func(r *repositoryRow) any { return str(r.of.Name) }},
 		{null(text("url", "Where it was read from last, without credentials.")), func(r *repositoryRow) any { return opt(r.of.URL) }},
 		{null(jsonColumn("addresses", "Where it may be read from, host and path, as a JSON array; NULL for anywhere, or when nothing but scans of older versions says so.")), func(r *repositoryRow) any { return jsonList(r.origin, r.addresses) }},
 		{timestamp("registered_at", "When the engine recorded that it is known."), func(r *repositoryRow) any { return r.at }},

@@ -268,8 +268,10 @@ func sayChanged(e *domain.RepositoryChanged, s *sentence) {
 		s.quote(address)
 	}
 	for _, x := range []struct{ name, value string }{
-		{"links policy", string(set.Links)}, {"duplicates policy", string(set.Duplicates)},
-		{"unsigned packages", string(set.Unsigned)}, {"main line", set.MainLine},
+		{"links policy", string(set.Links)},
+		{"duplicates policy", string(set.Duplicates)},
+		{"unsigned packages", string(set.Unsigned)},
+		{"main line", set.MainLine},
 	} {
 		if x.value != "" {
 			s.text("; ").text(x.name).text(" ").quote(x.value)

@@ -126,7 +126,8 @@ func errUnhandled(e domain.Event) error {
 func repositoryEvents() []domain.Event {
 	return []domain.Event{
 		domain.RepositoryRegistered{},
-		domain.RepositoryChanged{}, domain.RepositoryRetired{},
+		domain.RepositoryChanged{},
+		domain.RepositoryRetired{},
 		domain.ArtifactParsed{},
 		domain.ArtifactRejected{},
 		domain.ArtifactRemoved{},

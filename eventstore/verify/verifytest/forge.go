@@ -25,7 +25,7 @@ var toldOnce = regexp.MustCompile(`^(batch \d )?(` + strings.Join([]string{
 	`scan\.completed\.v2 findings\.text`,
 	`admin\.acted\.v1 (action|target|outcome)`,
 	`repository\.changed\.v1 (repository\.name|settings\..*)`, // until a scan uses them
-	`batch 1 scan\.completed\.v2 repository\.url`, // an address may change from scan to scan
+	`batch 1 scan\.completed\.v2 repository\.url`,             // an address may change from scan to scan
 }, "|") + `)$`)
 
 // forgery is one change of a story.

@@ -109,7 +109,7 @@ func TestWhatBadInputGets(t *testing.T) {
 		{[]string{"scan", "--worktree=maybe"}, 2, []string{"--worktree", "true or false"}},
 		{[]string{"scan", "--color", "pink"}, 2, []string{"--color", "auto", "never"}},
 		{[]string{"scan", "--limit", "flies=3"}, 2, []string{"did you mean files?"}},
-		{[]string{"scan", "--limit", "xyzzy=3"}, 2, []string{"file, front-matter", "files=500000"}},
+		{[]string{"scan", "--limit", "xyzzy=3"}, 2, []string{"bytes, depth", "files=500000"}},
 		{[]string{"scan", "--limit", "files=-3"}, 2, []string{"files=N", "above 0"}},
 		{[]string{"scan", "--limit", "files"}, 2, []string{"files=N"}},
 		{[]string{"scan", "--limit", "bytes=9999999999GiB"}, 2, []string{"bytes=N"}},
