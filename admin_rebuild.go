@@ -258,21 +258,32 @@ func (m *pacemeter) observe(p run.Progress) {
 type ProjectionRunner struct {
 	session *adminSession
 	files   config.HomeFiles
+	retries *retryNotes
 }
 
 // Runner returns what keeps the tables at the head of the log. progress is told of each page that was written, from several
 // goroutines, and must not block; nil for nobody. It waits until the log and the tables are open. Errors: [ErrNoLog],
 // [ErrLogLost], [ErrClosed], and those of the packages projections and eventstore.
 func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*ProjectionRunner, error) {
-	s, err := a.openSession(ctx, config.ToAppend, progress)
+	retries := &retryNotes{ledger: a.ledger, notes: map[string]Retrying{}}
+	s, err := a.openSession(ctx, config.ToAppend, nil)
 	if err != nil {
 		return nil, err
+	}
+	s.runner, err = a.ledger.newRunner(s.log, s.tables, nil, func(p run.Progress) {
+		retries.moved(p.Projection)
+		if progress != nil {
+			progress(p)
+		}
+	}, retries.failed)
+	if err != nil {
+		return nil, errors.Join(err, s.tables.Close())
 	}
 	files, err := a.ledger.homeFiles(a.ledger.settings)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot follow the log: %w", err), s.tables.Close())
 	}
-	return &ProjectionRunner{s, files}, nil
+	return &ProjectionRunner{s, files, retries}, nil
 }
 
 // Run first records the actions that are in no log yet. Then it follows the log with every projection until ctx ends, and
@@ -283,6 +294,7 @@ func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*Projec
 // Errors: a *[projections.MismatchError] where the log is not the one that the tables were built from, one that wraps
 // [ErrHomeReplaced] where files of the home were deleted or replaced, and, when no projection is left, the errors that stopped them.
 func (r *ProjectionRunner) Run(ctx context.Context) error {
+	defer r.retries.end()
 	return whileThere(ctx, r.files, r.run)
 }
 
@@ -335,9 +347,16 @@ func (s *adminSession) statuses(ctx context.Context) ([]ProjectionStatus, error)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the status of projections: %w", err)
 	}
+	retries, err := s.ledger.retriesNow()
+	if err != nil {
+		return nil, err
+	}
 	out := make([]ProjectionStatus, len(all))
 	for i, status := range all {
 		out[i] = newStatus(status)
+		if r, known := retries[status.Name]; known {
+			out[i].Retrying = &r
+		}
 	}
 	return out, nil
 }

@@ -32,7 +32,10 @@ type ProjectionStatus struct {
 	Holder       string           `json:"holder,omitempty"`             // the process that writes the active build; "" for none
 	LeaseLeft    float64          `json:"lease_seconds_left,omitempty"` // how long its lease lives on without a sign of life
 	Fault        *ProjectionFault `json:"fault,omitempty"`
-	Mismatch     string           `json:"mismatch,omitempty"` // why the log is not the one that the tables were built from
+	// Retrying is what the process that writes the tables failed to do and tries again; nil for nothing, and where that process
+	// uses another home.
+	Retrying *Retrying `json:"retrying,omitempty"`
+	Mismatch string    `json:"mismatch,omitempty"` // why the log is not the one that the tables were built from
 }
 
 // NextBuild is a build that is to replace the active one.

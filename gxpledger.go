@@ -338,7 +338,7 @@ func (a appending) Append(ctx context.Context, b eventstore.Batch) (eventstore.A
 }
 
 // newRunner returns a runner of projections from log to db.
-func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []projections.Projection, observe func(run.Progress)) (*run.Runner, error) {
+func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []projections.Projection, observe func(run.Progress), retrying ...func(run.Retry)) (*run.Runner, error) {
 	c := run.DefaultConfig(l.config.Now, eventstore.Decode, processName())
 	c.LeaseTTL = cmp.Or(l.config.Lease, c.LeaseTTL)
 	c.Wait = cmp.Or(l.config.Wait, config.DefaultWait)
@@ -352,6 +352,9 @@ func (l *Ledger) newRunner(log eventstore.Log, db projections.Database, set []pr
 	c.Retrying = func(r run.Retry) {
 		l.observe(fmt.Errorf("projection %s, waiting %s: %w", r.Projection, r.Wait, r.Err))
 		l.retrying(r.Projection, r.Err)
+		for _, tell := range retrying {
+			tell(r)
+		}
 	}
 	c.Observe = func(p run.Progress) {
 		for _, tell := range []func(run.Progress){l.config.Projected, observe} {

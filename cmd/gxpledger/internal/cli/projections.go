@@ -129,6 +129,10 @@ func stateDetails(s gxpledger.ProjectionStatus) string {
 		return fmt.Sprintf("position %d (%s): %s", s.Fault.Position, s.Fault.Type, s.Fault.Text)
 	case s.Paused != nil:
 		return fmt.Sprintf("since %s by %s: %s", render.Time(s.Paused.At), s.Paused.By, s.Paused.Reason)
+	case s.Retrying != nil:
+		r := s.Retrying
+		return fmt.Sprintf("%s tries again since %s, %s failed, the last one at %s: %s", r.Process, render.Time(r.Since), render.CountOf(r.Times, "try", "tries"),
+			render.Time(r.Last), oneLine(r.Error))
 	case s.Holder != "":
 		return "written by " + leaseOf(s.Holder, s.LeaseLeft)
 	}
