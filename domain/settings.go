@@ -113,13 +113,16 @@ func RetireRepository(s State, retired RepositoryRetired) ([]Event, error) {
 }
 
 // MayBeReadFrom reports whether one of addresses is one that the repository is known by. The path of a clone counts only where the
-// repository is known by paths alone, as after scans that recorded no other address.
+// repository is known by paths alone. Paths that scans of older versions recorded refuse nothing.
 func (s State) MayBeReadFrom(addresses []string) bool {
 	known := s.Settings.Addresses
 	if len(known) == 0 || len(addresses) == 0 {
 		return true
 	}
 	if !slices.ContainsFunc(known, isHost) {
+		if s.Claimed {
+			return true // a path of some machine, which nobody meant as an address
+		}
 		return slices.ContainsFunc(addresses, func(a string) bool { return slices.Contains(known, a) })
 	}
 	return slices.Contains(known, addresses[0])

@@ -99,7 +99,11 @@ func TestAScanFromAnotherAddressIsRefused(t *testing.T) {
 		"elsewhere than older versions recorded": {[]domain.Event{
 			domain.RepositoryRegistered{Repository: domain.Repository{ID: registered().Repository.ID, Name: "demo", URL: "/home/ada/demo"}},
 			domain.ScanCompleted{Head: domain.Head{Number: 1, Repository: domain.Repository{Name: "demo", URL: "/home/ada/demo"}}},
-		}, from("git.example.org/demo", "/home/eve/demo"), true},
+		}, from("git.example.org/demo", "/home/eve/demo"), false},
+		"another host than older versions recorded": {[]domain.Event{
+			domain.RepositoryRegistered{Repository: domain.Repository{ID: registered().Repository.ID, Name: "demo", URL: "https://git.example.org/demo"}},
+			domain.ScanCompleted{Head: domain.Head{Number: 1, Repository: domain.Repository{Name: "demo", URL: "https://git.example.org/demo"}}},
+		}, from("git.example.org/other", "/home/eve/demo"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

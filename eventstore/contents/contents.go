@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -35,6 +36,9 @@ type Stored struct {
 type Codec struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
+
+	use    sync.RWMutex // held by who encodes or decodes, and wholly by who closes
+	closed bool
 }
 
 // NewCodec returns a codec. The caller closes it.
@@ -52,14 +56,25 @@ func NewCodec() (*Codec, error) {
 	return &Codec{encoder: encoder, decoder: decoder}, nil
 }
 
-// Close frees what the codec holds. Nothing may use it afterwards.
+// Close waits until nobody encodes or decodes, and frees what the codec holds. From then on it answers [eventstore.ErrClosed].
 func (c *Codec) Close() error {
+	c.use.Lock()
+	defer c.use.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
 	c.decoder.Close()
 	return c.encoder.Close()
 }
 
 // Encode returns b as it is stored, sharing nothing with it. A content above MaxBytes is ErrTooLarge.
 func (c *Codec) Encode(b eventstore.Blob) (Stored, error) {
+	c.use.RLock()
+	defer c.use.RUnlock()
+	if c.closed {
+		return Stored{}, eventstore.ErrClosed
+	}
 	if len(b.Bytes) > MaxBytes {
 		return Stored{}, fmt.Errorf("%w: content %s has %d bytes, a log takes %d", eventstore.ErrTooLarge, b.SHA256, len(b.Bytes), MaxBytes)
 	}
@@ -80,8 +95,14 @@ var (
 	errEncoding = errors.New("unknown encoding")
 )
 
-// Decode returns the original bytes of s, checked against its size and hash. Any error means that the row is corrupt.
+// Decode returns the original bytes of s, checked against its size and hash. Any error but [eventstore.ErrClosed] means that the row is
+// corrupt.
 func (c *Codec) Decode(s Stored) ([]byte, error) {
+	c.use.RLock()
+	defer c.use.RUnlock()
+	if c.closed {
+		return nil, eventstore.ErrClosed
+	}
 	data := s.Bytes
 	switch s.Encoding {
 	case EncodingNone:

@@ -14,6 +14,8 @@ import (
 const (
 	pageBytes   = 512 << 10
 	pageRecords = 1024
+	// smallestPage is what a page costs at least, however few its records are: at the end of the log most have one.
+	smallestPage = 4 << 10
 )
 
 // page holds all records of the log behind a position, up to its last one. That does not change (I3).
@@ -139,6 +141,7 @@ func pageOf(found records, after eventstore.Position) (*page, error) {
 	if len(g.records) == 0 {
 		return nil, nil //nolint:nilnil // no page is no failure
 	}
+	g.size = max(g.size, smallestPage)
 	return g, nil
 }
 
@@ -161,6 +164,9 @@ func (p *pages) evict(most int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.idle
+	if before <= most {
+		return
+	}
 	p.kept = slices.DeleteFunc(p.kept, func(g *page) bool {
 		if p.idle <= most || g.readers > 0 {
 			return false
@@ -178,7 +184,7 @@ func (p *pages) has(at eventstore.Position) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	newer := false
-	for _, g := range p.kept {
+	for _, g := range slices.Backward(p.kept) {
 		if g.after <= at && at < g.last() {
 			return true
 		}

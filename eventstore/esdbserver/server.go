@@ -29,6 +29,7 @@ type Server struct {
 	pages   *pages
 	tail    tail
 	given   positions
+	again   streamTurns // of appends that name no revision and were too late
 }
 
 // ErrClearText is refused by Serve: the address can be reached from other machines, and neither TLS was given nor clear text allowed.

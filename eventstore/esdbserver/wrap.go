@@ -147,14 +147,17 @@ func valueEnd(text []byte) int {
 
 // stringEnd returns the index of the quote that ends a JSON string whose first quote is before text, -1 if there is none.
 func stringEnd(text []byte) int {
-	for at := 0; ; {
-		quote := bytes.IndexByte(text[at:], '"')
-		if quote < 0 {
-			return -1
+	for at, quote := 0, -1; ; {
+		if quote < at { // an escape passed over it
+			next := bytes.IndexByte(text[at:], '"')
+			if next < 0 {
+				return -1
+			}
+			quote = at + next
 		}
-		escape := bytes.IndexByte(text[at:at+quote], '\\')
+		escape := bytes.IndexByte(text[at:quote], '\\')
 		if escape < 0 {
-			return at + quote
+			return quote
 		}
 		if at += escape + 2; at > len(text) {
 			return -1

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/grpc/codes"
 
@@ -48,8 +49,58 @@ func (v *service) beginWrite(ctx context.Context, user string, o *order) (finish
 			case n == maxTries:
 				return outcome{}, refuse(codes.Aborted, "Operation timed out: others write to the stream all the time.")
 			}
+			// Of all that know one end of a stream, one is written: those that were not take turns.
+			leave, err := v.again.enter(ctx, batch.Stream)
+			if err != nil {
+				return outcome{}, ended(ctx, err)
+			}
 			try = v.try(ctx, o.expected, batch)
+			finished := try
+			try = func() (outcome, bool, error) {
+				defer leave()
+				return finished()
+			}
 		}
+	}
+}
+
+// streamTurns are the turns of appends to streams, each of which waits for those before it. The zero value is ready.
+type streamTurns struct {
+	mu      sync.Mutex
+	waiting map[eventstore.StreamID]*streamTurn // of streams that somebody has the turn of
+}
+
+type streamTurn struct {
+	turn chan struct{} // holds one value while somebody has it
+	n    int           // who has it or waits
+}
+
+// enter waits for the turn of a stream, which ends with leave. The error is that of ctx.
+func (t *streamTurns) enter(ctx context.Context, stream eventstore.StreamID) (leave func(), err error) {
+	t.mu.Lock()
+	s := t.waiting[stream]
+	if s == nil {
+		if t.waiting == nil {
+			t.waiting = map[eventstore.StreamID]*streamTurn{}
+		}
+		s = &streamTurn{turn: make(chan struct{}, 1)}
+		t.waiting[stream] = s
+	}
+	s.n++
+	t.mu.Unlock()
+	gone := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if s.n--; s.n == 0 {
+			delete(t.waiting, stream)
+		}
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn; gone() }, nil
+	case <-ctx.Done():
+		gone()
+		return nil, ctx.Err()
 	}
 }
 

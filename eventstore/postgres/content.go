@@ -40,6 +40,9 @@ func (l *Log) content(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := l.codec.Decode(c)
+	if errors.Is(err, eventstore.ErrClosed) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
 	}

@@ -141,9 +141,20 @@ func (l *Log) commit(ctx context.Context, take func() []*request) error {
 	case errors.Is(err, errNothingNew):
 		err = nil
 	case err != nil && !committing && len(group) > 1:
+		var unlocked error // of those after the first that got no lock: each would wait as long
 		for _, r := range group {
-			if err := l.commit(r.ctx, func() []*request { return []*request{r} }); err != nil { //nolint:contextcheck // who waits for this one alone may leave
+			if unlocked == nil && l.isClosed() {
+				unlocked = eventstore.NotWritten(eventstore.ErrClosed)
+			}
+			err := unlocked
+			if err == nil {
+				err = l.commit(r.ctx, func() []*request { return []*request{r} }) //nolint:contextcheck // who waits for this one alone may leave
+			}
+			if err != nil {
 				r.answer(eventstore.Appended{}, err)
+				if r.ctx.Err() == nil {
+					unlocked = err
+				}
 			}
 		}
 		return nil
