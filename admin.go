@@ -333,7 +333,7 @@ type adminSession struct {
 }
 
 // openSession opens the tables as they are, and the log. The caller closes the session.
-func (a Admin) openSession(ctx context.Context, access config.Access, progress func(run.Progress)) (_ *adminSession, err error) {
+func (a Admin) openSession(ctx context.Context, access config.Access) (_ *adminSession, err error) {
 	l := a.ledger
 	if l.config.OpenedLog == nil {
 		if err := l.settings.RequireLog(); err != nil {
@@ -347,7 +347,7 @@ func (a Admin) openSession(ctx context.Context, access config.Access, progress f
 	if s.tables, err = l.openTables(ctx); err != nil {
 		return nil, err
 	}
-	s.runner, err = l.newRunner(s.log, s.tables, nil, progress)
+	s.runner, err = l.newRunner(s.log, s.tables, nil, nil)
 	if err == nil && access == config.ToAppend {
 		s.recorder, err = l.newRecorder(s.log)
 	}
@@ -360,7 +360,7 @@ func (a Admin) openSession(ctx context.Context, access config.Access, progress f
 // session opens a session for the time of one call of use. Actions that the log does not have yet, of earlier processes too,
 // are recorded before and after. notProjected is why the audit trail does not show them yet.
 func (a Admin) session(ctx context.Context, use func(*adminSession) error) (notProjected, err error) {
-	s, err := a.openSession(ctx, config.ToAppend, nil)
+	s, err := a.openSession(ctx, config.ToAppend)
 	if err != nil {
 		return nil, err
 	}

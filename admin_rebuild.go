@@ -266,7 +266,7 @@ type ProjectionRunner struct {
 // [ErrLogLost], [ErrClosed], and those of the packages projections and eventstore.
 func (a Admin) Runner(ctx context.Context, progress func(run.Progress)) (*ProjectionRunner, error) {
 	retries := &retryNotes{ledger: a.ledger, notes: map[string]Retrying{}}
-	s, err := a.openSession(ctx, config.ToAppend, nil)
+	s, err := a.openSession(ctx, config.ToAppend)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ type ProjectionBuild struct {
 // Status returns the status of every projection. It catches up nothing, so that it works where that would fail, and
 // it waits for nobody who writes. Errors: [ErrNoLog], [ErrLogLost], and those of the packages projections and eventstore.
 func (a Admin) Status(ctx context.Context) (all []ProjectionStatus, err error) {
-	s, err := a.openSession(ctx, config.ToRead, nil)
+	s, err := a.openSession(ctx, config.ToRead)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (a Admin) Builds(ctx context.Context, names ...string) (all []ProjectionBui
 			return nil, fmt.Errorf("cannot list builds: %w: there is no projection %q", ErrInvalid, name)
 		}
 	}
-	s, err := a.openSession(ctx, config.ToRead, nil)
+	s, err := a.openSession(ctx, config.ToRead)
 	if err != nil {
 		return nil, err
 	}

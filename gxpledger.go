@@ -71,6 +71,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/internal/config"
@@ -314,6 +315,11 @@ func (l *Ledger) newRecorder(log recorder.Log) (*recorder.Recorder, error) {
 	c.Observe = func(r recorder.Retry) {
 		l.observe(fmt.Errorf("attempt %d, waiting %s: %w", r.Attempt, r.Wait, r.Err))
 		l.retrying("", r.Err)
+	}
+	if whole, ok := log.(eventstore.Log); ok {
+		c.Identify = func(ctx context.Context, r domain.Repository) (domain.Repository, error) {
+			return l.identifySpooled(ctx, whole, r)
+		}
 	}
 	if named, ok := log.(interface{ ID() uuid.UUID }); ok {
 		c.Log.ID = named.ID()

@@ -53,17 +53,13 @@ type RepositoryChange struct {
 // Errors: [ErrInvalid] without a reason or with settings that cannot be used, a *[domain.NotChangedError] where the repository is known or
 // another has the name or an address, and [eventstore.ErrOutcomeUnknown]: look whether it was recorded.
 func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (RepositoryChange, error) {
-	if err := a.ledger.settings.CreateHome(); err != nil {
-		return RepositoryChange{}, err
-	}
-	address := domain.CanonicalAddress(request.Repository)
-	name := cmp.Or(request.Name, address)
+	address, url := domain.CanonicalAddress(request.Repository), ""
 	if domain.IsAddress(request.Repository) {
 		if err := gitrepo.CheckAddress(request.Repository); err != nil {
 			return RepositoryChange{}, fmt.Errorf("cannot add repository: %w", err)
 		}
 		given := request.Settings
-		request.Repository = address
+		request.Repository, url = address, address
 		request.Settings = func(now domain.RepositorySettings) domain.RepositorySettings {
 			now.Addresses = append(now.Addresses, address)
 			if given != nil {
@@ -72,6 +68,16 @@ func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (Re
 			return now
 		}
 	}
+	if err := request.check(); err != nil {
+		return RepositoryChange{}, fmt.Errorf("cannot add repository: %w", err)
+	}
+	if strings.HasPrefix(address, ".") {
+		return RepositoryChange{}, fmt.Errorf("cannot add repository: %w: %q is not a name or an absolute path", ErrInvalid, address)
+	}
+	if err := a.ledger.settings.CreateHome(); err != nil {
+		return RepositoryChange{}, err
+	}
+	name := cmp.Or(request.Name, address)
 	return a.change(ctx, request, func(s domain.State) error {
 		if s.Registered {
 			return &domain.NotChangedError{Repository: name, Why: fmt.Sprintf("is known already, and called %q", s.Repository.Name)}
@@ -81,7 +87,7 @@ func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (Re
 		if known := named(all, name); known != nil {
 			return domain.Repository{}, &domain.NotChangedError{Repository: name, Why: "is known already"}
 		}
-		return domain.Repository{ID: RepositoryID(name), Name: name, URL: address}, nil
+		return domain.Repository{ID: RepositoryID(name), Name: name, URL: url}, nil
 	})
 }
 
@@ -145,18 +151,16 @@ func (a Admin) change(
 			}
 			if s.Registered {
 				of.URL = s.Repository.URL
+				if request.Name == "" { // it may have been renamed meanwhile
+					of.Name, done.Repository = s.Repository.Name, s.Repository.Name
+				}
 			}
 			done.Settings = s.Settings
 			if request.Settings != nil {
 				done.Settings = request.Settings(s.Settings)
 			}
-			slices.Sort(done.Settings.Addresses)
-			done.Settings.Addresses = slices.Compact(done.Settings.Addresses)
-			if _, err := rosie.LimitsOf(done.Settings.Limits); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-			}
-			added := slices.DeleteFunc(slices.Clone(done.Settings.Addresses), func(a string) bool { return slices.Contains(s.Settings.Addresses, a) })
-			if err := unshared(all, of, added); err != nil {
+			var err error
+			if done.Settings, err = settle(all, of, s.Settings, done.Settings); err != nil {
 				return nil, err
 			}
 			return domain.ChangeRepository(s, domain.RepositoryChanged{
@@ -165,6 +169,22 @@ func (a Admin) change(
 		},
 	})
 	return done, err
+}
+
+// settle returns settings in the form in which they are recorded, without defaults, and refuses those that cannot be.
+func settle(all []knownRepository, of domain.Repository, before, settings domain.RepositorySettings) (domain.RepositorySettings, error) {
+	addresses := slices.Sorted(slices.Values(settings.Addresses))
+	settings.Addresses = slices.Compact(addresses)
+	limits, err := rosie.LimitsOf(settings.Limits)
+	if err != nil {
+		return settings, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	settings.Limits = limits.Set()
+	added := slices.DeleteFunc(slices.Clone(settings.Addresses), func(a string) bool { return slices.Contains(before.Addresses, a) })
+	if slices.ContainsFunc(added, holdsSecret) {
+		return settings, fmt.Errorf("cannot change repository: %w: an address may hold a password", ErrSecret)
+	}
+	return settings, unshared(all, of, added)
 }
 
 func (r RepositoryRequest) check() error {
@@ -229,7 +249,8 @@ func unshared(all []knownRepository, of domain.Repository, addresses []string) e
 
 // repositories returns every known repository: from the tables or, where they cannot be used, from the whole log.
 func (l *Ledger) repositories(ctx context.Context, log eventstore.Reader) ([]knownRepository, error) {
-	if head, err := log.Head(ctx); err != nil || head == 0 {
+	head, err := log.Head(ctx)
+	if err != nil || head == 0 {
 		return nil, err
 	}
 	view, err := l.View(ctx, ViewOptions{Projections: []string{Artifacts}})
@@ -237,17 +258,21 @@ func (l *Ledger) repositories(ctx context.Context, log eventstore.Reader) ([]kno
 		return repositoriesOf(ctx, log)
 	}
 	found, err := view.Repositories(ctx)
-	if err := errors.Join(err, view.Close()); err != nil {
+	if err := errors.Join(err, view.Close()); err != nil || view.Shown.Position < head { // such as tables that are paused
 		return repositoriesOf(ctx, log)
 	}
 	var all []knownRepository
 	for i := range found {
 		r := &found[i]
 		if !r.RegisteredAt.IsZero() {
-			all = append(all, knownRepository{
+			known := knownRepository{
 				Repository: domain.Repository{ID: domain.RepositoryID(r.ID), Name: r.Name, URL: r.URL}, former: r.FormerNames,
 				addresses: r.Settings().Addresses, retired: !r.RetiredAt.IsZero(),
-			})
+			}
+			if r.Changed == nil && len(known.addresses) == 0 {
+				known.addresses = domain.ClaimedAddresses(known.Repository)
+			}
+			all = append(all, known)
 		}
 	}
 	return all, nil
@@ -271,27 +296,25 @@ func repositoriesOf(ctx context.Context, log eventstore.Reader) ([]knownReposito
 	}
 	all := make([]knownRepository, 0, len(states))
 	for _, s := range states {
-		all = append(all, knownRepository{Repository: s.Repository, former: s.Names, addresses: s.Settings.Addresses, retired: s.Retired})
+		known := knownRepository{Repository: s.Repository, former: s.Names, addresses: s.Settings.Addresses, retired: s.Retired}
+		if s.Claimed {
+			known.addresses = domain.ClaimedAddresses(s.Repository)
+		}
+		all = append(all, known)
 	}
 	return all, nil
 }
 
 // identify finds the repository that a scan is of: by the name that was given or, without one, by where it is read from.
 func (l *Ledger) identify(ctx context.Context, log eventstore.Log, name string, found *gitrepo.Repository) (domain.Repository, error) {
-	address := addressesOf(found)[0]
-	// Those that a scan found by itself have an id that is derived from what they were called then, in older versions by an URL.
-	candidates := []string{address, found.Name()}
 	if name != "" {
-		candidates = []string{name}
-	}
-	for _, candidate := range candidates {
-		id := RepositoryID(candidate)
+		id := RepositoryID(name)
 		known, err := registered(ctx, log, id)
 		if err != nil {
 			return domain.Repository{}, err
 		}
 		if known {
-			return domain.Repository{ID: id, Name: candidate, URL: found.URL()}, nil // the recorder knows its present name
+			return domain.Repository{ID: id, Name: name, URL: found.URL()}, nil // the recorder knows its present name
 		}
 	}
 	all, err := l.repositories(ctx, log)
@@ -299,11 +322,13 @@ func (l *Ledger) identify(ctx context.Context, log eventstore.Log, name string, 
 		return domain.Repository{}, err
 	}
 	if name != "" {
+		of := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}
 		if known := named(all, name); known != nil {
-			return domain.Repository{ID: known.ID, Name: known.Name, URL: found.URL()}, nil
+			of.ID, of.Name = known.ID, known.Name
 		}
-		return domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}, nil
+		return of, nil
 	}
+	address := addressesOf(found)[0]
 	var at []string
 	var of domain.Repository
 	for i := range all {
@@ -313,11 +338,41 @@ func (l *Ledger) identify(ctx context.Context, log eventstore.Log, name string, 
 	}
 	switch len(at) {
 	case 0:
-		return domain.Repository{ID: RepositoryID(address), Name: address, URL: found.URL()}, nil
 	case 1:
 		return of, nil
+	default:
+		return domain.Repository{}, fmt.Errorf("%w: %s is an address of several repositories: %s; give the name of one", ErrInvalid, address, strings.Join(at, ", "))
 	}
-	return domain.Repository{}, fmt.Errorf("%w: %s is an address of several repositories: %s; give the name of one", ErrInvalid, address, strings.Join(at, ", "))
+	// The id of one that was found by its address is derived from what it was called, in older versions by the URL of its origin. It is
+	// not among the known ones that can be scanned: it was retired, has other addresses now, or all its scans failed.
+	for _, candidate := range []string{found.Name(), address} {
+		for _, err := range log.ReadStream(ctx, eventstore.RepositoryStream(RepositoryID(candidate)), 0) {
+			return domain.Repository{ID: RepositoryID(candidate), Name: candidate, URL: found.URL()}, err
+		}
+	}
+	return domain.Repository{ID: RepositoryID(address), Name: address, URL: found.URL()}, nil
+}
+
+// identifySpooled finds the repository of a failure that was spooled under a name or an address, while the log could not be asked.
+func (l *Ledger) identifySpooled(ctx context.Context, log eventstore.Log, spooled domain.Repository) (domain.Repository, error) {
+	known, err := registered(ctx, log, spooled.ID)
+	if known || err != nil {
+		return spooled, err
+	}
+	all, err := l.repositories(ctx, log)
+	if err != nil {
+		return spooled, err
+	}
+	of := named(all, spooled.Name)
+	for i := range all {
+		if r := &all[i]; of == nil && !r.retired && slices.Contains(r.addresses, spooled.Name) {
+			of = r
+		}
+	}
+	if of != nil {
+		spooled.ID, spooled.Name = of.ID, of.Name
+	}
+	return spooled, nil
 }
 
 // registered reports whether the stream of a repository says that it is known. Nothing but failed scans comes before that.

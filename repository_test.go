@@ -177,3 +177,90 @@ func wantIntact(t *testing.T, ledger *gxpledger.Ledger) {
 		t.Errorf("verify found %+v, %v", report.Faults, err)
 	}
 }
+
+// What review found: defaults are no settings, a rename survives other changes, and retired or moved repositories give their address away.
+func TestSettingsThatAreDefaultsAreNone(t *testing.T) {
+	t.Parallel()
+	ledger, request := newProduct(t)
+	admin := ledger.Admin()
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	files := rosie.DefaultLimits().Files
+	if _, err := admin.ChangeRepository(t.Context(), gxpledger.RepositoryRequest{
+		Repository: "pump", Reason: "x", Settings: func(now domain.RepositorySettings) domain.RepositorySettings {
+			now.Limits, now.MainLine = map[string]int64{"files": int64(files)}, "main"
+			return now
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	wantIntact(t, ledger)
+}
+
+// An address that a retired repository had is free for another.
+func TestTheAddressOfARetiredRepositoryIsFree(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newProduct(t)
+	request := gxpledger.ScanRequest{Repository: cloneOf(t, "https://git.example.com/qa/pumps"), Worktree: true}
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Admin().Retire(t.Context(), gxpledger.RetireRequest{Repository: "git.example.com/qa/pumps", Reason: "replaced"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Scan(t.Context(), request); err == nil {
+		t.Fatal("a retired repository was scanned")
+	}
+	if _, err := ledger.Admin().AddRepository(t.Context(), gxpledger.RepositoryRequest{Repository: "git@git.example.com:qa/pumps", Name: "pumps-2", Reason: "replaces it"}); err != nil {
+		t.Fatal(err)
+	}
+	result, err := ledger.Scan(t.Context(), request)
+	if err != nil || result.Head().Repository.Name != "pumps-2" {
+		t.Errorf("got a scan of %q, %v; want pumps-2", result.Head().Repository.Name, err)
+	}
+	wantIntact(t, ledger)
+}
+
+// A failure that waited for a log that could not be opened is one of the repository that has its address, whatever that is called.
+func TestASpooledFailureFindsItsRepository(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newProduct(t)
+	request := gxpledger.ScanRequest{Repository: cloneOf(t, "https://git.example.com/qa/pumps"), Worktree: true, Name: "pumps"}
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(t.TempDir(), "home")
+	lost, err := gxpledger.Open(t.Context(), gxpledger.Config{Home: home, Log: "postgres://ada@127.0.0.1:1/gone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Name = ""
+	if _, err := lost.Scan(t.Context(), request); err == nil {
+		t.Fatal("a log that is not there was opened")
+	}
+	if err := lost.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := ledger.Admin().Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := gxpledger.Open(t.Context(), gxpledger.Config{Home: home, OpenedLog: log, Log: "postgres://ada@127.0.0.1:1/gone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	request.Name = "pumps"
+	result, err := again.Scan(t.Context(), request)
+	if err != nil || result.Drained.Recorded != 1 || result.Head().Number != 3 {
+		t.Errorf("scan %d, %d failures recorded first, %v; want scan 3 behind one failure", result.Head().Number, result.Drained.Recorded, err)
+	}
+}

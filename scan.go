@@ -235,9 +235,14 @@ func (s *scan) run(ctx context.Context) error {
 		return err
 	}
 	s.result.Drained, s.result.NotDrained = records.Drain(ctx)
-	if s.request.Repository, err = s.ledger.identify(ctx, log, s.asked.Name, s.found); err != nil {
+	identified, err := s.ledger.identify(ctx, log, s.asked.Name, s.found)
+	switch {
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrClosed):
 		return err
+	case err != nil:
+		return s.withoutLog(ctx, err)
 	}
+	s.request.Repository = identified
 	if s.asked.AcceptAddress {
 		if err := s.acceptAddress(ctx, records); err != nil {
 			return err

@@ -3,6 +3,7 @@ package domain
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Evolve folds one event into s and returns the result. It takes s over: the caller uses what is returned and
@@ -37,7 +38,7 @@ func Evolve(s State, e Event) State {
 	case ScanCompleted:
 		s.Scans = e.Number
 		if s.Claimed && (e.Settings == nil || e.Settings.Revision == nil) {
-			readFrom(&s, claimedAddresses(e.Repository))
+			readFrom(&s, ClaimedAddresses(e.Repository))
 		}
 		for i := range e.Relinked {
 			relink(&s, &e.Relinked[i])
@@ -68,14 +69,15 @@ func readFrom(s *State, addresses []string) {
 	}
 }
 
-// claimedAddresses are the addresses of a repository that a scan before settings were recorded tells: where it was read from and,
-// where its name is that of its origin, that.
-func claimedAddresses(r Repository) []string {
+// ClaimedAddresses are the addresses of a repository that a scan tells which was made before they were recorded: where it was read
+// from and, where its name is the URL of its origin, as by default then, that.
+func ClaimedAddresses(r Repository) []string {
 	var out []string
-	for _, address := range []string{r.URL, r.Name} {
-		if IsAddress(address) {
-			out = append(out, CanonicalAddress(address))
-		}
+	if IsAddress(r.URL) {
+		out = append(out, CanonicalAddress(r.URL))
+	}
+	if strings.Contains(r.Name, "://") {
+		out = append(out, CanonicalAddress(r.Name))
 	}
 	return out
 }

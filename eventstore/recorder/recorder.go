@@ -48,6 +48,8 @@ type Config struct {
 	// HeldBytes is about how much data of a batch is in memory. What comes after it is encoded as the log writes it. Default
 	// 16 MiB.
 	HeldBytes int
+	// Identify, when set, finds the repository of a spooled failure by what its scan knew of it without the log. Nil: that is right.
+	Identify func(context.Context, domain.Repository) (domain.Repository, error)
 	// Observe, when set, is told of each wait and each new round. It must not block.
 	Observe func(Retry)
 

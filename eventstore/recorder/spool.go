@@ -149,6 +149,12 @@ func (r *Recorder) drain(ctx context.Context, path string) (dropped bool, err er
 	if err != nil {
 		return false, err
 	}
+	if r.config.Identify != nil {
+		if s.request.Repository, err = r.config.Identify(ctx, s.request.Repository); err != nil {
+			return false, err
+		}
+		s.head.Repository = s.request.Repository
+	}
 	_, _, err = s.recordFailure(ctx, failed.Violations, failed.Total)
 	if dropped = errors.Is(err, eventstore.ErrIDReused); err != nil && !dropped {
 		return false, err

@@ -69,7 +69,8 @@ func FailOperations(t *testing.T, open func(now func() time.Time, failing bool) 
 	o.db, o.other = open(o.clock.now, true), open(o.clock.now, false)
 	o.config = func(c *run.Config) {
 		Counting(c)
-		c.Tries, c.Wait = 2, 20*time.Millisecond // a lease that was given without an answer is waited for
+		// A lease that was given without an answer is waited for, and so are queries of former tables, on slow machines too.
+		c.Tries, c.Wait = 2, time.Second
 	}
 	catchUp(t, o.runner(o.other))
 	o.want = projectionstest.Dump(t.Context(), t, o.other, Inventory())

@@ -77,12 +77,13 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 		"Rejected": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Rejected(ctx, query.RejectedFilter{})
 		},
-		"Repositories": func(ctx context.Context, r *query.Reader) (any, error) { return r.Repositories(ctx) },
-		"Scan":         func(ctx context.Context, r *query.Reader) (any, error) { return r.Scan(ctx, demo, 2) },
-		"ScanAt":       func(ctx context.Context, r *query.Reader) (any, error) { return r.ScanAt(ctx, second, id) },
-		"Scans":        func(ctx context.Context, r *query.Reader) (any, error) { return r.Scans(ctx, query.ScanFilter{}) },
-		"Shown":        func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, now, "") },
-		"Steps":        func(ctx context.Context, r *query.Reader) (any, error) { return collect(r.Steps(ctx, demo, 1, 2)) },
+		"Repositories":    func(ctx context.Context, r *query.Reader) (any, error) { return r.Repositories(ctx) },
+		"Scan":            func(ctx context.Context, r *query.Reader) (any, error) { return r.Scan(ctx, demo, 2) },
+		"ScanAt":          func(ctx context.Context, r *query.Reader) (any, error) { return r.ScanAt(ctx, second, id) },
+		"Scans":           func(ctx context.Context, r *query.Reader) (any, error) { return r.Scans(ctx, query.ScanFilter{}) },
+		"SettingsChanges": func(ctx context.Context, r *query.Reader) (any, error) { return r.SettingsChanges(ctx, "") },
+		"Shown":           func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, now, "") },
+		"Steps":           func(ctx context.Context, r *query.Reader) (any, error) { return collect(r.Steps(ctx, demo, 1, 2)) },
 	}
 	for _, name := range drivertest.Methods(reader) {
 		if calls[name] == nil {

@@ -168,6 +168,9 @@ func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
 	match := all
 	if name != "" {
 		match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.Name != name && o.ID != name })
+		if len(match) == 0 {
+			match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return !slices.Contains(o.FormerNames, name) })
+		}
 	}
 	switch len(match) {
 	case 0:

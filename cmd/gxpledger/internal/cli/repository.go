@@ -65,7 +65,10 @@ func (f *settingsFlags) check() error {
 	if f.limits.fetch != 0 {
 		return usage("the limit %s is one of a single scan: give it to gxpledger scan", limitFetch)
 	}
-	for _, address := range slices.Concat(f.add, f.remove) {
+	for _, address := range f.add {
+		if !domain.IsAddress(address) {
+			return usage("%q is not an address: give https://HOST/PATH, ssh://HOST/PATH, HOST:PATH or an absolute path", address)
+		}
 		if err := gitrepo.CheckAddress(address); err != nil {
 			return usage("the address of --address cannot be used: %s", oneLine(err.Error()))
 		}
