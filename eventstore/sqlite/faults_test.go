@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/eventstore/verify"
 	"github.com/gxpledger/gxpledger/internal/drivertest"
+	"github.com/gxpledger/gxpledger/internal/race"
 )
 
 // failing are options with a driver that fails.
@@ -23,6 +24,9 @@ func failing() sqlite.Options {
 
 func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	path := filepath.Join(t.TempDir(), "log.db")
 	log, err := sqlite.Open(t.Context(), path, failing())
 	if err != nil {
@@ -39,6 +43,9 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 // A verification that could not read says so.
 func TestEveryCallOfTheDriverMayFailWhileALogIsVerified(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	path := filepath.Join(t.TempDir(), "log.db")
 	isWhole(t, open(t, path), "nothing")
 	log, err := sqlite.OpenReadOnly(t.Context(), path, failing())
@@ -73,6 +80,9 @@ func TestEveryCallOfTheDriverMayFailWhileALogIsVerified(t *testing.T) {
 // Whatever fails while a log is made, the next who opens it gets a whole one.
 func TestEveryCallOfTheDriverMayFailWhileALogIsMade(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	dir, n := t.TempDir(), 0
 	var path string
 	drivertest.SweepSomeFaults(t, drivertest.Faults()[:2], 2, func(ctx context.Context) error {
@@ -114,6 +124,9 @@ func isWhole(t *testing.T, log *sqlite.Log, at string) {
 
 func TestEveryCallOfTheDriverMayFailWhileALogIsOpened(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	path := filepath.Join(t.TempDir(), "log.db")
 	log := open(t, path)
 	isWhole(t, log, "nothing")

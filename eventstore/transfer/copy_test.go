@@ -17,6 +17,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/transfer"
+	"github.com/gxpledger/gxpledger/internal/race"
 )
 
 func TestACopyIsTheSameLogOfAnotherKind(t *testing.T) {
@@ -152,6 +153,9 @@ func (l *thorough) Append(ctx context.Context, b eventstore.Batch) (eventstore.A
 // Of a batch that is larger than memory should be, a part alone is held, and the rest is read again as it is written.
 func TestALargeBatchIsNotHeld(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a size that test:large makes without the race detector")
+	}
 	const events, size = 600, 100_000
 	saying := func(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("x", size)) }
 	var sayings []string

@@ -11,6 +11,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain/domaintest"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/internal/drivertest"
+	"github.com/gxpledger/gxpledger/internal/race"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -28,6 +29,9 @@ func collect[T any](seq iter.Seq2[T, error]) (found []T, err error) {
 // An answer that could not be read to its end is an error, never a shorter answer (I15).
 func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	w := newWorld(t).scan(domaintest.Covered()...).scan(append(domaintest.Covered(),
 		domaintest.UserStory("US-9", "REQ-404"), domaintest.Package("PKG-1", "SPEC-1", "valid", "valid", "valid", "valid"),
 		domaintest.Malformed(domain.KindSpec, ".gxp/specs/bad.md", "{"))...)

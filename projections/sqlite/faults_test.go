@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger/internal/drivertest"
+	"github.com/gxpledger/gxpledger/internal/race"
 	"github.com/gxpledger/gxpledger/projections/databasetest"
 	"github.com/gxpledger/gxpledger/projections/sqlite"
 )
@@ -18,6 +19,9 @@ func failing(now func() time.Time) sqlite.Options {
 
 func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	path := filepath.Join(t.TempDir(), "tables.db")
 	db, err := sqlite.Open(t.Context(), path, failing(time.Now))
 	must(t, err)
@@ -43,6 +47,9 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 
 func TestOperationsWhileTheDriverFails(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector")
+	}
 	path := filepath.Join(t.TempDir(), "tables.db")
 	databasetest.FailOperations(t, func(now func() time.Time, fails bool) databasetest.Database {
 		options := sqlite.Options{Now: now, BusyTries: 2}
