@@ -97,10 +97,15 @@ func (a Admin) AddRepository(ctx context.Context, request RepositoryRequest) (Re
 // It waits until the tables have caught up, to find the repository, and then for the log. It does not wait for the tables to show
 // the change.
 //
-// Errors: [ErrInvalid] without a reason or with settings that cannot be used, a *[query.UnknownError], a *[domain.NotChangedError] where
+// Errors: [ErrNoLog], [ErrInvalid] without a reason or with settings that cannot be used, a *[query.UnknownError], a *[domain.NotChangedError] where
 // nothing would change, the repository was retired, or another has the name or an address, and [eventstore.ErrOutcomeUnknown]: look
 // whether it was recorded.
 func (a Admin) ChangeRepository(ctx context.Context, request RepositoryRequest) (RepositoryChange, error) {
+	if a.ledger.config.OpenedLog == nil {
+		if err := a.ledger.settings.RequireLog(); err != nil {
+			return RepositoryChange{}, err
+		}
+	}
 	return a.change(ctx, request, func(domain.State) error { return nil }, func(all []knownRepository) (domain.Repository, error) {
 		found := named(all, request.Repository)
 		if found == nil {

@@ -1,6 +1,7 @@
 package gxpledger_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"os"
@@ -9,10 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
 
 // cloneOf makes a folder with a product and an origin.
@@ -178,7 +184,7 @@ func wantIntact(t *testing.T, ledger *gxpledger.Ledger) {
 	}
 }
 
-// What review found: defaults are no settings, a rename survives other changes, and retired or moved repositories give their address away.
+// A limit that is set to its default is none: scans record no defaults, and verify compares the two.
 func TestSettingsThatAreDefaultsAreNone(t *testing.T) {
 	t.Parallel()
 	ledger, request := newProduct(t)
@@ -262,5 +268,71 @@ func TestASpooledFailureFindsItsRepository(t *testing.T) {
 	result, err := again.Scan(t.Context(), request)
 	if err != nil || result.Drained.Recorded != 1 || result.Head().Number != 3 {
 		t.Errorf("scan %d, %d failures recorded first, %v; want scan 3 behind one failure", result.Head().Number, result.Drained.Recorded, err)
+	}
+}
+
+// Tables that are paused know no new names: the log is asked instead, so that no second repository begins.
+func TestPausedTablesAreNotAskedForNames(t *testing.T) {
+	t.Parallel()
+	ledger, request := newProduct(t)
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	admin := ledger.Admin()
+	if _, err := admin.Pause(t.Context(), gxpledger.ActionRequest{Projections: []string{gxpledger.Artifacts}, Reason: "upgrade"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.ChangeRepository(t.Context(), gxpledger.RepositoryRequest{Repository: "pump", Name: "pumps", Reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	request.Name = "pumps"
+	result, err := ledger.Scan(t.Context(), request)
+	if err != nil || result.Head().Repository.ID != gxpledger.RepositoryID("pump") || result.Head().Number != 2 {
+		t.Errorf("scan %d of %+v, %v; want scan 2 under the id of pump", result.Head().Number, result.Head().Repository, err)
+	}
+}
+
+// An address of one repository is not accepted for another.
+func TestTheAddressOfAnotherIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newProduct(t)
+	pumps := gxpledger.ScanRequest{Repository: cloneOf(t, "https://git.example.com/qa/pumps"), Worktree: true}
+	valves := gxpledger.ScanRequest{Repository: cloneOf(t, "https://git.example.com/qa/valves"), Worktree: true, Name: "valves"}
+	for _, request := range []gxpledger.ScanRequest{pumps, valves} {
+		if _, err := ledger.Scan(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	valves.Repository, valves.AcceptAddress, valves.Reason = pumps.Repository, true, "by mistake"
+	if _, err := ledger.Scan(t.Context(), valves); !errors.As(err, new(*domain.NotChangedError)) {
+		t.Errorf("got %v, want that the address is that of another", err)
+	}
+	if result, err := ledger.Scan(t.Context(), pumps); err != nil || result.Head().Number != 2 {
+		t.Errorf("scan %d, %v; want scan 2 of pumps", result.Head().Number, err)
+	}
+}
+
+// A repository that an older version named by the URL of its origin, and of which every scan failed, is the one that continues.
+func TestARepositoryNamedByItsURLContinues(t *testing.T) {
+	t.Parallel()
+	const origin = "https://git.example.com/qa/pumps.git"
+	log := memory.New(time.Now)
+	records, err := recorder.New(log, recorder.DefaultConfig(time.Now, t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = records.Record(t.Context(), recorder.Request{
+		Scan: uuid.Must(uuid.NewV7()), Repository: domain.Repository{ID: gxpledger.RepositoryID(origin), Name: origin}, Actor: "ada",
+		Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
+	}, func(context.Context, domain.State) (recorder.Reading, error) {
+		return recorder.Reading{}, errors.New("unreadable")
+	})
+	if !errors.Is(err, recorder.ErrSource) {
+		t.Fatal(err)
+	}
+	ledger, _ := newProduct(t, func(c *gxpledger.Config) { c.OpenedLog = log })
+	result, err := ledger.Scan(t.Context(), gxpledger.ScanRequest{Repository: cloneOf(t, origin), Worktree: true})
+	if head := result.Head(); err != nil || head.Number != 2 || head.Repository.ID != gxpledger.RepositoryID(origin) {
+		t.Errorf("scan %d of %+v, %v; want scan 2 of %s", head.Number, head.Repository, err, origin)
 	}
 }

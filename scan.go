@@ -181,7 +181,10 @@ const longestTrace = 512
 const longestText = 1000
 
 func (r ScanRequest) check() error {
-	p := r.Policy
+	policies := domain.RepositorySettings{Links: r.Policy.Links, Duplicates: r.Policy.Duplicates, Unsigned: r.Policy.Unsigned}
+	if err := policies.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	switch {
 	case max(len(r.Name), len(r.Actor), len(r.Reason)) > longestText:
 		return fmt.Errorf("%w: Name, Actor and Reason have at most %d bytes", ErrInvalid, longestText)
@@ -191,10 +194,6 @@ func (r ScanRequest) check() error {
 		return fmt.Errorf("%w: AcceptAddress requires a Reason", ErrInvalid)
 	case r.Worktree && r.Ref != "":
 		return fmt.Errorf("%w: Worktree and Ref exclude each other", ErrInvalid)
-	case !slices.Contains([]domain.LinkPolicy{"", domain.LinksStrict, domain.LinksFlag}, p.Links),
-		!slices.Contains([]domain.DuplicatePolicy{"", domain.DuplicatesReject, domain.DuplicatesUpdate}, p.Duplicates),
-		!slices.Contains([]domain.UnsignedPolicy{"", domain.UnsignedUnverified, domain.UnsignedInvalid}, p.Unsigned):
-		return fmt.Errorf("%w: policy %+v", ErrInvalid, p)
 	}
 	return nil
 }
@@ -244,7 +243,7 @@ func (s *scan) run(ctx context.Context) error {
 	}
 	s.request.Repository = identified
 	if s.asked.AcceptAddress {
-		if err := s.acceptAddress(ctx, records); err != nil {
+		if err := s.acceptAddress(ctx, log, records); err != nil {
 			return err
 		}
 	}
@@ -256,10 +255,14 @@ func (s *scan) run(ctx context.Context) error {
 }
 
 // acceptAddress records where the repository is read from as one of its addresses, unless it is known by it or not known at all.
-func (s *scan) acceptAddress(ctx context.Context, records *recorder.Recorder) error {
+func (s *scan) acceptAddress(ctx context.Context, log eventstore.Log, records *recorder.Recorder) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("cannot create an id: %w", err)
+	}
+	all, err := s.ledger.repositories(ctx, log)
+	if err != nil {
+		return err
 	}
 	addresses := addressesOf(s.found)
 	known := errors.New("known")
@@ -268,6 +271,9 @@ func (s *scan) acceptAddress(ctx context.Context, records *recorder.Recorder) er
 		Decide: func(state domain.State) ([]domain.Event, error) {
 			if !state.Registered || state.MayBeReadFrom(addresses) {
 				return nil, known
+			}
+			if err := unshared(all, state.Repository, addresses[:1]); err != nil {
+				return nil, err
 			}
 			settings := state.Settings
 			settings.Addresses = slices.Sorted(slices.Values(append([]string{addresses[0]}, settings.Addresses...)))

@@ -35,8 +35,8 @@ func (s RepositorySettings) clone() RepositorySettings {
 	return s
 }
 
-// validate says what is wrong with s.
-func (s RepositorySettings) validate() error {
+// Validate says what is wrong with s.
+func (s RepositorySettings) Validate() error {
 	for i, address := range s.Addresses {
 		if !IsPlain(address) || i > 0 && s.Addresses[i-1] >= address {
 			return fmt.Errorf("address %q is empty, out of order or has control characters", address)
@@ -81,7 +81,7 @@ func (e *NotChangedError) Error() string {
 func ChangeRepository(s State, change RepositoryChanged) ([]Event, error) {
 	change.Settings = change.Settings.clone()
 	name := change.Repository.Name
-	switch err := change.Settings.validate(); {
+	switch err := change.Settings.Validate(); {
 	case s.Retired:
 		return nil, &NotChangedError{name, "was retired"}
 	case !IsPlain(name):

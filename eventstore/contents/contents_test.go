@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -108,5 +109,45 @@ func TestWhatCannotBeStoredIsRefused(t *testing.T) {
 	}
 	if _, err := c.Encode(eventstore.Blob{Bytes: make([]byte, contents.MaxBytes+1)}); !errors.Is(err, eventstore.ErrTooLarge) {
 		t.Errorf("got %v, want ErrTooLarge", err)
+	}
+}
+
+// Closing waits for who decodes; who comes later is told that it is closed, and not that a content is corrupt.
+func TestACodecIsClosedBesideItsUse(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		codec, err := contents.NewCodec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := bytes.Repeat([]byte("text "), 20_000)
+		sum := sha256.Sum256(data)
+		stored, err := codec.Encode(eventstore.Blob{SHA256: hex.EncodeToString(sum[:]), Bytes: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		started := make(chan struct{}, 4)
+		for range 4 {
+			wait.Go(func() {
+				for n := 0; ; n++ {
+					_, err := codec.Decode(stored)
+					if n == 0 {
+						started <- struct{}{}
+					}
+					if err != nil {
+						if !errors.Is(err, eventstore.ErrClosed) {
+							t.Errorf("got %v, want ErrClosed", err)
+						}
+						return
+					}
+				}
+			})
+		}
+		<-started
+		if err := codec.Close(); err != nil {
+			t.Error(err)
+		}
+		wait.Wait()
 	}
 }

@@ -40,7 +40,7 @@ func TestTextFullOfEscapesIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			event := made("escapes", 1)[0]
-			event.ContentType, event.Data = esdb.ContentTypeJson, []byte(`{"text":"`+string(bytes.Repeat([]byte(`\n`), 400_000))+`"}`)
+			event.ContentType, event.Data = esdb.ContentTypeJson, []byte(`{"text":"`+string(bytes.Repeat([]byte(`\n`), 2_000_000))+`"}`)
 			mustAppend(t, client, "long", event)
 			stream, err := client.ReadStream(within(t), "long", esdb.ReadStreamOptions{}, 1)
 			events := drain(t, stream, err)

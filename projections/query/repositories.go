@@ -167,10 +167,7 @@ func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
 	}
 	match := all
 	if name != "" {
-		match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.Name != name && o.ID != name })
-		if len(match) == 0 {
-			match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return !slices.Contains(o.FormerNames, name) })
-		}
+		match = matching(all, name)
 	}
 	switch len(match) {
 	case 0:
@@ -182,6 +179,15 @@ func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
 	default:
 		return Repository{}, &AmbiguousError{What: "repository", Given: name, Choices: repositoryNames(match)}
 	}
+}
+
+// matching returns the repositories with that name or id or, when there is none, with that former name.
+func matching(all []Repository, name string) []Repository {
+	match := slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.Name != name && o.ID != name })
+	if len(match) > 0 {
+		return match
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return !slices.Contains(o.FormerNames, name) })
 }
 
 // repositoryNames names each repository, by its id too where a name is shared.

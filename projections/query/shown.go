@@ -69,10 +69,11 @@ func (r *Reader) Shown(ctx context.Context, point ResolvedPoint, repository stri
 		return Shown{}, err
 	}
 	shown := Shown{ResolvedPoint: point, Scans: []ShownScan{}}
+	if repository != "" {
+		all = matching(all, repository)
+	}
 	for _, o := range all {
-		if repository == "" || repository == o.Name || repository == o.ID {
-			shown.Scans = append(shown.Scans, o.shown(at[o.ID]))
-		}
+		shown.Scans = append(shown.Scans, o.shown(at[o.ID]))
 	}
 	slices.SortStableFunc(shown.Scans, func(a, b ShownScan) int {
 		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.RepositoryID, b.RepositoryID))

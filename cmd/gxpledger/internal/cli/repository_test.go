@@ -38,6 +38,9 @@ func TestARepositoryIsRenamedAndFoundByItsFormerName(t *testing.T) {
 	d.run("repository", "rename", "demo", "pumps", "--reason", "change request 17").wantCode(0)
 	d.run("scan", r.dir, "--name", "demo", "--links", "flag").wantCode(0).has("pumps")
 	d.run("scan", r.dir, "--links", "flag").wantCode(0).has("pumps") // by where it is
+	for _, name := range []string{"demo", "pumps"} {
+		d.run("show", "requirements", "--repository", name).wantCode(0).has("REQ-001")
+	}
 	d.run("repository", "show", "pumps").wantCode(0).has("Was called")
 	d.run("repository", "add", "demo", "--reason", "x").wantCode(1).says("known", "nothing was recorded")
 	d.verify(0)
@@ -86,6 +89,7 @@ func TestSettingsThatCannotBeRecordedAreRefused(t *testing.T) {
 			t.Errorf("%q says %q, want %q in it", c.args, got.stderr, c.says)
 		}
 	}
+	newFixture(t).run("repository", "set", "demo", "--links", "flag", "--reason", "x").wantCode(1).says("there is no log")
 	if events := d.events(); len(events) != 21 {
 		t.Errorf("%d events, want the 21 of before", len(events))
 	}
