@@ -114,6 +114,7 @@ const prefaceStart = "PRI "
 
 // greet reads the first bytes of a connection, and answers what is not HTTP/2.
 func (f *front) greet(conn net.Conn) (spoken net.Conn, isHTTP2 bool) {
+	conn = acknowledging(conn)
 	if f.config != nil {
 		conn = tls.Server(conn, f.config)
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The connections behind the front do not wait for ever for a client that has gone.
-func TestConnectionsHaveAUserTimeout(t *testing.T) {
+// The connections behind the front do not wait for ever for a client that has gone, and let none wait.
+func TestConnectionsHaveTheirOptions(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,23 +33,49 @@ func TestConnectionsHaveAUserTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = accepted.Close() })
+	if got, want := optionOf(t, accepted, 0x12), int(pingTimeout/time.Millisecond); got != want {
+		t.Errorf("the user timeout is %d ms, want %d", got, want)
+	}
+	if _, err := accepted.Read(make([]byte, len(prefaceStart))); err != nil {
+		t.Fatal(err)
+	}
+	// A connection that answered delays what it acknowledges, until it is told not to.
+	for range 8 {
+		if _, err := accepted.Write([]byte("answer")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, make([]byte, len("answer"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Write([]byte("ask")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := accepted.Read(make([]byte, 64)); err != nil {
+			t.Fatal(err)
+		}
+		if optionOf(t, accepted, syscall.TCP_QUICKACK) == 0 {
+			t.Error("what was read is not acknowledged at once")
+		}
+	}
+}
+
+// optionOf returns an option of TCP of an accepted connection.
+func optionOf(t *testing.T, accepted net.Conn, option int) (value int) {
+	t.Helper()
 	behind, ok := accepted.(*greeted)
 	if !ok {
 		t.Fatalf("the connection is a %T", accepted)
 	}
-	tcp, ok := behind.Conn.(*net.TCPConn)
+	acknowledging, ok := behind.Conn.(*acknowledged)
 	if !ok {
 		t.Fatalf("the connection behind is a %T", behind.Conn)
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	controlled := acknowledging.raw.Control(func(fd uintptr) { value, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, option) })
+	if controlled != nil || err != nil {
+		t.Fatal(controlled, err)
 	}
-	var got int
-	controlled := raw.Control(func(fd uintptr) { got, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, 0x12) })
-	if want := int(pingTimeout / time.Millisecond); controlled != nil || err != nil || got != want {
-		t.Errorf("the user timeout is %d ms, %v, %v, want %d", got, controlled, err, want)
-	}
+	return value
 }
 
 // An answer in words reaches a client that is still sending: the connection is not reset before the client has read it.

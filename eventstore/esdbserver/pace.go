@@ -107,9 +107,44 @@ type counted struct {
 }
 
 // countingCodec is the codec of gRPC, and counts the bytes of messages that are counted until gRPC frees them.
-type countingCodec struct{ encoding.CodecV2 }
+type countingCodec struct {
+	encoding.CodecV2
+	pool mem.BufferPool
+}
 
-func newCountingCodec() countingCodec { return countingCodec{encoding.GetCodecV2(protocodec.Name)} }
+func newCountingCodec() countingCodec {
+	return countingCodec{CodecV2: encoding.GetCodecV2(protocodec.Name), pool: newMessagePool()}
+}
+
+// messagePool has buffers that are at most twice as large as what is asked for, unlike the pool of gRPC: they count in full. Those beyond
+// maxPooled are made as they are asked for.
+type messagePool struct{ mem.BufferPool }
+
+const maxPooled = 1 << 20
+
+func newMessagePool() messagePool {
+	var sizes []int
+	for size := minCounted; size <= maxPooled; size *= 2 {
+		sizes = append(sizes, size)
+	}
+	return messagePool{mem.NewTieredBufferPool(sizes...)}
+}
+
+// Get implements [mem.BufferPool].
+func (p messagePool) Get(size int) *[]byte {
+	if size <= maxPooled {
+		return p.BufferPool.Get(size)
+	}
+	buffer := make([]byte, size)
+	return &buffer
+}
+
+// Put implements [mem.BufferPool].
+func (p messagePool) Put(buffer *[]byte) {
+	if cap(*buffer) <= maxPooled {
+		p.BufferPool.Put(buffer)
+	}
+}
 
 const (
 	// minCounted is the smallest buffer that gRPC says it freed.
@@ -124,20 +159,20 @@ func (c countingCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
-	buffer := mem.DefaultBufferPool().Get(max(m.size(), minCounted))
+	buffer := c.pool.Get(max(m.size(), minCounted))
 	data, err := m.encode((*buffer)[:0])
 	if err != nil {
-		mem.DefaultBufferPool().Put(buffer)
+		c.pool.Put(buffer)
 		return nil, err
 	}
 	*buffer = data
-	return m.flow.count(buffer), nil
+	return m.flow.count(buffer, c.pool), nil
 }
 
 // count returns a message in pieces, which gRPC frees one by one, and counts its memory until all are freed.
-func (f *flow) count(message *[]byte) mem.BufferSlice {
+func (f *flow) count(message *[]byte, pool mem.BufferPool) mem.BufferSlice {
 	data, n := *message, max(len(*message)/piece, 1)
-	h := &heldMessage{flow: f, buffer: message}
+	h := &heldMessage{BufferPool: pool, flow: f, buffer: message}
 	h.pieces.Store(int32(n)) //nolint:gosec // a message has less than 2 GiB
 	f.add(cap(data))         // which is far more than the message has where that is small
 	pieces := make(mem.BufferSlice, n)
@@ -153,19 +188,18 @@ func (f *flow) count(message *[]byte) mem.BufferSlice {
 
 // heldMessage takes back the pieces of one message.
 type heldMessage struct {
+	mem.BufferPool
+
 	flow   *flow
 	buffer *[]byte
 	pieces atomic.Int32
 }
 
-// Get implements [mem.BufferPool].
-func (*heldMessage) Get(size int) *[]byte { return mem.DefaultBufferPool().Get(size) }
-
 // Put implements [mem.BufferPool].
 func (h *heldMessage) Put(*[]byte) {
 	if h.pieces.Add(-1) == 0 {
 		h.flow.add(-cap(*h.buffer))
-		mem.DefaultBufferPool().Put(h.buffer)
+		h.BufferPool.Put(h.buffer)
 	}
 	h.flow.take()
 }
@@ -351,8 +385,8 @@ func (p *pace) shrink(g *page, err error) (*page, error) {
 	return g, err
 }
 
-// messages is what the messages of a page need: what is on its way, the next one, and what that is made of.
-func messages(g *page) int64 { return quiet + minCounted + 2*g.largest }
+// messages is what the messages of a page need: what is on its way, the buffer of the next one, and what that is made of.
+func messages(g *page) int64 { return quiet + minCounted + 3*g.largest }
 
 func (p *pace) tryBegin(size int64) bool {
 	if size = min(size, p.options.lapSize()); p.held > 0 || !p.reads.TryTake(p.party, size) {

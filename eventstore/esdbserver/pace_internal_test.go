@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"pgregory.net/rapid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
@@ -192,6 +193,20 @@ func (s slowServer) stall(tb testing.TB, n int) (stalled []api.Streams_ReadClien
 		}
 	}
 	return stalled
+}
+
+// What a message counts for is near its size, whatever messages there were before.
+func TestABufferIsAtMostTwiceItsMessage(t *testing.T) {
+	t.Parallel()
+	pool := newMessagePool()
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.IntRange(minCounted, 4*maxPooled).Draw(t, "size")
+		buffer := pool.Get(size)
+		if len(*buffer) != size || cap(*buffer) > 2*size || size > maxPooled && cap(*buffer) != size {
+			t.Fatalf("for %d bytes there is a buffer of %d, of %d", size, len(*buffer), cap(*buffer))
+		}
+		pool.Put(buffer)
+	})
 }
 
 // What reads hold of large events is bounded, whether pages or subscriptions, and all of them come to their end.
@@ -497,7 +512,7 @@ func TestAClientIsSlowIfItTakesNothing(t *testing.T) {
 			return ended
 		}
 		buffer := make([]byte, 1<<20)
-		message := p.flow.count(&buffer)
+		message := p.flow.count(&buffer, newMessagePool())
 		client := message.Reader()
 		message.Free()
 		ended := wait()
@@ -516,7 +531,7 @@ func TestAClientIsSlowIfItTakesNothing(t *testing.T) {
 		if err := <-ended; err != nil || p.flow.size() != 0 {
 			t.Errorf("a slow client: %v, %d bytes counted", err, p.flow.size())
 		}
-		p.flow.count(&buffer)
+		p.flow.count(&buffer, newMessagePool())
 		began := time.Now()
 		if err := <-wait(); !errors.Is(err, errSlow) || time.Since(began) != 30*time.Second {
 			t.Errorf("a client that takes nothing: %v after %v", err, time.Since(began))

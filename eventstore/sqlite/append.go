@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite"
@@ -136,7 +137,8 @@ func made[T any](seq iter.Seq2[T, error], look func(T)) (iter.Seq2[T, error], er
 // bytes is about what ready has added to the write-ahead log, without the pages of trees that its group touches.
 func (r *readyBatch) bytes() int64 { return 2*int64(len(r.ids)) + r.written }
 
-// append places ready, inside the transaction. What is refused leaves nothing in it; after an err, the transaction cannot be used.
+// append places ready, inside the transaction. What is refused leaves nothing in it; after an err, which may be a lateRefusalError, the
+// transaction cannot be used.
 func (w *writer) append(ctx context.Context, ready *readyBatch, now time.Time) (appended eventstore.Appended, refusal, err error) {
 	stream, err := w.findStream(ctx, string(ready.Stream))
 	if err != nil {
@@ -153,13 +155,16 @@ func (w *writer) append(ctx context.Context, ready *readyBatch, now time.Time) (
 	if refusal != nil {
 		return eventstore.Appended{}, refusal, nil
 	}
-	// The ids come first: it is here that a batch is refused whose stream is where it expects it, and one statement leaves all or nothing.
+	// The ids come first: it is here that a batch is refused whose stream is where it expects it.
 	if err := w.addIDs(ctx, ready.ids, end.last+1); isConstraint(err) { // an id is held, or a defect: find out which
-		refusal, fault := w.findReused(ctx, ready)
-		if refusal == nil && fault == nil {
+		refusal, fault := w.findReused(ctx, ready, end.last+1)
+		switch {
+		case refusal != nil:
+			return eventstore.Appended{}, nil, &lateRefusalError{refusal}
+		case fault == nil:
 			fault = err
 		}
-		return eventstore.Appended{}, refusal, fault
+		return eventstore.Appended{}, nil, fault
 	} else if err != nil {
 		return eventstore.Appended{}, nil, err
 	}
@@ -173,7 +178,7 @@ func (w *writer) resolveAppend(ctx context.Context, ready *readyBatch, stream st
 	if err != nil || repeated {
 		return at, nil, err
 	}
-	if refusal, err = w.findReused(ctx, ready); refusal == nil && err == nil {
+	if refusal, err = w.findReused(ctx, ready, 0); refusal == nil && err == nil {
 		refusal = fmt.Errorf("%w: expected %s, it has %d events", eventstore.ErrConflict, ready.Expected, stream.next)
 	}
 	return eventstore.Appended{}, refusal, err
@@ -187,15 +192,20 @@ func (w *writer) held(ctx context.Context, ready *readyBatch, stream streamEnd) 
 	return scan.records(ctx, w.conn, defaultSizes().pageChunks)
 }
 
-// findReused refuses ready with ErrIDReused if the log holds one of its ids.
-func (w *writer) findReused(ctx context.Context, ready *readyBatch) (refusal, err error) {
+// lateRefusalError says that a batch is refused, of which a part of the ids was added already.
+type lateRefusalError struct{ refusal error }
+
+func (r *lateRefusalError) Error() string { return r.refusal.Error() }
+
+// findReused refuses ready with ErrIDReused if the log holds one of its ids, but for those that were added for the batch at own.
+func (w *writer) findReused(ctx context.Context, ready *readyBatch, own int64) (refusal, err error) {
 	for _, e := range ready.Events {
 		var batch int64
 		found, err := w.find(ctx, sqlFindID, []any{e.ID[:]}, &batch)
 		if err != nil {
 			return nil, err
 		}
-		if found {
+		if found && batch != own {
 			return fmt.Errorf("%w: %s is in the batch from position %d", eventstore.ErrIDReused, e.ID, batch), nil
 		}
 	}
@@ -256,13 +266,20 @@ const (
 	sqlEnd       = "SELECT last, recorded_at FROM chunks ORDER BY last DESC LIMIT 1"
 	sqlAddChunk  = `INSERT INTO chunks (last, size, stream, last_revision, batch_first, batch_size, recorded_at,
 		meta, ids, types, lengths, data, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	// One statement for all ids of a batch: a statement for each would cost more than all the rest of the append.
-	sqlAddIDs = `WITH RECURSIVE place(i) AS (SELECT 1 UNION ALL SELECT i + 16 FROM place WHERE i + 16 < length(?1))
-		INSERT INTO event_ids (id, batch) SELECT substr(?1, i, 16), ?2 FROM place`
 	sqlFindID     = "SELECT batch FROM event_ids WHERE id = ?"
 	sqlAddContent = `INSERT INTO contents (sha256, size, encoding, bytes)
 		SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM contents WHERE sha256 = ?1)`
 )
+
+// idsAtOnce is how many ids one statement adds: a statement for each would cost more than all the rest of the append.
+const idsAtOnce = 64
+
+// sqlAddIDs adds the ids that are not NULL. Once it has failed, a part of them is there: SQLite keeps a copy of each page that a statement
+// changes which it may have to take back, whole or by a function in it, and the ids of foreign clients are all over the tree.
+func sqlAddIDs() string {
+	return "INSERT OR FAIL INTO event_ids (id, batch) SELECT column1, ?1 FROM (VALUES (?2)" + strings.Repeat(", (?)", idsAtOnce-1) +
+		") WHERE column1 IS NOT NULL"
+}
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	w := &writer{turn: make(chan struct{}, 1), db: db, statements: map[string]*sql.Stmt{}}
@@ -279,7 +296,7 @@ func (w *writer) connect(ctx context.Context) (err error) {
 		return err
 	}
 	for _, query := range []string{
-		sqlitetx.BeginWrite, sqlitetx.Commit, sqlitetx.Rollback, sqlStream, sqlAddStream, sqlEnd, sqlAddChunk, sqlAddIDs, sqlFindID, sqlAddContent,
+		sqlitetx.BeginWrite, sqlitetx.Commit, sqlitetx.Rollback, sqlStream, sqlAddStream, sqlEnd, sqlAddChunk, sqlAddIDs(), sqlFindID, sqlAddContent,
 	} {
 		statement, err := w.conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // forget does
 		if err != nil {
@@ -384,9 +401,20 @@ func (w *writer) addChunk(ctx context.Context, c chunk, stream int64) error {
 	return err
 }
 
+// addIDs adds ids. After an error a part of them is there.
 func (w *writer) addIDs(ctx context.Context, ids []byte, batch int64) error {
-	_, err := w.exec(ctx, sqlAddIDs, ids, batch)
-	return err
+	query := sqlAddIDs()
+	for group := range slices.Chunk(ids, 16*idsAtOnce) {
+		args := make([]any, 1+idsAtOnce)
+		args[0] = batch
+		for i := range len(group) / 16 {
+			args[1+i] = group[16*i : 16*i+16]
+		}
+		if _, err := w.exec(ctx, query, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) addContent(ctx context.Context, c contents.Stored) error {

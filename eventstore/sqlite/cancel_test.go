@@ -36,6 +36,5 @@ func TestEveryCallOfTheDriverMayBeCancelled(t *testing.T) {
 	eventstoretest.CancelEveryCall(t, log, open(t, path), map[string]func(context.Context) error{
 		"Open":         opening(sqlite.Open),
 		"OpenReadOnly": opening(sqlite.OpenReadOnly),
-		"LimitPages":   func(ctx context.Context) error { return log.LimitPages(ctx, 1<<30) }, // of these tests
 	})
 }

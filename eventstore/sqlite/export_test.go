@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 	"github.com/gxpledger/gxpledger/migrations"
@@ -11,12 +10,6 @@ import (
 // StatusWith is Status with a driver of package database/sql.
 func StatusWith(ctx context.Context, path, driver string) (migrations.Status, error) {
 	return status(ctx, path, WithDriver(Options{}.withDefaults(), driver))
-}
-
-// LimitPages lets the file of l grow to pages, as a full disk would.
-func (l *Log) LimitPages(ctx context.Context, pages int) error {
-	_, err := l.writer.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
-	return err
 }
 
 // SetSizes makes l store up to n events in a chunk, and read up to n chunks or hashes at once.

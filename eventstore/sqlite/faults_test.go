@@ -37,7 +37,7 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	eventstoretest.FailEveryCall(t, log, open(t, path), "LimitPages")
+	eventstoretest.FailEveryCall(t, log, open(t, path))
 }
 
 // A verification that could not read says so.

@@ -176,7 +176,12 @@ func (l *Log) writeAll(ctx context.Context, group []*request) error {
 			continue
 		}
 		var err error
-		if r.appended, r.err, err = l.writer.append(ctx, &r.readyBatch, l.options.Now()); err != nil {
+		r.appended, r.err, err = l.writer.append(ctx, &r.readyBatch, l.options.Now())
+		if late, ok := errors.AsType[*lateRefusalError](err); ok && len(group) == 1 {
+			r.err = late.refusal
+			return errNothingNew // what it left is taken back
+		}
+		if err != nil {
 			return err
 		}
 		isNew = isNew || r.isNew()

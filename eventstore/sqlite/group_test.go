@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -163,32 +164,40 @@ func TestABatchMeetsTheOnesBeforeItInItsGroup(t *testing.T) {
 			t.Errorf("append %d is answered %+v, %v, want %v", i, r.Appended, r.err, want)
 		}
 	}
+	if err := results[5].err; err == nil || !strings.Contains(err.Error(), first.Events[1].ID.String()) {
+		t.Errorf("a batch with an id that is held is answered %v, want that id", err)
+	}
 	expect(t, log, 0, []eventstore.Batch{first, next, last}, []result{results[0], results[1], results[7]})
 	for again, at := range map[int]int{2: 0, 8: 1} {
 		if want := results[at].Appended; !results[again].Repeated || results[again].First != want.First || results[again].Last != want.Last {
 			t.Errorf("append %d is answered %+v, want it to be repeated at %+v", again, results[again].Appended, want)
 		}
 	}
-	if n := commits(t, path) - before; n != 1 {
-		t.Errorf("they took %d commits, want 1", n)
+	n := commits(t, path) - before
+	if n != 3 { // one that is refused for an id that its log holds, as partly is, has the others written one by one
+		t.Errorf("they took %d commits, want 3", n)
 	}
 	if results := together(t, log, first, elsewhere); !results[0].Repeated || !errors.Is(results[1].err, eventstore.ErrIDReused) {
 		t.Errorf("again, they are answered %+v", results)
 	}
-	if n := commits(t, path) - before; n != 1 {
-		t.Errorf("what is there already took %d commits", n-1)
+	if more := commits(t, path) - before - n; more != 0 {
+		t.Errorf("what is there already took %d commits", more)
+	}
+	if r := together(t, log, one(1, 2))[0]; r.err != nil || r.Repeated { // with an id of partly
+		t.Errorf("a batch of ids that were refused is answered %+v, %v", r.Appended, r.err)
 	}
 }
 
 // A batch that cannot be written is the fault of nobody else in its group.
 func TestABatchThatFailsLeavesItsGroupAlone(t *testing.T) {
 	t.Parallel()
-	log := open(t, filepath.Join(t.TempDir(), "log.db"))
-	batches := several(5)
-	large := one(5, 20_000)
-	if err := log.LimitPages(t.Context(), 40); err != nil {
+	path := filepath.Join(t.TempDir(), "log.db")
+	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)
 	}
+	log, _ := openOnSmallDisk(t, path, 40)
+	batches := several(5)
+	large := one(5, 20_000)
 	results := together(t, log, batches[0], batches[1], large, batches[2], batches[3], batches[4])
 	if err := results[2].err; !errors.Is(err, eventstore.ErrDiskFull) || !errors.Is(err, eventstore.ErrNotWritten) {
 		t.Errorf("the large batch is answered %v, want that the disk is full and nothing was written", err)

@@ -302,28 +302,6 @@ func TestABusyFileIsTransient(t *testing.T) {
 	}
 }
 
-func TestAFullDiskSaysSoAndLosesNothing(t *testing.T) {
-	t.Parallel()
-	log := open(t, filepath.Join(t.TempDir(), "log.db"))
-	appendTo(t, log, "s", 10)
-	if err := log.LimitPages(t.Context(), 1); err != nil { // that is: no more than there are
-		t.Fatal(err)
-	}
-	b := eventstoretest.NewBatch("t", eventstore.NoStream(), "w", 0, 1000)
-	if _, err := log.Append(t.Context(), b); err == nil || !strings.Contains(err.Error(), "disk full") || !errors.Is(err, eventstore.ErrDiskFull) {
-		t.Fatalf("error is %v, want one that says that the disk is full", err)
-	}
-	if head, err := log.Head(t.Context()); err != nil || head != 10 {
-		t.Errorf("head is %d, %v, want 10", head, err)
-	}
-	if err := log.LimitPages(t.Context(), 1<<30); err != nil {
-		t.Fatal(err)
-	}
-	if appended, err := log.Append(t.Context(), b); err != nil || appended.First != 11 {
-		t.Errorf("append after making room: %+v, %v", appended, err)
-	}
-}
-
 // The write-ahead log does not grow for ever, however busily this process appends: what was moved into the file becomes
 // more than the write-ahead log can hold.
 func TestTheWriteAheadLogIsMovedInTheBackground(t *testing.T) {
