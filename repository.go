@@ -285,6 +285,23 @@ func (l *Ledger) repositories(ctx context.Context, log eventstore.Reader) ([]kno
 
 // repositoriesOf finds every known repository in the log.
 func repositoriesOf(ctx context.Context, log eventstore.Reader) ([]knownRepository, error) {
+	states, err := statesOf(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]knownRepository, 0, len(states))
+	for _, s := range states {
+		known := knownRepository{Repository: s.Repository, former: s.Names, addresses: s.Settings.Addresses, retired: s.Retired}
+		if s.Claimed {
+			known.addresses = domain.ClaimedAddresses(s.Repository)
+		}
+		all = append(all, known)
+	}
+	return all, nil
+}
+
+// statesOf returns the state of every known repository without its artifacts.
+func statesOf(ctx context.Context, log eventstore.Reader) (map[eventstore.StreamID]domain.State, error) {
 	states := map[eventstore.StreamID]domain.State{}
 	for record, err := range log.Read(ctx, 0, eventstore.Filter{
 		StreamPrefix: eventstore.RepositoryPrefix,
@@ -299,15 +316,7 @@ func repositoriesOf(ctx context.Context, log eventstore.Reader) ([]knownReposito
 		}
 		states[record.Stream] = domain.Evolve(states[record.Stream], event)
 	}
-	all := make([]knownRepository, 0, len(states))
-	for _, s := range states {
-		known := knownRepository{Repository: s.Repository, former: s.Names, addresses: s.Settings.Addresses, retired: s.Retired}
-		if s.Claimed {
-			known.addresses = domain.ClaimedAddresses(s.Repository)
-		}
-		all = append(all, known)
-	}
-	return all, nil
+	return states, nil
 }
 
 // identify finds the repository that a scan is of: by the name that was given or, without one, by where it is read from.

@@ -130,10 +130,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	if request.Progress == nil {
 		request.Progress = func(ScanProgress) {}
 	}
-	found, err := gitrepo.Locate(request.Repository, gitrepo.Options{
-		Ref: request.Ref, Worktree: request.Worktree, AllowFileURL: request.AllowFileURL, MaxFetch: request.MaxFetch,
-		Progress: func(text string) { request.Progress(ScanProgress{Step: ScanFetching, Text: text}) },
-	})
+	found, err := request.locate()
 	if err != nil {
 		return ScanResult{}, err
 	}
@@ -438,14 +435,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 			_, err := s.contents.Content(ctx, sha256)
 			return err == nil
 		},
-		Keeper: s.kept,
-		Progress: func(p rosie.Progress) {
-			if p.Total == 0 {
-				s.asked.Progress(ScanProgress{Step: ScanListing, Done: p.Listed})
-				return
-			}
-			s.asked.Progress(ScanProgress{Step: ScanReading, Done: p.Units, Total: p.Total})
-		},
+		Keeper: s.kept, Progress: s.asked.reading,
 	})
 	if err != nil {
 		return reading, err

@@ -31,6 +31,9 @@ func (r *Repository) Name() string { return r.name }
 // URL says where the repository is read from: an address without credentials, or an absolute path.
 func (r *Repository) URL() string { return r.url }
 
+// WorkTree is the folder of the work tree, "" for a bare or remote repository.
+func (r *Repository) WorkTree() string { return r.work }
+
 // Remote reports whether opening the repository goes over the network.
 func (r *Repository) Remote() bool { return r.address != nil }
 

@@ -43,6 +43,8 @@ func answers() map[string][]string {
 func notAnswers() map[string]string {
 	return map[string]string{
 		"scan":                "says itself what it recorded",
+		"check":               "of a revision that it reads itself",
+		"new":                 "writes a file",
 		"repository":          "chooses a command",
 		"repository add":      "says itself what it recorded",
 		"repository set":      "says itself what it recorded",

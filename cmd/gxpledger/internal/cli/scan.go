@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
@@ -39,15 +40,20 @@ type scanOptions struct {
 	reason       string
 	limits       limits
 	allowSecrets bool
+	all          bool
 }
 
-func newScan(a *app) *cobra.Command {
-	o := &scanOptions{
+func newScanOptions(a *app) *scanOptions {
+	return &scanOptions{
 		app:        a,
 		links:      optionally(string(domain.LinksStrict), string(domain.LinksFlag)),
 		duplicates: optionally(string(domain.DuplicatesReject), string(domain.DuplicatesUpdate)),
 		unsigned:   optionally(string(domain.UnsignedUnverified), string(domain.UnsignedInvalid)),
 	}
+}
+
+func newScan(a *app) *cobra.Command {
+	o := newScanOptions(a)
 	cmd := &cobra.Command{
 		Use:   "scan [REPOSITORY|URL]",
 		Short: "Record a revision of a repository",
@@ -69,20 +75,26 @@ func newScan(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	o.addReading(flags)
+	flags.BoolVar(&o.accept, "accept-address", false, "let a known repository be read from this address too, and record it; needs --reason")
+	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
+	flags.StringVar(&o.reason, "reason", "", "`REASON` for the scan")
+	flags.BoolVar(&o.all, "all", false, "list every violation of a scan that is refused, however many are of one kind")
+	return cmd
+}
+
+// addReading adds the flags that say what is read, and by which rules.
+func (o *scanOptions) addReading(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ref, "ref", "", "`REVISION` to scan: branch, tag, commit or refs/... (default HEAD)")
 	flags.BoolVar(&o.worktree, "worktree", false, "scan the files on disk")
 	flags.BoolVar(&o.allowFileURL, "allow-file-url", false, "accept file:// addresses")
 	flags.StringVar(&o.name, "name", "", "`NAME` of the repository in the log (default: the one with this address, or else the address of its origin, or its path)")
-	flags.BoolVar(&o.accept, "accept-address", false, "let a known repository be read from this address too, and record it; needs --reason")
 	flags.Var(o.links, "links", "policy for broken links: strict fails the scan, flag records them (default: the repository's, or else strict)")
 	flags.Var(o.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails the scan, update keeps the last file (default: the repository's, or else reject)")
 	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that seem to contain a key or token, permanently")
 	flags.Var(o.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid (default: the repository's, or else unverified)")
 	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) to verify evidence; repeatable")
-	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
-	flags.StringVar(&o.reason, "reason", "", "`REASON` for the scan")
 	flags.Var(&o.limits, "limit", "limit to raise or lower, such as files=500000 or bytes=1GiB; repeatable")
-	return cmd
 }
 
 func (o *scanOptions) validate(args []string) error {
@@ -107,22 +119,14 @@ func (o *scanOptions) validate(args []string) error {
 }
 
 func (o *scanOptions) run(ctx context.Context) error {
-	keys, err := readKeys(o.keyFiles)
+	request, err := o.request()
 	if err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, not the end of a scan
 	progress := o.app.progress()
-	result, err := o.app.ledger.Scan(ctx, gxpledger.ScanRequest{
-		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name, AcceptAddress: o.accept,
-		Policy: domain.Policy{
-			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
-			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
-		},
-		Keys: keys, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
-		TraceParent: o.app.variable("TRACEPARENT"), TraceState: o.app.variable("TRACESTATE"),
-		Progress: func(p gxpledger.ScanProgress) { progress.Say(scanProgress(p)) },
-	})
+	request.Progress = func(p gxpledger.ScanProgress) { progress.Say(scanProgress(p)) }
+	result, err := o.app.ledger.Scan(ctx, request)
 	progress.Done()
 	o.app.recorded = err == nil
 	o.note(ctx, result)
@@ -133,6 +137,20 @@ func (o *scanOptions) run(ctx context.Context) error {
 		o.app.notes().Line("scan %d was recorded; its result could not be written: %s", result.Completed.Number, oneLine(err.Error()))
 	}
 	return nil
+}
+
+// request is what the flags ask for.
+func (o *scanOptions) request() (gxpledger.ScanRequest, error) {
+	keys, err := readKeys(o.keyFiles)
+	return gxpledger.ScanRequest{
+		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name, AcceptAddress: o.accept,
+		Policy: domain.Policy{
+			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
+			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
+		},
+		Keys: keys, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
+		TraceParent: o.app.variable("TRACEPARENT"), TraceState: o.app.variable("TRACESTATE"),
+	}, err
 }
 
 func scanProgress(p gxpledger.ScanProgress) string {
@@ -252,7 +270,7 @@ func (o *scanOptions) failed(ctx context.Context, result gxpledger.ScanResult, c
 			return err
 		}
 	} else if _, refused := errors.AsType[*domain.RefusedError](cause); refused {
-		render.Violations(o.app.notes(), document)
+		render.Violations(o.app.notes(), document, o.all)
 	}
 	why, left := whyFailed(ctx, cause), leftOf(document)
 	if result.Unknown != recorder.UnknownNothing {

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gxpledger/gxpledger"
@@ -220,18 +219,4 @@ func showNext(screen *Screen, d gxpledger.ScanReport) {
 		screen.Field("Hint", "--evidence-key FILE verifies signatures with a trusted key")
 	}
 	screen.Field("Next", "gxpledger show requirements, gxpledger gaps, gxpledger history ID")
-}
-
-// Violations lists the violations of a scan that was refused.
-func Violations(screen *Screen, d gxpledger.ScanReport) {
-	for _, v := range d.Violations {
-		text := v.Text
-		if !strings.Contains(text, v.Path) {
-			text = v.Path + ": " + text
-		}
-		screen.Line("%s %s", Bad.Of(v.Code), text)
-	}
-	if more := d.Total - len(d.Violations); more > 0 {
-		screen.Line("and %s more, counted and not listed", Count(more, "violation"))
-	}
 }
