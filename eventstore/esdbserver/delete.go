@@ -3,8 +3,6 @@ package esdbserver
 import (
 	"context"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
 )
 
@@ -14,6 +12,5 @@ func (v *service) refuseDelete(_ context.Context, c call) error {
 	if err := c.receive(&request); err != nil {
 		return err
 	}
-	return refuse(codes.PermissionDenied, "the log is append-only: streams are neither deleted nor tombstoned",
-		"exception", "access-denied", "stream-name", string(request.GetOptions().GetStreamIdentifier().GetStreamName()))
+	return accessDenied("the log is append-only: streams are neither deleted nor tombstoned")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -21,9 +22,30 @@ type refusal struct {
 // Error implements error.
 func (r *refusal) Error() string { return r.status.Message() }
 
-// refuse makes a refusal whose trailers are pairs of name and value.
+// refuse makes a refusal whose trailers are pairs of name and value. Trailers are printable ASCII, and short: none holds what a client sent.
 func refuse(code codes.Code, text string, trailers ...string) *refusal {
-	return &refusal{status: status.New(code, text), trailer: metadata.Pairs(trailers...)}
+	return &refusal{status: status.New(code, bounded(text)), trailer: metadata.Pairs(trailers...)}
+}
+
+// maxText bounds what a text takes on the wire. It is a header there, and a client whose headers are larger than it allows (8 KiB with
+// Java and Python, 64 KiB with Node) does not get the answer at all: Node's connection is of no use from then on, and its calls hang.
+const maxText = 4 << 10
+
+// bounded cuts a text, which may repeat what a client sent, behind maxText. On the wire, a byte that is not printable ASCII takes three.
+func bounded(text string) string {
+	size := 0
+	for i, r := range text {
+		switch {
+		case r < ' ' || r > '~' || r == '%':
+			size += 3 * utf8.RuneLen(r)
+		default:
+			size++
+		}
+		if size > maxText {
+			return text[:i] + "... (cut)"
+		}
+	}
+	return text
 }
 
 func malformed(text string) *refusal { return refuse(codes.InvalidArgument, text) }

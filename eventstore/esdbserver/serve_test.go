@@ -76,6 +76,9 @@ func TestGossipTellsTheAddress(t *testing.T) {
 	if got := fmt.Sprintf("%s:%d", m.HttpEndPoint.Address, m.HttpEndPoint.Port); got != address || !m.IsAlive || m.State != gossip.MemberInfo_Leader {
 		t.Errorf("the member at %s is %+v", address, m)
 	}
+	if m.GetInstanceId().GetStructured() == nil {
+		t.Errorf("the id of the member is %+v, want two numbers", m.GetInstanceId())
+	}
 	discovering := dialURL(t, fmt.Sprintf("esdb+discover://%s?tls=false", address))
 	mustAppend(t, discovering, "s", made("e", 1)...)
 	o := options()

@@ -169,7 +169,7 @@ func (v *service) gossip(ctx context.Context, c call) error {
 		host = "[" + host + "]" // clients put a colon and the port behind it
 	}
 	return c.SendMsg(&wire.ClusterInfo{Members: []*wire.MemberInfo{{
-		InstanceId:   uuidText(v.log.ID()),
+		InstanceId:   structured(v.log.ID()),
 		TimeStamp:    ticks(v.options.Now()),
 		State:        wire.MemberInfo_Leader,
 		IsAlive:      true,

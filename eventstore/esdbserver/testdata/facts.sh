@@ -29,8 +29,10 @@ trap 'exit 143' TERM
 
 cp -r "$facts/probe" "$folder/probe"
 chmod -R u+w "$folder/probe"
-# Three questions append while they wait for silence, which is short: a slow machine needs longer for an append.
-sed 's/idle: 600\b/idle: 5000/; s/idle: 900\b/idle: 9000/; s/from: 5, sub: true, on:/from: 5, sub: true, idle: 5000, on:/' "$facts/probe/probe.js" >"$folder/probe/probe.js"
+# A question ends with a short silence. One that appends meanwhile must not: a slow machine needs longer for an append. Nor must one end
+# because the machine needs long for the answer.
+sed 's/}, o\.idle || 400)/}, Math.max(o.idle || 400, o.on ? 6000 : 0))/; s/o\.hard || 15000/o.hard || 60000/; s/20 s.)), 20000/&0/' \
+	"$facts/probe/lib.js" >"$folder/probe/lib.js"
 (cd "$folder/probe" && npm install --silent --no-audit --no-fund)
 bin/gxpledger scan . --name gxpledger --home "$folder/home" --reason facts >"$folder/scan.log" 2>&1 || {
 	cat "$folder/scan.log" >&2
@@ -67,7 +69,7 @@ ask() {
 	done
 	wait "$asking"
 }
-echo "asking some 930 questions, which takes about four minutes"
+echo "asking some 930 questions, which takes about five minutes"
 (
 	cd "$folder/probe"
 	ask probe.js "127.0.0.1:$port" "$folder/out.json"
