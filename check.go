@@ -13,6 +13,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
+	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/internal/gitrepo"
 )
@@ -89,7 +91,11 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 	if err != nil {
 		return CheckReport{}, err
 	}
-	state, err := l.stateOf(ctx, request.Name, found)
+	state, known, err := l.stateOf(ctx, request.Name, found)
+	if err != nil {
+		return CheckReport{}, err
+	}
+	keys, err := newScanKeys(known, request.Keys)
 	if err != nil {
 		return CheckReport{}, err
 	}
@@ -105,7 +111,7 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 	}
 	policy := request.policy(state.Settings)
 	tree, err := rosie.Read(ctx, revision.Files(), rosie.Options{
-		Keys: request.Keys, Limits: request.Limits.Over(recorded), Unsigned: policy.Unsigned, AllowSecrets: policy.AllowSecrets,
+		Keys: keys.reading, Limits: request.Limits.Over(recorded), Unsigned: policy.Unsigned, AllowSecrets: policy.AllowSecrets,
 		At: l.config.Now(), Progress: request.reading,
 	})
 	if err != nil {
@@ -139,33 +145,35 @@ func (r ScanRequest) reading(p rosie.Progress) {
 	r.Progress(ScanProgress{Step: ScanReading, Done: p.Units, Total: p.Total})
 }
 
-// stateOf returns what the log says of a repository, without its artifacts: of one that it does not know, where there is no log either, its
-// name alone.
-func (l *Ledger) stateOf(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, error) {
+// stateOf returns what the log says of a repository, without its artifacts, and of evidence keys: of a repository that it does not know, or where
+// there is no log, its name alone.
+func (l *Ledger) stateOf(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, recorder.KeysAt, error) {
 	if name == "" {
 		name = addressesOf(found)[0]
 	}
 	unknown := domain.State{Repository: domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}}
 	log, err := l.openLog(ctx, config.ToRead)
 	if errors.Is(err, ErrNoLog) {
-		return unknown, nil
+		return unknown, recorder.KeysAt{}, nil
 	}
 	if err != nil {
-		return domain.State{}, err
+		return domain.State{}, recorder.KeysAt{}, err
 	}
 	if unknown.Repository, err = l.identify(ctx, log, name, found); err != nil {
-		return domain.State{}, err
+		return domain.State{}, recorder.KeysAt{}, err
 	}
 	states, err := statesOf(ctx, log)
 	if err != nil {
-		return domain.State{}, err
+		return domain.State{}, recorder.KeysAt{}, err
 	}
-	for _, state := range states {
-		if state.Repository.ID == unknown.Repository.ID {
-			return state, nil
-		}
+	keys, err := recorder.LoadKeys(ctx, log, 0)
+	if err != nil {
+		return domain.State{}, recorder.KeysAt{}, err
 	}
-	return unknown, nil
+	if state, ok := states[eventstore.RepositoryStream(unknown.Repository.ID)]; ok {
+		return state, keys, nil
+	}
+	return unknown, keys, nil
 }
 
 // checking is one check.

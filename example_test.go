@@ -12,6 +12,7 @@ import (
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/domain/rosie"
 	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections/query"
@@ -397,6 +398,43 @@ func ExampleAdmin_Retire() {
 	// Output:
 	// pump was retired by ada at position 6
 	// another scan fails: true
+}
+
+// Trust the public key of a build server: scans verify evidence with it until it is revoked.
+func ExampleAdmin_TrustKey() {
+	ctx := context.Background()
+	ledger, product, remove := recorded(ctx)
+	defer remove()
+
+	key, err := rosie.ParseKey([]byte(`-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfwbRBT3iQJLNqDkRbRzb/TopT4pu
++Dtj/KoLZuQ01F7joYv7Q33Kc9OcmVu0hPICAbw0S51q4qSqGkNumc4uWg==
+-----END PUBLIC KEY-----
+`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	trusted, err := ledger.Admin().TrustKey(ctx, gxpledger.TrustKeyRequest{Key: key, Name: "CI 2026", Reason: "change request 17"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	result, err := ledger.Scan(ctx, gxpledger.ScanRequest{Repository: product, Worktree: true, Name: "pump"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the scan used", len(result.Head().Settings.Keys), "key")
+	revoked, err := ledger.Admin().RevokeKey(ctx, gxpledger.RevokeKeyRequest{Fingerprint: trusted.Fingerprint, Reason: "the server was replaced"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s was trusted by %s and revoked by %s\n", revoked.Name, revoked.TrustedBy, revoked.RevokedBy)
+	// Output:
+	// the scan used 1 key
+	// CI 2026 was trusted by ada and revoked by ada
 }
 
 // Rebuild the tables from the log while readers keep reading. The log records who did it and why.

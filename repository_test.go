@@ -325,9 +325,9 @@ func TestARepositoryNamedByItsURLContinues(t *testing.T) {
 		Scan: uuid.Must(uuid.NewV7()), Repository: domain.Repository{ID: gxpledger.RepositoryID(origin), Name: origin}, Actor: "ada",
 		Policy: domain.DefaultPolicy(), StartedAt: time.Now(),
 	}, func(context.Context, domain.State) (recorder.Reading, error) {
-		return recorder.Reading{}, errors.New("unreadable")
+		return recorder.Reading{Faults: []domain.Violation{{Code: domain.ViolationNoGxP, Text: "there is no .gxp"}}}, nil
 	})
-	if !errors.Is(err, recorder.ErrSource) {
+	if !errors.As(err, new(*domain.RefusedError)) {
 		t.Fatal(err)
 	}
 	ledger, _ := newProduct(t, func(c *gxpledger.Config) { c.OpenedLog = log })

@@ -42,8 +42,11 @@ type ScanRequest struct {
 	// Policy says what a violation does. Its zero fields are those that are recorded for the repository, or those of
 	// [domain.DefaultPolicy].
 	Policy domain.Policy
-	// Keys verify the signatures of evidence. Without any, no signature can be verified.
+	// Keys verify the signatures of evidence in this scan, beside those that are trusted: see [Admin.TrustKey].
 	Keys []rosie.Key
+	// WithoutKnownKeys lets the scan make evidence unverifiable because a key is missing that verified it before. Without it, such a
+	// scan is refused.
+	WithoutKnownKeys bool
 	// Limits bound what is read. Zero fields are those that are recorded for the repository, or the defaults.
 	Limits rosie.Limits
 	// MaxFetch is how many bytes are fetched at most from a remote repository. Defaults to 2 GiB.
@@ -209,8 +212,10 @@ type scan struct {
 	found    *gitrepo.Repository
 	request  recorder.Request
 	contents eventstore.ContentStore // of the log; nil when it cannot be reached
-	revision *gitrepo.Revision       // opened by the first reading
-	kept     *keeper                 // of the last reading; nil before
+	records  *recorder.Recorder
+	keys     scanKeys          // of the last reading
+	revision *gitrepo.Revision // opened by the first reading
+	kept     *keeper           // of the last reading; nil before
 	result   ScanResult
 }
 
@@ -239,6 +244,14 @@ func (s *scan) run(ctx context.Context) error {
 		return s.withoutLog(ctx, err)
 	}
 	s.request.Repository = identified
+	s.records = records
+	if len(s.asked.Keys) > 0 { // one that was revoked is wrong usage, and recorded nowhere
+		if err := s.loadKeys(ctx); errors.Is(err, ErrInvalid) {
+			return err
+		} else if err != nil {
+			return s.withoutLog(ctx, err)
+		}
+	}
 	if s.asked.AcceptAddress {
 		if err := s.acceptAddress(ctx, log, records); err != nil {
 			return err
@@ -400,8 +413,12 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 		return recorder.Reading{}, fmt.Errorf("cannot use the recorded settings: %w", err)
 	}
 	limits = s.asked.Limits.Over(limits)
+	if err := s.loadKeys(ctx); err != nil { // after the state: no scan uses older keys than the one before it
+		return recorder.Reading{}, err
+	}
 	reading := recorder.Reading{
-		Reader: rosie.Stamp(s.asked.Keys), Settings: s.settings(limits), Policy: s.asked.policy(state.Settings), Addresses: addressesOf(s.found),
+		Reader: rosie.Stamp(s.keys.reading), Settings: s.settings(limits), Policy: s.asked.policy(state.Settings), Addresses: addressesOf(s.found),
+		RevokedKeys: s.keys.revoked, WithoutKnownKeys: s.asked.WithoutKnownKeys,
 	}
 	if s.revision == nil {
 		s.asked.Progress(ScanProgress{Step: ScanOpening})
@@ -426,7 +443,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	}
 	s.kept = &keeper{folder: s.ledger.settings.HomeFolder(), limit: keptInMemory}
 	tree, err := rosie.Read(ctx, s.revision.Files(), rosie.Options{
-		Keys: s.asked.Keys, Limits: limits, Unsigned: reading.Policy.Unsigned, AllowSecrets: reading.Policy.AllowSecrets,
+		Keys: s.keys.reading, Limits: limits, Unsigned: reading.Policy.Unsigned, AllowSecrets: reading.Policy.AllowSecrets,
 		At: s.request.StartedAt, Known: state.Holds,
 		Stored: func(sha256 string) bool {
 			if s.contents == nil {
@@ -478,6 +495,7 @@ func (r ScanRequest) overrides() []string {
 		{"limits", r.Limits != rosie.Limits{}},
 		{"links", r.Policy.Links != ""},
 		{"unsigned_packages", r.Policy.Unsigned != ""},
+		{"without_known_keys", r.WithoutKnownKeys},
 	} {
 		if x.given {
 			names = append(names, x.name)
@@ -488,12 +506,5 @@ func (r ScanRequest) overrides() []string {
 
 // settings is by what the scan reads, beside its policy.
 func (s *scan) settings(limits rosie.Limits) *domain.Settings {
-	settings := &domain.Settings{Limits: limits.Set(), Overrides: s.asked.overrides()}
-	for _, key := range s.asked.Keys {
-		if !slices.Contains(settings.Keys, key.Fingerprint()) {
-			settings.Keys = append(settings.Keys, key.Fingerprint())
-		}
-	}
-	slices.Sort(settings.Keys)
-	return settings
+	return &domain.Settings{Keys: s.keys.inForce, Limits: limits.Set(), KeysRevision: s.keys.revision, Overrides: s.asked.overrides()}
 }

@@ -76,6 +76,7 @@ type EvidenceCounts struct {
 	Invalid      int `json:"invalid"`
 	Unverifiable int `json:"unverifiable"`
 	Unsigned     int `json:"unsigned"`
+	Revoked      int `json:"revoked,omitempty"` // only a key that was revoked verifies them
 	// Incomplete counts packages whose signature is valid while another check of them is not.
 	Incomplete int `json:"incomplete"`
 }
@@ -163,7 +164,8 @@ func (d *ScanReport) add(event domain.Event) {
 	case domain.RepositoryRegistered:
 		d.NewRepository = true
 	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
-		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
+		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
+		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
 	}
 }
 
@@ -201,6 +203,8 @@ func (d *ScanReport) addEvidence(evidence domain.Evidence) {
 		d.Evidence.Invalid++
 	case domain.VerdictUnverifiable, domain.VerdictNotRun:
 		d.Evidence.Unverifiable++
+	case domain.VerdictRevoked:
+		d.Evidence.Revoked++
 	case domain.VerdictUnsigned:
 		d.Evidence.Unsigned++
 	}

@@ -95,7 +95,7 @@ func faults(s State, scan Scan) []Violation {
 
 // judge applies the policy to the tree. It returns the findings of the tree as a whole.
 func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
-	violations := faults(t.state, scan)
+	violations := append(faults(t.state, scan), t.missingKeys(scan)...)
 	findings := append([]Finding(nil), scan.Findings...)
 	for _, c := range t.claims() {
 		if scan.Policy.Duplicates == DuplicatesUpdate {

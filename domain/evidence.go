@@ -12,6 +12,7 @@ const (
 	VerdictUnverifiable Verdict = "unverifiable" // no key was given; says nothing for or against
 	VerdictNotRun       Verdict = "not_run"      // an earlier check had to hold first
 	VerdictUnsigned     Verdict = "unsigned"     // there is no signature, and the kind or the policy lets that be
+	VerdictRevoked      Verdict = "revoked"      // only a key that was revoked verifies it
 )
 
 // Evidence is what a record of test results claims, and what checking it showed.
@@ -36,7 +37,7 @@ type Signature struct {
 	Reason      string  `json:"reason,omitempty"`      // one sentence, unless valid
 	Algorithm   string  `json:"alg,omitempty"`         // claimed
 	KeyID       string  `json:"kid,omitempty"`         // claimed
-	Fingerprint string  `json:"fingerprint,omitempty"` // SHA-256 of the SPKI of the operator's key that verified it
+	Fingerprint string  `json:"fingerprint,omitempty"` // SHA-256 of the SPKI of the operator's key that verified it, or would if it were not revoked
 	// IssuedAt and ExpiresAt are the signed iat and exp claims. Expired reports that ExpiresAt had passed when the
 	// scan started; an archived record stays valid.
 	IssuedAt  *time.Time `json:"iat,omitempty"`
@@ -146,12 +147,13 @@ const (
 	UnverifiedNothing      = "nothing_passed"  // its results are known, and no test passed
 	UnverifiedUnsigned     = "unsigned"        // nothing is signed
 	UnverifiedNoKey        = "unverifiable"    // no key that was given to the scan verifies it
+	UnverifiedRevoked      = "key_revoked"     // the key that verifies it was revoked
 	UnverifiedInvalid      = "invalid"         // its signature or one of its checks does not hold
 	UnverifiedNotReadWhole = "not_read"        // nothing was read of it
 )
 
 // Overall is the worst verdict of signature and checks: invalid when one is, valid when all are. Of the others, unsigned
-// when nothing is signed, else unverifiable.
+// when nothing is signed, revoked when the key of the signature was revoked, else unverifiable.
 func (e *Evidence) Overall() Verdict {
 	all := make([]Verdict, 0, 1+len(e.Checks))
 	all = append(all, e.Signature.Verdict)
@@ -166,6 +168,10 @@ func (e *Evidence) Overall() Verdict {
 			return VerdictInvalid
 		case VerdictUnsigned:
 			overall = VerdictUnsigned
+		case VerdictRevoked:
+			if overall != VerdictUnsigned {
+				overall = VerdictRevoked
+			}
 		case VerdictUnverifiable, VerdictNotRun:
 			fallthrough
 		default: // of a later version: says nothing that is understood here
@@ -175,6 +181,14 @@ func (e *Evidence) Overall() Verdict {
 		}
 	}
 	return overall
+}
+
+// VerifiedBy returns the fingerprint of the key that verifies the signature; "" when none does.
+func (e *Evidence) VerifiedBy() string {
+	if e == nil || e.Signature.Verdict != VerdictValid {
+		return ""
+	}
+	return e.Signature.Fingerprint
 }
 
 // Judge says what the evidence is worth for its spec and, when it is unverified, why: the one rule of I15. Nil evidence is
@@ -193,6 +207,8 @@ func (e *Evidence) Judge() (EvidenceState, string) {
 		return EvidenceUnverified, UnverifiedInvalid
 	case VerdictUnsigned:
 		return EvidenceUnverified, UnverifiedUnsigned
+	case VerdictRevoked:
+		return EvidenceUnverified, UnverifiedRevoked
 	case VerdictUnverifiable, VerdictNotRun:
 		return EvidenceUnverified, UnverifiedNoKey
 	}

@@ -47,7 +47,7 @@ func Evolve(s State, e Event) State {
 		relink(&s, &e)
 	case ScanFailed:
 		s.Scans = e.Number
-	case AdminActed:
+	case AdminActed, KeyTrusted, KeyRevoked, ScanAttemptFailed: // of the stream "engine"
 	}
 	return s
 }

@@ -27,7 +27,7 @@ func (e *Evidence) light() *Evidence {
 	}
 	r := e.Results
 	light := &Evidence{
-		Signature: Signature{Verdict: e.Signature.Verdict},
+		Signature: Signature{Verdict: e.Signature.Verdict, Fingerprint: e.Signature.Fingerprint},
 		Results:   Results{State: r.State, Reason: r.Reason, Totals: r.Totals, Failing: r.Failing},
 	}
 	if r.Cases != nil {

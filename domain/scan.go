@@ -64,6 +64,8 @@ type Settings struct {
 	Limits map[string]int64 `json:"limits,omitempty"`
 	// Revision is the revision of the repository's stream up to which recorded settings were used; nil when none were.
 	Revision *int64 `json:"revision,omitempty"`
+	// KeysRevision is the revision of the last event about a key in the stream "engine" that was used; nil when there was none.
+	KeysRevision *int64 `json:"keys_revision,omitempty"`
 	// Overrides are the names of the settings that were given for this scan alone, sorted.
 	Overrides []string `json:"overrides,omitempty"`
 }
@@ -100,6 +102,10 @@ type Scan struct {
 	// Addresses are where the revision was read from, as [CanonicalAddress] gives them: first the one that says which repository it
 	// is, that of its origin where it has one, and then the path of a clone. None: nobody knows.
 	Addresses []string
+	// RevokedKeys are the fingerprints of keys that were revoked: what they verified need not be verified any more.
+	RevokedKeys []string
+	// WithoutKnownKeys lets a scan make evidence unverifiable because keys are missing that verified it before.
+	WithoutKnownKeys bool
 	// Faults are what the reader found that no policy lets pass, such as a missing system context. Any fault fails
 	// the scan.
 	Faults []Violation
@@ -156,5 +162,6 @@ const (
 	ViolationTooLarge      = "batch_too_large"        // the log refuses a batch of this size
 	ViolationInternal      = "internal_inconsistency" // a defect of the engine
 	ViolationAddress       = "other_address"          // the repository is known by other addresses
+	ViolationKeys          = "evidence_keys_missing"  // a key is missing that verified evidence before
 	ViolationSecret        = "secret_found"           // a file holds what looks like a key or token
 )

@@ -6,7 +6,7 @@ import (
 )
 
 // StateVersion is the version of the form of [State]. A snapshot of another version is useless: fold again.
-const StateVersion = 3
+const StateVersion = 4
 
 // State is what the events of one repository's stream fold to: the tree that the last completed scan left, and what a
 // decision needs to number the next. The zero value is a repository that nothing is known of.
@@ -47,10 +47,13 @@ type Known struct {
 	// Evidence and Unverified are what Evidence.Judge says; "" for kinds that are no evidence.
 	Evidence   EvidenceState `json:"evidence,omitempty"`
 	Unverified string        `json:"unverified,omitempty"`
+	// VerifiedBy is the fingerprint of the key that verified its signature; "" when none did.
+	VerifiedBy string `json:"verified_by,omitempty"`
 }
 
 // knowEvidence remembers what evidence is worth.
 func (k *Known) knowEvidence(e *Evidence) {
+	k.VerifiedBy = e.VerifiedBy()
 	if levelOf(k.Kind) == LevelEvidence {
 		k.Evidence, k.Unverified = e.Judge()
 	}

@@ -322,7 +322,8 @@ func NamedContents(event domain.Event) []domain.Content {
 	case domain.ArtifactRejected:
 		contents = append(contents, e.Content)
 	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
-		domain.RejectionCleared, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
+		domain.RejectionCleared, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
+		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
 	}
 	return slices.DeleteFunc(contents, func(c domain.Content) bool { return c.SHA256 == "" })
 }

@@ -24,6 +24,9 @@ const (
 	TypeScanCompleted        = "scan.completed.v2"
 	TypeScanFailed           = "scan.failed.v2"
 	TypeAdminActed           = "admin.acted.v1"
+	TypeKeyTrusted           = "key.trusted.v1"
+	TypeKeyRevoked           = "key.revoked.v1"
+	TypeScanAttemptFailed    = "scan.attempt_failed.v1"
 )
 
 // Earlier versions, which logs hold and nothing writes any more. See upcast.go.
@@ -45,6 +48,7 @@ func KnownTypes() []string {
 		TypeRepositoryRegistered, TypeRepositoryChanged, TypeRepositoryRetired,
 		typeArtifactParsedV1, TypeArtifactParsed, TypeArtifactRejected, TypeArtifactRemoved, TypeArtifactRelinked,
 		TypeRejectionCleared, typeScanCompletedV1, TypeScanCompleted, typeScanFailedV1, TypeScanFailed, TypeAdminActed,
+		TypeKeyTrusted, TypeKeyRevoked, TypeScanAttemptFailed,
 	}
 }
 
@@ -87,6 +91,12 @@ func stored(name string) (codec, bool) {
 		return codec{decode: decodeAs[domain.ScanFailed]}, true
 	case TypeAdminActed:
 		return codec{decode: decodeAs[domain.AdminActed]}, true
+	case TypeKeyTrusted:
+		return codec{decode: decodeAs[domain.KeyTrusted]}, true
+	case TypeKeyRevoked:
+		return codec{decode: decodeAs[domain.KeyRevoked]}, true
+	case TypeScanAttemptFailed:
+		return codec{decode: decodeAs[domain.ScanAttemptFailed]}, true
 	}
 	return codec{}, false
 }
@@ -117,6 +127,12 @@ func TypeOf(e domain.Event) string {
 		return TypeScanFailed
 	case domain.AdminActed:
 		return TypeAdminActed
+	case domain.KeyTrusted:
+		return TypeKeyTrusted
+	case domain.KeyRevoked:
+		return TypeKeyRevoked
+	case domain.ScanAttemptFailed:
+		return TypeScanAttemptFailed
 	}
 	return ""
 }

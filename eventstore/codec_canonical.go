@@ -34,6 +34,16 @@ func canonical(event domain.Event) domain.Event {
 	case domain.AdminActed:
 		e.At = e.At.UTC()
 		return e
+	case domain.KeyTrusted:
+		e.TrustedAt = e.TrustedAt.UTC()
+		return e
+	case domain.KeyRevoked:
+		e.RevokedAt = e.RevokedAt.UTC()
+		return e
+	case domain.ScanAttemptFailed:
+		e.StartedAt, e.FailedAt = e.StartedAt.UTC(), e.FailedAt.UTC()
+		e.Source = canonicalSource(e.Source)
+		return e
 	case domain.RepositoryRegistered, domain.ArtifactRejected, domain.ArtifactRemoved, domain.ArtifactRelinked,
 		domain.RejectionCleared:
 		return event // no times
@@ -54,9 +64,13 @@ func canonicalEvidence(e *domain.Evidence) *domain.Evidence {
 func canonicalHead(h domain.Head) domain.Head {
 	h.StartedAt = h.StartedAt.UTC()
 	h.DecidedAt = h.DecidedAt.UTC()
-	h.Source.Author = inOwnZone(h.Source.Author)
-	h.Source.Committer = inOwnZone(h.Source.Committer)
+	h.Source = canonicalSource(h.Source)
 	return h
+}
+
+func canonicalSource(s domain.Source) domain.Source {
+	s.Author, s.Committer = inOwnZone(s.Author), inOwnZone(s.Committer)
+	return s
 }
 
 func inUTC(t *time.Time) *time.Time {

@@ -45,22 +45,44 @@ func samples() map[string]domain.Event {
 		},
 		eventstore.TypeRejectionCleared: domain.RejectionCleared{Path: ".gxp/specs/SPEC-9.md"},
 		eventstore.TypeScanCompleted:    sampleCompleted(),
-		eventstore.TypeScanFailed: domain.ScanFailed{
-			Head: sampleHead(), Code: domain.ViolationMissingParent,
-			Violations: []domain.Violation{{
-				Code: domain.ViolationMissingParent, Path: ".gxp/user_stories/US-7.md", GxPID: "US-7",
-				Edge: domain.EdgeParentID, Target: "REQ-77",
-				Text: `parent_id "REQ-77" is no requirement of this tree: add it or correct the id`,
-			}},
-			Total: 257400,
-		},
+		eventstore.TypeScanFailed:       sampleFailed(),
 		eventstore.TypeAdminActed: domain.AdminActed{
 			ID: "01951c2e-7a00-7000-8000-0000000000aa", Action: "projection.rebuild", Target: "artifacts",
 			Arguments: map[string]string{"to": "4711", "from": "0"}, Actor: "ada", Reason: "new columns",
 			Outcome: "succeeded", Detail: "4711 events", At: time.Date(2026, 3, 1, 8, 0, 0, 1000, time.UTC),
 		},
+		eventstore.TypeKeyTrusted: domain.KeyTrusted{
+			Fingerprint: strings.Repeat("8", 64), Name: "CI 2026", PublicKey: sampleKey, Actor: "ada", Reason: "change request 17",
+			TrustedAt: time.Date(2026, 3, 1, 9, 0, 0, 1, time.UTC),
+		},
+		eventstore.TypeKeyRevoked: domain.KeyRevoked{
+			Fingerprint: strings.Repeat("8", 64), Name: "CI 2026", Actor: "ada", Reason: "the server was replaced",
+			RevokedAt: time.Date(2026, 4, 1, 9, 0, 0, 1, time.UTC),
+		},
+		eventstore.TypeScanAttemptFailed: domain.ScanAttemptFailed{
+			Scan: "01951c2e-7a00-7000-8000-000000000003", Name: "pumps", URL: "https://git.example.com/pumps.git", Source: sampleHead().Source,
+			Actor: "ada", ActorFrom: domain.ActorClaimed, Reason: "release 1.2",
+			StartedAt: time.Date(2026, 3, 1, 7, 0, 0, 123456789, time.UTC), FailedAt: time.Date(2026, 3, 1, 7, 0, 1, 500000000, time.UTC),
+			Code: domain.ViolationUnreadable, Violations: []domain.Violation{{
+				Code: domain.ViolationUnreadable, Path: ".gxp", GxPID: "US-7", Edge: domain.EdgeParentID, Target: "REQ-77", Text: "no revision main",
+			}},
+		},
 	}
 }
+
+// laterSamples are golden events with optional fields that were added within a version, by file. The golden file of the version stays as it
+// was.
+func laterSamples() map[string]domain.Event {
+	completed, failed := sampleCompleted(), sampleFailed()
+	completed.Settings.KeysRevision, failed.Settings.KeysRevision = new(int64(12)), new(int64(12))
+	return map[string]domain.Event{
+		eventstore.TypeScanCompleted + "+keys": completed,
+		eventstore.TypeScanFailed + "+keys":    failed,
+	}
+}
+
+// sampleKey has the form of a public key in PEM.
+const sampleKey = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
 
 func sampleRepository() domain.Repository {
 	return domain.Repository{
@@ -131,6 +153,18 @@ func sampleCompleted() domain.ScanCompleted {
 			Code: domain.FindingSymlink, Path: ".gxp/specs/link.md", Line: 1, Text: "symbolic link, not followed",
 		}},
 		TreeDigest: strings.Repeat("f", 64),
+	}
+}
+
+func sampleFailed() domain.ScanFailed {
+	return domain.ScanFailed{
+		Head: sampleHead(), Code: domain.ViolationMissingParent,
+		Violations: []domain.Violation{{
+			Code: domain.ViolationMissingParent, Path: ".gxp/user_stories/US-7.md", GxPID: "US-7",
+			Edge: domain.EdgeParentID, Target: "REQ-77",
+			Text: `parent_id "REQ-77" is no requirement of this tree: add it or correct the id`,
+		}},
+		Total: 257400,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 )
 
-// EngineStream holds the admin actions.
+// EngineStream holds the admin actions, the evidence keys, and failed scans of what is no repository that the log knows.
 const EngineStream StreamID = "engine"
 
 // ActionLogCopied is the admin action that a copy of a log ends with. Its batch holds contents that no event names, where the

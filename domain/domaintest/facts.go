@@ -66,7 +66,8 @@ func factOf(e domain.Event) Fact {
 		return Cleared(e.Path)
 	case domain.ArtifactRelinked:
 		return Relinked(e.String())
-	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed:
+	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
+		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
 	}
 	return Fact(fmt.Sprintf("%T", e))
 }

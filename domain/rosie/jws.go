@@ -162,20 +162,35 @@ func derSignature(signature []byte) bool {
 	return err == nil && len(rest) == 0
 }
 
-// tryKeys sets the verdict by the first key that verifies.
+// tryKeys sets the verdict by the first key that verifies: one in force before one that was revoked.
 func tryKeys(s *domain.Signature, signed *jose.JSONWebSignature, keys []Key) {
-	if len(keys) == 0 {
-		s.Verdict, s.Reason = domain.VerdictUnverifiable, "No evidence key was given."
-		return
-	}
+	inForce := 0
 	for _, key := range keys {
-		if _, err := signed.Verify(key.public); err == nil {
+		if key.revoked != "" {
+			continue
+		}
+		if inForce++; key.verifies(signed) {
 			s.Verdict, s.Fingerprint = domain.VerdictValid, key.fingerprint
 			return
 		}
 	}
+	for _, key := range keys {
+		if key.revoked != "" && key.verifies(signed) {
+			s.Verdict, s.Fingerprint, s.Reason = domain.VerdictRevoked, key.fingerprint, key.revoked
+			return
+		}
+	}
+	if inForce == 0 {
+		s.Verdict, s.Reason = domain.VerdictUnverifiable, "No evidence key was given."
+		return
+	}
 	s.Verdict = domain.VerdictInvalid
-	s.Reason = fmt.Sprintf("The signature does not match under any of the evidence keys given (%d).", len(keys))
+	s.Reason = fmt.Sprintf("The signature does not match under any of the evidence keys given (%d).", inForce)
+}
+
+func (k Key) verifies(signed *jose.JSONWebSignature) bool {
+	_, err := signed.Verify(k.public)
+	return err == nil
 }
 
 // claimedTime reads a time in seconds since 1970, as JWT claims are. Years beyond 9999 cannot be told and are noted.

@@ -2,6 +2,7 @@ package rosie
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Key is a public key that the operator trusts to sign evidence: on the curve P-256, for ES256. The zero value is no
@@ -22,10 +24,30 @@ import (
 type Key struct {
 	public      *ecdsa.PublicKey
 	fingerprint string
+	revoked     string // a sentence; "" for a key in force
 }
 
 // Fingerprint is the SHA-256 of the key's SPKI form (DER), 64 lower-case hexadecimal digits.
 func (k Key) Fingerprint() string { return k.fingerprint }
+
+// PEM is the key as one PEM block PUBLIC KEY; "" for the zero value.
+func (k Key) PEM() string {
+	if k.public == nil {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(k.public)
+	if err != nil { // it was marshalled when it was parsed
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+// Revoke returns the key as one that was revoked: evidence that no other key verifies is unverified then, for that reason. name is
+// the operator's name for it.
+func (k Key) Revoke(name string, at time.Time) Key {
+	k.revoked = fmt.Sprintf("Key revoked at %s (%q).", at.UTC().Format(time.RFC3339), name)
+	return k
+}
 
 // ParseKey reads one public key: PEM with a block PUBLIC KEY, or that block's base64 alone. The errors say what was
 // given instead, and never repeat its content.
@@ -92,10 +114,12 @@ func keyBytes(data []byte) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// usable returns the keys that are keys, in the order of their fingerprints, each once.
+// usable returns the keys that are keys, in the order of their fingerprints, each once: revoked when one of its kind is.
 func usable(keys []Key) []Key {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return k.public == nil })
-	slices.SortFunc(keys, func(a, b Key) int { return strings.Compare(a.fingerprint, b.fingerprint) })
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(strings.Compare(a.fingerprint, b.fingerprint), strings.Compare(b.revoked, a.revoked))
+	})
 	return slices.CompactFunc(keys, func(a, b Key) bool { return a.fingerprint == b.fingerprint })
 }
 
@@ -113,6 +137,7 @@ func Stamp(keys []Key) string {
 	var all strings.Builder
 	for _, k := range keys {
 		all.WriteString(k.fingerprint)
+		all.WriteString(k.revoked)
 		all.WriteByte('\n')
 	}
 	sum := sha256.Sum256([]byte(all.String()))

@@ -11,7 +11,9 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
 )
 
@@ -93,4 +95,59 @@ func TestStamp(t *testing.T) {
 	if !strings.HasPrefix(both, "rosie/2+keys:") || both == rosie.Stamp([]rosie.Key{a}) || rosie.Stamp([]rosie.Key{a}) == rosie.Stamp([]rosie.Key{b}) {
 		t.Errorf("stamps do not tell keys apart: %s", both)
 	}
+}
+
+// Evidence that only a revoked key verifies is neither valid nor invalid, whatever other keys are at hand.
+func TestEvidenceOfARevokedKey(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 4, 1, 12, 0, 0, 0, time.FixedZone("", 7200))
+	s, other := newSigner(t), newSigner(t)
+	compact := s.sign(t, evidencePayload("SPEC-001-001"))
+	revoked := s.public.Revoke("CI 2025", at)
+	signature := func(keys ...rosie.Key) domain.Signature {
+		options := s.options()
+		options.Keys = keys
+		e := readEvidence(t, compact, options).Artifacts[0].Evidence
+		equal(t, "check of the evidence", e.Overall(), e.Signature.Verdict)
+		return domain.Signature{Verdict: e.Signature.Verdict, Fingerprint: e.Signature.Fingerprint, Reason: e.Signature.Reason}
+	}
+	want := domain.Signature{
+		Verdict: domain.VerdictRevoked, Fingerprint: s.public.Fingerprint(), Reason: `Key revoked at 2026-04-01T10:00:00Z ("CI 2025").`,
+	}
+	equal(t, "by the revoked key alone", signature(revoked), want)
+	equal(t, "by another key too", signature(other.public, revoked), want)
+	equal(t, "given twice, in force and revoked", signature(s.public, revoked), want)
+	equal(t, "by another revoked key alone", signature(other.public.Revoke("x", at)).Verdict, domain.VerdictUnverifiable)
+	equal(t, "by another key in force and another revoked one", signature(newSigner(t).public, other.public.Revoke("x", at)).Verdict, domain.VerdictInvalid)
+}
+
+// Each set of keys reads evidence differently, so each has a stamp of its own; that of keys in force is as it always was.
+func TestARevocationChangesTheStamp(t *testing.T) {
+	t.Parallel()
+	k := newSigner(t).public
+	other := newSigner(t).public
+	at := time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC)
+	seen := map[string]string{}
+	for name, keys := range map[string][]rosie.Key{
+		"none": nil, "in force": {k}, "revoked": {k.Revoke("x", at)}, "revoked later": {k.Revoke("x", at.Add(time.Hour))},
+		"two": {k, other}, "one of two revoked": {k.Revoke("x", at), other}, "the other revoked": {k, other.Revoke("x", at)},
+	} {
+		stamp := rosie.Stamp(keys)
+		if before, met := seen[stamp]; met {
+			t.Errorf("%s and %s have the stamp %s", name, before, stamp)
+		}
+		seen[stamp] = name
+	}
+	sum := hash(k.Fingerprint() + "\n")
+	equal(t, "stamp of a key in force", rosie.Stamp([]rosie.Key{k}), "rosie/2+keys:"+sum[:16])
+}
+
+func TestAKeyIsWrittenAsItIsRead(t *testing.T) {
+	t.Parallel()
+	k := newSigner(t).public
+	again, err := rosie.ParseKey([]byte(k.PEM()))
+	if err != nil || again.Fingerprint() != k.Fingerprint() || again.PEM() != k.PEM() {
+		t.Errorf("read back as %s, %v; want %s", again.Fingerprint(), err, k.Fingerprint())
+	}
+	equal(t, "PEM of no key", rosie.Key{}.PEM(), "")
 }

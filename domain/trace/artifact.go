@@ -52,10 +52,12 @@ type Artifact struct {
 	Cell
 	Risk    string `json:"risk,omitempty"`
 	Tier    string `json:"tier,omitempty"`
-	Overall string `json:"overall,omitempty"` // of evidence: valid, unsigned, unverifiable or invalid
+	Overall string `json:"overall,omitempty"` // of evidence: valid, unsigned, revoked, unverifiable or invalid
 	// Evidence is what evidence is worth for its spec, and EvidenceReason why it is unverified: see [domain.Evidence.Judge].
 	Evidence       domain.EvidenceState `json:"evidence,omitempty"`
 	EvidenceReason string               `json:"evidence_reason,omitempty"`
+	// EvidenceDetail is what the signature of evidence says of a key that was revoked: when, and which.
+	EvidenceDetail string `json:"evidence_detail,omitempty"`
 	// Passed, Failed and Skipped are the tests of evidence, as it claims; nil when its results are unknown.
 	Passed  *int64 `json:"passed,omitempty"`
 	Failed  *int64 `json:"failed,omitempty"`

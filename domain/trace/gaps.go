@@ -40,6 +40,7 @@ type GapEvidence struct {
 	State   domain.EvidenceState `json:"state"`            // failed or unverified
 	Reason  string               `json:"reason,omitempty"` // why it is unverified, as a code
 	Text    string               `json:"text"`             // what it is worth, in a few words
+	Detail  string               `json:"detail,omitempty"` // of a key that was revoked: when, and which
 	Failed  *int64               `json:"failed,omitempty"` // tests that failed, as it claims; nil when its results are unknown
 }
 
@@ -186,7 +187,7 @@ func (n *node) gap(gap string, r Reason) Gap {
 		if e.Evidence != domain.EvidencePassed {
 			g.Evidence = append(g.Evidence, GapEvidence{
 				Name: cmp.Or(e.GxPID, e.Path), Path: e.Path, Overall: e.Overall, State: e.Evidence, Reason: e.EvidenceReason,
-				Text: evidenceWords(e.Evidence, e.EvidenceReason, e.Failed), Failed: e.Failed,
+				Text: e.evidenceWords(), Detail: e.EvidenceDetail, Failed: e.Failed,
 			})
 		}
 	}

@@ -162,7 +162,7 @@ func evidenceReasons(evidence []*node, matches func(*node) bool) string {
 			continue
 		}
 		if total++; total <= mostNamed {
-			out = append(out, e.Name()+" "+evidenceWords(e.Evidence, e.EvidenceReason, e.Failed))
+			out = append(out, e.Name()+" "+e.evidenceWords())
 		}
 	}
 	if total > mostNamed {
@@ -172,19 +172,19 @@ func evidenceReasons(evidence []*node, matches func(*node) bool) string {
 }
 
 // evidenceWords is what evidence is worth as a predicate: "is not signed".
-func evidenceWords(state domain.EvidenceState, reason string, failed *int64) string {
-	switch {
-	case state == domain.EvidenceFailed && failed != nil && *failed > 0:
+func (a *Artifact) evidenceWords() string {
+	switch failed := a.Failed; {
+	case a.Evidence == domain.EvidenceFailed && failed != nil && *failed > 0:
 		if *failed == 1 {
 			return "says that 1 test failed"
 		}
 		return fmt.Sprintf("says that %d tests failed", *failed)
-	case state == domain.EvidenceFailed:
+	case a.Evidence == domain.EvidenceFailed:
 		return "says that tests failed"
-	case state == domain.EvidencePassed:
+	case a.Evidence == domain.EvidencePassed:
 		return "passed"
 	}
-	switch reason {
+	switch a.EvidenceReason {
 	case domain.UnverifiedResults:
 		return "gives no test results that can be read"
 	case domain.UnverifiedOlderReader:
@@ -195,19 +195,32 @@ func evidenceWords(state domain.EvidenceState, reason string, failed *int64) str
 		return "is not signed"
 	case domain.UnverifiedNoKey:
 		return "is unverifiable"
+	case domain.UnverifiedRevoked:
+		return "is unverified: " + revokedWords(a.EvidenceDetail)
 	case domain.UnverifiedInvalid:
 		return "is invalid"
 	}
 	return "is unverified"
 }
 
-// EvidenceWord is what evidence that does not cover its spec is worth, as a word or two that follow a number.
-func EvidenceWord(state domain.EvidenceState, reason string) string {
+// revokedWords says of evidence that its key was revoked: when, and which, as far as that is known.
+func revokedWords(detail string) string {
+	if detail == "" {
+		return "key revoked"
+	}
+	return strings.ToLower(detail[:1]) + strings.TrimSuffix(detail[1:], ".")
+}
+
+// EvidenceWord is what evidence that does not cover its spec is worth, as a word or two that follow a number. detail is what its signature
+// says of a key that was revoked.
+func EvidenceWord(state domain.EvidenceState, reason, detail string) string {
 	switch {
 	case state == domain.EvidenceFailed:
 		return "with failed tests"
 	case reason == "":
 		return string(state)
+	case reason == domain.UnverifiedRevoked:
+		return revokedWords(detail)
 	}
 	words := map[string]string{
 		domain.UnverifiedResults:     "with unknown results",
@@ -219,7 +232,7 @@ func EvidenceWord(state domain.EvidenceState, reason string) string {
 
 // judgeEvidence looks at what evidence says by itself.
 func (n *node) judgeEvidence() {
-	text := "it " + evidenceWords(n.Evidence, n.EvidenceReason, n.Failed)
+	text := "it " + n.evidenceWords()
 	switch n.Evidence {
 	case domain.EvidencePassed:
 	case domain.EvidenceFailed:

@@ -126,11 +126,11 @@ func TestWordsOfEvidence(t *testing.T) {
 	for reason, want := range map[string]string{
 		domain.UnverifiedResults: "with unknown results", domain.UnverifiedInvalid: "invalid", "": "unverified",
 	} {
-		if got := trace.EvidenceWord(domain.EvidenceUnverified, reason); got != want {
+		if got := trace.EvidenceWord(domain.EvidenceUnverified, reason, ""); got != want {
 			t.Errorf("unverified because of %q: %q, want %q", reason, got, want)
 		}
 	}
-	if got := trace.EvidenceWord(domain.EvidenceFailed, ""); got != "with failed tests" {
+	if got := trace.EvidenceWord(domain.EvidenceFailed, "", ""); got != "with failed tests" {
 		t.Errorf("failed: %q", got)
 	}
 }

@@ -19,6 +19,9 @@ func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
 		s.head = s.describe(Reading{})
 	}
 	s.head.DecidedAt = s.config.Now().UTC()
+	if s.attempt == 0 {
+		s.target = targetUndecided
+	}
 	failed, at, err := s.recordFailure(ctx, violations, len(violations))
 	if err == nil {
 		s.outcome = Outcome{Failed: &failed, Position: at.Last, Attempts: s.attempt}
@@ -46,8 +49,17 @@ func (s *session) fail(ctx context.Context, cause error) (Outcome, error) {
 	return s.outcome, err
 }
 
-// recordFailure appends the ScanFailed. Its id is that of the first event of the batch, so that a log that holds one
-// refuses the other with ErrIDReused.
+// target is the stream that a failure belongs to. The values are those of spool files.
+type target string
+
+const (
+	targetRepository target = ""          // since an append was tried: also in files of older versions
+	targetUndecided  target = "undecided" // as [domain.FailAttempt] says when it is recorded
+	targetEngine     target = "engine"    // since an append to it was tried, whose outcome is unknown
+)
+
+// recordFailure appends the ScanFailed, or the ScanAttemptFailed of what is not known. Its id is that of the first event of the batch, so
+// that a log that holds one refuses the other with ErrIDReused.
 func (s *session) recordFailure(ctx context.Context, violations []domain.Violation, total int) (domain.ScanFailed, eventstore.Appended, error) {
 	var err error
 	for range s.config.Rounds {
@@ -57,6 +69,12 @@ func (s *session) recordFailure(ctx context.Context, violations []domain.Violati
 		}
 		s.rename(at.state)
 		s.head.Repository.Name = s.request.Repository.Name
+		if s.target == targetEngine {
+			at.state = domain.State{} // whoever registered it since
+		}
+		if attempt, ok := domain.FailAttempt(at.state, s.head, violations); ok && s.target != targetRepository {
+			return s.recordAttempt(ctx, attempt)
+		}
 		failed := domain.Fail(at.state, s.head, violations, total)
 		var batch eventstore.Batch
 		if batch, err = s.batch(at, []domain.Event{failed}, nil); err != nil {
@@ -71,6 +89,21 @@ func (s *session) recordFailure(ctx context.Context, violations []domain.Violati
 		}
 	}
 	return domain.ScanFailed{}, eventstore.Appended{}, err
+}
+
+// recordAttempt appends the failure of a scan of what is not known, which has no number.
+func (s *session) recordAttempt(ctx context.Context, attempt domain.ScanAttemptFailed) (domain.ScanFailed, eventstore.Appended, error) {
+	failed := domain.ScanFailed{Head: s.head, Code: attempt.Code, Violations: attempt.Violations, Total: len(attempt.Violations)}
+	failed.Number = 0
+	last, err := s.appendLast(ctx, act{
+		id: s.request.Scan, stream: eventstore.EngineStream, events: []domain.Event{attempt}, meta: eventstore.Meta{
+			Actor: s.request.Actor, Reason: s.request.Reason, TraceParent: s.request.TraceParent, TraceState: s.request.TraceState,
+		},
+	})
+	if errors.Is(err, eventstore.ErrOutcomeUnknown) {
+		s.target, s.unknown = targetEngine, max(s.unknown, UnknownFailure)
+	}
+	return failed, eventstore.Appended{Last: last}, err
 }
 
 // recover finds the batch of this scan in the log and makes it the outcome.

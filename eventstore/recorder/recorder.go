@@ -101,7 +101,8 @@ func (c Config) validate() error {
 
 // Recorder records scans: it loads what the log knows of a repository, lets the caller read the revision against it,
 // decides, and appends the outcome as one batch (I1). Whatever happens, a scan leaves its whole batch or exactly one
-// ScanFailed (I2), never both: the first event of either has the same id, which a log holds once.
+// ScanFailed (I2), never both: the first event of either has the same id, which a log holds once. What fails before anything was
+// appended, under a name that is not known, leaves a ScanAttemptFailed instead, which has no number.
 //
 // A Recorder is safe for concurrent use.
 type Recorder struct {
@@ -139,11 +140,14 @@ type Reading struct {
 	Policy domain.Policy
 	// Addresses are where the revision was read from: see domain.Scan.
 	Addresses []string
-	Files     []domain.File
-	Ignored   []string // see domain.Scan
-	Findings  []domain.Finding
-	Faults    []domain.Violation
-	Contents  []eventstore.Blob
+	// RevokedKeys and WithoutKnownKeys: see domain.Scan.
+	RevokedKeys      []string
+	WithoutKnownKeys bool
+	Files            []domain.File
+	Ignored          []string // see domain.Scan
+	Findings         []domain.Finding
+	Faults           []domain.Violation
+	Contents         []eventstore.Blob
 	// Whole returns an event with all of its artifact, where Files holds light forms (see domain.Artifact.Light). It may be
 	// called until Record returns. Nil: they are whole.
 	Whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)
@@ -162,7 +166,7 @@ type ReadFunc func(ctx context.Context, state domain.State) (Reading, error)
 // Outcome says what a scan left in the log.
 type Outcome struct {
 	Completed *domain.ScanCompleted // set when the scan completed
-	Failed    *domain.ScanFailed    // set when it failed
+	Failed    *domain.ScanFailed    // set when it failed; without a number where a domain.ScanAttemptFailed was recorded, or nothing yet
 	// Events is the batch of a completed scan. Its artifacts are light where those of the reading are.
 	Events   []domain.Event
 	Position eventstore.Position // of the last event; 0 when nothing could be recorded
@@ -237,6 +241,7 @@ type session struct {
 	read    ReadFunc
 	head    domain.Head // as far as it is known
 	attempt int
+	target  target // of its failure
 	unknown Unknown
 	outcome Outcome
 	// recorded is that of the last reading.
@@ -276,7 +281,7 @@ func (s *session) round(ctx context.Context) error {
 	contents, whole := reading.Contents, reading.Whole // the rest is not kept while it is recorded: it may be very many files
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
-		Addresses: reading.Addresses,
+		Addresses: reading.Addresses, RevokedKeys: reading.RevokedKeys, WithoutKnownKeys: reading.WithoutKnownKeys,
 	}
 	events, err := domain.Decide(loaded.state, scan)
 	if err != nil {

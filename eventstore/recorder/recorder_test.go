@@ -138,10 +138,11 @@ func TestRecorderLeavesOneFactOfAFailure(t *testing.T) {
 		code  string
 		cause func(error) bool
 		texts int
+		known bool // whether it is of the repository even when nothing is known of that
 	}{
 		"refused by the policy": {
 			read: reads(domaintest.UserStory("US-001", "REQ-404"), domaintest.UserStory("US-002", "REQ-404")),
-			code: domain.ViolationMissingParent, texts: 2,
+			code: domain.ViolationMissingParent, texts: 2, known: true,
 			cause: func(err error) bool { var r *domain.RefusedError; return errors.As(err, &r) },
 		},
 		"source unreadable": {
@@ -161,13 +162,21 @@ func TestRecorderLeavesOneFactOfAFailure(t *testing.T) {
 			if !c.cause(err) || out.Failed == nil || out.Completed != nil || out.Failed.Code != c.code || len(out.Failed.Violations) != c.texts {
 				t.Fatalf("outcome %+v, %v; want a failure of code %s", out, err, c.code)
 			}
-			d.wantTypes("scan.failed")
-			if out.Failed.Number != 1 || out.Position != 1 {
-				t.Errorf("failure %+v at %d; want number 1 at position 1", out.Failed, out.Position)
+			typ, number := "scan.attempt_failed", 0
+			if c.known {
+				typ, number = "scan.failed", 1
 			}
-			if next := d.mustRecord(req("REQ-001")); next.Completed.Number != 2 {
-				t.Errorf("the next scan has number %d, want 2", next.Completed.Number)
+			d.wantTypes(typ)
+			if out.Failed.Number != number || out.Position != 1 {
+				t.Errorf("failure %+v at %d; want number %d at position 1", out.Failed, out.Position, number)
 			}
+			if next := d.mustRecord(req("REQ-001")); next.Completed.Number != number+1 {
+				t.Errorf("the next scan has number %d, want %d", next.Completed.Number, number+1)
+			}
+			if out, _ = d.record(c.read); out.Failed == nil || out.Failed.Number != number+2 {
+				t.Errorf("a failure of what is known is %+v, want number %d", out.Failed, number+2)
+			}
+			d.wantTypes(typ, "repository.registered", "artifact.parsed", "scan.completed", "scan.failed")
 		})
 	}
 }
@@ -183,7 +192,7 @@ func TestRecorderRecordsACancelledScan(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || out.Failed == nil || out.Failed.Code != domain.ViolationCancelled {
 		t.Fatalf("outcome %+v, %v; want a recorded cancellation", out, err)
 	}
-	d.wantTypes("scan.failed")
+	d.wantTypes("scan.attempt_failed")
 }
 
 func TestRecorderStopsWaitingWhenItsContextEnds(t *testing.T) {

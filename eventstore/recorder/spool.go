@@ -30,6 +30,7 @@ type spooled struct {
 	Log     LogName           `json:"log,omitzero"`
 	Request spooledRequest    `json:"request"`
 	Failed  domain.ScanFailed `json:"failed"` // its Number is given when it is recorded
+	Stream  target            `json:"stream,omitempty"`
 }
 
 type spooledRequest struct {
@@ -45,7 +46,7 @@ func (s *session) spool(failed domain.ScanFailed) (string, error) {
 		return "", nil
 	}
 	data, err := json.MarshalIndent(spooled{
-		Form: spoolForm, Log: s.config.Log, Failed: failed,
+		Form: spoolForm, Log: s.config.Log, Failed: failed, Stream: s.target,
 		Request: spooledRequest{TraceParent: s.request.TraceParent, TraceState: s.request.TraceState},
 	}, "", "  ")
 	if err != nil {
@@ -199,7 +200,7 @@ func (r *Recorder) unspool(path string) (*session, domain.ScanFailed, error) {
 	if err := request.validate(); err != nil {
 		return nil, domain.ScanFailed{}, err
 	}
-	return &session{Recorder: r, request: request, head: head}, file.Failed, nil
+	return &session{Recorder: r, request: request, head: head, target: file.Stream}, file.Failed, nil
 }
 
 // mayBe reports whether n and other may be names of one log: they have the same id or, where one has none, the same

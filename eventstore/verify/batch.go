@@ -24,7 +24,7 @@ func shapeFault(r eventstore.Record, event domain.Event) string {
 	case domain.ScanFailed, domain.RepositoryRetired:
 	case domain.RepositoryChanged:
 		alone = r.Meta.Index == 0
-	case domain.AdminActed:
+	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
 		engine = true
 	case domain.RepositoryRegistered:
 		alone, last = false, false
@@ -53,8 +53,10 @@ type batchCheck struct {
 	counts     map[domain.Kind]domain.Count // Found and Rejected are those of the tree, and not counted here
 	relinked   int
 	units      map[string]unitRead
-	signers    map[string]bool           // fingerprints of the keys that verified evidence
-	from, to   map[domain.Key]domain.Key // moves, by the new key as artifacts tell them, and by the old one as removals do
+	signers    map[string]bool // fingerprints of the keys that verified evidence
+	// revokedSigners are the fingerprints of keys that would have, were they not revoked.
+	revokedSigners map[string]bool
+	from, to       map[domain.Key]domain.Key // moves, by the new key as artifacts tell them, and by the old one as removals do
 }
 
 // unitRead is how a unit was read.
@@ -65,7 +67,7 @@ type unitRead struct {
 
 func newBatchCheck() *batchCheck {
 	return &batchCheck{
-		counts: map[domain.Kind]domain.Count{}, units: map[string]unitRead{}, signers: map[string]bool{},
+		counts: map[domain.Kind]domain.Count{}, units: map[string]unitRead{}, signers: map[string]bool{}, revokedSigners: map[string]bool{},
 		from: map[domain.Key]domain.Key{}, to: map[domain.Key]domain.Key{},
 	}
 }
@@ -136,6 +138,16 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 		want(&d, "id", e.ID, r.Meta.Scan)
 		want(&d, "actor", e.Actor, r.Meta.Actor)
 		want(&d, "reason", e.Reason, r.Meta.Reason)
+	case domain.ScanAttemptFailed:
+		want(&d, "scan", e.Scan, r.Meta.Scan)
+		want(&d, "actor", e.Actor, r.Meta.Actor)
+		want(&d, "reason", e.Reason, r.Meta.Reason)
+		if len(e.Violations) == 0 {
+			d.add("a scan failed without a violation")
+		} else {
+			want(&d, "code", e.Code, e.Violations[0].Code)
+		}
+	case domain.KeyTrusted, domain.KeyRevoked: // see checkKeys
 	}
 	return d
 }
@@ -240,7 +252,11 @@ func (b *batchCheck) parsed(d *differences, s domain.State, e *domain.ArtifactPa
 		}
 	}
 	if e.Evidence != nil && e.Evidence.Signature.Fingerprint != "" {
-		b.signers[e.Evidence.Signature.Fingerprint] = true
+		if e.Evidence.Signature.Verdict == domain.VerdictRevoked {
+			b.revokedSigners[e.Evidence.Signature.Fingerprint] = true
+		} else {
+			b.signers[e.Evidence.Signature.Fingerprint] = true
+		}
 	}
 	b.read(d, e.Path, unitRead{e.Kind, e.Stamp, e.Source}, e.Ordinal)
 	c := b.counts[e.Kind]

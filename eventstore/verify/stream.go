@@ -22,9 +22,10 @@ type streamCheck struct {
 	state  domain.State
 	digest string // of the tree in state; "" when it changed
 	// tree is what the last completed scan left, and counted says that the tree in state is still that one.
-	tree    domain.TreeSummary
-	counted bool
-	batch   *batchCheck // that is open; nil between batches
+	tree         domain.TreeSummary
+	counted      bool
+	batch        *batchCheck // that is open; nil between batches
+	keysRevision int64       // that the last scan used
 	// misplaced says that the event at hand does not follow in its batch, and that this is reported already.
 	misplaced bool
 	// gap says that the event at hand does not follow on the one before it, and that this is reported already.
@@ -157,6 +158,7 @@ func (v *verifier) judge(s *streamCheck, r eventstore.Record, event domain.Event
 			v.report(eventstore.Fault{Code: eventstore.FaultBatch, Position: r.Position, Stream: r.Stream, Text: text})
 		}
 		found = append(found, s.batch.event(s.state, r, event)...)
+		found = append(found, v.checkKeys(s, r, event)...)
 		v.checkClock(r, event)
 	}
 	s.state = domain.Evolve(s.state, event)
@@ -181,7 +183,8 @@ func (s *streamCheck) moved(event domain.Event) {
 		s.counted = false
 	case domain.ScanCompleted:
 		s.counted = s.counted && len(e.Relinked) == 0
-	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed:
+	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed,
+		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
 	}
 }
 
@@ -231,6 +234,18 @@ func (v *verifier) checkClock(r eventstore.Record, event domain.Event) {
 	case domain.RepositoryChanged:
 		if apart := r.RecordedAt.Sub(e.ChangedAt).Abs(); apart > clockLate {
 			warn("the change of %q was recorded at %s, and decided at %s", e.Repository.Name, shortTime(r.RecordedAt), shortTime(e.ChangedAt))
+		}
+	case domain.KeyTrusted:
+		if apart := r.RecordedAt.Sub(e.TrustedAt).Abs(); apart > clockLate {
+			warn("that the key %q is trusted was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.TrustedAt))
+		}
+	case domain.KeyRevoked:
+		if apart := r.RecordedAt.Sub(e.RevokedAt).Abs(); apart > clockLate {
+			warn("that the key %q is revoked was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.RevokedAt))
+		}
+	case domain.ScanAttemptFailed:
+		if e.FailedAt.Sub(r.RecordedAt) > clockLate {
+			warn("the failed scan of %q was recorded at %s, before it failed, at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.FailedAt))
 		}
 	case domain.AdminActed:
 		if e.At.Sub(r.RecordedAt) > clockLate {

@@ -85,6 +85,7 @@ type verifier struct {
 	skipped bool                // some events could not be read
 
 	clocks clocks
+	keys   keyHistory
 
 	streams  map[eventstore.StreamID]*streamCheck
 	contents map[string]named // that events name, by hash

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
@@ -88,6 +89,10 @@ func (r *Reader) traced(ctx context.Context, level trace.Level, within Scope) ([
 			column[tracedRow]{"a.overall", func(t *tracedRow) any { return &t.Overall }},
 			column[tracedRow]{"a.state", func(t *tracedRow) any { return (*string)(&t.Evidence) }},
 			column[tracedRow]{"a.state_reason", func(t *tracedRow) any { return optional(&t.EvidenceReason) }},
+			column[tracedRow]{
+				"CASE WHEN a.state_reason = '" + domain.UnverifiedRevoked + "' THEN a.reason END",
+				func(t *tracedRow) any { return optional(&t.EvidenceDetail) },
+			},
 			column[tracedRow]{"a.passed", func(t *tracedRow) any { return pointer(&t.Passed) }},
 			column[tracedRow]{"a.failed", func(t *tracedRow) any { return pointer(&t.Failed) }},
 			column[tracedRow]{"a.skipped", func(t *tracedRow) any { return pointer(&t.Skipped) }})

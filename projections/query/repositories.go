@@ -153,7 +153,8 @@ func (r *Reader) Repositories(ctx context.Context) ([]Repository, error) {
 	return append(all, failed...), nil
 }
 
-// Find returns the repository with that name or id, or the only one when name is "".
+// Find returns the repository with that name or id, or the only one when name is "": those that were retired, and those that are not
+// known since every scan of theirs failed, are not counted where there are others.
 //
 // Errors: ErrEmpty when there is none at all, an *AmbiguousError when name is "" or shared and there are several, an
 // *UnknownError.
@@ -165,9 +166,12 @@ func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
 	if len(all) == 0 {
 		return Repository{}, ErrEmpty
 	}
-	match := all
-	if name != "" {
-		match = matching(all, name)
+	match := matching(all, name)
+	if name == "" {
+		match = slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.RegisteredAt.IsZero() || !o.RetiredAt.IsZero() })
+		if len(match) == 0 {
+			match = all
+		}
 	}
 	switch len(match) {
 	case 0:

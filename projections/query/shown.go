@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gxpledger/gxpledger/domain"
@@ -153,8 +154,7 @@ func (r *Reader) statesAt(ctx context.Context, repository string, upTo int64) (m
 
 // notCarriedOut lists, for SQL, the codes of scans that were not judged: something kept them from it.
 func notCarriedOut() string {
-	return "'" + domain.ViolationUnreadable + "', '" + domain.ViolationConflict + "', '" + domain.ViolationUnavailable + "', '" +
-		domain.ViolationCancelled + "', '" + domain.ViolationTooLarge + "', '" + domain.ViolationInternal + "'"
+	return "'" + strings.Join(domain.NotCarriedOutCodes(), "', '") + "'"
 }
 
 // Present is the point that tables show which are up to date: where the last scan was recorded. Admin actions may

@@ -17,7 +17,7 @@ import (
 func Artifacts() projections.Projection {
 	a := newArtifacts()
 	return projections.Projection{
-		Name: "artifacts", Version: version(5), Tables: a.definitions(),
+		Name: "artifacts", Version: version(6), Tables: a.definitions(),
 		Handles: repositoryEvents(), Apply: a.apply,
 	}
 }
@@ -87,7 +87,7 @@ func (a *artifactsPage) event(e *projections.Event) error {
 		return a.completed(e.Meta.Attempt, &event)
 	case domain.ScanFailed:
 		a.failed(e.Meta.Attempt, &event)
-	case domain.AdminActed: // of another stream, and not asked for
+	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed: // of another stream, and not asked for
 		return errUnhandled(event)
 	default:
 		return errUnhandled(event)

@@ -140,6 +140,15 @@ func scanHeadColumns() []column[scanRow] {
 				return *r.settings.Revision
 			},
 		},
+		{
+			from(0, null(integer("keys_revision", "Revision of the stream engine of the last event about an evidence key that was used; NULL when there was none."))),
+			func(r *scanRow) any {
+				if r.settings.KeysRevision == nil {
+					return nil
+				}
+				return *r.settings.KeysRevision
+			},
+		},
 		{null(jsonColumn("overrides", "Names of the settings that were given for this scan alone, as a JSON array; NULL when there were none.")), func(r *scanRow) any { return r.json(r.settings.Overrides) }},
 		{null(text("reader", "Version of the reader.")), func(r *scanRow) any { return opt(r.head.Reader) }},
 		{timestamp("started_at", "When the scan started, by the engine's clock."), func(r *scanRow) any { return r.head.StartedAt }},

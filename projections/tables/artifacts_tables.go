@@ -380,12 +380,12 @@ func evidenceColumns(parents []domain.Parent) []column[artifactRow] {
 
 func signatureColumns() []column[artifactRow] {
 	return []column[artifactRow]{
-		{oneOf(text("overall", "The worst of signature and checks: valid, unsigned, unverifiable (nothing against it, not all shown) or invalid."), domain.VerdictValid, domain.VerdictUnsigned, domain.VerdictUnverifiable, domain.VerdictInvalid), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Overall())) }},
+		{oneOf(text("overall", "The worst of signature and checks: valid, unsigned, revoked (its key was revoked), unverifiable (nothing against it, not all shown) or invalid."), domain.VerdictValid, domain.VerdictUnsigned, domain.VerdictRevoked, domain.VerdictUnverifiable, domain.VerdictInvalid), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Overall())) }},
 		{oneOf(text("verdict", "Result of verifying the signature."), verdicts()...), func(r *artifactRow) any { return r.verdicts.of(string(r.evidence.Signature.Verdict)) }},
 		{null(text("reason", "Why the signature is not valid, in one sentence.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Reason) }},
 		{null(text("alg", "Algorithm that the header of the signature claims; it decides nothing.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Algorithm) }},
 		{null(text("kid", "Key id that the header of the signature claims; it decides nothing.")), func(r *artifactRow) any { return opt(r.evidence.Signature.KeyID) }},
-		{null(text("fingerprint", "SHA-256 of the public key of the operator that verified the signature.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Fingerprint) }},
+		{null(text("fingerprint", "SHA-256 of the public key of the operator that verified the signature, or would had it not been revoked.")), func(r *artifactRow) any { return opt(r.evidence.Signature.Fingerprint) }},
 		{null(timestamp("iat", "When the signed payload claims to have been issued.")), func(r *artifactRow) any { return optTime(r.evidence.Signature.IssuedAt) }},
 		{null(timestamp("exp", "When the signed payload claims to expire.")), func(r *artifactRow) any { return optTime(r.evidence.Signature.ExpiresAt) }},
 		{boolean("expired", "Whether exp had passed when the scan started; an archived record stays valid."), func(r *artifactRow) any { return r.evidence.Signature.Expired }},
@@ -395,7 +395,7 @@ func signatureColumns() []column[artifactRow] {
 }
 
 func verdicts() []domain.Verdict {
-	return []domain.Verdict{domain.VerdictValid, domain.VerdictInvalid, domain.VerdictUnverifiable, domain.VerdictNotRun, domain.VerdictUnsigned}
+	return []domain.Verdict{domain.VerdictValid, domain.VerdictInvalid, domain.VerdictUnverifiable, domain.VerdictNotRun, domain.VerdictUnsigned, domain.VerdictRevoked}
 }
 
 func resultColumns() []column[artifactRow] {

@@ -15,8 +15,8 @@ import (
 func Audit() projections.Projection {
 	t := auditTable()
 	return projections.Projection{
-		Name: "audit", Version: 4, Tables: []projections.Table{t.Table},
-		Handles: append(repositoryEvents(), domain.AdminActed{}),
+		Name: "audit", Version: 5, Tables: []projections.Table{t.Table},
+		Handles: append(repositoryEvents(), engineEvents()...),
 		Apply: func(page []projections.Event, rows *projections.Rows) error {
 			var o origin
 			var s sentence
@@ -41,7 +41,7 @@ func (r *auditRow) describe(s *sentence) error {
 		return err
 	}
 	r.summary = s.String()
-	if r.resource == resourceEngine {
+	if ofEngine(r.event.Event) {
 		r.move(r.event)
 		return nil
 	}
@@ -59,6 +59,7 @@ const (
 	resourceScan       = "scan"
 	resourceFile       = "file"
 	resourceEngine     = "engine"
+	resourceKey        = "key"
 )
 
 // Outcomes, beside those that an admin action states.
@@ -109,6 +110,15 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	case domain.AdminActed:
 		sayActed(&e, s)
 		return auditedAction{"ADMIN_" + capitals(e.Action), resourceEngine, actedOn(&e), "", e.Outcome}, nil
+	case domain.KeyTrusted:
+		s.text("Trusted evidence key ").quote(e.Name).text(" (").quote(e.Fingerprint).text("): it verifies evidence from the next scan on.")
+		return auditedAction{"KEY_TRUSTED", resourceKey, e.Fingerprint, "", outcomeSucceeded}, nil
+	case domain.KeyRevoked:
+		s.text("Revoked evidence key ").quote(e.Name).text(" (").quote(e.Fingerprint).text("): what only it verifies is unverified from the next scan on.")
+		return auditedAction{"KEY_REVOKED", resourceKey, e.Fingerprint, "", outcomeSucceeded}, nil
+	case domain.ScanAttemptFailed:
+		sayAttemptFailed(&e, s)
+		return auditedAction{"SCAN_ATTEMPT_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
 	}
 	return auditedAction{}, errUnhandled(e)
 }
@@ -158,9 +168,9 @@ func auditTable() table[auditRow] {
 		{timestamp("recorded_at", "When the engine recorded the event, by its own clock."), func(r *auditRow) any { return r.at }},
 		{text("actor", "Who did it, as the engine knows."), func(r *auditRow) any { return r.actors.of(r.event.Meta.Actor) }},
 		{text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."), func(r *auditRow) any { return r.actions.of(r.action) }},
-		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
-		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
-		{null(text("repository_id", "UUID of the repository; NULL for admin actions on the engine.")), func(r *auditRow) any { return r.repository }},
+		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository, key or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
+		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, the fingerprint of a key, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
+		{null(text("repository_id", "UUID of the repository; NULL for what is of none, such as admin actions on the engine.")), func(r *auditRow) any { return r.repository }},
 		{null(text("gxp_id", "gxp_id of the artifact at that time.")), func(r *auditRow) any { return opt(r.gxpID) }},
 		{text("outcome", "succeeded, failed, cancelled, interrupted or rejected."), func(r *auditRow) any { return r.outcomes.of(r.outcome) }},
 		{null(text("reason", "Why, as the actor gave it.")), func(r *auditRow) any { return opt(r.event.Meta.Reason) }},
@@ -248,6 +258,17 @@ func sayFailed(e *domain.ScanFailed, s *sentence) {
 	s.text("Failed ").scan(&e.Head).text(", and changed nothing, for ").count(max(e.Total, len(e.Violations)), "reason")
 	if len(e.Violations) > 0 {
 		s.text(", the first: ").tell(e.Violations[0].Text)
+	}
+	s.text(".")
+}
+
+func sayAttemptFailed(e *domain.ScanAttemptFailed, s *sentence) {
+	s.text("Failed to scan ").quote(e.Name).text(", which is not a known repository")
+	if e.Source.Ref != "" {
+		s.text(", at ").quote(e.Source.Ref)
+	}
+	if len(e.Violations) > 0 {
+		s.text(": ").tell(e.Violations[0].Text)
 	}
 	s.text(".")
 }

@@ -188,3 +188,40 @@ func TestASummaryIsSafeToPrint(t *testing.T) {
 		t.Errorf("%d texts are shown as cut, want 5", cut)
 	}
 }
+
+// inEngine is an event of the stream "engine" that is no admin action.
+func inEngine(actor, reason string, event domain.Event) step {
+	return func(s *story) {
+		s.scans++
+		s.record(eventstore.EngineStream, eventstore.Meta{Actor: actor, Reason: reason, Scan: scanID(s.scans), Attempt: 1}, []domain.Event{event})
+	}
+}
+
+func TestKeysAndFailedAttemptsAreInTheAuditTrail(t *testing.T) {
+	t.Parallel()
+	given(t,
+		inEngine("ada", "cr 17", domain.KeyTrusted{Fingerprint: "9f86", Name: "CI \x1b[2J", Actor: "ada", Reason: "cr 17"}),
+		inEngine("bob", "leaked", domain.KeyRevoked{Fingerprint: "9f86", Name: "CI", Actor: "bob", Reason: "leaked"}),
+		inEngine("eve", "", domain.ScanAttemptFailed{
+			Scan: scanID(3), Name: "pumsp", Source: domain.Source{Ref: "mian"}, Actor: "eve", Code: domain.ViolationUnreadable,
+			Violations: []domain.Violation{{Code: domain.ViolationUnreadable, Text: "there is no revision mian."}},
+		}), tree()).
+		thenRows("audit_log", "action | resource_type | resource_id | repository_id | actor | reason | outcome | scan_id",
+			"KEY_TRUSTED | key | 9f86 | - | ada | cr 17 | succeeded | "+scanID(1),
+			"KEY_REVOKED | key | 9f86 | - | bob | leaked | succeeded | "+scanID(2),
+			"SCAN_ATTEMPT_FAILED | scan | "+scanID(3)+" | - | eve | - | failed | "+scanID(3),
+			"REPOSITORY_REGISTERED | repository | "+repository+" | "+repository+" | tester | - | succeeded | "+scanID(4),
+			"SCAN_COMPLETED | scan | "+scanID(4)+" | "+repository+" | tester | - | succeeded | "+scanID(4)).
+		thenRows("scans", "number", "1").
+		thenRows("repositories", "name", "demo")
+	all := given(t, inEngine("ada", "cr 17", domain.KeyTrusted{Fingerprint: "9f86", Name: "CI \x1b[2J"}),
+		inEngine("eve", "", domain.ScanAttemptFailed{Name: "pumsp", Source: domain.Source{Ref: "mian"}, Violations: []domain.Violation{{Text: "there is no revision mian."}}})).
+		tables(wholeBatches).show("audit_log", "summary")
+	want := []string{
+		`Trusted evidence key "CI \x1b[2J" ("9f86"): it verifies evidence from the next scan on.`,
+		`Failed to scan "pumsp", which is not a known repository, at "mian": there is no revision mian.`,
+	}
+	if strings.Join(all, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the audit trail says\n%s\nwant\n%s", strings.Join(all, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -138,6 +138,20 @@ func repositoryEvents() []domain.Event {
 	}
 }
 
+// engineEvents has a value of every type of event that the stream "engine" holds.
+func engineEvents() []domain.Event {
+	return []domain.Event{domain.AdminActed{}, domain.KeyTrusted{}, domain.KeyRevoked{}, domain.ScanAttemptFailed{}}
+}
+
+// ofEngine reports whether an event is one of the stream "engine".
+func ofEngine(e domain.Event) bool {
+	_, acted := e.(domain.AdminActed)
+	_, trusted := e.(domain.KeyTrusted)
+	_, revoked := e.(domain.KeyRevoked)
+	_, failed := e.(domain.ScanAttemptFailed)
+	return acted || trusted || revoked || failed
+}
+
 // position is p as a value. A database has no unsigned integers, and no log has 2^63 events.
 func position(p eventstore.Position) any {
 	return int64(p) //nolint:gosec // see above

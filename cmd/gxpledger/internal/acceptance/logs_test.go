@@ -52,13 +52,21 @@ func (s *station) run(t *testing.T, args ...string) result {
 	return result{args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// replay records the corpus.
+// corpusKey is the key that verifies the evidence of the corpus.
+const corpusKey = "01b8faf840c169ff86705b9484e9a389510e22251991df8b65377c1b46e47ab3"
+
+// replay records the corpus, by a key that is trusted before and revoked behind it, and a failure before anything is known.
 func (s *station) replay(t *testing.T, folder, clone string) {
 	t.Helper()
-	for _, tag := range tags() {
-		s.run(t, "scan", clone, "--ref", tag, "--name", "corpus", "--links", "flag", "--actor", "tester",
-			"--evidence-key", filepath.Join(folder, "evidence-public-key.pem")).wantCode(t, 0)
+	scan := func(ref string) result {
+		return s.run(t, "scan", clone, "--ref", ref, "--name", "corpus", "--links", "flag", "--actor", "tester")
 	}
+	scan("mistyped").wantCode(t, 1)
+	s.run(t, "keys", "trust", filepath.Join(folder, "evidence-public-key.pem"), "--name", "corpus", "--reason", "to see", "--actor", "tester").wantCode(t, 0)
+	for _, tag := range tags() {
+		scan(tag).wantCode(t, 0)
+	}
+	s.run(t, "keys", "revoke", corpusKey, "--reason", "to see", "--actor", "tester").wantCode(t, 0)
 	s.run(t, "verify").wantCode(t, 0)
 }
 

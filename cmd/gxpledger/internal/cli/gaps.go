@@ -202,7 +202,7 @@ func gapEvidence(g trace.Gap) string {
 	var order []string
 	counts := map[string]int{}
 	for _, e := range g.Evidence {
-		what := trace.EvidenceWord(e.State, e.Reason)
+		what := trace.EvidenceWord(e.State, e.Reason, e.Detail)
 		if counts[what] == 0 {
 			order = append(order, what)
 		}

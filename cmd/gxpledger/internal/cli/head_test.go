@@ -24,6 +24,7 @@ func answers() map[string][]string {
 		"scans":           {"scans", "scans --failed"},
 		"repository list": {"repository list"},
 		"repository show": {"repository show demo"},
+		"keys list":       {"keys list"},
 		"show": {
 			"show requirements", "show requirement REQ-001", "show context", "show stories", "show specs", "show evidence", "show risks",
 			"show documents", "show adr", "show vendor", "show links", "show findings", "show rejected", "show ignored",
@@ -46,6 +47,9 @@ func notAnswers() map[string]string {
 		"check":               "of a revision that it reads itself",
 		"new":                 "writes a file",
 		"repository":          "chooses a command",
+		"keys":                "chooses a command",
+		"keys trust":          "says itself what it recorded",
+		"keys revoke":         "says itself what it recorded",
 		"repository add":      "says itself what it recorded",
 		"repository set":      "says itself what it recorded",
 		"repository rename":   "says itself what it recorded",

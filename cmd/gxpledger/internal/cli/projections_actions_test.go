@@ -237,7 +237,7 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 	get("/livez", http.StatusNoContent)
 	get("/readyz", http.StatusOK)
 	for _, want := range []string{
-		"gxp_log_head_position 21\n", `gxp_projection_position{build="1",projection="audit",version="4"} 21`,
+		"gxp_log_head_position 21\n", `gxp_projection_position{build="1",projection="audit",version="5"} 21`,
 		`gxp_projection_lag_events{projection="artifacts"} 0`, `gxp_projection_state{projection="history",state="live"} 1`,
 		`gxp_projection_state{projection="history",state="faulted"} 0`, "gxp_build_info{",
 	} {

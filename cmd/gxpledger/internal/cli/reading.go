@@ -43,10 +43,21 @@ type readOptions struct {
 	repository string // by name or id; "" for all
 	asOf       asOfFlag
 	retired    bool // count retired repositories too
+	every      bool // the environment names no default for --repository
 }
 
+// repositoryVariable names the repository of commands that take --repository.
+const repositoryVariable = "GXPLEDGER_REPOSITORY"
+
 func (o *readOptions) addRepository(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.repository, "repository", "", "only this repository, by `NAME` or id")
+	usage := "only this repository, by `NAME` or id"
+	preset := ""
+	if !o.every {
+		preset = o.app.variable(repositoryVariable)
+		usage += " (environment: " + repositoryVariable + ")"
+	}
+	cmd.Flags().StringVar(&o.repository, "repository", preset, usage)
+	cmd.Flags().Lookup("repository").DefValue = "" // which the help would show
 }
 
 func (o *readOptions) add(cmd *cobra.Command) {
@@ -75,17 +86,27 @@ type view struct {
 func (o *readOptions) read(ctx context.Context, needs []string, use func(*view) error) (err error) {
 	v, err := o.open(ctx, needs)
 	if err != nil {
-		return asked(err)
+		return o.nameVariable(asked(err))
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
 	if o.repository != "" {
 		found, err := v.Find(ctx, o.repository)
 		if err != nil {
-			return v.asked(err)
+			return o.nameVariable(v.asked(err))
 		}
 		v.repositoryID = found.ID
 	}
 	return v.asked(use(v))
+}
+
+// nameVariable adds to an error about a repository that is not there that the environment names it.
+func (o *readOptions) nameVariable(worded error) error {
+	fault, ok := errors.AsType[*faultError](worded)
+	unknown, isUnknown := errors.AsType[*query.UnknownError](worded)
+	if preset := o.app.variable(repositoryVariable); !ok || !isUnknown || unknown.What != "repository" || preset == "" || preset != o.repository {
+		return worded
+	}
+	return failed(worded, "%s; %s names it", fault.text, repositoryVariable)
 }
 
 func (o *readOptions) open(ctx context.Context, needs []string) (*view, error) {
@@ -208,12 +229,8 @@ func (v *view) judged() (others bool, err error) {
 	if len(never) == 0 {
 		return true, nil
 	}
-	names := strings.Join(never[:min(len(never), render.MostInHead)], ", ")
-	if more := len(never) - render.MostInHead; more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
-	}
 	return len(never) < len(v.Shown.Scans), failed(nil, "no scan of %s completed, so nothing is known of %s: see gxpledger scans --failed",
-		names, render.Verb(len(never), "it", "them"))
+		strings.Join(never, ", "), render.Verb(len(never), "it", "them"))
 }
 
 // incomplete reports whether the last scan of a repository that is shown did not complete.

@@ -250,7 +250,7 @@ type repositoriesDocument struct {
 }
 
 func newRepositoryList(a *app) *cobra.Command {
-	o := &readOptions{app: a}
+	o := &readOptions{app: a, every: true}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List repositories and their settings",
@@ -307,7 +307,7 @@ type repositoryDocument struct {
 }
 
 func newRepositoryShow(a *app) *cobra.Command {
-	o := &readOptions{app: a}
+	o := &readOptions{app: a, every: true}
 	cmd := &cobra.Command{
 		Use:     "show NAME",
 		Short:   "Show the settings of a repository, and who changed them",

@@ -107,7 +107,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
-		newLog(a), newProjections(a), newVerify(a), newRepository(a), newMigrate(a), newServe(a), newVersion(a))
+		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newVersion(a))
 	refuseEmptyFlags(root)
 	return root
 }

@@ -36,6 +36,7 @@ type scanOptions struct {
 	duplicates   *choice
 	unsigned     *choice
 	keyFiles     []string
+	withoutKnown bool
 	actor        string
 	reason       string
 	limits       limits
@@ -64,7 +65,7 @@ func newScan(a *app) *cobra.Command {
 			"  gxpledger scan ../product --ref v1.4                 a tag, branch or commit of another\n" +
 			"  gxpledger scan https://example.org/team/product.git  fetched, and removed after the scan\n" +
 			"  gxpledger scan --worktree --reason \"try out\"         the files on disk\n" +
-			"  gxpledger scan --evidence-key ci.pem                 verify signatures by this key\n" +
+			"  gxpledger scan --evidence-key ci.pem                 verify signatures by this key too\n" +
 			"  gxpledger scan --links flag                          record broken links instead of failing",
 		Args: func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "repository", args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,6 +77,7 @@ func newScan(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	o.addReading(flags)
+	flags.BoolVar(&o.withoutKnown, "without-known-keys", false, "scan though a key is missing that verified evidence before, which makes it unverifiable")
 	flags.BoolVar(&o.accept, "accept-address", false, "let a known repository be read from this address too, and record it; needs --reason")
 	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
 	flags.StringVar(&o.reason, "reason", "", "`REASON` for the scan")
@@ -93,7 +95,7 @@ func (o *scanOptions) addReading(flags *pflag.FlagSet) {
 	flags.Var(o.duplicates, "duplicates", "policy for a gxp_id in two files: reject fails the scan, update keeps the last file (default: the repository's, or else reject)")
 	flags.BoolVar(&o.allowSecrets, "allow-secrets", false, "record files that seem to contain a key or token, permanently")
 	flags.Var(o.unsigned, "unsigned-packages", "policy for an evidence package without a signature: unverified or invalid (default: the repository's, or else unverified)")
-	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) to verify evidence; repeatable")
+	flags.StringArrayVar(&o.keyFiles, "evidence-key", nil, "`FILE` with a public key (PEM, P-256) that verifies evidence in this scan too, beside those of gxpledger keys; repeatable")
 	flags.Var(&o.limits, "limit", "limit to raise or lower, such as files=500000 or bytes=1GiB; repeatable")
 }
 
@@ -148,7 +150,7 @@ func (o *scanOptions) request() (gxpledger.ScanRequest, error) {
 			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
 			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
 		},
-		Keys: keys, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
+		Keys: keys, WithoutKnownKeys: o.withoutKnown, Limits: o.limits.reading, MaxFetch: o.limits.fetch, Actor: o.actor, Reason: o.reason,
 		TraceParent: o.app.variable("TRACEPARENT"), TraceState: o.app.variable("TRACESTATE"),
 	}, err
 }
@@ -204,17 +206,26 @@ func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
 func readKeys(files []string) ([]rosie.Key, error) {
 	keys := make([]rosie.Key, 0, len(files))
 	for _, file := range files {
-		data, err := readSmall(file)
+		key, err := readKey(file, "--evidence-key")
 		if err != nil {
-			return nil, failed(err, "cannot read the evidence key %s (%v): give --evidence-key a file with a public key", file, err)
-		}
-		key, err := rosie.ParseKey(data)
-		if err != nil {
-			return nil, failed(err, "the file %s of --evidence-key holds no key: %v", file, errors.Unwrap(err))
+			return nil, err
 		}
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// readKey reads a public key from a file that was given to what.
+func readKey(file, what string) (rosie.Key, error) {
+	data, err := readSmall(file)
+	if err != nil {
+		return rosie.Key{}, failed(err, "cannot read the evidence key %s (%v): give %s a file with a public key", file, err, what)
+	}
+	key, err := rosie.ParseKey(data)
+	if err != nil {
+		return rosie.Key{}, failed(err, "the file %s of %s holds no key: %v", file, what, errors.Unwrap(err))
+	}
+	return key, nil
 }
 
 // readSmall reads a file of at most 64 KiB.
@@ -312,6 +323,9 @@ func leftOf(d gxpledger.ScanReport) string {
 		return "nothing was recorded; the failure is spooled in " + d.Spooled + ", and the next scan that reaches the log records it"
 	case d.Position == 0:
 		return "nothing was recorded"
+	}
+	if d.Number == 0 {
+		return fmt.Sprintf("it was recorded as failed in the audit trail alone, since %q is not a known repository", d.Repository.Name)
 	}
 	return fmt.Sprintf("scan %d was recorded as failed; nothing else was recorded", d.Number)
 }

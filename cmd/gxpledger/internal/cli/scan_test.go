@@ -137,12 +137,15 @@ func TestWhatBadInputGets(t *testing.T) {
 	}
 }
 
-func TestARevisionThatIsNotThereIsAFailedScan(t *testing.T) {
+func TestARevisionThatIsNotThereIsAFailureOfAKnownRepositoryAlone(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
 	r := newRepo(t).commit("x")
-	d.scan(r, "--ref", "mian").wantCode(1).says(`no revision "mian"`, "did you mean main?", "scan 1 was recorded as failed")
-	d.wantEvents("scan.failed.v2")
+	d.scan(r, "--ref", "mian").wantCode(1).says(`no revision "mian"`, "did you mean main?", "recorded as failed in the audit trail alone")
+	d.run("gaps").wantCode(1).says("no scan was recorded yet")
+	d.scan(r).wantCode(0)
+	d.scan(r, "--ref", "mian").wantCode(1).says(`no revision "mian"`, "scan 2 was recorded as failed")
+	d.wantEvents("scan.attempt_failed.v1", "repository.registered.v1", "artifact.parsed.v2", "artifact.parsed.v2", "scan.completed.v2", "scan.failed.v2")
 }
 
 func TestAnIncompleteTreeIsAFailedScan(t *testing.T) {
@@ -207,7 +210,7 @@ func TestAFailureWaitsForALogThatCanBeReached(t *testing.T) {
 	if got := d.scan(r).wantCode(0); !strings.Contains(got.stdout, "1 failure of scans that could not reach the log") {
 		t.Errorf("says %s", got.stdout)
 	}
-	d.wantEvents("scan.failed.v2", "repository.registered.v1", "artifact.parsed.v2", "artifact.parsed.v2", "scan.completed.v2")
+	d.wantEvents("scan.attempt_failed.v1", "repository.registered.v1", "artifact.parsed.v2", "artifact.parsed.v2", "scan.completed.v2")
 }
 
 func TestAHomeIsForItsOwnerAndNotForGit(t *testing.T) {

@@ -159,7 +159,7 @@ func EvidenceState(e *query.Evidence) Styled {
 	}
 	text := e.State
 	if e.StateReason != "" {
-		text += ": " + trace.EvidenceWord(domain.EvidenceState(e.State), e.StateReason)
+		text += ": " + trace.EvidenceWord(domain.EvidenceState(e.State), e.StateReason, e.Reason)
 	}
 	return Bad.Of(text)
 }

@@ -153,7 +153,10 @@ func showEvidence(screen *Screen, d gxpledger.ScanReport) {
 	if e.Unsigned > 0 {
 		unsigned = fmt.Sprintf("; %d not signed", e.Unsigned)
 	}
-	screen.Field("Evidence", "%d read: signatures %d valid, %d invalid, %d unverifiable%s", e.Valid+e.Invalid+e.Unverifiable+e.Unsigned, e.Valid, e.Invalid, e.Unverifiable, unsigned)
+	if e.Revoked > 0 {
+		unsigned += fmt.Sprintf("; %d by a revoked key", e.Revoked)
+	}
+	screen.Field("Evidence", "%d read: signatures %d valid, %d invalid, %d unverifiable%s", e.Valid+e.Invalid+e.Unverifiable+e.Unsigned+e.Revoked, e.Valid, e.Invalid, e.Unverifiable, unsigned)
 	if e.Incomplete > 0 {
 		screen.Field("", "%s with a valid signature %s another check", Count(e.Incomplete, "package"), Verb(e.Incomplete, "fails", "fail"))
 	}
@@ -216,7 +219,7 @@ func showFindings(screen *Screen, d gxpledger.ScanReport) {
 func showNext(screen *Screen, d gxpledger.ScanReport) {
 	screen.Blank()
 	if d.Evidence != nil && d.Evidence.Unverifiable > 0 {
-		screen.Field("Hint", "--evidence-key FILE verifies signatures with a trusted key")
+		screen.Field("Hint", "gxpledger keys trust FILE makes scans verify signatures with a public key")
 	}
 	screen.Field("Next", "gxpledger show requirements, gxpledger gaps, gxpledger history ID")
 }
