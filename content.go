@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections/query"
@@ -143,3 +145,12 @@ func (v *View) rejectedContent(ctx context.Context, at eventstore.Position) (str
 	}
 	return rejected.Content.SHA256, nil
 }
+
+// ContentOf returns the bytes that were kept under a SHA-256, checked against it. It waits for the log. Errors:
+// [eventstore.ErrNotFound] where the log does not hold them, and those of package eventstore.
+func (v *View) ContentOf(ctx context.Context, sha256 string) ([]byte, error) {
+	return v.log.Content(ctx, sha256)
+}
+
+// LogID is the id of the log that the view is of.
+func (v *View) LogID() uuid.UUID { return v.log.ID() }

@@ -50,9 +50,14 @@ type Artifact struct {
 	RepositoryID string `json:"repository_id"`
 	Repository   string `json:"repository"`
 	Cell
-	Risk    string `json:"risk,omitempty"`
-	Tier    string `json:"tier,omitempty"`
-	Overall string `json:"overall,omitempty"` // of evidence: valid, unsigned, revoked, unverifiable or invalid
+	Risk string `json:"risk,omitempty"`
+	Tier string `json:"tier,omitempty"`
+	// RiskNormal and TierNormal are the two as they are compared.
+	RiskNormal string `json:"-"`
+	TierNormal string `json:"-"`
+	Overall    string `json:"overall,omitempty"` // of evidence: valid, unsigned, revoked, unverifiable or invalid
+	// Fingerprint is that of the key that verified the signature of evidence; "" for none.
+	Fingerprint string `json:"fingerprint,omitempty"`
 	// Evidence is what evidence is worth for its spec, and EvidenceReason why it is unverified: see [domain.Evidence.Judge].
 	Evidence       domain.EvidenceState `json:"evidence,omitempty"`
 	EvidenceReason string               `json:"evidence_reason,omitempty"`

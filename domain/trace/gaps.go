@@ -23,6 +23,8 @@ type Gap struct {
 	Path    string      `json:"path"`
 	Ordinal int64       `json:"ordinal"`
 	Risk    string      `json:"risk,omitempty"`
+	// Risks are its own and those of the requirements that it leads to, each once; none where they are not known.
+	Risks []string `json:"risks,omitempty"`
 	// Edge and Target are those of a broken link, or of the link to what changed.
 	Edge   string `json:"edge,omitempty"`
 	Target string `json:"target,omitempty"`
@@ -88,6 +90,8 @@ type Gaps struct {
 	Findings []Gap `json:"findings"`
 	// States counts the artifacts, each once, by their most severe state, as the matrix does.
 	States StateCounts `json:"states"`
+	// Unknown is how many of both lists are there because their risk or tier, by which a [Selection] chose, is not known.
+	Unknown int64 `json:"unknown,omitempty"`
 }
 
 // Count is how many gaps and findings have a state; of transitive, how many artifacts have it.
@@ -111,7 +115,9 @@ func (g *Gaps) Has(states []State) bool {
 
 // Gaps returns every gap and every finding. A spec is covered when evidence of it passed and none failed: see
 // [domain.Evidence.Judge].
-func (g *Graph) Gaps() Gaps {
+func (g *Graph) Gaps() Gaps { return g.SelectedGaps(Selection{}) }
+
+func (g *Graph) allGaps() Gaps {
 	out := Gaps{Gaps: []Gap{}, Findings: []Gap{}, States: g.summary().States}
 	out.Coverage.Links = Covered{Covered: g.links - int64(len(g.broken)), Total: g.links}
 	for i := range g.broken {

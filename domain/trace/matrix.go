@@ -41,6 +41,8 @@ type MatrixSummary struct {
 	Stories      StateCounts `json:"user_stories"`
 	Specs        StateCounts `json:"specs"`
 	Evidence     StateCounts `json:"evidence"`
+	// Risks counts the requirements by their risk, the highest first.
+	Risks []RiskCount `json:"risks"`
 }
 
 // ErrTooManyRows says that a matrix would have more rows than fit in memory, because many-to-many links multiply. Choose one
@@ -107,7 +109,7 @@ func (g *Graph) countRows() int {
 }
 
 func (g *Graph) summary() MatrixSummary {
-	s := MatrixSummary{Artifacts: int64(len(g.nodes)), States: newStateCounts()}
+	s := MatrixSummary{Artifacts: int64(len(g.nodes)), States: newStateCounts(), Risks: riskCounts(g.nodes)}
 	byLevel := [levels]*StateCounts{&s.Requirements, &s.Stories, &s.Specs, &s.Evidence}
 	for _, counts := range byLevel {
 		*counts = newStateCounts()

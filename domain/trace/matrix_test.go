@@ -84,7 +84,8 @@ func TestAMatrixShowsEveryRowAndEveryState(t *testing.T) {
 		"map[covered:0 duplicate:0 failed:0 missing:1 orphaned:0 suspect:0 transitive:1 unverified:0 wrong_kind:0] "+
 		"map[covered:1 duplicate:0 failed:0 missing:1 orphaned:1 suspect:0 transitive:1 unverified:0 wrong_kind:0] "+
 		"map[covered:1 duplicate:0 failed:1 missing:1 orphaned:0 suspect:0 transitive:0 unverified:1 wrong_kind:1] "+
-		"map[covered:1 duplicate:0 failed:1 missing:0 orphaned:1 suspect:0 transitive:0 unverified:2 wrong_kind:0]}" {
+		"map[covered:1 duplicate:0 failed:1 missing:0 orphaned:1 suspect:0 transitive:0 unverified:2 wrong_kind:0] "+
+		"[{ 2 map[covered:0 duplicate:0 failed:0 missing:1 orphaned:0 suspect:0 transitive:1 unverified:0 wrong_kind:0]}]}" {
 		t.Errorf("summary %s", got)
 	}
 }

@@ -65,7 +65,7 @@ func processName(pid int) string {
 // abandoned is what follows the name of the place in that of a temporary file, and of what SQLite lays beside one.
 var abandoned = regexp.MustCompile(`^\.([0-9a-f]{8}-([0-9]+))\.[0-9]+\.part(-journal|-wal|-shm)?$`)
 
-// removeAbandoned removes the temporary files of path whose process, on this machine, is gone. One that cannot be removed is
+// removeAbandoned removes the temporary files and folders of path whose process, on this machine, is gone. One that cannot be removed is
 // no failure of whoever writes the next.
 func removeAbandoned(path string) {
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -75,12 +75,12 @@ func removeAbandoned(path string) {
 	for _, entry := range entries {
 		rest, ours := strings.CutPrefix(entry.Name(), filepath.Base(path))
 		parts := abandoned.FindStringSubmatch(rest)
-		if !ours || parts == nil || !entry.Type().IsRegular() {
+		if !ours || parts == nil || !entry.Type().IsRegular() && !entry.IsDir() {
 			continue
 		}
 		pid, err := strconv.Atoi(parts[2])
 		if err == nil && parts[1] == processName(pid) && isGone(pid) {
-			_ = os.Remove(filepath.Join(filepath.Dir(path), entry.Name()))
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(path), entry.Name()))
 		}
 	}
 }

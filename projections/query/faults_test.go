@@ -70,6 +70,9 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 		"Diff": func(ctx context.Context, r *query.Reader) (any, error) {
 			return r.Diff(ctx, demo, query.ResolvedPoint{Position: 1}, now)
 		},
+		"Files": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.Files(ctx, query.Scope{WithoutRetired: true})
+		},
 		"Find":     func(ctx context.Context, r *query.Reader) (any, error) { return r.Find(ctx, "demo") },
 		"Findings": func(ctx context.Context, r *query.Reader) (any, error) { return r.Findings(ctx, query.FindingFilter{}) },
 		"Gaps":     func(ctx context.Context, r *query.Reader) (any, error) { return r.Gaps(ctx, query.Scope{}) },
@@ -86,8 +89,18 @@ func TestEveryCallOfTheDriverMayFail(t *testing.T) {
 		"ScanAt":          func(ctx context.Context, r *query.Reader) (any, error) { return r.ScanAt(ctx, second, id) },
 		"Scans":           func(ctx context.Context, r *query.Reader) (any, error) { return r.Scans(ctx, query.ScanFilter{}) },
 		"SettingsChanges": func(ctx context.Context, r *query.Reader) (any, error) { return r.SettingsChanges(ctx, "") },
-		"Shown":           func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, now, "") },
-		"Steps":           func(ctx context.Context, r *query.Reader) (any, error) { return collect(r.Steps(ctx, demo, 1, 2)) },
+		"Select": func(ctx context.Context, r *query.Reader) (any, error) {
+			match, err := r.Select(ctx, query.Scope{}, trace.Selection{Risk: "high"})
+			if err != nil {
+				return nil, err
+			}
+			return match(id, 1), nil
+		},
+		"SelectedGaps": func(ctx context.Context, r *query.Reader) (any, error) {
+			return r.SelectedGaps(ctx, query.Scope{}, trace.Selection{Risk: "high"})
+		},
+		"Shown": func(ctx context.Context, r *query.Reader) (any, error) { return r.Shown(ctx, now, "") },
+		"Steps": func(ctx context.Context, r *query.Reader) (any, error) { return collect(r.Steps(ctx, demo, 1, 2)) },
 	}
 	for _, name := range drivertest.Methods(reader) {
 		if calls[name] == nil {

@@ -20,11 +20,30 @@ func (r *Reader) Matrix(ctx context.Context, of Scope) (trace.Matrix, error) {
 
 // Gaps returns the gaps in traceability, how much is covered, and what a reviewer should look at.
 func (r *Reader) Gaps(ctx context.Context, of Scope) (trace.Gaps, error) {
+	return r.SelectedGaps(ctx, of, trace.Selection{})
+}
+
+// SelectedGaps is [Reader.Gaps] of the artifacts of a selection. Its risk and tier are compared as [Normal].
+func (r *Reader) SelectedGaps(ctx context.Context, of Scope, selection trace.Selection) (trace.Gaps, error) {
 	graph, err := r.graph(ctx, of)
 	if err != nil {
 		return trace.Gaps{}, err
 	}
-	return graph.Gaps(), nil
+	return graph.SelectedGaps(normalSelection(selection)), nil
+}
+
+// Select returns which artifacts are of a selection, by repository and number. Its risk and tier are compared as [Normal].
+func (r *Reader) Select(ctx context.Context, of Scope, selection trace.Selection) (func(repositoryID string, number int64) trace.Match, error) {
+	graph, err := r.graph(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Select(normalSelection(selection)), nil
+}
+
+func normalSelection(s trace.Selection) trace.Selection {
+	s.Risk, s.Tier = Normal(s.Risk), Normal(s.Tier)
+	return s
 }
 
 // graph reads the artifacts from requirement to evidence of the repositories within a scope, and all links.
@@ -79,7 +98,9 @@ func (r *Reader) traced(ctx context.Context, level trace.Level, within Scope) ([
 		{"a.path", func(t *tracedRow) any { return &t.Path }},
 		{"a.ordinal", func(t *tracedRow) any { return &t.Ordinal }},
 		{"a.risk", func(t *tracedRow) any { return optional(&t.Risk) }},
+		{"a.risk_normal", func(t *tracedRow) any { return optional(&t.RiskNormal) }},
 		{"a.tier", func(t *tracedRow) any { return optional(&t.Tier) }},
+		{"a.tier_normal", func(t *tracedRow) any { return optional(&t.TierNormal) }},
 		{"a.digest", func(t *tracedRow) any { return &t.digest }},
 		{"a.first_scan_id", func(t *tracedRow) any { return &t.firstScanID }},
 		{changeScan, func(t *tracedRow) any { return &t.changeScanID }},
@@ -93,6 +114,7 @@ func (r *Reader) traced(ctx context.Context, level trace.Level, within Scope) ([
 				"CASE WHEN a.state_reason = '" + domain.UnverifiedRevoked + "' THEN a.reason END",
 				func(t *tracedRow) any { return optional(&t.EvidenceDetail) },
 			},
+			column[tracedRow]{"a.fingerprint", func(t *tracedRow) any { return optional(&t.Fingerprint) }},
 			column[tracedRow]{"a.passed", func(t *tracedRow) any { return pointer(&t.Passed) }},
 			column[tracedRow]{"a.failed", func(t *tracedRow) any { return pointer(&t.Failed) }},
 			column[tracedRow]{"a.skipped", func(t *tracedRow) any { return pointer(&t.Skipped) }})

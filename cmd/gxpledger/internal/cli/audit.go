@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,12 +17,14 @@ import (
 // auditDocument is the output of audit --json.
 type auditDocument struct {
 	headDocument
-	Audit []query.Audit `json:"audit"`
-	Note  string        `json:"note,omitempty"` // why nothing is listed
+	Filter []render.Filter `json:"filter,omitempty"` // in force
+	Audit  []query.Audit   `json:"audit"`
+	Note   string          `json:"note,omitempty"` // why nothing is listed
 }
 
 type auditOptions struct {
 	readOptions
+	documentOptions
 	filter       query.AuditFilter
 	since, until string
 	outcome      *choice
@@ -37,16 +40,21 @@ func newAudit(a *app) *cobra.Command {
 		Example: "  gxpledger audit --limit 20\n" +
 			"  gxpledger audit --resource REQ-001\n" +
 			"  gxpledger audit --action artifact_removed --since 2026-02-01 --until 2026-02-28\n" +
-			"  gxpledger audit --actor ci --outcome failed --json",
+			"  gxpledger audit --actor ci --outcome failed --json\n" +
+			"  gxpledger audit --since 2026-02-01 --output audit.csv",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
+				return err
+			}
+			if err := o.chooseFormat(a, cmd); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())
 		},
 	}
 	o.add(cmd)
+	o.addDocument(cmd, formatCSV, formatHTML)
 	flags := cmd.Flags()
 	flags.StringVar(&o.filter.Actor, "actor", "", "filter by `NAME` of the actor, exactly")
 	flags.StringVar(&o.filter.Action, "action", "", "filter by `ACTION`, such as ARTIFACT_UPDATED")
@@ -102,13 +110,26 @@ func (o *auditOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return v.answer(auditDocument{v.head(), rows, note}, func(screen *render.Screen) {
+		return o.deliver(v, reportDocument(auditDocument{v.head(), o.filters(), rows, note}, func(screen *render.Screen) {
 			showAudit(screen, v, rows)
 			if note != "" {
 				screen.Line("%s", note)
 			}
-		})
+		}, func() render.Report { return render.AuditReport(v.source(o.filters()), rows, note) }))
 	})
+}
+
+// filters are those in force.
+func (o *auditOptions) filters() []render.Filter {
+	limit := ""
+	if o.filter.Limit > 0 {
+		limit = strconv.FormatInt(o.filter.Limit, 10)
+	}
+	f := o.filter
+	return given(render.Filter{Name: "repository", Value: o.repository}, render.Filter{Name: "actor", Value: f.Actor},
+		render.Filter{Name: "action", Value: f.Action}, render.Filter{Name: "resource", Value: f.Resource},
+		render.Filter{Name: "outcome", Value: f.Outcome}, render.Filter{Name: "since", Value: o.since}, render.Filter{Name: "until", Value: o.until},
+		render.Filter{Name: "limit", Value: limit})
 }
 
 // note says why there are no lines, and which actors and actions the trail has; "" when there are some.

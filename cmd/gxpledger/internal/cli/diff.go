@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain/trace"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -14,10 +15,12 @@ import (
 type diffDocument struct {
 	headDocument
 	query.Diff
+	TextDiffs []render.TextDiff `json:"text_diffs"` // each pair of contents once
 }
 
 type diffOptions struct {
 	readOptions
+	documentOptions
 	from, to query.Point
 }
 
@@ -27,9 +30,11 @@ func newDiff(a *app) *cobra.Command {
 		Use:   "diff FROM TO",
 		Short: "Show the differences between two points in time",
 		Long: "Show the differences between the artifacts of a repository at two points in time: new, changed field by field, moved,\n" +
-			"removed, removed and added again, evidence signed again or replaced, and links that broke or were repaired. FROM and TO\n" +
-			"are each a date, a timestamp, pos:N, scan:N or commit:SHA. A failed scan changes nothing. The later point may come first.",
+			"removed, removed and added again, evidence signed again or replaced, and links that broke or were repaired. Files that\n" +
+			"changed are compared line by line, except binary and very large ones. FROM and TO are each a date, a timestamp, pos:N,\n" +
+			"scan:N or commit:SHA. A failed scan changes nothing. The later point may come first.",
 		Example: "  gxpledger diff scan:6 scan:7\n" +
+			"  gxpledger diff scan:6 scan:7 --output changes.html\n" +
 			"  gxpledger diff 2026-02-01 2026-03-01\n" +
 			"  gxpledger diff commit:1e19594 scan:7 --repository product --json",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -39,10 +44,14 @@ func newDiff(a *app) *cobra.Command {
 			if err := o.validate(args); err != nil {
 				return err
 			}
+			if err := o.chooseFormat(a, cmd); err != nil {
+				return err
+			}
 			return o.run(cmd.Context())
 		},
 	}
 	o.addRepository(cmd)
+	o.addDocument(cmd, formatCSV, formatHTML)
 	return cmd
 }
 
@@ -76,11 +85,24 @@ func (o *diffOptions) run(ctx context.Context) error {
 			return err
 		}
 		v.Shown.Only(repository.ID)
-		return v.answer(diffDocument{v.head(), diff}, func(screen *render.Screen) { showDiff(screen, diff) })
+		changes := make([][]trace.Change, len(diff.Artifacts))
+		for i, a := range diff.Artifacts {
+			changes[i] = a.Changes
+		}
+		texts, list, err := v.textDiffs(ctx, changes...)
+		if err != nil {
+			return err
+		}
+		filters := given(render.Filter{Name: "repository", Value: o.repository})
+		return o.deliver(v, reportDocument(diffDocument{v.head(), diff, list},
+			func(screen *render.Screen) { showDiff(screen, diff, texts) },
+			func() render.Report {
+				return render.DiffReport(v.source(filters), diff, texts, endLine(diff.FromPoint, diff.From), endLine(diff.ToPoint, diff.To))
+			}))
 	})
 }
 
-func showDiff(screen *render.Screen, d query.Diff) {
+func showDiff(screen *render.Screen, d query.Diff, texts render.TextDiffs) {
 	screen.Field("From", "%s", endLine(d.FromPoint, d.From))
 	screen.Field("To", "%s", endLine(d.ToPoint, d.To))
 	screen.Blank()
@@ -88,7 +110,7 @@ func showDiff(screen *render.Screen, d query.Diff) {
 		screen.Line("No differences.")
 		return
 	}
-	summary := render.Differences(screen, "", d.Artifacts, d.Links)
+	summary := render.Differences(screen, "", d.Differences, texts)
 	screen.Blank()
 	screen.Line("%s", render.Faint.Of(summary))
 }

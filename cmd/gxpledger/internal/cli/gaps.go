@@ -18,16 +18,20 @@ import (
 // gapsDocument is the output of gaps --json.
 type gapsDocument struct {
 	headDocument
+	Filter []render.Filter `json:"filter,omitempty"` // in force
 	trace.Gaps
 }
 
 type gapsOptions struct {
 	readOptions
-	failOn statesFlag
+	documentOptions
+	failOn    statesFlag
+	states    statesFlag
+	selection trace.Selection
 }
 
 func newGaps(a *app) *cobra.Command {
-	o := &gapsOptions{readOptions{app: a}, nil}
+	o := &gapsOptions{readOptions: readOptions{app: a}}
 	cmd := &cobra.Command{
 		Use:   "gaps",
 		Short: "Find gaps in traceability: broken links, untested or unverified artifacts",
@@ -37,15 +41,34 @@ func newGaps(a *app) *cobra.Command {
 			"nothing above them, and suspect artifacts, whose upstream changed after them. The states are those of matrix.\n" +
 			"The exit code is 3 when there is a gap, or with --fail-on a gap, a finding or a transitive artifact in one of these\n" +
 			"states; and always 3 when the last scan of a repository did not complete, since the answer is about an older one. It\n" +
-			"is 1 when no scan of a repository ever completed, and else 0. Retired repositories are left out.",
+			"is 1 when no scan of a repository ever completed, and else 0. Retired repositories are left out.\n\n" +
+			"The filters choose by the requirements that an artifact leads to; all that are given must match, and all of the above is\n" +
+			"about what they choose. An artifact has the risk of its requirements and the tier of its specs. Where these are not\n" +
+			"known, since it leads to none, it may be of any: it is listed too, and the answer says how many those are.",
 		Example: "  gxpledger gaps\n" +
+			"  gxpledger gaps --risk high                            without valid evidence, or on the way to it\n" +
+			"  gxpledger gaps --requirement REQ-001 --output gaps.html\n" +
 			"  gxpledger gaps --fail-on failed,orphaned,suspect      in a pipeline that lets missing evidence pass\n" +
 			"  gxpledger gaps --repository product --as-of scan:3 --json",
 		Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.chooseFormat(a, cmd); err != nil {
+				return err
+			}
+			if err := checkWords(cmd, "risk", "tier"); err != nil {
+				return err
+			}
+			o.selection.States = o.states
+			return o.run(cmd.Context())
+		},
 	}
 	o.add(cmd)
 	o.addRetired(cmd)
+	o.addDocument(cmd, formatCSV, formatHTML)
+	cmd.Flags().StringVar(&o.selection.Risk, "risk", "", "filter by risk `RATING` of the requirements")
+	cmd.Flags().StringVar(&o.selection.Tier, "tier", "", "filter by verification `TIER` of the specs")
+	cmd.Flags().StringVar(&o.selection.Requirement, "requirement", "", "filter by `ID` or path of a requirement, with all that leads to it")
+	cmd.Flags().Var(&o.states, "state", "filter by comma-separated `STATES` of the gap or finding: "+strings.Join(badStates(), ", "))
 	cmd.Flags().Var(&o.failOn, "fail-on", "comma-separated `STATES` that set exit code 3: "+strings.Join(badStates(), ", ")+" (default: any gap)")
 	return cmd
 }
@@ -57,11 +80,17 @@ func (o *gapsOptions) run(ctx context.Context) error {
 		if !others {
 			return unknown
 		}
-		gaps, err := v.Gaps(ctx, query.Scope{RepositoryID: v.repositoryID, WithoutRetired: without})
+		if err := v.checkSelection(ctx, o.selection); err != nil {
+			return err
+		}
+		gaps, err := v.SelectedGaps(ctx, query.Scope{RepositoryID: v.repositoryID, WithoutRetired: without}, o.selection)
 		if err != nil {
 			return err
 		}
-		if err := v.answer(gapsDocument{v.head(), gaps}, func(screen *render.Screen) { o.show(screen, v, gaps) }); err != nil {
+		filters := given(append([]render.Filter{{Name: "repository", Value: o.repository}}, o.filters()...)...)
+		err = o.deliver(v, reportDocument(gapsDocument{v.head(), filters, gaps}, func(screen *render.Screen) { o.show(screen, v, gaps) },
+			func() render.Report { return render.GapsReport(v.source(filters), gaps) }))
+		if err != nil {
 			return err
 		}
 		if unknown != nil {
@@ -74,21 +103,30 @@ func (o *gapsOptions) run(ctx context.Context) error {
 	})
 }
 
+// filters are those of the selection in force.
+func (o *gapsOptions) filters() []render.Filter {
+	s := o.selection
+	return given(render.Filter{Name: "risk", Value: s.Risk}, render.Filter{Name: "tier", Value: s.Tier},
+		render.Filter{Name: "state", Value: o.states.String()}, render.Filter{Name: "requirement", Value: s.Requirement})
+}
+
 func (o *gapsOptions) show(screen *render.Screen, v *view, gaps trace.Gaps) {
-	for _, group := range []struct{ gap, one, many string }{
-		{trace.GapBrokenLink, "broken link", "broken links"},
-		{trace.GapNoStory, "requirement without a user story", "requirements without a user story"},
-		{trace.GapNoSpec, "user story without a spec", "user stories without a spec"},
-		{trace.GapNoEvidence, "spec without valid evidence", "specs without valid evidence"},
-	} {
+	if filter := render.FilterWords(o.filters()); filter != "" {
+		screen.Field("Filter", "%s", filter)
+		if gaps.Unknown > 0 {
+			screen.Line("%s", render.Notice.Of(render.UnknownWords(gaps.Unknown)))
+		}
+		screen.Blank()
+	}
+	for _, group := range render.GapGroups() {
 		var of []trace.Gap
 		for _, g := range gaps.Gaps {
-			if g.Gap == group.gap {
+			if g.Gap == group.Gap {
 				of = append(of, g)
 			}
 		}
 		if len(of) > 0 {
-			screen.Line("%s", render.Bad.Of(render.CountOf(len(of), group.one, group.many)))
+			screen.Line("%s", render.Bad.Of(render.CountOf(len(of), group.One, group.Many)))
 			screen.List(gapTable(v, of))
 			screen.Blank()
 		}
@@ -133,29 +171,40 @@ func (o *gapsOptions) showFailOn(screen *render.Screen, gaps trace.Gaps) {
 	screen.Field("Fail on", "%s", strings.Join(parts, ", "))
 }
 
-// statesFlag is a list of states of the matrix other than covered.
+// statesFlag is a list of states of the matrix, of those that its flag takes: all but covered for what is wrong.
 type statesFlag []trace.State
+
+// anyStates is a statesFlag that takes covered too.
+type anyStates struct{ *statesFlag }
+
+// Set reads states, separated by commas.
+func (f anyStates) Set(text string) error { return f.set(text, allStates()) }
+
+// allStates returns every state.
+func allStates() []string {
+	var out []string
+	for _, s := range trace.States() {
+		out = append(out, string(s))
+	}
+	return out
+}
 
 var _ pflag.Value = (*statesFlag)(nil)
 
 // badStates returns what the flag takes: every state but covered.
 func badStates() []string {
-	var out []string
-	for _, s := range trace.States() {
-		if s != trace.StateCovered {
-			out = append(out, string(s))
-		}
-	}
-	return out
+	return slices.DeleteFunc(allStates(), func(s string) bool { return s == string(trace.StateCovered) })
 }
 
 // Set reads states, separated by commas. A second flag adds to the first.
-func (f *statesFlag) Set(text string) error {
+func (f *statesFlag) Set(text string) error { return f.set(text, badStates()) }
+
+func (f *statesFlag) set(text string, states []string) error {
 	for word := range strings.SplitSeq(text, ",") {
 		state := query.Normal(strings.TrimSpace(word))
-		if !slices.Contains(badStates(), state) {
-			want := "want states, separated by commas: " + strings.Join(badStates(), ", ")
-			if near := spelling.Nearest(state, badStates(), 1); len(near) > 0 {
+		if !slices.Contains(states, state) {
+			want := "want states, separated by commas: " + strings.Join(states, ", ")
+			if near := spelling.Nearest(state, states, 1); len(near) > 0 {
 				want += "; did you mean " + near[0] + "?"
 			}
 			return wrongValue("%s", want)
@@ -186,46 +235,15 @@ func gapTable(v *view, gaps []trace.Gap) *render.List {
 		if g.Gap == trace.GapBrokenLink {
 			state = map[trace.State]string{trace.StateOrphaned: "missing", trace.StateWrongKind: "wrong kind"}[g.State]
 		}
-		t.Add(v.of(g.Repository), g.Name(), g.Title, g.Risk, g.Edge, g.Target, state, gapEvidence(g), g.Key())
+		t.Add(v.of(g.Repository), g.Name(), g.Title, render.GapRisk(g), g.Edge, g.Target, state, render.GapEvidence(g), g.Key())
 	}
 	return t
 }
 
-// gapEvidence says what there is instead of valid evidence.
-func gapEvidence(g trace.Gap) string {
-	if g.Gap != trace.GapNoEvidence {
-		return ""
-	}
-	if len(g.Evidence) == 0 {
-		return "none"
-	}
-	var order []string
-	counts := map[string]int{}
-	for _, e := range g.Evidence {
-		what := trace.EvidenceWord(e.State, e.Reason, e.Detail)
-		if counts[what] == 0 {
-			order = append(order, what)
-		}
-		counts[what]++
-	}
-	for i, what := range order {
-		order[i] = fmt.Sprintf("%d %s", counts[what], what)
-	}
-	return strings.Join(order, ", ")
-}
-
 func showCoverage(screen *render.Screen, c trace.Coverage) {
 	t := render.NewList("Coverage", "Covered>", "Of>")
-	for _, row := range []struct {
-		what    string
-		covered trace.Covered
-	}{
-		{"resolved links", c.Links},
-		{"requirements with a user story", c.Requirements},
-		{"user stories with a spec", c.Stories},
-		{"specs with valid evidence", c.Specs},
-	} {
-		t.Add(row.what, row.covered.Covered, row.covered.Total)
+	for _, row := range render.CoverageRows(c) {
+		t.Add(row.What, row.Covered.Covered, row.Covered.Total)
 	}
 	screen.List(t)
 }

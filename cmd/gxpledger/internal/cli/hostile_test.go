@@ -63,9 +63,14 @@ func TestHostileTitlesAreOnlyTextInEveryFormatOfTheMatrix(t *testing.T) {
 			check(t, got.stdout)
 		})
 	}
-	gaps := d.run("gaps").wantCode(3)
-	if strings.ContainsAny(gaps.stdout, "\x1b\u202e\r\u2028") {
-		t.Errorf("hostile text in gaps:\n%q", gaps.stdout)
+	for _, command := range []string{"gaps", "gaps --format html", "gaps --format csv", "audit --format html", "search REQ-1 --format html", "search script"} {
+		got := d.run(strings.Fields(command)...)
+		if strings.ContainsAny(got.stdout, "\x1b\u202e\r\u2028") || len(got.stdout) == 0 {
+			t.Errorf("hostile text, or none, of %s:\n%q", command, got.stdout)
+		}
+		if strings.HasSuffix(command, "html") {
+			checkTags(t, got.stdout)
+		}
 	}
 }
 
@@ -110,8 +115,21 @@ func checkHostileJSON(t *testing.T, text string) {
 
 func checkHostilePage(t *testing.T, text string) {
 	t.Helper()
+	checkTags(t, text)
+	for _, part := range []string{
+		`<html lang="en">`, `<th scope="col"`, `<th scope="row"`, "<caption>", "=demo: scan 1", "&lt;script&gt;alert(1)&lt;/script&gt;", "@media print",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the page lacks %s", part)
+		}
+	}
+}
+
+// checkTags checks that a page holds the tags of ours alone.
+func checkTags(t *testing.T, text string) {
+	t.Helper()
 	tags := regexp.MustCompile(`<(/?[a-zA-Z!][a-zA-Z0-9]*)([^>]*)>`)
-	known := strings.Fields("!DOCTYPE html head meta title style body header h1 h2 dl dt dd main table caption thead tbody tr th td span bdi div colgroup col")
+	known := strings.Fields("!DOCTYPE html head meta title style body header h1 h2 dl dt dd main table caption thead tbody tr th td span bdi div colgroup col section p pre strong")
 	for _, m := range tags.FindAllStringSubmatch(text, -1) {
 		name := strings.TrimPrefix(m[1], "/")
 		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+name+" ") || regexp.MustCompile(`(?i)\son\w+\s*=|src\s*=|href\s*=|style\s*=`).MatchString(m[2]) {
@@ -130,13 +148,6 @@ func checkHostilePage(t *testing.T, text string) {
 	want := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:]))
 	if got := html.UnescapeString(policy[1]); got != want {
 		t.Errorf("policy is %s, want %s: a browser would not apply the style", got, want)
-	}
-	for _, part := range []string{
-		`<html lang="en">`, `<th scope="col"`, `<th scope="row"`, "<caption>", "=demo: scan 1", "&lt;script&gt;alert(1)&lt;/script&gt;", "@media print",
-	} {
-		if !strings.Contains(text, part) {
-			t.Errorf("the page lacks %s", part)
-		}
 	}
 }
 

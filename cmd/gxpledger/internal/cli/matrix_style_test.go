@@ -77,11 +77,11 @@ func ems(t *testing.T, value string) float64 {
 // Chromium, at 500, 1000 and 1400 pixels and on A4, with ids of 200 characters and with Thai, Japanese and Arabic titles.)
 func TestNoColumnOfTheMatrixPageCollapses(t *testing.T) {
 	t.Parallel()
-	rules := readStyle(t, "../render/matrix.css")
+	rules := readStyle(t, "../render/document.css")
 	for _, r := range rules {
 		for _, property := range []string{"overflow-wrap", "word-break", "line-break", "word-wrap", "hyphens"} {
 			for _, selector := range r.selectors {
-				if _, ok := r.declarations[property]; ok && selector != "dd" && selector != "table.matrix td" {
+				if _, ok := r.declarations[property]; ok && selector != "dd" && selector != "table.matrix td" && selector != "table.report td" {
 					t.Errorf("%s sets %s: only dd and the cells of the fixed table may break anywhere", selector, property)
 				}
 			}
@@ -113,17 +113,32 @@ func checkColumns(t *testing.T, rules []styleRule) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	columns := regexp.MustCompile(`<col class="(\w+)">`).FindAllStringSubmatch(string(page), -1)
-	head := string(page)[strings.Index(string(page), "</colgroup>"):]
+	tables := regexp.MustCompile(`(?s)<colgroup>(.*?)</colgroup>\s*<thead>(.*?)</thead>`).FindAllStringSubmatch(string(page), -1)
+	if len(tables) != 2 {
+		t.Fatalf("%d tables of fixed columns, want the matrix and the artifacts without a link", len(tables))
+	}
+	for _, table := range tables {
+		checkTable(t, rules, table[1], table[2])
+	}
+}
+
+func checkTable(t *testing.T, rules []styleRule, columnGroup, head string) {
+	t.Helper()
+	columns := regexp.MustCompile(`<col class="(\w+)">`).FindAllStringSubmatch(columnGroup, -1)
 	headings := regexp.MustCompile(`<th scope="col"[^>]*>([^<]*)</th>`).FindAllStringSubmatch(head, -1)
 	if len(columns) == 0 || len(columns) != len(headings) {
 		t.Fatalf("%d columns, %d headings", len(columns), len(headings))
 	}
 	const letter, padding = 0.6, 0.95 // em, of bold text and of both sides of a cell
-	for medium, least := range map[string]float64{
-		"screen": ems(t, declared(rules, "", "table.matrix", "min-width")),
-		"print":  (297 - 2*12) / 25.4 * 72 / 8, // A4 across without margins, in letters of 8pt
+	for _, on := range []struct {
+		medium string
+		least  float64
+	}{
+		{"screen", ems(t, declared(rules, "", "table.matrix", "min-width"))},
+		{"print", (297 - 2*12) / 25.4 * 72 / 8},   // A4 across without margins, in letters of 8pt
+		{"print", (279.4 - 2*12) / 25.4 * 72 / 8}, // Letter
 	} {
+		medium, least := on.medium, on.least
 		rest, free := least, 0
 		for _, c := range columns {
 			if width := declared(rules, medium, "col."+c[1], "width"); width == "" || width == "auto" {

@@ -55,7 +55,7 @@ func TestTheNameOfAnOutputFileImpliesTheFormat(t *testing.T) {
 		{[]string{"--output", "d.json", "--format", "html"}, ""},
 		{[]string{"--output", "d.txt", "--format", "json"}, ""},
 		{[]string{"--output", "d.pdf"}, ""},
-		{[]string{"--output", "d.xlsx"}, ""},
+		{[]string{"--output", "d.ods"}, ""},
 		{[]string{"--output", "-"}, ""},
 	} {
 		args := append([]string{"matrix"}, c.args...)

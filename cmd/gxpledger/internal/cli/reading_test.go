@@ -87,6 +87,10 @@ func (r result) masked() result {
 	for pattern, with := range map[string]string{
 		`[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`: "EVENT-ID",
 		`"payload_sha256": "[0-9a-f]{64}"`:                              `"payload_sha256": "HASH"`,
+		`"[0-9a-f]{64}","(EVENT-ID|[0-9a-f-]{36})"`:                     `"HASH","EVENT-ID"`,
+		`<dt>Log</dt><dd>[0-9a-f-]{36}`:                                 "<dt>Log</dt><dd>LOG-ID",
+		`<dt>Made by</dt><dd>[^<]*`:                                     "<dt>Made by</dt><dd>PROGRAM",
+		`"[0-9a-f-]{36}","gxpledger [^"]*"`:                             `"LOG-ID","PROGRAM"`,
 	} {
 		r.stdout = regexp.MustCompile(pattern).ReplaceAllString(r.stdout, with)
 	}
@@ -129,6 +133,23 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 		"gaps.json":             {3, []string{"gaps", "--json"}},
 		"gaps_fail_on.txt":      {3, []string{"gaps", "--fail-on", "failed,wrong_kind"}},
 		"gaps_fail_on_more.txt": {3, []string{"gaps", "--fail-on", "Suspect, wrong-kind, transitive"}},
+		"gaps.html":             {3, []string{"gaps", "--format", "html"}},
+		"gaps.csv":              {3, []string{"gaps", "--format", "csv", "--risk", "low"}},
+		"gaps_risk.txt":         {3, []string{"gaps", "--risk", "LOW", "--state", "missing,unverified"}},
+		"gaps_requirement.json": {3, []string{"gaps", "--requirement", "REQ-001", "--json"}},
+		"show_specs_state.txt":  {0, []string{"show", "specs", "--risk", "low", "--state", "unverified,missing"}},
+		"show_evidence_req.txt": {0, []string{"show", "evidence", "--requirement", "REQ-001", "--tier", "oq"}},
+		"diff.html":             {0, []string{"diff", "scan:1", "scan:2", "--format", "html"}},
+		"diff.csv":              {0, []string{"diff", "scan:1", "scan:2", "--format", "csv"}},
+		"history.html":          {0, []string{"history", "REQ-001", "--format", "html"}},
+		"history.csv":           {0, []string{"history", "REQ-001", "--format", "csv"}},
+		"audit.html":            {0, []string{"audit", "--resource", "REQ-002", "--format", "html"}},
+		"audit.csv":             {0, []string{"audit", "--resource", "REQ-002", "--format", "csv"}},
+		"search.txt":            {0, []string{"search", "the FIRST"}},
+		"search.json":           {0, []string{"search", "the FIRST", "--limit", "1", "--json"}},
+		"search.html":           {0, []string{"search", "the FIRST", "--format", "html"}},
+		"search_as_of.txt":      {0, []string{"search", "the FIRST", "--as-of", "scan:1"}},
+		"search_none.txt":       {0, []string{"search", "nothing of the kind"}},
 		"matrix.txt":            {0, []string{"matrix"}},
 		"matrix.json":           {0, []string{"matrix", "--json"}},
 		"matrix.csv":            {0, []string{"matrix", "--format", "csv"}},
@@ -155,10 +176,10 @@ func TestReadingCommandsShowWhatWasRecorded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := d.in(t).run(c.args...)
-			switch filepath.Ext(name) + c.args[0] {
-			case ".csvmatrix", ".htmlmatrix": // the head of which is on standard error
+			switch ext := filepath.Ext(name); {
+			case ext == ".csv" || ext == ".html": // the head of which is on standard error
 				got.stderr = ""
-			case ".txtlog":
+			case c.args[0] == "log":
 				got.stdout, got.stderr = got.stderr+got.stdout, ""
 			}
 			got.wantCode(c.code).masked().golden(name, records.from, "REPO")
@@ -252,10 +273,21 @@ func TestWrongUseIsOneSentenceThatHelps(t *testing.T) {
 		"scans --as-of commit:1234567":                      {1, []string{"no completed scan of commit", `scan 2 of "demo"`}},
 		"show requirement REQ-404 --as-of scan:1":           {1, []string{"REQ-004", "this is as of scan:1, position 13 of 2026-03-01T12:00:00Z"}},
 		"content x --scan 1 --as-of scan:1":                 {2, []string{"exclude each other"}},
+		"gaps --risk hihg":                                  {2, []string{`no requirement has it; the values are HIGH, LOW`}},
+		"gaps --tier -":                                     {2, []string{"want a word with more than blanks and dashes"}},
+		"gaps --requirement REQ-999":                        {1, []string{"there is no requirement"}},
+		"gaps --state covered":                              {2, []string{"want states"}},
+		"gaps --format xlsx":                                {2, []string{"want table or csv or html or json"}},
+		"show risks --state missing":                        {2, []string{"--state does not apply to risks"}},
+		"show specs --requirement US-001":                   {1, []string{"it is a user story"}},
+		"export --out x":                                    {2, []string{"--scan"}},
+		"export --scan 1":                                   {2, []string{"--out"}},
+		"export --scan 3 --out HOME/x":                      {1, []string{"did not complete"}},
+		"export --scan 1 --out HOME":                        {1, []string{"is there already"}},
 		"gaps --fail-on orphand":                            {2, []string{"did you mean orphaned?"}},
 		"gaps --fail-on covered":                            {2, []string{"want states, separated by commas: failed, orphaned"}},
 		"gaps --fail-on failed,":                            {2, []string{"want states"}},
-		"matrix --format pdf":                               {2, []string{"want table or csv or json or html"}},
+		"matrix --format pdf":                               {2, []string{"want table or csv or xlsx or html or json"}},
 		"matrix --output HOME/log.db":                       {1, []string{"is a database"}},
 		"matrix --output HOME/none/x":                       {1, []string{"cannot be created"}},
 		"replay":                                            {2, []string{"--to TIME and --into FILE, or --follow-scans"}},

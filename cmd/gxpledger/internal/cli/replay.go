@@ -88,14 +88,9 @@ func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
 }
 
 func (o *replayOptions) export(ctx context.Context) error {
-	info := buildInfo()
-	madeBy := "gxpledger " + info.Version
-	if info.Commit != "" {
-		madeBy += ", commit " + info.Commit
-	}
 	progress := o.app.progress()
 	exported, err := o.app.ledger.Export(ctx, gxpledger.ExportRequest{
-		AsOf: o.to.String(), Repository: o.repository, Into: o.into, Replace: o.force, MadeBy: madeBy, Progress: replayProgress(progress),
+		AsOf: o.to.String(), Repository: o.repository, Into: o.into, Replace: o.force, MadeBy: programName(), Progress: replayProgress(progress),
 	})
 	progress.Done()
 	if err != nil {
@@ -200,7 +195,7 @@ func (o *replayOptions) showStep(screen *render.Screen, head headDocument, s que
 		screen.Line("  No changes.")
 		return screen.Err()
 	}
-	summary := render.Differences(screen, "  ", s.Artifacts, s.Links)
+	summary := render.Differences(screen, "  ", s.Differences, nil)
 	screen.Line("  %s", render.Faint.Of(summary))
 	return screen.Err()
 }

@@ -106,7 +106,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "longest total `TIME` to wait for a log that cannot answer, and for processes that write the tables")
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
-	root.AddCommand(newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
+	root.AddCommand(newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newSearch(a), newExport(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
 		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newVersion(a))
 	refuseEmptyFlags(root)
 	return root

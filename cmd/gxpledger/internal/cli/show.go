@@ -19,6 +19,9 @@ type showOptions struct {
 	subject subject
 	id      string
 	filter  query.ArtifactFilter
+
+	states      statesFlag // of the matrix
+	requirement string     // that the artifact leads to
 }
 
 // subject is what show can show.
@@ -42,9 +45,11 @@ func subjects() []subject {
 		for i := range words {
 			words[i] = plainWord(words[i])
 		}
-		all = append(all, subject{
-			info.Words[0], info.One, info.Many, words, g, []string{"risk", "tier", "status", "parent"}, (*showOptions).showArtifacts,
-		})
+		flags := []string{"risk", "tier", "status", "parent"}
+		if _, traced := levelOf(g); traced {
+			flags = append(flags, "state", "requirement")
+		}
+		all = append(all, subject{info.Words[0], info.One, info.Many, words, g, flags, (*showOptions).showArtifacts})
 	}
 	return append(all, []subject{
 		{"links", "link", "links", nil, "", []string{"status", "parent"}, (*showOptions).showLinks},
@@ -67,8 +72,11 @@ func newShow(a *app) *cobra.Command {
 		Long: "Show artifacts as of the last completed scan, now or --as-of a point in time, or with an ID the details of one.\n" +
 			"KIND is one of\n" + subjectNames() + ".\n" +
 			"ID is a gxp_id, a path, or path#number for an entry of a risk log, exactly as written. Filters ignore case, blanks and\n" +
-			"dashes; all that are given must match.",
+			"dashes; all that are given must match. User stories, specs and evidence have the risk of the requirements that they lead\n" +
+			"to, and all but specs the tier of their specs.",
 		Example: "  gxpledger show requirements --risk high\n" +
+			"  gxpledger show specs --risk high --state missing,unverified,failed\n" +
+			"  gxpledger show evidence --requirement REQ-001\n" +
 			"  gxpledger show requirement REQ-001\n" +
 			"  gxpledger show requirement REQ-001 --as-of 2026-03-01\n" +
 			"  gxpledger show specs --parent US-001-001 --status draft\n" +
@@ -90,6 +98,8 @@ func newShow(a *app) *cobra.Command {
 	flags.StringVar(&o.filter.Tier, "tier", "", "filter by verification `TIER`")
 	flags.StringVar(&o.filter.Status, "status", "", "filter by `STATUS`, validation status or assurance status; for links, by state")
 	flags.StringVar(&o.filter.Parent, "parent", "", "filter by declared link to this `ID`")
+	flags.Var(anyStates{&o.states}, "state", "filter by comma-separated `STATES` of the matrix: "+strings.Join(allStates(), ", "))
+	flags.StringVar(&o.requirement, "requirement", "", "filter by `ID` or path of a requirement that the artifact is or leads to")
 	flags.StringVar(&o.filter.Text, "query", "", "filter by `TEXT` in id, path, title or fields, ignoring case")
 	return cmd
 }
@@ -113,15 +123,25 @@ func (o *showOptions) validate(cmd *cobra.Command, args []string) error {
 	}
 	var fault error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		filters := []string{"risk", "tier", "status", "parent"}
+		filters := []string{"risk", "tier", "status", "parent", "state", "requirement"}
 		if fault == nil && slices.Contains(filters, f.Name) && !slices.Contains(found.flags, f.Name) {
 			fault = usage("the flag --%s does not apply to %s: leave it out, or search with --query", f.Name, found.name)
 		}
-		if fault == nil && slices.Contains(filters[:3], f.Name) && query.Normal(f.Value.String()) == "" {
-			fault = usage("the flag --%s does not take %q: want a word with more than blanks and dashes", f.Name, f.Value.String())
-		}
 	})
-	return fault
+	if fault != nil {
+		return fault
+	}
+	return checkWords(cmd, "risk", "tier", "status")
+}
+
+// checkWords refuses a filter by a word that is blanks and dashes alone, which would filter nothing.
+func checkWords(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && query.Normal(f.Value.String()) == "" {
+			return usage("the flag --%s does not take %q: want a word with more than blanks and dashes", name, f.Value.String())
+		}
+	}
+	return nil
 }
 
 // findSubject finds what a word names: in the singular or the plural, with a hyphen, underscore or blank.
@@ -190,9 +210,16 @@ func (o *showOptions) note(ctx context.Context, v *view, n int) (string, error) 
 			parents = append(parents, l.Target)
 		}
 	}
-	f := o.filter
+	f, s := o.filter, o.selection()
+	if s.Risk != "" {
+		risks = nil // they are of others
+	}
+	if s.Tier != "" {
+		tiers = nil
+	}
 	return noMatch(o.subject.one, givenFilter{name: "ID", value: o.id}, word("--risk", f.Risk, risks), word("--tier", f.Tier, tiers),
 		word("--status", f.Status, statuses), givenFilter{name: "--parent", value: f.Parent, present: parents},
+		givenFilter{name: "--state", value: o.states.String()}, givenFilter{name: "--requirement", value: o.requirement},
 		givenFilter{name: "--query", value: f.Text}, givenFilter{name: "--repository", value: o.repository}), nil
 }
 
@@ -202,6 +229,7 @@ type (
 		headDocument
 		Artifacts []query.Artifact `json:"artifacts"`
 		Note      string           `json:"note,omitempty"`
+		LeftOut   string           `json:"left_out,omitempty"` // what may match and is not listed
 	}
 	linksDocument struct {
 		headDocument
@@ -231,6 +259,7 @@ type listing struct {
 	document func(note string) any
 	add      func(*render.List) // adds the rows
 	titles   []string           // of the columns after the repository
+	leftOut  string             // what may match and is not listed
 }
 
 // list shows rows, or says why there are none.
@@ -244,6 +273,9 @@ func (o *showOptions) list(ctx context.Context, v *view, l listing) error {
 		l.add(t)
 		screen.List(t)
 		o.end(screen, l.rows, note)
+		if l.leftOut != "" {
+			screen.Line("%s", render.Notice.Of(l.leftOut))
+		}
 	})
 }
 
@@ -251,11 +283,12 @@ func (o *showOptions) showArtifacts(ctx context.Context, v *view) error {
 	if o.id != "" {
 		return o.showDetails(ctx, v)
 	}
-	artifacts, err := v.Artifacts(ctx, o.subject.group, o.filter)
+	artifacts, unknown, err := o.selected(ctx, v)
 	if err != nil {
 		return err
 	}
-	return o.list(ctx, v, listing{len(artifacts), func(note string) any { return artifactsDocument{v.head(), artifacts, note} }, func(t *render.List) {
+	leftOut := o.leftOut(unknown)
+	return o.list(ctx, v, listing{len(artifacts), func(note string) any { return artifactsDocument{v.head(), artifacts, note, leftOut} }, func(t *render.List) {
 		for _, a := range artifacts {
 			overall, state, signature := any(nil), any(nil), any(nil)
 			if e := a.Evidence; e != nil {
@@ -264,7 +297,7 @@ func (o *showOptions) showArtifacts(ctx context.Context, v *view) error {
 			t.Add(v.of(a.Repository), a.GxPID, a.Title, a.Risk, a.Tier, a.Status, a.ValidationStatus, a.AssuranceStatus, parents(a.Links),
 				overall, state, signature, render.Tests(a.Evidence), a.Version, a.Key())
 		}
-	}, []string{"ID", "Title", "Risk", "Tier", "Status", "Validation", "Assurance", "Parent", "Evidence", "State", "Signature", "Tests", "Version>", "Path"}})
+	}, []string{"ID", "Title", "Risk", "Tier", "Status", "Validation", "Assurance", "Parent", "Evidence", "State", "Signature", "Tests", "Version>", "Path"}, leftOut})
 }
 
 // parents lists the targets of links, each once, with the state of broken ones.
@@ -298,7 +331,7 @@ func (o *showOptions) showLinks(ctx context.Context, v *view) error {
 		for _, l := range links {
 			t.Add(v.of(l.Repository), render.LinkSource(l), string(l.Kind), l.Edge, l.Target, render.Expected(render.Spaced(l.State), string(trace.LinkResolved)), string(l.ToKind), l.Key())
 		}
-	}, []string{"From", "Kind", "Link", "To", "State", "Leads to", "Path"}})
+	}, []string{"From", "Kind", "Link", "To", "State", "Leads to", "Path"}, ""})
 }
 
 func (o *showOptions) showFindings(ctx context.Context, v *view) error {
@@ -310,7 +343,7 @@ func (o *showOptions) showFindings(ctx context.Context, v *view) error {
 		for _, f := range findings {
 			t.Add(v.of(f.Repository), render.Notice.Of(f.Code), f.GxPID, render.Location(f.Path, int(f.Line), 0), f.Text)
 		}
-	}, []string{"Code", "ID", "Location", "Finding"}})
+	}, []string{"Code", "ID", "Location", "Finding"}, ""})
 }
 
 func (o *showOptions) showRejected(ctx context.Context, v *view) error {
@@ -322,7 +355,7 @@ func (o *showOptions) showRejected(ctx context.Context, v *view) error {
 		for _, f := range rejected {
 			t.Add(v.of(f.Repository), f.Kind, render.Location(f.Path, int(f.Line), int(f.Column)), f.Message, render.Short(f.ContentSHA256))
 		}
-	}, []string{"Kind", "Location", "Problem", "SHA-256"}})
+	}, []string{"Kind", "Location", "Problem", "SHA-256"}, ""})
 }
 
 // showIgnored lists the files below .gxp/ that became no artifact. The count is exact, the list is bounded, and a scan

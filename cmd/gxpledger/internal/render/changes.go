@@ -9,12 +9,13 @@ import (
 	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
-// Differences lists what happened to artifacts and links, and returns the summary.
-func Differences(screen *Screen, indent string, artifacts []trace.ArtifactDiff, links []trace.LinkDiff) string {
+// Differences lists what happened to artifacts and links, with the texts that changed, and returns the summary.
+func Differences(screen *Screen, indent string, d trace.Differences, texts TextDiffs) string {
+	artifacts, links := d.Artifacts, d.Links
 	counts := map[string]int{}
 	for _, a := range artifacts {
 		counts[a.What]++
-		showArtifactDiff(screen, indent, a)
+		showArtifactDiff(screen, indent, a, texts)
 	}
 	for _, l := range links {
 		counts[l.What]++
@@ -26,8 +27,9 @@ func Differences(screen *Screen, indent string, artifacts []trace.ArtifactDiff, 
 // longestValue is how many characters of a value a screen shows. The JSON has all.
 const longestValue = 200
 
-// Changes lists changes, one a line: added, removed or changed, where, and from what to what.
-func Changes(screen *Screen, indent string, changes []trace.Change) {
+// Changes lists changes, one a line: added, removed or changed, where, and from what to what. What text changed in a file is
+// below its line.
+func Changes(screen *Screen, indent string, changes []trace.Change, texts TextDiffs) {
 	for _, c := range changes {
 		mark, what := changeMark(c.Op), c.Area
 		if c.Path != "" {
@@ -40,6 +42,9 @@ func Changes(screen *Screen, indent string, changes []trace.Change) {
 			screen.Line(indent+"%s %s: %s", mark, what, changeValue(c, c.Old))
 		default:
 			screen.Line(indent+"%s %s: %s -> %s", mark, what, changeValue(c, c.Old), changeValue(c, c.New))
+		}
+		if diff, ok := texts.of(c); ok {
+			showTextDiff(screen, indent+"    ", diff)
 		}
 	}
 }
@@ -85,7 +90,7 @@ func linkValue(l trace.VersionLink) string {
 	return l.Target + ", " + Spaced(l.State)
 }
 
-func showArtifactDiff(screen *Screen, indent string, a trace.ArtifactDiff) {
+func showArtifactDiff(screen *Screen, indent string, a trace.ArtifactDiff, texts TextDiffs) {
 	mark := Notice.Of("~ " + a.What)
 	switch a.What {
 	case trace.WhatNew:
@@ -107,7 +112,7 @@ func showArtifactDiff(screen *Screen, indent string, a trace.ArtifactDiff) {
 		text += ", replaces " + strings.Join(a.Replaces, ", ")
 	}
 	screen.Line(indent+"%s %s", mark, text)
-	Changes(screen, indent+"    ", a.Changes)
+	Changes(screen, indent+"    ", a.Changes, texts)
 }
 
 func nameOf(l trace.LinkDiff) string {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"io"
+	"iter"
 	"strings"
 )
 
@@ -38,4 +39,14 @@ func Cell(s string) string {
 		s = "'" + s
 	}
 	return Text(s)
+}
+
+// writeCSV writes a line of column names and then the records.
+func writeCSV(w io.Writer, columns []string, records iter.Seq[[]string]) error {
+	csv := NewCSV(w)
+	csv.Record(columns...)
+	for record := range records {
+		csv.Record(record...)
+	}
+	return csv.Err()
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
-// Lineage shows the history of an artifact.
-func Lineage(screen *Screen, repository string, l query.Lineage) {
+// Lineage shows the history of an artifact, with the texts that changed.
+func Lineage(screen *Screen, repository string, l query.Lineage, texts TextDiffs) {
 	presence := Good.Of("present")
 	if !l.Present {
 		presence = Bad.Of("removed")
@@ -20,11 +20,13 @@ func Lineage(screen *Screen, repository string, l query.Lineage) {
 		screen.Line("%s", entryTitle(e))
 		screen.Field("  Recorded", "by %s at %s, position %d%s", Actor(e.Actor, e.ActorFrom), e.RecordedAt, e.Position, ReasonGiven(e.Reason))
 		screen.Field("  Claimed", "%s", Claimed(e.Claims))
-		Changes(screen, "  ", e.Changes)
+		Changes(screen, "  ", e.Changes, texts)
 	}
 }
 
-func entryTitle(e query.Entry) Styled {
+func entryTitle(e query.Entry) Styled { return Strong.Of(entryWords(e)) }
+
+func entryWords(e query.Entry) string {
 	title := fmt.Sprintf("Scan %d: %s", e.Scan, e.What)
 	switch v := e.Version; {
 	case e.What == query.WhatRejected:
@@ -40,7 +42,7 @@ func entryTitle(e query.Entry) Styled {
 	if e.Evidence != "" {
 		title += ", evidence " + e.Evidence
 	}
-	return Strong.Of(title)
+	return title
 }
 
 // ReasonGiven ends a sentence with the reason, if there is one.

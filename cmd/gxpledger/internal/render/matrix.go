@@ -5,12 +5,11 @@ import (
 	"strings"
 
 	"github.com/gxpledger/gxpledger/domain/trace"
-	"github.com/gxpledger/gxpledger/projections/query"
 )
 
 // Matrix is the traceability matrix of a state of the record.
 type Matrix struct {
-	AsOf query.Shown `json:"as_of"`
+	Source
 	trace.Matrix
 }
 
@@ -23,7 +22,7 @@ func MatrixTable(screen *Screen, d Matrix) {
 	t := NewList("Repository", "Requirement", "User story", "Spec", "Evidence", "State", "Why")
 	for _, r := range d.Rows {
 		repository := ""
-		if len(d.AsOf.Scans) > 1 {
+		if len(d.Shown.Scans) > 1 {
 			repository = r.Repository
 		}
 		t.Add(repository, cellText(r.Requirement), cellText(r.UserStory), cellText(r.Spec), cellText(r.Evidence),

@@ -2,34 +2,54 @@ package render
 
 import (
 	"io"
+	"iter"
+	"slices"
+	"strconv"
 
 	"github.com/gxpledger/gxpledger/domain/trace"
 )
 
 // matrixColumns are the columns of matrix --format csv. The names are stable; new ones may come behind.
 func matrixColumns() []string {
-	return append(HeadColumns(), []string{
+	return slices.Concat(HeadColumns(), []string{
 		"state",
 		"requirement", "requirement_title", "requirement_risk", "requirement_state", "requirement_path",
 		"user_story", "user_story_title", "user_story_state", "user_story_path",
 		"spec", "spec_title", "spec_tier", "spec_state", "spec_path",
 		"evidence", "evidence_overall", "evidence_state", "evidence_path",
-		"why",
-	}...)
+		"why", "evidence_passed", "evidence_failed", "evidence_skipped", "evidence_key",
+	}, sourceColumns())
 }
 
 // MatrixCSV writes one record for each row, which says itself which state of which repository it is of.
-func MatrixCSV(w io.Writer, d Matrix) error {
-	csv := NewCSV(w)
-	csv.Record(matrixColumns()...)
-	for _, r := range d.Rows {
-		record := append(HeadCells(d.AsOf, r.RepositoryID, r.Repository), string(r.State))
-		for level := range trace.LevelEvidence + 1 {
-			record = append(record, csvCells(level, r.Artifact(level))...)
+func MatrixCSV(w io.Writer, d Matrix) error { return writeCSV(w, matrixColumns(), matrixRecords(d)) }
+
+// matrixRecords yields the records of [matrixColumns].
+func matrixRecords(d Matrix) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for _, r := range d.Rows {
+			record := append(HeadCells(d.Shown, r.RepositoryID, r.Repository), string(r.State))
+			for level := range trace.LevelEvidence + 1 {
+				record = append(record, csvCells(level, r.Artifact(level))...)
+			}
+			var e trace.Artifact
+			if a := r.Artifact(trace.LevelEvidence); a != nil {
+				e = *a
+			}
+			record = append(record, why(r), number(e.Passed), number(e.Failed), number(e.Skipped), e.Fingerprint)
+			if !yield(append(record, d.cells()...)) {
+				return
+			}
 		}
-		csv.Record(append(record, why(r))...)
 	}
-	return csv.Err()
+}
+
+// number is a number in a cell, which is empty where it is not known.
+func number(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 // csvCells are the cells of one level of a row, empty where the row has nothing at that level.
