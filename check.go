@@ -81,9 +81,6 @@ func (r CheckReport) Errors() (n int) {
 // Errors: those of reading the repository or the log, and [ErrInvalid]. That a scan would be refused is no error. It waits for the log as
 // [Config.Wait] says.
 func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckReport, err error) {
-	if err := request.check(); err != nil {
-		return CheckReport{}, fmt.Errorf("cannot check: %w", err)
-	}
 	if request.Progress == nil {
 		request.Progress = func(ScanProgress) {}
 	}
@@ -126,14 +123,6 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 		Files: tree.Files, Findings: tree.Findings, Ignored: tree.Ignored, Faults: tree.Faults, Addresses: addressesOf(found),
 	})
 	return c.report, err
-}
-
-// locate finds the repository of a request.
-func (r ScanRequest) locate() (*gitrepo.Repository, error) {
-	return gitrepo.Locate(r.Repository, gitrepo.Options{
-		Ref: r.Ref, Worktree: r.Worktree, AllowFileURL: r.AllowFileURL, MaxFetch: r.MaxFetch,
-		Progress: func(text string) { r.Progress(ScanProgress{Step: ScanFetching, Text: text}) },
-	})
 }
 
 // reading tells how far the reading is.

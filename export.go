@@ -18,7 +18,7 @@ import (
 
 // ExportRequest says which state of the tables to export, and where to.
 type ExportRequest struct {
-	// AsOf is a point in time: a date, a time, pos:N, scan:N or commit:SHA. Required.
+	// AsOf is a point in time, as [query.ParsePoint] reads it. Required.
 	AsOf string
 	// Repository, by name or id, is whose scans the point in time counts. "" for the only one.
 	Repository string

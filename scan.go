@@ -39,6 +39,9 @@ type ScanRequest struct {
 	// AcceptAddress lets a known repository be read from an address that it was not known by, and records it as one of its
 	// addresses, with Actor and Reason, which is required then. A scan from another address is refused otherwise.
 	AcceptAddress bool
+	// AllowRewind lets a scan of the main line complete whose commit does not descend from the one scanned before there, or for which that
+	// is unknown. Reason is required then. Such a scan is refused otherwise.
+	AllowRewind bool
 	// Policy says what a violation does. Its zero fields are those that are recorded for the repository, or those of
 	// [domain.DefaultPolicy].
 	Policy domain.Policy
@@ -102,6 +105,8 @@ type ScanResult struct {
 	Older map[string]bool
 	// DirtyUnknown says why it is unknown whether the work tree differs from the commit; "" when it is known.
 	DirtyUnknown string
+	// RelationUnknown says why it is unknown how the commit relates to the one scanned before; "" when it is known.
+	RelationUnknown string
 	// ClocksDiffer reports that the clocks of the log and of this process are more than a minute apart.
 	ClocksDiffer bool
 	// Cleanup is the error of freeing what the scan used. It changes nothing of what was recorded.
@@ -127,18 +132,38 @@ var ErrSecret = errors.New("address holds a secret")
 // It waits for other scans of the repository, for the log as [Config.Wait] says, and then for the tables as
 // [Config.Patience] says. It can be called again with the same request at any time.
 func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, error) {
-	if err := request.check(); err != nil {
-		return ScanResult{}, fmt.Errorf("cannot scan: %w", err)
-	}
-	if request.Progress == nil {
-		request.Progress = func(ScanProgress) {}
-	}
 	found, err := request.locate()
 	if err != nil {
 		return ScanResult{}, err
 	}
-	if len(rosie.FindSecrets([]byte(cmp.Or(request.Name, found.Name())+"\n"+found.URL()), 1)) > 0 {
-		return ScanResult{}, fmt.Errorf("cannot scan: %w", ErrSecret)
+	return l.scan(ctx, request, found, found.Open)
+}
+
+// locate finds the repository of a request, which it checks.
+func (r ScanRequest) locate() (*gitrepo.Repository, error) {
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("cannot scan: %w", err)
+	}
+	options := gitrepo.Options{Ref: r.Ref, Worktree: r.Worktree, AllowFileURL: r.AllowFileURL, MaxFetch: r.MaxFetch}
+	if r.Progress != nil {
+		options.Progress = func(text string) { r.Progress(ScanProgress{Step: ScanFetching, Text: text}) }
+	}
+	found, err := gitrepo.Locate(r.Repository, options)
+	if err != nil {
+		return nil, err
+	}
+	if len(rosie.FindSecrets([]byte(cmp.Or(r.Name, found.Name())+"\n"+found.URL()), 1)) > 0 {
+		return nil, fmt.Errorf("cannot scan: %w", ErrSecret)
+	}
+	return found, nil
+}
+
+// scan scans the revision that open opens.
+func (l *Ledger) scan(
+	ctx context.Context, request ScanRequest, found *gitrepo.Repository, open func(context.Context) (*gitrepo.Revision, error),
+) (ScanResult, error) {
+	if request.Progress == nil {
+		request.Progress = func(ScanProgress) {}
 	}
 	name := cmp.Or(request.Name, addressesOf(found)[0])
 	repository := domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()} // unless the log knows it otherwise
@@ -150,7 +175,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 		return ScanResult{}, fmt.Errorf("cannot create a scan id: %w", err)
 	}
 	s := &scan{
-		ledger: l, asked: request, found: found,
+		ledger: l, asked: request, found: found, open: open,
 		request: recorder.Request{
 			Scan: id, Repository: repository, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
 			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: request.policy(domain.RepositorySettings{}),
@@ -192,6 +217,8 @@ func (r ScanRequest) check() error {
 		return fmt.Errorf("%w: Name may hold a password", ErrSecret)
 	case r.AcceptAddress && r.Reason == "":
 		return fmt.Errorf("%w: AcceptAddress requires a Reason", ErrInvalid)
+	case r.AllowRewind && r.Reason == "":
+		return fmt.Errorf("%w: AllowRewind requires a Reason", ErrInvalid)
 	case r.Worktree && r.Ref != "":
 		return fmt.Errorf("%w: Worktree and Ref exclude each other", ErrInvalid)
 	}
@@ -210,6 +237,7 @@ type scan struct {
 	ledger   *Ledger
 	asked    ScanRequest
 	found    *gitrepo.Repository
+	open     func(context.Context) (*gitrepo.Revision, error)
 	request  recorder.Request
 	contents eventstore.ContentStore // of the log; nil when it cannot be reached
 	records  *recorder.Recorder
@@ -422,14 +450,16 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	}
 	if s.revision == nil {
 		s.asked.Progress(ScanProgress{Step: ScanOpening})
-		revision, err := s.found.Open(ctx)
+		revision, err := s.open(ctx)
 		if err != nil {
 			reading.Source = domain.Source{Ref: s.asked.Ref, Worktree: s.asked.Worktree}
 			return reading, err
 		}
 		s.revision, s.result.DirtyUnknown = revision, revision.Source().DirtyUnknown
 	}
-	reading.Source = s.revision.Source()
+	if err := s.relate(ctx, state, &reading); err != nil {
+		return reading, err
+	}
 	s.result.Older = map[string]bool{}
 	for path, unit := range state.Units {
 		if domain.NewerReader(unit.Stamp, reading.Reader) {
@@ -473,6 +503,20 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	return reading, nil
 }
 
+// relate reads how the revision relates to the one scanned before. The history of a remote repository is fetched for the main line alone.
+func (s *scan) relate(ctx context.Context, state domain.State, reading *recorder.Reading) (err error) {
+	reading.Source, s.result.RelationUnknown = s.revision.Source(), ""
+	source := &reading.Source
+	previous := state.PreviousCommit(*source)
+	if source.Commit == "" || previous == "" {
+		return nil
+	}
+	source.Previous = previous
+	source.Relation, reading.RelationUnknown, err = s.revision.Relate(ctx, previous, state.Settings.OnMainLine(*source))
+	s.result.RelationUnknown = reading.RelationUnknown
+	return err
+}
+
 // policy is that of a scan, given what is recorded for its repository.
 func (r ScanRequest) policy(recorded domain.RepositorySettings) domain.Policy {
 	p := recorded.Policy()
@@ -494,6 +538,7 @@ func (r ScanRequest) overrides() []string {
 		{"keys", len(r.Keys) > 0},
 		{"limits", r.Limits != rosie.Limits{}},
 		{"links", r.Policy.Links != ""},
+		{domain.OverrideRewind, r.AllowRewind},
 		{"unsigned_packages", r.Policy.Unsigned != ""},
 		{"without_known_keys", r.WithoutKnownKeys},
 	} {

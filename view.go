@@ -26,7 +26,7 @@ const (
 
 // ViewOptions say what to look at. The zero value is everything, now.
 type ViewOptions struct {
-	// AsOf is a point in time: a date, a time, pos:N, scan:N or commit:SHA. "" is now.
+	// AsOf is a point in time, as [query.ParsePoint] reads it. "" is now.
 	AsOf string
 	// Repository limits the view to one repository, by name or id, whose scans a point in time counts.
 	Repository string
@@ -37,7 +37,7 @@ type ViewOptions struct {
 	Progress func(at, of eventstore.Position)
 }
 
-// AsOf returns the options of a view of everything at a point in time: a date, a time, pos:N, scan:N or commit:SHA.
+// AsOf returns the options of a view of everything at a point in time, as [query.ParsePoint] reads it.
 func AsOf(when string) ViewOptions { return ViewOptions{AsOf: when} }
 
 // View is one state of the record: what the tables showed at one position of the log. All its methods see the same state,

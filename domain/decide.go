@@ -95,8 +95,12 @@ func faults(s State, scan Scan) []Violation {
 
 // judge applies the policy to the tree. It returns the findings of the tree as a whole.
 func (t *tree) judge(ix index, scan Scan) ([]Finding, error) {
-	violations := append(faults(t.state, scan), t.missingKeys(scan)...)
-	findings := append([]Finding(nil), scan.Findings...)
+	violations, order, err := t.state.order(scan)
+	if err != nil {
+		return nil, err
+	}
+	violations = slices.Concat(violations, faults(t.state, scan), t.missingKeys(scan))
+	findings := append(slices.Clone(scan.Findings), order...)
 	for _, c := range t.claims() {
 		if scan.Policy.Duplicates == DuplicatesUpdate {
 			findings = append(findings, c.findings()...)

@@ -21,6 +21,9 @@ func Evolve(s State, e Event) State {
 		if s.Repository.Name != e.Repository.Name {
 			s.Names = append(s.Names, s.Repository.Name)
 		}
+		if s.Settings.MainLine != e.Settings.MainLine {
+			s.MainCommit = ""
+		}
 		s.Repository, s.Settings, s.Claimed = e.Repository, e.Settings.clone(), false
 	case RepositoryRetired:
 		s.Retired = true
@@ -37,6 +40,7 @@ func Evolve(s State, e Event) State {
 		dropIfEmpty(&s, e.Path)
 	case ScanCompleted:
 		s.Scans = e.Number
+		follow(&s, e.Source)
 		if s.Claimed && (e.Settings == nil || e.Settings.Revision == nil) {
 			readFrom(&s, ClaimedAddresses(e.Repository))
 		}

@@ -32,4 +32,7 @@ const (
 	FindingIDTooLong       = "id_too_long"      // a gxp_id above the limit: the artifact is kept without an id
 	FindingOddID           = "odd_id"           // an id or the target of a link with blanks or characters that do not show
 	FindingNearMiss        = "near_miss"        // a file that is not read and whose name is nearly one that is
+	FindingWentBack        = "went_back"        // the commit is an ancestor of the one that was scanned before
+	FindingWentSideways    = "went_sideways"    // the commit does not descend from the one that was scanned before
+	FindingOrderUnknown    = "order_unknown"    // it is unknown whether it does, on the main line
 )

@@ -31,11 +31,16 @@ type Source struct {
 	Dirty     bool    `json:"dirty,omitempty"`    // the work tree differed from Commit below .gxp/
 	// DirtyUnknown says why it is unknown whether the work tree differed; Dirty is true then. "" when it is known.
 	DirtyUnknown string `json:"dirty_unknown,omitempty"`
-	// Relation is how Commit relates to that of the completed scan before; "" when nobody looked.
+	// Relation is how Commit relates to Previous; "" when nobody looked, or when there is none.
 	Relation Relation `json:"relation,omitempty"`
+	// Previous is the commit of the completed scan before: on the main line, of the one before on the main line. "" for none.
+	Previous string `json:"previous_commit,omitempty"`
+	// FullRef is the ref that was read, in full, such as refs/heads/main where Ref is HEAD; "" for a commit that was not found by one.
+	FullRef string `json:"full_ref,omitempty"`
 }
 
-// Relation is how the commit of a scan relates to the commit of the completed scan before it.
+// Relation is how the commit of a scan relates to the commit of a completed scan before it, as far as the repository that was read
+// holds its history.
 type Relation string
 
 // The relations. The values are stored: append only.
@@ -43,7 +48,7 @@ const (
 	RelationSame       Relation = "same"
 	RelationDescendant Relation = "descendant" // history went on
 	RelationAncestor   Relation = "ancestor"   // the scan went back
-	RelationUnrelated  Relation = "unrelated"  // neither is reached from the other
+	RelationUnrelated  Relation = "unrelated"  // neither is reached from the other in the repository
 	RelationUnknown    Relation = "unknown"    // it could not be found out
 )
 
@@ -106,6 +111,8 @@ type Scan struct {
 	RevokedKeys []string
 	// WithoutKnownKeys lets a scan make evidence unverifiable because keys are missing that verified it before.
 	WithoutKnownKeys bool
+	// RelationUnknown says why Source.Relation is unknown; "" where it is not.
+	RelationUnknown string
 	// Faults are what the reader found that no policy lets pass, such as a missing system context. Any fault fails
 	// the scan.
 	Faults []Violation
@@ -164,4 +171,5 @@ const (
 	ViolationAddress       = "other_address"          // the repository is known by other addresses
 	ViolationKeys          = "evidence_keys_missing"  // a key is missing that verified evidence before
 	ViolationSecret        = "secret_found"           // a file holds what looks like a key or token
+	ViolationOrder         = "out_of_order"           // the commit is not known to descend from the one before on the main line
 )

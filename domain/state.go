@@ -20,10 +20,14 @@ type State struct {
 	Names    []string           `json:"names,omitempty"`
 	Settings RepositorySettings `json:"settings"`
 	// Claimed reports that the addresses are those of scans that recorded no others.
-	Claimed bool             `json:"claimed,omitempty"`
-	Scans   int              `json:"scans"`   // number of the last scan, completed or failed
-	Numbers int              `json:"numbers"` // the last artifact number given
-	Units   map[string]*Unit `json:"units"`   // by path
+	Claimed bool `json:"claimed,omitempty"`
+	// Commit is that of the last completed scan which read one, and MainCommit that of the last one on the main line, "" when there was
+	// none since the main line was set.
+	Commit     string           `json:"commit,omitempty"`
+	MainCommit string           `json:"main_commit,omitempty"`
+	Scans      int              `json:"scans"`   // number of the last scan, completed or failed
+	Numbers    int              `json:"numbers"` // the last artifact number given
+	Units      map[string]*Unit `json:"units"`   // by path
 }
 
 // Unit is what the state holds of one file or package.

@@ -60,7 +60,7 @@ func samples() map[string]domain.Event {
 			RevokedAt: time.Date(2026, 4, 1, 9, 0, 0, 1, time.UTC),
 		},
 		eventstore.TypeScanAttemptFailed: domain.ScanAttemptFailed{
-			Scan: "01951c2e-7a00-7000-8000-000000000003", Name: "pumps", URL: "https://git.example.com/pumps.git", Source: sampleHead().Source,
+			Scan: "01951c2e-7a00-7000-8000-000000000003", Name: "pumps", URL: "https://git.example.com/pumps.git", Source: sampleOrdered().Source,
 			Actor: "ada", ActorFrom: domain.ActorClaimed, Reason: "release 1.2",
 			StartedAt: time.Date(2026, 3, 1, 7, 0, 0, 123456789, time.UTC), FailedAt: time.Date(2026, 3, 1, 7, 0, 1, 500000000, time.UTC),
 			Code: domain.ViolationUnreadable, Violations: []domain.Violation{{
@@ -76,8 +76,12 @@ func laterSamples() map[string]domain.Event {
 	completed, failed := sampleCompleted(), sampleFailed()
 	completed.Settings.KeysRevision, failed.Settings.KeysRevision = new(int64(12)), new(int64(12))
 	return map[string]domain.Event{
-		eventstore.TypeScanCompleted + "+keys": completed,
-		eventstore.TypeScanFailed + "+keys":    failed,
+		eventstore.TypeScanCompleted + "+keys":  completed,
+		eventstore.TypeScanFailed + "+keys":     failed,
+		eventstore.TypeScanCompleted + "+order": domain.ScanCompleted{Head: sampleOrdered(), Counts: sampleCompleted().Counts, TreeDigest: strings.Repeat("4", 64)},
+		eventstore.TypeScanFailed + "+order": domain.ScanFailed{
+			Head: sampleOrdered(), Code: domain.ViolationOrder, Total: 1, Violations: []domain.Violation{{Code: domain.ViolationOrder, Text: "history went back"}},
+		},
 	}
 }
 
@@ -120,6 +124,13 @@ func sampleHead() domain.Head {
 		Reader: "rosie/1 0f1e2d3c", StartedAt: time.Date(2026, 3, 1, 7, 0, 0, 123456789, time.UTC),
 		DecidedAt: time.Date(2026, 3, 1, 7, 0, 1, 500000000, time.UTC),
 	}
+}
+
+func sampleOrdered() domain.Head {
+	head := sampleHead()
+	head.Source.Relation, head.Source.FullRef, head.Source.Previous = domain.RelationAncestor, "refs/heads/main", strings.Repeat("3", 40)
+	head.Settings.Overrides = []string{"links", domain.OverrideRewind}
+	return head
 }
 
 func sampleCompleted() domain.ScanCompleted {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/text/unicode/norm"
@@ -57,8 +58,8 @@ func (d Draft) File() (name string, data []byte, err error) {
 	switch {
 	case info.Form != domain.FormFrontMatter || info.Dir == "" || len(info.Prefixes) == 0 || info.Level == 0:
 		return "", nil, fmt.Errorf("%w: a %s has no form of its own", ErrDraft, d.Kind)
-	case strings.TrimSpace(d.Title) == "" || strings.ContainsFunc(d.Title, unicode.IsControl):
-		return "", nil, fmt.Errorf("%w: want a title of one line", ErrDraft)
+	case strings.TrimSpace(d.Title) == "" || !utf8.ValidString(d.Title) || strings.ContainsFunc(d.Title, func(r rune) bool { return !unicode.IsGraphic(r) }):
+		return "", nil, fmt.Errorf("%w: want a title of one line, of characters that show", ErrDraft)
 	case (d.Parent == "") != (info.Level == domain.LevelRequirement):
 		return "", nil, fmt.Errorf("%w: a requirement has no parent, a user story and a spec have one", ErrDraft)
 	case d.Parent != "" && !slices.Contains(d.Taken, d.Parent):

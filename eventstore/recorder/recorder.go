@@ -143,11 +143,14 @@ type Reading struct {
 	// RevokedKeys and WithoutKnownKeys: see domain.Scan.
 	RevokedKeys      []string
 	WithoutKnownKeys bool
-	Files            []domain.File
-	Ignored          []string // see domain.Scan
-	Findings         []domain.Finding
-	Faults           []domain.Violation
-	Contents         []eventstore.Blob
+	// RelationUnknown says why the relation of Source is unknown: see domain.Scan.
+	RelationUnknown string
+
+	Files    []domain.File
+	Ignored  []string // see domain.Scan
+	Findings []domain.Finding
+	Faults   []domain.Violation
+	Contents []eventstore.Blob
 	// Whole returns an event with all of its artifact, where Files holds light forms (see domain.Artifact.Light). It may be
 	// called until Record returns. Nil: they are whole.
 	Whole func(domain.ArtifactParsed) (domain.ArtifactParsed, error)
@@ -217,6 +220,12 @@ func (r *Recorder) Record(ctx context.Context, request Request, read ReadFunc) (
 	return s.fail(ctx, err)
 }
 
+// State returns what the log knows of a repository.
+func (r *Recorder) State(ctx context.Context, id domain.RepositoryID) (domain.State, error) {
+	at, err := r.load(ctx, eventstore.RepositoryStream(id))
+	return at.state, err
+}
+
 func (q Request) validate() error {
 	var faults []error
 	if q.Scan.Version() != 7 {
@@ -282,6 +291,7 @@ func (s *session) round(ctx context.Context) error {
 	scan := domain.Scan{
 		Head: s.head, Files: reading.Files, Ignored: reading.Ignored, Findings: reading.Findings, Faults: reading.Faults,
 		Addresses: reading.Addresses, RevokedKeys: reading.RevokedKeys, WithoutKnownKeys: reading.WithoutKnownKeys,
+		RelationUnknown: reading.RelationUnknown,
 	}
 	events, err := domain.Decide(loaded.state, scan)
 	if err != nil {

@@ -128,6 +128,7 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 	case domain.ScanCompleted:
 		checkHead(&d, s, r, e.Head)
 		checkSettings(&d, s, r, e.Head)
+		checkOrder(&d, s, e.Head)
 		if s.Retired {
 			d.add("a scan completed of a repository that was retired")
 		}

@@ -54,6 +54,7 @@ func (r *Repository) openRemote(ctx context.Context, revision *Revision, ref str
 		if got.err != nil {
 			return f.failed(ctx, got.err)
 		}
+		revision.source.FullRef, revision.past = f.full, &remotePast{repository: r, store: got.store, wants: f.wants, left: r.options.maxFetch() - f.fetched}
 		return revision.at(got.store, got.id)
 	}
 }
@@ -64,6 +65,11 @@ type fetch struct {
 	dir        string
 	ref        string
 	free       func() // frees the connections, when the transport has some of its own
+
+	full    string          // the ref that was found, in full; "" for none
+	wants   []plumbing.Hash // what the other side was asked for
+	fetched int64           // bytes
+	limit   int64           // of bytes, when it is another than that of the options
 }
 
 func (f *fetch) run(ctx context.Context) (*objects, plumbing.Hash, error) {
@@ -84,7 +90,7 @@ func (f *fetch) run(ctx context.Context) (*objects, plumbing.Hash, error) {
 		return nil, plumbing.ZeroHash, err
 	}
 	request := packp.NewUploadPackRequestFromCapabilities(offered.Capabilities)
-	request.Wants = want.ids
+	request.Wants, f.wants = want.ids, want.ids
 	if want.alone && offered.Capabilities.Supports(capability.Shallow) {
 		request.Depth = packp.DepthCommits(1)
 		if err := request.Capabilities.Set(capability.Shallow); err != nil {
@@ -198,6 +204,11 @@ func (f *fetch) named(offered *packp.AdvRefs) (plumbing.Hash, error) {
 		if offered.Head == nil {
 			return plumbing.ZeroHash, nil
 		}
+		for _, symref := range offered.Capabilities.Get(capability.SymRef) {
+			if target, ok := strings.CutPrefix(symref, "HEAD:"); ok {
+				f.full = fullRef(target)
+			}
+		}
 		return *offered.Head, nil
 	}
 	var found plumbing.Hash
@@ -208,6 +219,7 @@ func (f *fetch) named(offered *packp.AdvRefs) (plumbing.Hash, error) {
 		case !ok:
 		case found.IsZero():
 			found, first = id, prefix+f.ref
+			f.full = fullRef(first)
 		case id != found:
 			return plumbing.ZeroHash, problem(ErrRef, nil, "%q means both %s and %s in %s: give one of them in full", f.ref, first, prefix+f.ref, f.repository.shown)
 		}
@@ -245,9 +257,9 @@ func (w progressWriter) Write(p []byte) (int, error) {
 
 // store writes the pack to disk, up to the limit.
 func (f *fetch) store(pack io.Reader) error {
-	limit := f.repository.options.MaxFetch
-	if limit <= 0 {
-		limit = defaultMaxFetch
+	limit := f.repository.options.maxFetch()
+	if f.limit > 0 {
+		limit = f.limit
 	}
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -259,6 +271,7 @@ func (f *fetch) store(pack io.Reader) error {
 		return err
 	}
 	n, err := io.Copy(file, io.LimitReader(pack, limit+1))
+	f.fetched = n
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}

@@ -41,12 +41,20 @@ type Options struct {
 	Progress func(text string)
 }
 
+func (o Options) maxFetch() int64 {
+	if o.MaxFetch <= 0 {
+		return defaultMaxFetch
+	}
+	return o.MaxFetch
+}
+
 // Revision is one opened revision. Close it.
 type Revision struct {
 	files  *files
 	source domain.Source
 	closes []func() error
 	rests  []func() // free caches
+	past   past     // where the history of the commit is read
 }
 
 // Files returns the tree. The Sys of its [fs.FileInfo] is a [Blob]; symbolic links are [fs.ModeSymlink], submodules
@@ -114,10 +122,12 @@ func (r *Repository) openLocal(ctx context.Context, revision *Revision, ref stri
 	}
 	store := newObjects(dir)
 	revision.closes, revision.rests = append(revision.closes, store.close), append(revision.rests, store.rest)
-	id, err := newRefs(dir, store).commit(ctx, ref)
+	look := newRefs(dir, store)
+	id, err := look.commit(ctx, ref)
 	if err != nil {
 		return err
 	}
+	revision.source.FullRef, revision.past = look.full, r.localPast()
 	if err := revision.at(store, id); err != nil || !dir.partial() && !dir.borrows() {
 		return err
 	}
@@ -199,7 +209,7 @@ func (r *Repository) compare(ctx context.Context, revision *Revision, disk *work
 	if err != nil {
 		return err
 	}
-	revision.source = head.source
+	revision.source, revision.past = head.source, head.past
 	revision.source.Dirty, revision.source.DirtyUnknown, err = r.status(ctx, disk, head.files)
 	return err
 }

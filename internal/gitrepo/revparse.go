@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -16,6 +17,7 @@ type refs struct {
 	store   *refStore // nil for a fetched pack
 	objects *objects
 	shown   string
+	full    string // the ref that was found last, in full; "" for none
 }
 
 func newRefs(dir *gitDir, objects *objects) *refs {
@@ -28,9 +30,13 @@ func (r *refs) commit(ctx context.Context, name string) (plumbing.Hash, error) {
 	if err := readable(name, r.shown); err != nil {
 		return plumbing.ZeroHash, err
 	}
+	r.full = ""
 	id, err := r.resolve(ctx, name)
 	if err != nil {
 		return plumbing.ZeroHash, err
+	}
+	if strings.ContainsAny(name, "~^") {
+		r.full = "" // it is what the ref leads to
 	}
 	return r.peel(name, id)
 }
@@ -210,7 +216,7 @@ func (r *refs) named(name string) (plumbing.Hash, error) {
 		candidates = append(candidates, prefix+name)
 	}
 	for _, full := range append(candidates, "refs/remotes/"+name+"/HEAD") {
-		id, err := r.follow(full)
+		id, last, err := r.follow(full)
 		switch {
 		case err != nil:
 			return plumbing.ZeroHash, err
@@ -218,6 +224,7 @@ func (r *refs) named(name string) (plumbing.Hash, error) {
 			continue
 		case found.IsZero():
 			found, first = id, full
+			r.full = fullRef(last)
 		case id != found:
 			if err := r.same(name, [2]string{first, full}, [2]plumbing.Hash{found, id}); err != nil {
 				return plumbing.ZeroHash, err
@@ -245,16 +252,26 @@ func (r *refs) same(name string, refs [2]string, ids [2]plumbing.Hash) error {
 	return problem(ErrRef, nil, "%q means both %s and %s in the repository %s: give one of them in full", name, refs[0], refs[1], r.shown)
 }
 
-// follow resolves a ref by its full name. Zero means that there is none.
-func (r *refs) follow(name string) (plumbing.Hash, error) {
+// fullRef returns a ref below refs/; "" for others, such as a HEAD that is on no branch, and for one that should not be stored: the name
+// may be of the other side.
+func fullRef(name string) string {
+	const longest = 1000
+	if strings.HasPrefix(name, "refs/") && len(name) <= longest && utf8.ValidString(name) && validRef(name) {
+		return name
+	}
+	return ""
+}
+
+// follow resolves a ref by its full name, and says to which it leads last. Zero means that there is none.
+func (r *refs) follow(name string) (id plumbing.Hash, last string, err error) {
 	for range deepest {
 		found, err := r.store.read(name)
 		if err != nil || found.target == "" {
-			return found.id, err
+			return found.id, name, err
 		}
 		name = found.target
 	}
-	return plumbing.ZeroHash, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: fix it with git symbolic-ref", name, r.shown)
+	return plumbing.ZeroHash, name, problem(ErrRef, nil, "the ref %s of the repository %s leads to itself: fix it with git symbolic-ref", name, r.shown)
 }
 
 // unknown says that there is no such revision, and what there is.

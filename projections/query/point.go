@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gxpledger/gxpledger/internal/spelling"
 )
@@ -17,6 +19,7 @@ type Point struct {
 	from   time.Time // its first
 	number int64     // of a position or a scan
 	commit string    // the first digits, in lower case
+	ref    string    // name of a ref
 }
 
 type pointForm int
@@ -27,6 +30,9 @@ const (
 	formPosition
 	formScan
 	formCommit
+	formRef
+	formName // a ref or a commit
+	formCommitDate
 )
 
 // The prefixes of the forms that have one.
@@ -34,13 +40,15 @@ const (
 	prefixPosition = "pos"
 	prefixScan     = "scan"
 	prefixCommit   = "commit"
+	prefixRef      = "ref"
+	prefixDate     = "commit-date"
 )
 
 // fewestCommitDigits is how many digits of a commit are needed to mean it: as many as git shows at least.
 const fewestCommitDigits = 7
 
 // PointForms names the forms of a point, for help and errors.
-const PointForms = "a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, pos:N, scan:N or commit:SHA"
+const PointForms = "a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, pos:N, scan:N, commit:SHA, or a tag or branch that was scanned"
 
 // PointError says that a text is no point in time, and what was expected.
 type PointError struct {
@@ -60,13 +68,19 @@ func (e *PointError) Error() string {
 //	pos:N                   the last event at or before N, with the whole batch that it is of
 //	scan:N                  the scan with that number in its repository, from 1
 //	commit:SHA              the last completed scan of the commit that begins with these digits, at least 7
+//	ref:NAME                the last completed scan of that tag, branch or HEAD, short or in full, as it was then
+//	NAME                    ref:NAME, or commit:NAME where NAME can be one and no ref of that name was scanned
+//	commit-date:TIME        the last completed scan of a commit that was committed at or before a time or date, as git claims
 //
 // A time means everything that was recorded at or before it. Screens show times to the second, so that a time copied from
 // one includes what it was shown for. The error is a *PointError.
 func ParsePoint(text string) (Point, error) {
 	word, rest, found := strings.Cut(text, ":")
-	if !found || strings.Trim(word, "0123456789-T") == "" {
+	if strings.Trim(word, "0123456789-T") == "" && (found || strings.Count(word, "-") == 2 || word == "") {
 		return parseMoment(text)
+	}
+	if !found {
+		return parseName(text)
 	}
 	switch word {
 	case prefixPosition:
@@ -75,12 +89,43 @@ func ParsePoint(text string) (Point, error) {
 		return numbered(formScan, text, rest, "scan:N with the number of a scan, from 1; gxpledger scans lists them")
 	case prefixCommit:
 		return parseCommit(text, rest)
+	case prefixRef:
+		if !isRefName(rest) {
+			return Point{}, &PointError{Given: text, Want: "want ref:NAME with a tag or branch that was scanned; gxpledger scans shows them"}
+		}
+		return Point{form: formRef, text: text, ref: rest}, nil
+	case prefixDate:
+		p, err := parseMoment(rest)
+		if wrong, ok := err.(*PointError); ok { //nolint:errorlint // it is never wrapped
+			return Point{}, &PointError{Given: text, Want: wrong.Want}
+		}
+		p.form, p.text = formCommitDate, text
+		return p, nil
 	}
 	want := "want " + PointForms
-	if near := spelling.Nearest(word, []string{prefixPosition, prefixScan, prefixCommit}, 1); len(near) > 0 {
+	if near := spelling.Nearest(word, []string{prefixPosition, prefixScan, prefixCommit, prefixRef, prefixDate}, 1); len(near) > 0 {
 		want += "; did you mean " + near[0] + ":?"
 	}
 	return Point{}, &PointError{Given: text, Want: want}
+}
+
+// parseName reads what may be the name of a ref.
+func parseName(text string) (Point, error) {
+	if !isRefName(text) {
+		return Point{}, &PointError{Given: text, Want: "want " + PointForms}
+	}
+	p := Point{form: formRef, text: text, ref: text}
+	if commit, err := parseCommit(text, text); err == nil {
+		p.form, p.commit = formName, commit.commit
+	}
+	return p, nil
+}
+
+// isRefName reports whether git may have a ref of that name, and a screen can show it.
+func isRefName(text string) bool {
+	const longest = 1000
+	return text != "" && len(text) <= longest && utf8.ValidString(text) && text[0] != '-' && !strings.ContainsAny(text, " ~^:?*[\\") && !strings.Contains(text, "..") &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func numbered(form pointForm, text, number, want string) (Point, error) {
@@ -126,5 +171,8 @@ func (p Point) String() string { return p.text }
 // IsNow reports whether p is the zero value.
 func (p Point) IsNow() bool { return p.form == formNow }
 
-// NamesScan reports whether p is a place that only the tables know: a scan, or the commit of one.
-func (p Point) NamesScan() bool { return p.form == formScan || p.form == formCommit }
+// ByCommitDate reports whether p asks by the dates of commits, which git claims.
+func (p Point) ByCommitDate() bool { return p.form == formCommitDate }
+
+// NamesScan reports whether p is a place that only the tables know: a scan, or the commit or ref of one.
+func (p Point) NamesScan() bool { return p.form >= formScan }

@@ -18,6 +18,8 @@ type ResolvedPoint struct {
 	Position   eventstore.Position `json:"position"`             // of the last event that was recorded by then
 	RecordedAt time.Time           `json:"recorded_at,omitzero"` // when that event was; absent where nothing was
 	Head       eventstore.Position `json:"head"`                 // where the log ended when it was asked
+	// ByCommitDate reports that the point was found by the dates of commits, which git claims and nothing verifies.
+	ByCommitDate bool `json:"by_commit_date,omitempty"`
 }
 
 // FinderLog is what finding points in time needs of a log.
@@ -64,7 +66,10 @@ func (f Finder) Find(ctx context.Context, p Point, repository string) (ResolvedP
 	if last, err = f.endOfBatch(ctx, last); err != nil {
 		return ResolvedPoint{}, fmt.Errorf("cannot find %s: %w", p, err)
 	}
-	return ResolvedPoint{Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position)}, nil
+	return ResolvedPoint{
+		Given: p.text, Position: last.Position, RecordedAt: last.RecordedAt, Head: max(head, last.Position),
+		ByCommitDate: p.ByCommitDate(),
+	}, nil
 }
 
 // find returns the last record that p shows, or one of its batch.
@@ -74,7 +79,7 @@ func (f Finder) find(ctx context.Context, p Point, repository string, head event
 		return f.byTime(ctx, p, head)
 	case formPosition:
 		return f.byPosition(ctx, p, eventstore.Position(p.number), head) //nolint:gosec // from 1
-	case formScan, formCommit:
+	case formScan, formCommit, formRef, formName, formCommitDate:
 		tables, err := f.Scans(ctx)
 		if err != nil {
 			return eventstore.Record{}, err
@@ -225,31 +230,50 @@ func shortTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // ScanAt returns the scan that a point names, which must be one that names a scan. repository and the errors are those of
 // [Finder.Find].
 func (r *Reader) ScanAt(ctx context.Context, p Point, repository string) (Scan, error) {
-	if p.form == formScan {
+	switch p.form {
+	case formScan:
 		found, err := r.Find(ctx, repository)
 		if err != nil {
 			return Scan{}, err
 		}
 		return r.Scan(ctx, found, p.number)
+	case formCommitDate:
+		found, err := r.Find(ctx, repository)
+		if err != nil {
+			return Scan{}, err
+		}
+		return r.scanByCommitDate(ctx, p, found)
+	case formNow, formTime, formPosition, formCommit, formRef, formName:
 	}
-	var filter ScanFilter
+	id := ""
 	if repository != "" {
 		found, err := r.Find(ctx, repository)
 		if err != nil {
 			return Scan{}, err
 		}
-		filter.RepositoryID = found.ID
+		id = found.ID
 	}
-	filter.Commit = p.commit
-	of, err := r.Scans(ctx, filter)
+	if p.form == formCommit {
+		return r.scanOfCommit(ctx, p, id)
+	}
+	return r.scanOfName(ctx, p, id)
+}
+
+func (r *Reader) scanOfCommit(ctx context.Context, p Point, repositoryID string) (Scan, error) {
+	of, err := r.Scans(ctx, ScanFilter{RepositoryID: repositoryID, Commit: p.commit})
 	if err != nil {
 		return Scan{}, err
 	}
-	whole := slices.DeleteFunc(slices.Clone(of), func(s Scan) bool { return s.Outcome != completed || s.Claims.Dirty })
+	whole := wholeScans(of)
 	if len(whole) == 0 {
-		return Scan{}, r.unknownCommit(ctx, p, filter.RepositoryID, of)
+		return Scan{}, r.unknownCommit(ctx, p, repositoryID, of)
 	}
 	return onlyCommit(p, whole)
+}
+
+// wholeScans returns those that completed and show what is in their commit.
+func wholeScans(of []Scan) []Scan {
+	return slices.DeleteFunc(slices.Clone(of), func(s Scan) bool { return s.Outcome != completed || s.Claims.Dirty })
 }
 
 // onlyCommit returns the last of the scans of one commit, unless they are of several.

@@ -3,7 +3,9 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gxpledger/gxpledger/internal/spelling"
@@ -59,6 +61,11 @@ type Claims struct {
 	Message        string    `json:"message,omitempty"`
 	Worktree       bool      `json:"worktree"`
 	Dirty          bool      `json:"dirty"`
+	FullRef        string    `json:"full_ref,omitempty"` // what Ref was found by, such as refs/heads/main
+	// Previous is the commit of the completed scan before, on the main line of the one before on it, and Relation how Commit relates to
+	// it: same, descendant, ancestor, unrelated or unknown. Absent when there was none, or nobody looked.
+	Previous string `json:"previous_commit_sha,omitempty"`
+	Relation string `json:"relation,omitempty"`
 }
 
 // Totals is what a completed scan counted.
@@ -139,6 +146,9 @@ func claimColumns() []column[Scan] {
 		{"s.message", func(s *Scan) any { return optional(&s.Claims.Message) }},
 		{"s.worktree", func(s *Scan) any { return &s.Claims.Worktree }},
 		{"s.dirty", func(s *Scan) any { return &s.Claims.Dirty }},
+		{"s.full_ref", func(s *Scan) any { return optional(&s.Claims.FullRef) }},
+		{"s.previous_commit_sha", func(s *Scan) any { return optional(&s.Claims.Previous) }},
+		{"s.relation", func(s *Scan) any { return optional(&s.Claims.Relation) }},
 	}
 }
 
@@ -166,6 +176,7 @@ type ScanFilter struct {
 	Number       int64
 	Outcome      string    // completed or failed
 	Commit       string    // the first digits of it, in lower case
+	Ref          string    // name of a ref, as git resolves it
 	UpTo         int64     // recorded at or before this position
 	By           time.Time // recorded at or before this time; zero for any
 	Last         bool      // only the one that was recorded last of these
@@ -182,6 +193,11 @@ func (f ScanFilter) where() *where {
 	is(&w, "s.outcome", f.Outcome)
 	if f.Commit != "" {
 		w.and("SUBSTR(s.commit_sha, 1, ?) = ?", len(f.Commit), f.Commit)
+	}
+	if f.Ref != "" {
+		names := refNames(f.Ref)
+		in := "IN (?" + strings.Repeat(", ?", len(names)-1) + ")"
+		w.and("(s.ref "+in+" OR s.full_ref "+in+")", append(slices.Clone(names), names...)...)
 	}
 	if f.UpTo != 0 {
 		w.and("s.position <= ?", f.UpTo)

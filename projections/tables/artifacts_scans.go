@@ -161,6 +161,8 @@ func scanHeadColumns() []column[scanRow] {
 func scanSourceColumns() []column[scanRow] {
 	return []column[scanRow]{
 		{null(text("ref", "Revision as the operator gave it.")), func(r *scanRow) any { return opt(r.head.Source.Ref) }},
+		{null(text("full_ref", "Ref that it was found by, in full; NULL for a commit that was not found by one, or when the scan did not record it.")), func(r *scanRow) any { return opt(r.head.Source.FullRef) }},
+		{null(text("previous_commit_sha", "Commit of the completed scan before, on the main line of the one before on it; NULL when there was none or the scan did not record it.")), func(r *scanRow) any { return opt(r.head.Source.Previous) }},
 		{null(text("commit_sha", "Commit that was read; NULL for a work tree without one.")), func(r *scanRow) any { return opt(r.head.Source.Commit) }},
 		{null(text("tree_sha", "Git id of the tree of that commit.")), func(r *scanRow) any { return opt(r.head.Source.Tree) }},
 		{null(text("author_name", "Author of the commit, as git claims.")), func(r *scanRow) any { return opt(person(r.head.Source.Author).Name) }},
@@ -181,7 +183,7 @@ func scanSourceColumns() []column[scanRow] {
 		{boolean("worktree", "Whether files were read as they lay on disk, not from a revision."), func(r *scanRow) any { return r.head.Source.Worktree }},
 		{boolean("dirty", "Whether that work tree differed from the commit."), func(r *scanRow) any { return r.head.Source.Dirty }},
 		{null(text("dirty_unknown", "Why it is unknown whether that work tree differed, which counts as if it did; NULL when it is known.")), func(r *scanRow) any { return opt(r.head.Source.DirtyUnknown) }},
-		{oneOf(null(text("relation", "How the commit relates to that of the completed scan before: same, descendant, ancestor, unrelated or unknown; NULL when nobody looked.")), domain.RelationSame, domain.RelationDescendant, domain.RelationAncestor, domain.RelationUnrelated, domain.RelationUnknown), func(r *scanRow) any { return opt(string(r.head.Source.Relation)) }},
+		{oneOf(null(text("relation", "How the commit relates to previous_commit_sha: same, descendant, ancestor, unrelated or unknown; NULL when there is none or nobody looked.")), domain.RelationSame, domain.RelationDescendant, domain.RelationAncestor, domain.RelationUnrelated, domain.RelationUnknown), func(r *scanRow) any { return opt(string(r.head.Source.Relation)) }},
 	}
 }
 

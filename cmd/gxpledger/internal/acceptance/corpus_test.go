@@ -265,3 +265,27 @@ func (c client) digests(t *testing.T) map[string]string {
 	}
 	return out
 }
+
+// The seven revisions are one command, without a flag of policy, once the repository has it.
+func TestCorpusIsOneHistory(t *testing.T) {
+	t.Parallel()
+	folder, clone := corpus(t)
+	c := newClient(t)
+	c.run(t, "repository", "add", "corpus", "--main-line", "dev", "--links", "flag", "--reason", "migration").wantCode(t, 0)
+	c.run(t, "scan", clone, "--ref", "dev", "--name", "corpus", "--history").wantCode(t, 0)
+	db := openTables(t, c.home)
+	if n := one(t, db, `SELECT count(*) FROM scans WHERE outcome = 'completed'`); n != fmt.Sprint(len(tags())) {
+		t.Errorf("%s scans completed, want one for each of %d revisions", n, len(tags()))
+	}
+	if n := one(t, db, `SELECT count(*) FROM scans WHERE relation = 'descendant'`); n != fmt.Sprint(len(tags())-1) {
+		t.Errorf("%s scans continue from the one before, want all but the first", n)
+	}
+	last := tags()[len(tags())-1]
+	compare(t, "the last of the history", tableLines(t, db, repositoryID(t, c.home)), readOracle(t, folder, last).lines())
+	again := c.run(t, "scan", clone, "--ref", "dev", "--name", "corpus", "--history").wantCode(t, 0)
+	if !strings.Contains(again.stdout, "Nothing to record") {
+		t.Errorf("again it shows %q", again.stdout)
+	}
+	c.run(t, "diff", tags()[0], tags()[2]).wantCode(t, 0)
+	c.run(t, "verify").wantCode(t, 0)
+}

@@ -32,10 +32,12 @@ func newDiff(a *app) *cobra.Command {
 		Long: "Show the differences between the artifacts of a repository at two points in time: new, changed field by field, moved,\n" +
 			"removed, removed and added again, evidence signed again or replaced, and links that broke or were repaired. Files that\n" +
 			"changed are compared line by line, except binary and very large ones. FROM and TO are each a date, a timestamp, pos:N,\n" +
-			"scan:N or commit:SHA. A failed scan changes nothing. The later point may come first.",
+			"scan:N, commit:SHA, commit-date:TIME, or a tag or branch that was scanned. A failed scan changes nothing. The later\n" +
+			"point may come first.",
 		Example: "  gxpledger diff scan:6 scan:7\n" +
 			"  gxpledger diff scan:6 scan:7 --output changes.html\n" +
 			"  gxpledger diff 2026-02-01 2026-03-01\n" +
+			"  gxpledger diff v1.3 v1.4                       tags that were scanned\n" +
 			"  gxpledger diff commit:1e19594 scan:7 --repository product --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			return takes(cmd, args, 2, 2, "two points in time, such as scan:A and scan:B")
@@ -127,7 +129,7 @@ func endLine(p query.Shown, s *query.Scan) string {
 			tree += "; " + since
 		}
 	}
-	return fmt.Sprintf("%s, position %d: %s", p.Given, p.Position, tree)
+	return fmt.Sprintf("%s, position %d: %s", render.PointWords(p.ResolvedPoint), p.Position, tree)
 }
 
 // outcomeCompleted is the outcome of a scan that did not fail.

@@ -52,7 +52,8 @@ func TestTheCommonestFailuresAreOneClearSentence(t *testing.T) {
 		},
 		"an address of an unknown kind": {[]string{"gaps", "--log", "mysql://a/b"}, 2, []string{"--log: cannot open mysql addresses: want postgres://"}},
 		"a position that is not there":  {[]string{"gaps", "--as-of", "pos:999"}, 1, []string{`there is no position "999"`, "the first event is at position 1"}},
-		"a point that is not one":       {[]string{"gaps", "--as-of", "yesterday"}, 2, []string{`the flag --as-of does not take "yesterday"`, "want a time such as"}},
+		"a point that is not one":       {[]string{"gaps", "--as-of", "2026-02-30"}, 2, []string{`the flag --as-of does not take "2026-02-30"`, "want a time such as"}},
+		"a tag that was not scanned":    {[]string{"gaps", "--as-of", "yesterday"}, 1, []string{`there is no completed scan of tag or branch "yesterday"`, "a date such as"}},
 		"an unknown repository":         {[]string{"gaps", "--repository", "x"}, 1, []string{`there is no repository "x"`}},
 	} {
 		if !slices.Contains(c.args, "--home") {

@@ -24,6 +24,9 @@ var _ pflag.Value = (*asOfFlag)(nil)
 
 // Set reads a point in time.
 func (f *asOfFlag) Set(text string) (err error) {
+	if f.point.ByCommitDate() && !strings.HasPrefix(text, "commit-date:") {
+		return wrongValue("it excludes --as-of-commit-date: a view shows one point in time")
+	}
 	f.point, err = query.ParsePoint(text)
 	if wrong, ok := errors.AsType[*query.PointError](err); ok {
 		return wrongValue("%s", wrong.Want)
@@ -36,6 +39,25 @@ func (f *asOfFlag) String() string { return f.point.String() }
 
 // Type names the value in the help.
 func (*asOfFlag) Type() string { return "TIME" }
+
+// commitDateFlag is the flag --as-of-commit-date, which is another form of --as-of.
+type commitDateFlag struct{ *asOfFlag }
+
+// String returns the point as it was given.
+func (f commitDateFlag) String() string {
+	if f.asOfFlag == nil {
+		return "" // of a zero value, with which pflag compares defaults
+	}
+	return f.asOfFlag.String()
+}
+
+// Set reads a time or a date.
+func (f commitDateFlag) Set(text string) error {
+	if !f.point.IsNow() && !f.point.ByCommitDate() {
+		return wrongValue("it excludes --as-of: a view shows one point in time")
+	}
+	return f.asOfFlag.Set("commit-date:" + text)
+}
 
 // readOptions are the flags of a command that reads the tables.
 type readOptions struct {
@@ -62,7 +84,8 @@ func (o *readOptions) addRepository(cmd *cobra.Command) {
 
 func (o *readOptions) add(cmd *cobra.Command) {
 	o.addRepository(cmd)
-	cmd.Flags().Var(&o.asOf, "as-of", "show the state as of `TIME`: a date, timestamp, pos:N, scan:N or commit:SHA (default: now)")
+	cmd.Flags().Var(&o.asOf, "as-of", "show the state as of `TIME`: a date, timestamp, pos:N, scan:N, commit:SHA, or a tag or branch that was scanned (default: now)")
+	cmd.Flags().Var(commitDateFlag{&o.asOf}, "as-of-commit-date", "show the last completed scan of a commit made at or before `TIME`, as git claims, and what was recorded by then")
 }
 
 func (o *readOptions) addRetired(cmd *cobra.Command) {
@@ -135,9 +158,9 @@ func (v *view) asked(err error) error {
 		return worded
 	}
 	if errors.Is(err, query.ErrEmpty) {
-		return failed(err, "no scan was recorded as of %s, position %d of %s", v.Shown.Given, v.Shown.Position, render.Time(v.Shown.RecordedAt))
+		return failed(err, "no scan was recorded as of %s, position %d of %s", render.PointWords(v.Shown.ResolvedPoint), v.Shown.Position, render.Time(v.Shown.RecordedAt))
 	}
-	return failed(err, "%s; this is as of %s, position %d of %s", fault.text, v.Shown.Given, v.Shown.Position, render.Time(v.Shown.RecordedAt))
+	return failed(err, "%s; this is as of %s, position %d of %s", fault.text, render.PointWords(v.Shown.ResolvedPoint), v.Shown.Position, render.Time(v.Shown.RecordedAt))
 }
 
 // asked turns the errors of queries into the sentences that users read.

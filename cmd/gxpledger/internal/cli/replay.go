@@ -81,7 +81,7 @@ func (o *replayOptions) validateSteps(cmd *cobra.Command) error {
 		flag asOfFlag
 	}{{"from", o.from}, {"to", o.to}} {
 		if p := end.flag.point; !p.IsNow() && !p.NamesScan() {
-			return usage("the flag --%s does not take %q with --follow-scans: want a scan, scan:N or commit:SHA", end.name, p.String())
+			return usage("the flag --%s does not take %q with --follow-scans: want a scan, scan:N, commit:SHA, or a tag or branch that was scanned", end.name, p.String())
 		}
 	}
 	return nil

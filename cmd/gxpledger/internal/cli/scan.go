@@ -32,6 +32,10 @@ type scanOptions struct {
 	allowFileURL bool
 	name         string
 	accept       bool
+	rewind       bool
+	history      *choice
+	since        string
+	firstParent  bool
 	links        *choice
 	duplicates   *choice
 	unsigned     *choice
@@ -47,6 +51,7 @@ type scanOptions struct {
 func newScanOptions(a *app) *scanOptions {
 	return &scanOptions{
 		app:        a,
+		history:    optionally("commits", "tags"),
 		links:      optionally(string(domain.LinksStrict), string(domain.LinksFlag)),
 		duplicates: optionally(string(domain.DuplicatesReject), string(domain.DuplicatesUpdate)),
 		unsigned:   optionally(string(domain.UnsignedUnverified), string(domain.UnsignedInvalid)),
@@ -60,23 +65,33 @@ func newScan(a *app) *cobra.Command {
 		Short: "Record a revision of a repository",
 		Long: "Read the .gxp directory of one revision and record new, changed, removed and unreadable artifacts, all or nothing. The\n" +
 			"revision is read from the objects of git, so uncommitted files are ignored. A scan that a policy refuses leaves one\n" +
-			"event, which lists every violation.",
+			"event, which lists every violation. With --history, record each commit of the past that changed .gxp, the oldest first.",
 		Example: "  gxpledger scan                                       HEAD of the repository in this folder\n" +
 			"  gxpledger scan ../product --ref v1.4                 a tag, branch or commit of another\n" +
 			"  gxpledger scan https://example.org/team/product.git  fetched, and removed after the scan\n" +
 			"  gxpledger scan --worktree --reason \"try out\"         the files on disk\n" +
 			"  gxpledger scan --evidence-key ci.pem                 verify signatures by this key too\n" +
+			"  gxpledger scan --history --since v1.0                each commit from v1.0 on that changed .gxp\n" +
 			"  gxpledger scan --links flag                          record broken links instead of failing",
 		Args: func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, "repository", args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(args); err != nil {
 				return err
 			}
+			signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, not the end of a scan
+			if o.history.value != "" {
+				return o.runHistory(cmd.Context())
+			}
 			return o.run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
 	o.addReading(flags)
+	flags.BoolVar(&o.rewind, "allow-rewind", false, "let history go back or sideways on the main line, or be unknown; needs --reason")
+	flags.Var(o.history, "history", "scan each commit that changed .gxp and is not recorded yet, the oldest first, or with --history=tags each tag")
+	flags.Lookup("history").NoOptDefVal = "commits"
+	flags.StringVar(&o.since, "since", "", "with --history, `REVISION` to begin with (default: the first commit)")
+	flags.BoolVar(&o.firstParent, "first-parent", false, "with --history, leave out commits of branches that were merged (default on the main line)")
 	flags.BoolVar(&o.withoutKnown, "without-known-keys", false, "scan though a key is missing that verified evidence before, which makes it unverifiable")
 	flags.BoolVar(&o.accept, "accept-address", false, "let a known repository be read from this address too, and record it; needs --reason")
 	flags.StringVar(&o.actor, "actor", "", "`NAME` of the actor, recorded as a claim (default: the user of the operating system)")
@@ -114,6 +129,14 @@ func (o *scanOptions) validate(args []string) error {
 		return usage("the name of --name may hold a password, and names are stored permanently: leave out user and password")
 	case o.accept && o.reason == "":
 		return usage("--accept-address changes the settings of the repository: give the --reason for it")
+	case o.rewind && o.reason == "":
+		return usage("--allow-rewind lets history go back on the main line: give the --reason for it")
+	case o.history.value == "" && o.since != "":
+		return usage("--since goes with --history: a scan reads one revision, --ref")
+	case o.history.value == "" && o.firstParent:
+		return usage("--first-parent goes with --history: a scan reads one revision, --ref")
+	case o.history.value != "" && o.worktree:
+		return usage("--worktree and --history exclude each other: files on disk have no history")
 	case o.worktree && o.ref != "":
 		return usage("--worktree and --ref %s exclude each other: files on disk belong to no revision", o.ref)
 	}
@@ -125,7 +148,6 @@ func (o *scanOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGPIPE) // a closed pipe is an error of writing, not the end of a scan
 	progress := o.app.progress()
 	request.Progress = func(p gxpledger.ScanProgress) { progress.Say(scanProgress(p)) }
 	result, err := o.app.ledger.Scan(ctx, request)
@@ -146,6 +168,7 @@ func (o *scanOptions) request() (gxpledger.ScanRequest, error) {
 	keys, err := readKeys(o.keyFiles)
 	return gxpledger.ScanRequest{
 		Repository: o.location, Ref: o.ref, Worktree: o.worktree, AllowFileURL: o.allowFileURL, Name: o.name, AcceptAddress: o.accept,
+		AllowRewind: o.rewind,
 		Policy: domain.Policy{
 			Links: domain.LinkPolicy(o.links.value), Duplicates: domain.DuplicatePolicy(o.duplicates.value),
 			Unsigned: domain.UnsignedPolicy(o.unsigned.value), AllowSecrets: o.allowSecrets,
@@ -180,6 +203,10 @@ func (o *scanOptions) note(ctx context.Context, r gxpledger.ScanResult) {
 	}
 	if r.DirtyUnknown != "" {
 		notes.Line("it is unknown whether the work tree differs from the commit, because %s: the scan records it as changed", r.DirtyUnknown)
+	}
+	if r.RelationUnknown != "" && r.Completed != nil {
+		head := r.Completed.Head
+		notes.Line("it is unknown how commit %s relates to %s, which was scanned before, because %s", head.Source.Commit, head.Source.Previous, r.RelationUnknown)
 	}
 	if r.ClocksDiffer {
 		notes.Line("the clocks differ: the log recorded the scan at %s, the clock here was at %s; the time of the log counts: synchronise the clocks",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -60,10 +61,10 @@ func (o *scansOptions) show(screen *render.Screen, v *view, scans []query.Scan) 
 		screen.Line("%s", map[bool]string{true: "No scan failed.", false: "No scan was recorded."}[o.failed])
 		return
 	}
-	t := render.NewList("Repository", "Scan>", "Recorded", "Outcome", "Revision", "Actor", "Unsigned", "Violations>", "Found>", "New>", "Changed>", "Reread>",
+	t := render.NewList("Repository", "Scan>", "Recorded", "Outcome", "Revision", "History", "Actor", "Unsigned", "Violations>", "Found>", "New>", "Changed>", "Reread>",
 		"Removed>", "Rejected>", "Broken>", "Ignored>", "Attempts>")
 	for _, s := range scans {
-		row := []any{v.of(s.Repository), s.Number, s.RecordedAt, scanOutcome(s), render.Revision(s.Claims), render.Actor(s.Actor, s.ActorFrom), s.UnsignedPolicy, violationCount(s)}
+		row := []any{v.of(s.Repository), s.Number, s.RecordedAt, scanOutcome(s), render.Revision(s.Claims), relationOf(s.Claims), render.Actor(s.Actor, s.ActorFrom), s.UnsignedPolicy, violationCount(s)}
 		if n := s.Totals; n != nil {
 			row = append(row, n.Found, n.Added, n.Changed, n.Reread, n.Removed, n.Rejected, broken(n.Broken()), ignoredCount(s.Ignored), s.Attempts)
 		} else {
@@ -75,6 +76,16 @@ func (o *scansOptions) show(screen *render.Screen, v *view, scans []query.Scan) 
 	if o.failed {
 		showViolationsOf(screen, scans)
 	}
+}
+
+// relationOf is how the commit relates to the one that was scanned before, unless it continues from it as it should.
+func relationOf(c query.Claims) any {
+	switch domain.Relation(c.Relation) {
+	case domain.RelationAncestor, domain.RelationUnrelated, domain.RelationUnknown:
+		return render.RelationWords(c.Relation, render.Short(c.Previous))
+	case domain.RelationSame, domain.RelationDescendant:
+	}
+	return ""
 }
 
 func scanOutcome(s query.Scan) render.Styled {

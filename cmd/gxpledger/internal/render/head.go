@@ -24,7 +24,7 @@ const MostInHead = 5
 // Head writes the head of an answer, one line for each repository.
 func Head(screen *Screen, p query.Shown) {
 	if p.Given != "" {
-		screen.Line("%s position %d of %d, recorded at %s.", Notice.Of("As of "+p.Given+":"), uint64(p.Position), uint64(p.Head), p.RecordedAt)
+		screen.Line("%s position %d of %d, recorded at %s.", Notice.Of("As of "+PointWords(p.ResolvedPoint)+":"), uint64(p.Position), uint64(p.Head), p.RecordedAt)
 	}
 	if len(p.Scans) == 0 && p.RetiredLeftOut == 0 {
 		screen.Line("No scan was recorded.")
@@ -46,6 +46,14 @@ func Head(screen *Screen, p query.Shown) {
 	for _, line := range left {
 		screen.Line("%s", line)
 	}
+}
+
+// PointWords returns a point as it was given, and that dates of commits are claims where it was found by them.
+func PointWords(p query.ResolvedPoint) string {
+	if p.ByCommitDate {
+		return p.Given + " (by commit dates, which git claims)"
+	}
+	return p.Given
 }
 
 // NamedInHead returns the repositories that a head names, and what it says of the others. Those whose last scan did not

@@ -78,7 +78,32 @@ func showSource(screen *Screen, d gxpledger.ScanReport) {
 	default:
 		screen.Field("Revision", "%s, commit %s", source.Ref, source.Commit)
 	}
+	showOrder(screen, d.Source)
 	showClaims(screen, d.Source)
+}
+
+// showOrder says how the revision relates to the one that was scanned before.
+func showOrder(screen *Screen, source domain.Source) {
+	if source.Previous == "" {
+		return
+	}
+	screen.Field("History", "%s", RelationWords(string(source.Relation), Short(source.Previous)))
+}
+
+// RelationWords says how a commit relates to the one that was scanned before.
+func RelationWords(relation, previous string) Styled {
+	switch domain.Relation(relation) {
+	case domain.RelationSame:
+		return Styled{value: "the commit scanned before"}
+	case domain.RelationDescendant:
+		return Styled{value: "continues from commit " + previous}
+	case domain.RelationAncestor:
+		return Notice.Of("went back from commit " + previous)
+	case domain.RelationUnrelated:
+		return Notice.Of("went sideways from commit " + previous)
+	case domain.RelationUnknown:
+	}
+	return Notice.Of("unknown whether it continues from commit " + previous)
 }
 
 // showClaims shows the claims of the repository about the commit.
