@@ -1,6 +1,9 @@
 package eventstore
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // IntegrityChecker is a log that can look at how it is kept, where no reading of it would show a fault: guards that are gone,
 // indexes that do not agree with the events. Verify asks the logs that are one.
@@ -51,3 +54,16 @@ const WarningForeign FaultCode = "foreign_stream"
 
 // WarningLoose is no fault: contents that no event names, in a log that stores contents before the events that name them.
 const WarningLoose FaultCode = "content_loose"
+
+// GuardChecker is a log that can look at its guards alone, in moments, where [IntegrityChecker] reads more.
+type GuardChecker interface {
+	// CheckGuards reports what is wrong with the triggers and rights that keep the log append-only. The error is that of a log that could
+	// not be checked at all. Appending may go on meanwhile.
+	CheckGuards(ctx context.Context, report func(Fault)) error
+}
+
+// Clock is a log whose database has a clock of its own.
+type Clock interface {
+	// Time returns what the clock shows now.
+	Time(ctx context.Context) (time.Time, error)
+}

@@ -212,6 +212,7 @@ func TestADumpRestoredElsewhereIsTheSameLog(t *testing.T) {
 	if got := readAll(t, restored); !reflect.DeepEqual(got, before) {
 		t.Errorf("the restored log holds\n %+v\nwant\n %+v", got, before)
 	}
+	checkRecipe(t, another, dump, log.ID(), before)
 	mustAppend(t, restored, after("s", last, 2))
 	if n, at := next(t, restored, 6); n != 2 || at != 8 {
 		t.Errorf("after the restore, %d new events up to %d, want 2 up to 8", n, at)

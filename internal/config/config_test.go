@@ -98,27 +98,6 @@ func TestAddressesThatNothingCanBeAtAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentIsRead(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		env  map[string]string
-		want config.Settings
-		says string
-	}{
-		{nil, config.Settings{}, ""},
-		{map[string]string{"GXPLEDGER_HOME": "\t\u200b"}, config.Settings{}, ""},
-		{map[string]string{"GXPLEDGER_HOME": "/srv/gxp", "GXPLEDGER_LEASE": "3s"}, config.Settings{Home: "/srv/gxp", Lease: 3 * time.Second}, ""},
-		{map[string]string{"GXPLEDGER_LOG": "esdb://h", "GXPLEDGER_DB": "postgres://h"}, config.Settings{Log: "esdb://h", Tables: "postgres://h"}, ""},
-		{map[string]string{"GXPLEDGER_LEASE": "soon", "GXPLEDGER_HOME": "x"}, config.Settings{Home: "x"}, `GXPLEDGER_LEASE is "soon": want a duration from 100ms`},
-		{map[string]string{"GXPLEDGER_LEASE": "1ns"}, config.Settings{}, "GXPLEDGER_LEASE"},
-	} {
-		got, err := config.FromEnvironment(func(name string) (string, bool) { value, ok := c.env[name]; return value, ok })
-		if got != c.want || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%v: %+v, %v", c.env, got, err)
-		}
-	}
-}
-
 // TestALogInAHome: it is created when it is opened for appending alone, and one that was lost is not replaced.
 func TestALogInAHome(t *testing.T) {
 	t.Parallel()

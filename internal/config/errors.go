@@ -17,6 +17,7 @@ const (
 	Lease
 	RolePrefix
 	ExportTarget // of [CreateExport]
+	Configured   // whichever the problem names: see [Resolve] and [ReadFile]
 )
 
 // Error says that a setting is wrong, or that what it names cannot be used. Its texts hold no password.

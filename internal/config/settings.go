@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	logpostgres "github.com/gxpledger/gxpledger/eventstore/postgres"
 	tablespostgres "github.com/gxpledger/gxpledger/projections/postgres"
@@ -43,31 +42,6 @@ type Settings struct {
 	// RolePrefix begins the names of the roles on PostgreSQL, such as "lims_" for lims_gxp_writer. Everybody who uses a log or
 	// tables gives the same. Defaults to nothing.
 	RolePrefix string
-}
-
-// FromEnvironment reads settings from the variables GXPLEDGER_HOME, GXPLEDGER_LOG, GXPLEDGER_DB, GXPLEDGER_ROLE_PREFIX and
-// GXPLEDGER_LEASE. A variable that is missing leaves the default. An error names the variable that has to be changed; the other settings
-// are returned with it.
-func FromEnvironment(lookup func(name string) (string, bool)) (Settings, error) {
-	text := func(name string) string {
-		value, _ := lookup(name)
-		return value
-	}
-	s := Settings{Log: Address(text("GXPLEDGER_LOG")), Tables: Address(text("GXPLEDGER_DB")), RolePrefix: text("GXPLEDGER_ROLE_PREFIX")}
-	invisible := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
-	if home := text("GXPLEDGER_HOME"); strings.TrimFunc(home, invisible) != "" {
-		s.Home = home
-	}
-	lease := text("GXPLEDGER_LEASE")
-	if lease == "" {
-		return s, nil
-	}
-	ttl, err := time.ParseDuration(lease)
-	if err != nil || checkLease(ttl) != nil {
-		return s, leaseError(fmt.Sprintf("GXPLEDGER_LEASE is %q", lease))
-	}
-	s.Lease = ttl
-	return s, nil
 }
 
 func checkLease(ttl time.Duration) error {

@@ -26,7 +26,7 @@ func newNew(a *app) *cobra.Command {
 			"  gxpledger new spec --parent US-001-001 --title \"Alarm within a second\"",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || kinds[args[0]] == "" {
-				return usage("want one of requirement, story and spec")
+				return usage("name what to write: gxpledger new requirement, gxpledger new story or gxpledger new spec")
 			}
 			return nil
 		},
@@ -43,6 +43,6 @@ func newNew(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&title, "title", "", "`TITLE` of the artifact, in one line")
 	cmd.Flags().StringVar(&parent, "parent", "", "`ID` of what it belongs to; a requirement has none")
-	cmd.Flags().StringVar(&folder, "repository", ".", "`FOLDER` of the work tree")
+	cmd.Flags().StringVar(&folder, "in", ".", "`FOLDER` of the work tree")
 	return cmd
 }

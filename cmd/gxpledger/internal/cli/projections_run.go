@@ -64,8 +64,8 @@ func newProjectionsRun(a *app) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().DurationVar(&o.verifyEvery, "verify-every", 0, "`DURATION` from the end of a verification in the background to the next, such as 24h")
-	cmd.Flags().StringVar(&o.metrics, "metrics", "", "loopback `ADDRESS` to serve metrics at, such as 127.0.0.1:9464; port 0 takes a free one")
+	addSetting(cmd.Flags(), "projections.verify-every", &o.verifyEvery)
+	addSetting(cmd.Flags(), "projections.metrics", &o.metrics)
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -68,18 +69,16 @@ type readOptions struct {
 	every      bool // the environment names no default for --repository
 }
 
-// repositoryVariable names the repository of commands that take --repository.
-const repositoryVariable = "GXPLEDGER_REPOSITORY"
+// repositorySetting names the repository of commands that take --repository.
+const repositorySetting = "repository"
 
 func (o *readOptions) addRepository(cmd *cobra.Command) {
-	usage := "only this repository, by `NAME` or id"
-	preset := ""
-	if !o.every {
-		preset = o.app.variable(repositoryVariable)
-		usage += " (environment: " + repositoryVariable + ")"
+	if o.every {
+		cmd.Flags().StringVar(&o.repository, "repository", "", "only this repository, by `NAME` or id")
+		ownFlag(cmd, "repository")
+		return
 	}
-	cmd.Flags().StringVar(&o.repository, "repository", preset, usage)
-	cmd.Flags().Lookup("repository").DefValue = "" // which the help would show
+	addSetting(cmd.Flags(), repositorySetting, &o.repository)
 }
 
 func (o *readOptions) add(cmd *cobra.Command) {
@@ -126,10 +125,14 @@ func (o *readOptions) read(ctx context.Context, needs []string, use func(*view) 
 func (o *readOptions) nameVariable(worded error) error {
 	fault, ok := errors.AsType[*faultError](worded)
 	unknown, isUnknown := errors.AsType[*query.UnknownError](worded)
-	if preset := o.app.variable(repositoryVariable); !ok || !isUnknown || unknown.What != "repository" || preset == "" || preset != o.repository {
+	at := slices.IndexFunc(o.app.values, func(v config.Value) bool { return v.Key == repositorySetting })
+	if !ok || !isUnknown || unknown.What != "repository" || o.every || at < 0 {
 		return worded
 	}
-	return failed(worded, "%s; %s names it", fault.text, repositoryVariable)
+	if from := o.app.values[at].Source; from.Origin == config.FromVariable || from.Origin == config.FromFile {
+		return failed(worded, "%s; %s names it", fault.text, from)
+	}
+	return worded
 }
 
 func (o *readOptions) open(ctx context.Context, needs []string) (*view, error) {

@@ -95,19 +95,20 @@ func newRoot(a *app, args []string) *cobra.Command {
 	})
 	root.SetHelpCommand(helpCommand(root))
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.settings.Home, "home", a.settings.Home, "`FOLDER` of the log and the tables (environment: GXPLEDGER_HOME)")
+	addSetting(flags, "home", &a.settings.Home)
 	flags.Lookup("home").DefValue = a.settings.HomeFolder() // the value stays empty, since it was not given
-	flags.Var(addressFlag{&a.settings.Log}, "log", "`URL` of the log, "+config.LogForms()+" (environment: GXPLEDGER_LOG; default: the SQLite file in --home)")
-	flags.Var(addressFlag{&a.settings.Tables}, "db", "`URL` of the tables, "+config.TablesForms()+" (environment: GXPLEDGER_DB; default: the SQLite file in --home)")
-	flags.StringVar(&a.settings.RolePrefix, "role-prefix", a.settings.RolePrefix, "`PREFIX` of the roles on PostgreSQL (environment: GXPLEDGER_ROLE_PREFIX)")
+	flags.StringVar(&a.configFile, config.FileFlag, "", "`FILE` with settings (environment: "+config.FileVariable+"; default: "+config.FileName+" in the home, where there is one)")
+	addSetting(flags, "log.url", addressFlag{&a.settings.Log})
+	addSetting(flags, "tables.url", addressFlag{&a.settings.Tables})
+	addSetting(flags, "role-prefix", &a.settings.RolePrefix)
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "colours: auto, always or never")
-	flags.BoolVar(&a.verbose, "verbose", false, "write a log to standard error")
-	flags.DurationVar(&a.wait, "wait", config.DefaultWait, "longest total `TIME` to wait for a log that cannot answer, and for processes that write the tables")
+	addSetting(flags, "logging.verbose", &a.verbose)
+	addSetting(flags, "wait", &a.wait)
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newSearch(a), newExport(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
-		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newVersion(a))
+		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newConfig(a), newBackup(a), newDoctor(a), newVersion(a))
 	refuseEmptyFlags(root)
 	return root
 }
@@ -156,23 +157,23 @@ type app struct {
 	args     []string // of the command, see hideAddresses
 	command  string   // its name, by which a server knows it
 	settings config.Settings
-	wrongEnv error             // why a variable of the environment cannot be used
-	ledger   *gxpledger.Ledger // that the settings name
-	recorded bool              // the command recorded a scan: whatever fails from then on, it ends with 0
-	json     bool
-	colour   render.ColourMode
-	verbose  bool
-	wait     time.Duration // how long a command waits for the log's server in all
-	records  *atomic.Bool  // the command may have recorded something
-	waiting  *atomic.Bool  // the log says what it waits for
-	retrying func(projection string, err error)
-	retried  *sync.Map // what noteRetry said last, by projection
+	// configFile is the configuration file that was named, and values are all settings with where they come from: see configure.
+	configFile string
+	values     []config.Value
+	ledger     *gxpledger.Ledger // that the settings name
+	recorded   bool              // the command recorded a scan: whatever fails from then on, it ends with 0
+	json       bool
+	colour     render.ColourMode
+	verbose    bool
+	wait       time.Duration // how long a command waits for the log's server in all
+	records    *atomic.Bool  // the command may have recorded something
+	waiting    *atomic.Bool  // the log says what it waits for
+	retrying   func(projection string, err error)
+	retried    *sync.Map // what noteRetry said last, by projection
 }
 
 func newApp(s System) *app {
-	a := &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
-	a.settings, a.wrongEnv = config.FromEnvironment(s.Env)
-	return a
+	return &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
 }
 
 // screen is where a command shows its result to a person.

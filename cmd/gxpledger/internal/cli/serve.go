@@ -62,12 +62,12 @@ func newServe(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.address, "esdb", "", "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one")
-	flags.StringVar(&o.advertise, "advertise", "", "`HOST:PORT` that clients are told to connect to, such as ledger.example.com:2113")
-	flags.StringArrayVar(&o.writable, "esdb-writable", nil, "`PREFIX` of streams that clients may append to; repeatable")
-	flags.StringVar(&o.certFile, "tls-cert", "", "`FILE` with the server's certificate chain (PEM)")
-	flags.StringVar(&o.keyFile, "tls-key", "", "`FILE` with the certificate's private key (PEM)")
-	flags.StringVar(&o.usersFile, "basic-auth-file", "", "`FILE` of users, one USER:HASH a line, with bcrypt hashes as htpasswd -B writes them; needs TLS")
+	addSetting(flags, "serve.esdb", &o.address)
+	addSetting(flags, "serve.advertise", &o.advertise)
+	addSetting(flags, "serve.writable", &o.writable)
+	addSetting(flags, "serve.tls-cert", &o.certFile)
+	addSetting(flags, "serve.tls-key", &o.keyFile)
+	addSetting(flags, "serve.basic-auth-file", &o.usersFile)
 	return cmd
 }
 

@@ -49,14 +49,14 @@ func (addressFlag) Type() string { return "URL" }
 // checkSettings refuses settings that nothing can be opened with, and a home that may be part of a repository,
 // before any command begins.
 func (a *app) checkSettings(cmd *cobra.Command) error {
-	if a.wrongEnv != nil {
-		return errors.Join(a.settings.Check(), a.wrongEnv)
+	if err := a.configure(cmd); err != nil {
+		return err
 	}
 	if a.wait <= 0 {
 		return usage("--wait is %s: want a time above 0, such as 30s", a.wait)
 	}
-	if name := cmd.Name(); name == "version" || name == "help" || !cmd.HasParent() {
-		return a.settings.Check() // needs no home
+	if needsNoHome(cmd) {
+		return a.settings.Check()
 	}
 	a.command = cmd.CommandPath()
 	return a.openLedger(cmd.Context())
