@@ -13,6 +13,7 @@ import (
 
 // LastVerification is the outcome of a verification in the background. The JSON names are stable.
 type LastVerification struct {
+	StartedAt  time.Time `json:"started_at,omitzero"` // zero where an older gxpledger verified
 	FinishedAt time.Time `json:"finished_at"`
 	Position   uint64    `json:"position"` // of the log, up to which it was read
 	Faults     int       `json:"faults"`
@@ -120,7 +121,7 @@ func (l *Ledger) verifyOnce(ctx context.Context, options VerifyEveryOptions) (ti
 	}
 	v.judge(nil)
 	last := LastVerification{
-		FinishedAt: now().UTC(), Position: uint64(v.result.Log.Head), Intact: v.result.Intact,
+		StartedAt: state.Began, FinishedAt: now().UTC(), Position: uint64(v.result.Log.Head), Intact: v.result.Intact,
 		Faults: len(v.result.Faults), Unknown: len(v.result.Unknown), Warnings: len(v.result.Warnings),
 	}
 	if err := l.settings.WriteVerification(verificationState{Log: state.Log, Last: &last}); err != nil {

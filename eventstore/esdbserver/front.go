@@ -25,15 +25,16 @@ type front struct {
 	ready  chan net.Conn
 	failed chan error // why no more connections come
 	done   chan struct{}
+	count  func(change int) // is told of each connection that speaks HTTP/2
 
 	mu      sync.Mutex
 	pending map[net.Conn]bool // accepted, and not known yet; nil once closed
 	waiting sync.WaitGroup
 }
 
-func newFront(listener net.Listener, config *tls.Config) *front {
+func newFront(listener net.Listener, config *tls.Config, count func(change int)) *front {
 	f := &front{
-		Listener: listener, ready: make(chan net.Conn), failed: make(chan error, 1), done: make(chan struct{}), pending: map[net.Conn]bool{},
+		Listener: listener, count: count, ready: make(chan net.Conn), failed: make(chan error, 1), done: make(chan struct{}), pending: map[net.Conn]bool{},
 	}
 	if config != nil {
 		f.config = config.Clone()
@@ -91,10 +92,12 @@ func (f *front) admit(conn net.Conn) {
 		return
 	}
 	boundUnacknowledged(conn, pingTimeout)
+	f.count(1)
+	spoken.ended = sync.OnceFunc(func() { f.count(-1) })
 	select {
 	case f.ready <- spoken:
 	case <-f.done:
-		_ = conn.Close()
+		_ = spoken.Close()
 	}
 }
 
@@ -113,7 +116,7 @@ const maxLingered = 1 << 20
 const prefaceStart = "PRI "
 
 // greet reads the first bytes of a connection, and answers what is not HTTP/2.
-func (f *front) greet(conn net.Conn) (spoken net.Conn, isHTTP2 bool) {
+func (f *front) greet(conn net.Conn) (spoken *greeted, isHTTP2 bool) {
 	conn = acknowledging(conn)
 	if f.config != nil {
 		conn = tls.Server(conn, f.config)
@@ -177,6 +180,13 @@ func (f *front) Close() error {
 type greeted struct {
 	net.Conn
 	reader io.Reader
+	ended  func() // is called when it is closed
+}
+
+// Close implements [net.Conn].
+func (g *greeted) Close() error {
+	g.ended()
+	return g.Conn.Close()
 }
 
 // Read implements [net.Conn].

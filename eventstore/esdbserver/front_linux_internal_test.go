@@ -18,7 +18,7 @@ func TestConnectionsHaveTheirOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFront(listener, nil)
+	f := newFront(listener, nil, func(int) {})
 	t.Cleanup(func() { _ = f.Close() })
 	client, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
@@ -85,7 +85,7 @@ func TestAnAnswerInWordsIsNotCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFront(listener, nil)
+	f := newFront(listener, nil, func(int) {})
 	t.Cleanup(func() { _ = f.Close() })
 	client, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {

@@ -58,9 +58,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(err, listener.Close())
 	}
 	stopping := make(chan struct{})
-	server := s.register(&service{Server: s, stopping: stopping}) //nolint:contextcheck // each call brings its own
+	server := s.register(&service{Server: s, stopping: stopping, methods: map[string]string{}}) //nolint:contextcheck // each call brings its own
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newFront(listener, s.options.TLS)) }()
+	go func() { served <- server.Serve(newFront(listener, s.options.TLS, s.options.Connected)) }()
 	select {
 	case err := <-served:
 		close(stopping)
@@ -122,6 +122,9 @@ func (s *Server) register(v *service) *grpc.Server {
 	server := grpc.NewServer(options...)
 	for _, description := range v.services() {
 		server.RegisterService(&description, nil)
+		for _, method := range description.Streams {
+			v.methods["/"+description.ServiceName+"/"+method.StreamName] = method.StreamName
+		}
 	}
 	return server
 }
@@ -184,6 +187,19 @@ type Options struct {
 	Failed func(error)
 	// Refused is told of each login and each append that is refused, conflicts excepted. It must be safe for concurrent use.
 	Refused func(Refusal)
+	// Connected is told of each connection that speaks the protocol: 1 when it begins, -1 when it ends. It must be safe for concurrent
+	// use and must not block.
+	Connected func(change int)
+	// Called is told of each call that ended. It must be safe for concurrent use and must not block.
+	Called func(Call)
+}
+
+// Call is a call of a client that ended.
+type Call struct {
+	Method string // "Read", "Append", "BatchAppend" and so on; "unknown" for what is not served
+	Code   string // of gRPC, such as "OK" or "Canceled"
+	// Duration is how long it took. A subscription takes until it ends.
+	Duration time.Duration
 }
 
 // ErrNotAuthenticated is what Options.Authenticate returns, wrapped or not, for an unknown user or a wrong password.
@@ -207,6 +223,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Refused == nil {
 		o.Refused = func(Refusal) {}
+	}
+	if o.Connected == nil {
+		o.Connected = func(int) {}
+	}
+	if o.Called == nil {
+		o.Called = func(Call) {}
 	}
 	return o
 }

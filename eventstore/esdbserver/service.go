@@ -1,6 +1,7 @@
 package esdbserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver/internal/wire"
@@ -20,7 +22,8 @@ import (
 // service answers the calls of one Serve.
 type service struct {
 	*Server
-	stopping <-chan struct{} // closed when Serve ends
+	stopping <-chan struct{}   // closed when Serve ends
+	methods  map[string]string // names of methods by their names on the wire
 }
 
 // call is one call of a client. Calls of every shape are handled as streams: on the wire they are.
@@ -107,13 +110,16 @@ func (v *service) anybody(h handler) grpc.StreamHandler {
 }
 
 // handle runs h within the limit of calls.
-func (v *service) handle(c call, h handler) error {
+func (v *service) handle(c call, h handler) (err error) {
+	began := v.options.Now()
+	defer func() {
+		v.options.Called(Call{Method: v.methodOf(c), Code: status.Code(err).String(), Duration: v.options.Now().Sub(began)})
+	}()
 	defer v.streams.Add(-1)
 	if v.streams.Add(1) > int64(v.options.Streams) {
 		return answer(c, refuse(codes.Unavailable, "too many calls are running: try again later"))
 	}
-	err := h(c.Context(), c)
-	if err == nil {
+	if err = h(c.Context(), c); err == nil {
 		return nil
 	}
 	r, ok := errors.AsType[*refusal](err)
@@ -121,6 +127,12 @@ func (v *service) handle(c call, h handler) error {
 		r = v.translate(c.Context(), err)
 	}
 	return answer(c, r)
+}
+
+// methodOf is the name of the method of a call, one of those that are served, or "unknown": clients choose it.
+func (v *service) methodOf(c call) string {
+	name, _ := grpc.MethodFromServerStream(c)
+	return cmp.Or(v.methods[name], "unknown")
 }
 
 // answer sends the trailers of a refusal, and returns its status.

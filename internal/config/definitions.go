@@ -91,7 +91,15 @@ func storeDefinitions() []Definition {
 			Key: "wait", Variable: "GXPLEDGER_WAIT", Flag: "wait", Form: Duration, least: 1, most: forever, Default: DefaultWait.String(),
 			About: "longest total `TIME` to wait for a log that cannot answer, and for processes that write the tables",
 		},
-		{Key: "logging.verbose", Variable: "GXPLEDGER_VERBOSE", Flag: "verbose", Form: Switch, Default: "false", About: "write a log to standard error"},
+		{
+			Key: "logging.level", Variable: "GXPLEDGER_LOG_LEVEL", Flag: "log-level",
+			About: "`LEVEL` of the log on standard error: off, error, warn, info (a line for each operation) or debug (default off; warn for serve; info with --log-format)",
+		},
+		{
+			Key: "logging.format", Variable: "GXPLEDGER_LOG_FORMAT", Flag: "log-format",
+			About: "`FORM` of the log on standard error: text, or json, which has what else is told there, too (default text)",
+		},
+		{Key: "logging.verbose", Variable: "GXPLEDGER_VERBOSE", Flag: "verbose", Form: Switch, Default: "false", About: "the same as --log-level debug"},
 	}
 }
 
@@ -117,6 +125,10 @@ func serverDefinitions() []Definition {
 		{
 			Key: "serve.tls-key", Variable: "GXPLEDGER_SERVE_TLS_KEY", Flag: "tls-key", Command: serve, Form: File, Server: true,
 			About: "`FILE` with the certificate's private key (PEM)",
+		},
+		{
+			Key: "serve.metrics", Variable: "GXPLEDGER_SERVE_METRICS", Flag: "metrics", Command: serve, Form: Listener, Server: true,
+			About: "loopback `ADDRESS` to serve metrics at, such as 127.0.0.1:9465; port 0 takes a free one",
 		},
 		{
 			Key: "serve.basic-auth-file", Variable: "GXPLEDGER_SERVE_BASIC_AUTH_FILE", Flag: "basic-auth-file", Command: serve, Form: File, Server: true,

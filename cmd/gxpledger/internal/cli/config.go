@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,10 +37,11 @@ func ownFlag(cmd *cobra.Command, name string) {
 	_ = cmd.Flags().SetAnnotation(name, own, []string{}) // the flag is there
 }
 
-// needsNoHome reports whether a command neither opens nor creates anything.
+// needsNoHome reports whether a command neither opens nor creates a home, as do the hidden ones by which a shell completes a line.
 func needsNoHome(cmd *cobra.Command) bool {
 	switch name := cmd.Name(); {
-	case name == "version", name == "help", !cmd.HasParent():
+	case !cmd.HasParent(),
+		slices.Contains([]string{"version", "help", "completion", "manual", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, name):
 		return true
 	default:
 		parent := cmd.Parent().Name()

@@ -55,6 +55,8 @@ func notAnswers() map[string]string {
 		"repository set":      "says itself what it recorded",
 		"repository rename":   "says itself what it recorded",
 		"repository retire":   "says itself what it recorded",
+		"completion":          "of shells",
+		"manual":              "of the commands",
 		"migrate":             "of schemas",
 		"migrate up":          "of schemas",
 		"migrate plan":        "of schemas",

@@ -245,6 +245,12 @@ func TestRunKeepsTheTablesAtTheHeadAndServesMetrics(t *testing.T) {
 			t.Errorf("metrics lack %s:\n%s", want, metrics)
 		}
 	}
+	for polled := false; !polled; { // they follow the log by themselves
+		if t.Context().Err() != nil {
+			t.Fatal("the metrics of scans do not follow the log")
+		}
+		polled = strings.Contains(get("/metrics", http.StatusOK), `gxp_scans_total{outcome="completed",repository="demo",repository_id="2b2d5a66-fbf3-50f1-9f54-55de0177c2ff"}`)
+	}
 	d.forgeRow()
 	d.scan(r, "--links", "flag") // whoever projects it meets the forged row
 	if status, _ := next()["status"].(map[string]any); status["name"] != "audit" || status["state"] != "faulted" {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
@@ -55,8 +55,8 @@ func newProjectionsRun(a *app) *cobra.Command {
 		Example: "  gxpledger projections run\n  gxpledger projections run --metrics 127.0.0.1:9464 --verify-every 24h",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := net.SplitHostPort(o.metrics); o.metrics != "" && err != nil {
-				return usage("--metrics cannot listen at %q: want HOST:PORT, such as 127.0.0.1:9464", o.metrics)
+			if err := checkMetrics(o.metrics); err != nil {
+				return err
 			}
 			if cmd.Flags().Changed("verify-every") && o.verifyEvery < time.Minute {
 				return usage("--verify-every is %s: want a minute or more, such as 24h", o.verifyEvery)
@@ -81,15 +81,21 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 		}
 	}()
 	info := buildInfo()
-	if metrics, err = server.NewMetrics(runner.Status, server.Build{Version: info.Version, Commit: info.Commit}); err != nil {
+	scans := server.NewScans()
+	metrics, err = server.NewMetrics(runner.Status, server.Build{Version: info.Version, Commit: info.Commit}, scans, server.NewSpool(o.app.settings.SpoolFolder()))
+	if err != nil {
 		return err
 	}
-	listener, err := o.listen(ctx)
+	log, err := o.app.ledger.Log(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := o.app.listenForMetrics(ctx, o.metrics)
 	if err != nil {
 		return err
 	}
 	o.app.retrying = func(projection string, err error) {
-		metrics.Retried(projection)
+		metrics.Retried(projection, reasonOf(err))
 		o.app.noteRetry(projection, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -97,6 +103,7 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 	var served error
 	var wait sync.WaitGroup
 	if listener != nil {
+		wait.Go(func() { scans.Follow(ctx, log, o.app.logScansUnread) })
 		wait.Go(func() {
 			defer cancel() // a process that cannot be monitored must not keep running
 			if err := metrics.Serve(ctx, listener); err != nil {
@@ -106,28 +113,46 @@ func (o *runOptions) run(ctx context.Context) (err error) {
 	}
 	wait.Go(func() { o.watch(ctx, runner) })
 	var verified error
-	if o.verifyEvery > 0 {
-		wait.Go(func() { verified = o.verify(ctx, metrics) })
-	}
+	wait.Go(func() { verified = o.verify(ctx, metrics) })
 	err = runner.Run(ctx)
 	cancel()
 	wait.Wait()
 	return errors.Join(err, served, verified)
 }
 
-// verify verifies in the background until ctx ends.
+// verify tells the metrics of the last verification, and verifies in the background until ctx ends where that is asked for.
 func (o *runOptions) verify(ctx context.Context, metrics *server.Metrics) error {
 	if last, err := o.app.ledger.Admin().LastVerification(ctx); err == nil && last != nil {
 		metrics.Verified(*last)
 	}
+	if o.verifyEvery == 0 {
+		return nil
+	}
 	return o.app.ledger.VerifyEvery(ctx, gxpledger.VerifyEveryOptions{
 		Every: o.verifyEvery, Rate: verifyRate,
 		Finished: func(v gxpledger.Verification, last gxpledger.LastVerification) {
-			metrics.Verified(last)
+			metrics.VerificationEnded(last)
+			o.logVerification(last)
 			o.showVerification(v, last)
 		},
-		Failed: func(err error) { o.app.notes().Line("warning: cannot verify in the background: %s", err.Error()) },
+		Failed: func(err error) {
+			metrics.VerificationFailed()
+			o.app.notes().Line("warning: cannot verify in the background: %s", err.Error())
+		},
 	})
+}
+
+func (o *runOptions) logVerification(last gxpledger.LastVerification) {
+	fields := logrus.Fields{
+		"step": "verification", "outcome": "intact", "position": last.Position, "faults": last.Faults, "unknown": last.Unknown, "warnings": last.Warnings,
+	}
+	if !last.Intact {
+		fields["outcome"] = "not intact"
+	}
+	if !last.StartedAt.IsZero() {
+		fields["duration_ms"] = last.FinishedAt.Sub(last.StartedAt).Milliseconds()
+	}
+	o.app.logger().WithFields(fields).Info("verification ended")
 }
 
 func (o *runOptions) showVerification(v gxpledger.Verification, last gxpledger.LastVerification) {
@@ -152,38 +177,6 @@ func lastVerification(v gxpledger.LastVerification) string {
 		text += render.Count(v.Unknown, "check") + " could not be made, "
 	}
 	return text + render.Count(v.Faults, "fault") + " found: run gxpledger verify"
-}
-
-// listen returns a loopback listener, since the metrics have no password; nil without --metrics.
-func (o *runOptions) listen(ctx context.Context) (net.Listener, error) {
-	if o.metrics == "" {
-		return nil, nil //nolint:nilnil // none, as documented
-	}
-	listener, local, err := listen(ctx, "metrics", o.metrics)
-	if err != nil {
-		return nil, err
-	}
-	if !local {
-		return nil, errors.Join(usage("%s can be reached from other machines: listen at 127.0.0.1, behind a proxy that asks for a password",
-			o.metrics), listener.Close())
-	}
-	if o.app.json {
-		err = render.Line(o.app.system.Stdout, runLine{At: o.app.system.Now().UTC(), Metrics: listener.Addr().String()})
-	} else {
-		o.app.screen().Line("Metrics at http://%s/metrics", listener.Addr())
-	}
-	return listener, err
-}
-
-// listen listens at the address that a flag names, and reports whether only this machine can reach it.
-func listen(ctx context.Context, flag, address string) (_ net.Listener, local bool, err error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, false, failed(err, "cannot listen at %s (%v): choose another address with --%s", address, err, flag)
-	}
-	tcp, ok := listener.Addr().(*net.TCPAddr)
-	return listener, ok && tcp.IP.IsLoopback(), nil
 }
 
 // watch writes a line whenever a projection changes its state.
@@ -224,6 +217,9 @@ func changing(s gxpledger.ProjectionStatus) string {
 }
 
 func (o *runOptions) show(s gxpledger.ProjectionStatus) {
+	o.app.logger().WithFields(logrus.Fields{
+		"projection": s.Name, "state": s.State, "build": s.Build, "position": s.Position, "head": s.Head,
+	}).Info("projection changed its state")
 	now := o.app.system.Now().UTC()
 	if o.app.json {
 		_ = render.Line(o.app.system.Stdout, runLine{At: now, Status: &s}) // a closed pipe is no failure

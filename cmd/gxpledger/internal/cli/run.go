@@ -58,7 +58,11 @@ func (s System) Run(ctx context.Context, args []string) int {
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
-	return a.report(ctx, a.closeLedger(root.ExecuteContext(ctx)))
+	started := s.Now()
+	cmd, err := root.ExecuteContextC(ctx)
+	err = a.closeLedger(err)
+	a.logOperation(ctx, cmd, started, err)
+	return a.report(ctx, err)
 }
 
 // newRoot builds the tree of commands. A new command is one line here.
@@ -103,12 +107,12 @@ func newRoot(a *app, args []string) *cobra.Command {
 	addSetting(flags, "role-prefix", &a.settings.RolePrefix)
 	flags.BoolVar(&a.json, "json", false, "write JSON to standard output")
 	flags.Var(&a.colour, "color", "colours: auto, always or never")
-	addSetting(flags, "logging.verbose", &a.verbose)
+	a.log.add(flags)
 	addSetting(flags, "wait", &a.wait)
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newSearch(a), newExport(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
-		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newConfig(a), newBackup(a), newDoctor(a), newVersion(a))
+		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newConfig(a), newBackup(a), newDoctor(a), newVersion(a), newCompletion(a), newManual(a))
 	refuseEmptyFlags(root)
 	return root
 }
@@ -141,7 +145,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	if text != "" && a.json {
 		return a.reportJSON(ctx, code, text, err)
 	}
-	if text != "" {
+	if text != "" && !a.logsJSON() { // which has it
 		a.notes().Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code
@@ -164,7 +168,8 @@ type app struct {
 	recorded   bool              // the command recorded a scan: whatever fails from then on, it ends with 0
 	json       bool
 	colour     render.ColourMode
-	verbose    bool
+	log        logFlags
+	described  logrus.Fields // what the line of the operation says, beside its outcome
 	wait       time.Duration // how long a command waits for the log's server in all
 	records    *atomic.Bool  // the command may have recorded something
 	waiting    *atomic.Bool  // the log says what it waits for
@@ -173,7 +178,7 @@ type app struct {
 }
 
 func newApp(s System) *app {
-	return &app{system: s, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
+	return &app{system: s, log: newLogFlags(), described: logrus.Fields{}, records: &atomic.Bool{}, waiting: &atomic.Bool{}, retried: &sync.Map{}, retrying: func(string, error) {}, colour: render.ColourAuto}
 }
 
 // screen is where a command shows its result to a person.
@@ -191,11 +196,6 @@ func (a *app) answer(document any, show func(*render.Screen)) error {
 	return screen.Err()
 }
 
-// notes is where a command says what is not its result.
-func (a *app) notes() *render.Screen {
-	return render.NewScreen(a.system.Stderr, a.terminal(a.system.Stderr))
-}
-
 // progress tells a person at a terminal what takes so long.
 func (a *app) progress() *render.Progress {
 	return render.NewProgress(a.system.Stderr, a.terminal(a.system.Stderr), a.system.Now)
@@ -207,23 +207,4 @@ func (a *app) terminal(w io.Writer) render.Terminal {
 		return *a.system.Terminal
 	}
 	return render.Detect(w, a.colour, a.system.Env)
-}
-
-// logger logs to standard error when --verbose is given. Its text form quotes control characters.
-func (a *app) logger() *logrus.Logger {
-	logger := logrus.New()
-	logger.SetOutput(io.Discard)
-	logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
-	if a.verbose {
-		logger.SetOutput(redactingWriter{a.system.Stderr, &a.settings})
-		logger.SetLevel(logrus.DebugLevel)
-	}
-	return logger
-}
-
-// warnings is a logger of what an operator must see without asking for it.
-func (a *app) warnings() *logrus.Logger {
-	logger := a.logger()
-	logger.SetOutput(redactingWriter{a.system.Stderr, &a.settings})
-	return logger
 }

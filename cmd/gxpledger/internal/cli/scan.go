@@ -153,6 +153,9 @@ func (o *scanOptions) run(ctx context.Context) error {
 	result, err := o.app.ledger.Scan(ctx, request)
 	progress.Done()
 	o.app.recorded = err == nil
+	if result.Completed != nil || result.Failed != nil {
+		o.app.describeScan(result.Report())
+	}
 	o.note(ctx, result)
 	if err != nil {
 		return o.failed(ctx, result, err)

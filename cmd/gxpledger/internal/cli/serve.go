@@ -10,10 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
 )
 
@@ -34,6 +37,7 @@ type serveOptions struct {
 	writable          []string
 	certFile, keyFile string
 	usersFile         string
+	metrics           string
 }
 
 func newServe(a *app) *cobra.Command {
@@ -50,6 +54,7 @@ func newServe(a *app) *cobra.Command {
 			"Clients that discover servers (esdb+discover://) connect to the address that the server tells them: by default the one\n" +
 			"where they reached it. Give --advertise where that is not the address for them, or not a name in the certificate.",
 		Example: "  gxpledger serve --esdb 127.0.0.1:2113\n" +
+			"  gxpledger serve --esdb 127.0.0.1:2113 --metrics 127.0.0.1:9465\n" +
 			"  gxpledger serve --esdb 127.0.0.1:2113 --esdb-writable orders- --esdb-writable invoices-\n" +
 			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users\n" +
 			"  gxpledger serve --esdb 0.0.0.0:2113 --advertise ledger.example.com:2113 --tls-cert server.pem --tls-key server.key",
@@ -67,6 +72,7 @@ func newServe(a *app) *cobra.Command {
 	addSetting(flags, "serve.writable", &o.writable)
 	addSetting(flags, "serve.tls-cert", &o.certFile)
 	addSetting(flags, "serve.tls-key", &o.keyFile)
+	addSetting(flags, "serve.metrics", &o.metrics)
 	addSetting(flags, "serve.basic-auth-file", &o.usersFile)
 	return cmd
 }
@@ -77,6 +83,9 @@ func (o *serveOptions) validate() error {
 	}
 	if _, _, err := net.SplitHostPort(o.address); err != nil {
 		return usage("--esdb cannot listen at %q: want HOST:PORT, such as 127.0.0.1:2113", o.address)
+	}
+	if err := checkMetrics(o.metrics); err != nil {
+		return err
 	}
 	if o.advertise != "" {
 		if err := esdbserver.CheckAddress(o.advertise); err != nil {
@@ -112,6 +121,7 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	clients := o.observe(&options)
 	serving, err := esdbserver.New(log, options)
 	if err != nil {
 		return err
@@ -123,12 +133,71 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 	if err := o.announce(listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	metrics, err := o.app.listenForMetrics(ctx, o.metrics)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	watching, stop := context.WithCancel(ctx)
 	var watched sync.WaitGroup
 	watched.Go(func() { o.watch(watching, refusals, options.TLS) })
-	defer watched.Wait()
+	defer func() {
+		stop()
+		watched.Wait()
+	}()
+	var unserved error
+	if metrics != nil {
+		watched.Go(func() {
+			defer cancel() // a process that cannot be monitored must not keep running
+			unserved = o.serveMetrics(watching, metrics, log, clients)
+		})
+	}
+	err = o.app.ledger.WhileHome(ctx, func(ctx context.Context) error { return serving.Serve(ctx, listener) })
+	stop()
+	watched.Wait()
+	return errors.Join(err, unserved)
+}
+
+// observe has the server tell metrics and the log of its clients.
+func (o *serveOptions) observe(options *esdbserver.Options) *server.Clients {
+	var expires time.Time
+	if options.TLS != nil && options.TLS.Certificates[0].Leaf != nil {
+		expires = options.TLS.Certificates[0].Leaf.NotAfter
+	}
+	clients := server.NewClients(expires)
+	refused, failed, logger := options.Refused, options.Failed, o.app.logger()
+	options.Connected = clients.Connected
+	options.Refused = func(r esdbserver.Refusal) { clients.Refused(r); refused(r) }
+	options.Failed = func(err error) { clients.Failed(); failed(err) }
+	options.Called = func(call esdbserver.Call) {
+		clients.Called(call)
+		if logger.Logger.IsLevelEnabled(logrus.DebugLevel) {
+			logger.WithFields(logrus.Fields{"method": call.Method, "outcome": call.Code, "duration_ms": call.Duration.Milliseconds()}).Debug("call ended")
+		}
+	}
+	return clients
+}
+
+// serveMetrics serves metrics until ctx ends. The server is ready while its log answers.
+func (o *serveOptions) serveMetrics(ctx context.Context, listener net.Listener, log eventstore.Log, clients *server.Clients) error {
+	info, scans := buildInfo(), server.NewScans()
+	metrics, err := server.NewMetrics(func(ctx context.Context) ([]gxpledger.ProjectionStatus, error) {
+		_, err := log.Head(ctx)
+		return nil, err
+	}, server.Build{Version: info.Version, Commit: info.Commit}, scans, clients, server.NewSpool(o.app.settings.SpoolFolder()))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	var following sync.WaitGroup
+	defer following.Wait()
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	return o.app.ledger.WhileHome(ctx, func(ctx context.Context) error { return serving.Serve(ctx, listener) })
+	following.Go(func() { scans.Follow(ctx, log, o.app.logScansUnread) })
+	if err := metrics.Serve(ctx, listener); err != nil {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
 }
 
 // watch writes what was counted each minute, and warns each day of a certificate that expires.

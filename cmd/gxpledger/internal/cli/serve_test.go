@@ -296,7 +296,7 @@ func TestServingOverTLSToKnownUsers(t *testing.T) {
 	}
 	said := s.warned()
 	for _, want := range []string{
-		`level=warning msg="login refused" peer="127.0.0.1:`, `reason="unknown user or wrong password" user=eve`,
+		`level=warning msg="login refused" operation=serve peer="127.0.0.1:`, `reason="unknown user or wrong password" user=eve`,
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is not in %s", want, said)

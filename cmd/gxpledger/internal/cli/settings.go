@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -220,18 +219,4 @@ func hideAddresses(text string, args []string) string {
 // redact removes the passwords of all addresses from a text.
 func (a *app) redact(text string) string {
 	return hideAddresses(a.settings.Tables.Redact(a.settings.Log.Redact(text)), a.args)
-}
-
-// redactingWriter removes the passwords of the settings from what is written to it, whole lines at a time.
-type redactingWriter struct {
-	to       io.Writer
-	settings *config.Settings
-}
-
-// Write writes p without passwords.
-func (w redactingWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.to, w.settings.Tables.Redact(w.settings.Log.Redact(string(p)))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -208,3 +208,18 @@ func TestVersionNamesTheCommit(t *testing.T) {
 		}
 	}
 }
+
+func TestABuildByGoInstallNamesItsCommitOrItsChecksum(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"v1.2.3":                                    `{"version":"v1.2.3","sum":"h1:abc=","go":`,
+		"v0.0.0-20261201030504-0b4e96dc3582":        `{"version":"v0.0.0-20261201030504-0b4e96dc3582","commit":"0b4e96dc3582","sum":"h1:abc=",`,
+		"v1.2.4-0.20261201030504-0b4e96dc3582":      `{"version":"v1.2.4-0.20261201030504-0b4e96dc3582","commit":"0b4e96dc3582","sum":"h1:abc=",`,
+		"v1.2.4-rc.1.0.20261201030504-0b4e96dc3582": `{"version":"v1.2.4-rc.1.0.20261201030504-0b4e96dc3582","commit":"0b4e96dc3582",`,
+	} {
+		text, err := json.Marshal(cli.VersionOf(&debug.BuildInfo{Main: debug.Module{Version: version, Sum: "h1:abc="}}))
+		if err != nil || !strings.HasPrefix(string(text), want) {
+			t.Errorf("%s, %v, want it to begin with %s", text, err, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
@@ -49,6 +50,9 @@ func (a *app) verify(ctx context.Context, deep bool) error { //revive:disable-li
 	if err != nil {
 		return err
 	}
+	a.describe(logrus.Fields{
+		"position": uint64(result.Log.Head), "faults": len(result.Faults), "unknown": len(result.Unknown), "warnings": len(result.Warnings),
+	})
 	err = a.answer(result, func(screen *render.Screen) { showVerified(screen, result) })
 	if err == nil && !result.Intact {
 		return found()

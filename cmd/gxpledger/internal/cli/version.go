@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"regexp"
 	"runtime"
 	"runtime/debug"
 
@@ -15,6 +16,7 @@ type versionDocument struct {
 	Commit   string `json:"commit,omitempty"`   // that it was built from
 	Time     string `json:"time,omitempty"`     // of that commit, RFC 3339
 	Modified bool   `json:"modified,omitempty"` // the work tree held other changes
+	Sum      string `json:"sum,omitempty"`      // checksum of the module, of a build by go install
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -35,8 +37,12 @@ func (a *app) showVersion() error {
 	return a.answer(info, func(screen *render.Screen) {
 		screen.Line("gxpledger %s", info.Version)
 		switch {
+		case info.Commit == "" && info.Sum != "":
+			screen.Line("commit that of the tag %s, module checksum %s", info.Version, info.Sum)
 		case info.Commit == "":
 			screen.Line("commit unknown: built without version control")
+		case info.Time == "":
+			screen.Line("commit %s", info.Commit)
 		case info.Modified:
 			screen.Line("commit %s of %s, modified: the work tree held other changes", info.Commit, info.Time)
 		default:
@@ -69,5 +75,14 @@ func versionOf(info *debug.BuildInfo) versionDocument {
 			out.Modified = setting.Value == "true"
 		}
 	}
+	if out.Commit == "" && info.Main.Sum != "" { // built by go install MODULE@VERSION
+		out.Sum = info.Main.Sum
+		if parts := pseudoVersion.FindStringSubmatch(out.Version); parts != nil {
+			out.Commit = parts[1]
+		}
+	}
 	return out
 }
+
+// pseudoVersion is the version that go gives a commit without a tag. It ends in the commit.
+var pseudoVersion = regexp.MustCompile(`^v.*[-.]\d{14}-([0-9a-f]{12})$`)

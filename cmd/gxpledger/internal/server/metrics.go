@@ -26,22 +26,24 @@ type Build struct{ Version, Commit string }
 // Metrics are the figures of one process. They are read from the tables and the log at each collection, so that they are
 // true whichever process does the work. Safe for concurrent use.
 type Metrics struct {
-	statuses Statuses
-	registry *prometheus.Registry
-	folded   *prometheus.CounterVec
-	failed   prometheus.Counter
-	retried  *prometheus.CounterVec
-	mu       sync.Mutex // guards events and verified
-	events   map[projections.Ref]uint64
-	verified *gxpledger.LastVerification // nil until there is one
+	statuses      Statuses
+	registry      *prometheus.Registry
+	folded        *prometheus.CounterVec
+	failed        prometheus.Counter
+	retried       *prometheus.CounterVec
+	verifications *prometheus.CounterVec
+	info          prometheus.Gauge
+	mu            sync.Mutex // guards events and verified
+	events        map[projections.Ref]uint64
+	verified      *gxpledger.LastVerification // nil until there is one
 }
 
 // patience bounds how long a collection waits for the log and the tables.
 const patience = 5 * time.Second
 
 // NewMetrics returns the metrics of a process that follows what statuses tells of. The names begin with gxp_ and are
-// stable.
-func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
+// stable. The metrics of more are served, too.
+func NewMetrics(statuses Statuses, build Build, more ...prometheus.Collector) (*Metrics, error) {
 	m := &Metrics{
 		statuses: statuses, registry: prometheus.NewRegistry(), events: map[projections.Ref]uint64{},
 		folded: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -51,17 +53,20 @@ func NewMetrics(statuses Statuses, build Build) (*Metrics, error) {
 			Name: "gxp_status_failures_total", Help: "Collections for which the log or the tables could not be read.",
 		}),
 		retried: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gxp_retries_total", Help: "What this process failed to do and tried again, by projection; the empty one is the log.",
-		}, []string{"projection"}),
+			Name: "gxp_retries_total", Help: "What this process failed to do and tried again, by projection, the empty one being the log, and reason.",
+		}, []string{"projection", "reason"}),
+		verifications: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gxp_verifications_total", Help: "Verifications in the background by this process, by outcome: intact, faults, unknown (a check could not be made) or failed.",
+		}, []string{"outcome"}),
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
+	m.info = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "gxp_build_info", Help: "The binary; always 1.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit},
 	})
-	info.Set(1)
-	for _, c := range []prometheus.Collector{
-		m, m.folded, m.failed, m.retried, info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
+	m.info.Set(1)
+	for _, c := range append([]prometheus.Collector{
+		m, m.folded, m.failed, m.retried, m.verifications, m.info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}, more...) {
 		if err := m.registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -81,8 +86,26 @@ func (m *Metrics) Observe(p run.Progress) {
 	m.folded.WithLabelValues(p.Projection).Add(float64(p.Events - before))
 }
 
-// Retried counts what is tried again, for a projection or, with "", the log.
-func (m *Metrics) Retried(projection string) { m.retried.WithLabelValues(projection).Inc() }
+// Retried counts what is tried again, for a projection or, with "", the log. The reason is one of a few codes.
+func (m *Metrics) Retried(projection, reason string) {
+	m.retried.WithLabelValues(projection, reason).Inc()
+}
+
+// VerificationEnded counts a verification of this process and sets its outcome.
+func (m *Metrics) VerificationEnded(last gxpledger.LastVerification) {
+	outcome := "intact"
+	switch {
+	case last.Faults > 0:
+		outcome = "faults"
+	case last.Unknown > 0 || !last.Intact:
+		outcome = "unknown"
+	}
+	m.verifications.WithLabelValues(outcome).Inc()
+	m.Verified(last)
+}
+
+// VerificationFailed counts a verification of this process that did not end.
+func (m *Metrics) VerificationFailed() { m.verifications.WithLabelValues("failed").Inc() }
 
 // Verified sets the outcome of the last verification in the background; without one, there are no metrics of it.
 func (m *Metrics) Verified(last gxpledger.LastVerification) {
@@ -101,7 +124,7 @@ func verification() []verificationFigure {
 		{desc("unknown", "Checks that the last verification in the background could not make."), func(v gxpledger.LastVerification) float64 { return float64(v.Unknown) }},
 		{desc("position", "Position up to which the last verification in the background read the log."), func(v gxpledger.LastVerification) float64 { return float64(v.Position) }},
 		{desc("last_timestamp_seconds", "When the last verification in the background ended."), func(v gxpledger.LastVerification) float64 {
-			return float64(v.FinishedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
+			return seconds(v.FinishedAt)
 		}},
 	}
 }
@@ -149,7 +172,7 @@ func figures() []figure {
 				if s.Build == 0 {
 					return 0
 				}
-				return float64(s.UpdatedAt.UnixMilli()) / float64(time.Second/time.Millisecond)
+				return seconds(s.UpdatedAt)
 			},
 		},
 		{

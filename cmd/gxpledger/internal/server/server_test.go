@@ -111,12 +111,12 @@ func TestFiguresOfProjections(t *testing.T) {
 		m.Observe(run.Progress{Ref: ref, Events: events})
 	}
 	for _, projection := range []string{"", "audit", "audit"} {
-		m.Retried(projection)
+		m.Retried(projection, "log_busy")
 	}
 	get := serve(t, m)
 	_, body := get("/metrics")
 	for _, want := range []string{
-		`gxp_retries_total{projection=""} 1`, `gxp_retries_total{projection="audit"} 2`,
+		`gxp_retries_total{projection="",reason="log_busy"} 1`, `gxp_retries_total{projection="audit",reason="log_busy"} 2`,
 		"gxp_log_head_position 40\n", `gxp_projection_position{build="3",projection="audit",version="2"} 10`,
 		`gxp_projection_lag_events{projection="audit"} 30`, `gxp_projection_lag_seconds{projection="audit"} 1.5`,
 		`gxp_projection_last_success_timestamp_seconds{projection="audit"} 1000.5`,
