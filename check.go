@@ -49,8 +49,10 @@ const (
 type CheckReport struct {
 	Repository domain.Repository `json:"repository"`
 	Known      bool              `json:"known"` // to the log
-	Source     domain.Source     `json:"source"`
-	Policy     domain.Policy     `json:"policy"` // by which it was judged
+	// Addresses are where it is read from, as [domain.CanonicalAddress] gives them: the first says which repository it is.
+	Addresses []string      `json:"addresses"`
+	Source    domain.Source `json:"source"`
+	Policy    domain.Policy `json:"policy"` // by which it was judged
 	// Refused reports whether a scan would be refused, and Read whether the files could be read at all: without, there are neither
 	// counts nor links.
 	Refused  bool               `json:"refused"`
@@ -115,8 +117,10 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 		return CheckReport{}, err
 	}
 	c := checking{
-		report: CheckReport{Repository: state.Repository, Known: state.Registered, Source: revision.Source(), Policy: policy},
-		files:  revision.Files(),
+		report: CheckReport{
+			Repository: state.Repository, Known: state.Registered, Addresses: addressesOf(found), Source: revision.Source(), Policy: policy,
+		},
+		files: revision.Files(),
 	}
 	err = c.judge(state, domain.Scan{
 		Head:  domain.Head{Repository: state.Repository, Source: revision.Source(), Policy: policy},
@@ -137,10 +141,8 @@ func (r ScanRequest) reading(p rosie.Progress) {
 // stateOf returns what the log says of a repository, without its artifacts, and of evidence keys: of a repository that it does not know, or where
 // there is no log, its name alone.
 func (l *Ledger) stateOf(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, recorder.KeysAt, error) {
-	if name == "" {
-		name = addressesOf(found)[0]
-	}
-	unknown := domain.State{Repository: domain.Repository{ID: RepositoryID(name), Name: name, URL: found.URL()}}
+	called := cmp.Or(name, addressesOf(found)[0])
+	unknown := domain.State{Repository: domain.Repository{ID: RepositoryID(called), Name: called, URL: found.URL()}}
 	log, err := l.openLog(ctx, config.ToRead)
 	if errors.Is(err, ErrNoLog) {
 		return unknown, recorder.KeysAt{}, nil

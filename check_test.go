@@ -93,6 +93,16 @@ func TestACheckGoesByTheRecordedSettings(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ledger.Admin().ChangeRepository(t.Context(), gxpledger.RepositoryRequest{
+		Repository: "pump", Reason: "it is here",
+		Settings: func(now domain.RepositorySettings) domain.RepositorySettings {
+			now.Addresses = []string{domain.CanonicalAddress(request.Repository)}
+			return now
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	request.Name = "" // it is found by its address
 	report, err := ledger.Check(t.Context(), request)
 	if err != nil || report.Refused || report.Errors() > 0 || !report.Known {
 		t.Errorf("with recorded settings the check says %+v, %v", report, err)

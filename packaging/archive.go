@@ -39,7 +39,7 @@ func writeArchive(file, top, folder string, at time.Time) error {
 		err = writeTar(&out, entries, at)
 	}
 	if err == nil {
-		err = os.WriteFile(file, out.Bytes(), readable) //nolint:gosec // a release is public
+		err = os.WriteFile(file, out.Bytes(), readable)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", file, err)
@@ -122,7 +122,7 @@ func setTimestamp(file string, at time.Time) error {
 		data, err = json.MarshalIndent(document, "", "  ")
 	}
 	if err == nil {
-		err = os.WriteFile(file, append(data, '\n'), readable) //nolint:gosec // a release is public
+		err = os.WriteFile(file, append(data, '\n'), readable)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the bill of materials: %w", err)
@@ -140,7 +140,7 @@ func writeSums(folder string) error {
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), file.Name())
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, "SHA256SUMS"), []byte(sums.String()), readable) //nolint:gosec // as above
+		err = os.WriteFile(filepath.Join(folder, "SHA256SUMS"), []byte(sums.String()), readable)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the checksums: %w", err)

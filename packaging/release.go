@@ -53,7 +53,7 @@ func (r Release) Make(ctx context.Context) error {
 	if r.Out, err = filepath.Abs(r.Out); err != nil {
 		return fmt.Errorf("cannot find the folder of the release: %w", err)
 	}
-	if err := errors.Join(os.RemoveAll(r.Out), os.MkdirAll(r.Out, executable)); err != nil { //nolint:gosec // a release is public
+	if err := errors.Join(os.RemoveAll(r.Out), os.MkdirAll(r.Out, executable)); err != nil {
 		return fmt.Errorf("cannot empty the folder of the release: %w", err)
 	}
 	this := platform{runtime.GOOS, runtime.GOARCH}
@@ -161,22 +161,22 @@ func writeShared(ctx context.Context, binary, to string) error {
 		return fmt.Errorf("cannot copy the files of packages: %w", err)
 	}
 	for _, name := range []string{"README.md", "LICENSE", "CHANGELOG.md"} {
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(name) //nolint:gosec // of this repository
 		if err == nil {
-			err = os.WriteFile(filepath.Join(to, name), data, readable) //nolint:gosec // a release is public
+			err = os.WriteFile(filepath.Join(to, name), data, readable)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot copy %s: %w", name, err)
 		}
 	}
 	completions := filepath.Join(to, "completions")
-	if err := os.MkdirAll(completions, executable); err != nil { //nolint:gosec // a release is public
+	if err := os.MkdirAll(completions, executable); err != nil {
 		return fmt.Errorf("cannot write completions: %w", err)
 	}
 	for shell, name := range map[string]string{"bash": "gxpledger", "zsh": "_gxpledger", "fish": "gxpledger.fish", "powershell": "gxpledger.ps1"} {
 		out, err := run(ctx, command{args: []string{binary, "completion", shell}})
 		if err == nil {
-			err = os.WriteFile(filepath.Join(completions, name), out, readable) //nolint:gosec // as above
+			err = os.WriteFile(filepath.Join(completions, name), out, readable)
 		}
 		if err != nil {
 			return fmt.Errorf("cannot write the completions of %s: %w", shell, err)
@@ -204,7 +204,7 @@ func compressPages(folder string) error {
 		if err == nil {
 			_, err = zip.Write(data)
 		}
-		if err := errors.Join(err, zip.Close(), os.WriteFile(page+".gz", out.Bytes(), readable), os.Remove(page)); err != nil { //nolint:gosec // as above
+		if err := errors.Join(err, zip.Close(), os.WriteFile(page+".gz", out.Bytes(), readable), os.Remove(page)); err != nil {
 			return fmt.Errorf("cannot compress the manual: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -27,4 +28,29 @@ func TestACheckRecordsNothing(t *testing.T) {
 	}
 	d.scan(r).wantCode(1).says("5 violations above")
 	d.run("check", newRepo(t).commit("Whole").dir).wantCode(0)
+}
+
+// The first hour: a tree with broken links and one key is registered once, and scanned, checked and verified without a flag from then on.
+func TestInitProposesWhatLetsScansPass(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	r := newRepo(t).story("US-001", "REQ-404").commit("As it is")
+	d.run("init", r.dir, "--name", "demo").wantCode(0).has("Nothing was recorded")
+	if _, err := os.Stat(d.home); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a proposal made a home: %v", err)
+	}
+	d.run("init", r.dir, "--yes").wantCode(2).says("--reason")
+	key := filepath.Join(t.TempDir(), "ci.pem")
+	if err := os.WriteFile(key, []byte(sampleKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.run("init", r.dir, "--name", "demo", "--evidence-key", key, "--yes", "--reason", "change request 17", "--actor", "ada").wantCode(0).has("demo is registered")
+	d.wantEvents("repository.registered.v1", "repository.changed.v1", "key.trusted.v1")
+	d.run("repository", "show", "demo").wantCode(0).has("flag")
+	d.run("keys", "list").wantCode(0).has("ci.pem")
+	d.run("config", "print", "--sources").wantCode(0)
+	d.run("init", r.dir, "--name", "demo").wantCode(1).says("is known already")
+	d.run("check", r.dir).wantCode(0)
+	d.run("scan", r.dir, "--actor", "ada").wantCode(0).has("demo")
+	d.run("init", r.dir, "--name", "demo", "--yes", "--reason", "again").wantCode(1)
 }

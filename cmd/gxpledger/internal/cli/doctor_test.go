@@ -65,7 +65,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	d.run("gaps")
 	states, _ = d.diagnose(0)
 	for check, state := range states {
-		if state != "good" && check != "verification" && check != "disk" {
+		if state != "good" && check != "verification" && check != "keys" && check != "disk" {
 			t.Errorf("of a new home, %s is %s", check, state)
 		}
 	}

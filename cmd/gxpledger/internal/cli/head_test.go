@@ -46,6 +46,7 @@ func notAnswers() map[string]string {
 	return map[string]string{
 		"scan":                "says itself what it recorded",
 		"check":               "of a revision that it reads itself",
+		"init":                "of a revision that it reads itself",
 		"new":                 "writes a file",
 		"repository":          "chooses a command",
 		"keys":                "chooses a command",

@@ -133,11 +133,11 @@ func reasonOf(err error) string {
 
 // describeScan adds the outcome of a scan to the line of the operation.
 func (a *app) describeScan(d gxpledger.ScanReport) {
-	fields := logrus.Fields{"outcome": string(d.Outcome), "attempts": d.Attempts, "position": uint64(d.Position)}
+	fields := logrus.Fields{"outcome": d.Outcome, "attempts": d.Attempts, "position": uint64(d.Position)}
 	if d.Head != nil {
-		fields["repository"], fields["commit"] = d.Head.Repository.Name, d.Head.Source.Commit
+		fields["repository"], fields["commit"] = d.Repository.Name, d.Source.Commit
 		if d.Position > 0 {
-			fields["scan"] = d.Head.Number
+			fields["scan"] = d.Number
 		}
 	}
 	if d.Code != "" {

@@ -43,7 +43,7 @@ func newCompletion(a *app) *cobra.Command {
 }
 
 // newManual is hidden: releases call it, people read what it writes with man.
-func newManual(a *app) *cobra.Command {
+func newManual() *cobra.Command {
 	return &cobra.Command{
 		Use:     "manual FOLDER",
 		Short:   "Write a page of the manual for each command",
@@ -66,12 +66,12 @@ func writeManual(cmd *cobra.Command, folder string, build versionDocument) error
 		return nil
 	}
 	const readable, listable = 0o644, 0o755
-	if err := os.MkdirAll(folder, listable); err != nil { //nolint:gosec // everybody may read a manual
+	if err := os.MkdirAll(folder, listable); err != nil {
 		return err
 	}
 	var page strings.Builder
 	writePage(&page, cmd, build)
-	if err := os.WriteFile(filepath.Join(folder, pageName(cmd)+".1"), []byte(page.String()), readable); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(filepath.Join(folder, pageName(cmd)+".1"), []byte(page.String()), readable); err != nil {
 		return err
 	}
 	for _, sub := range cmd.Commands() {

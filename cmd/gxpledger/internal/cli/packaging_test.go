@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/gxpledger/gxpledger/internal/config"
 )
 
 const packagingFolder = "../../../../packaging"
@@ -77,7 +79,7 @@ func TestTheUnitsRunCommandsAndFlagsThatExist(t *testing.T) {
 		if ours := []string{"GXPLEDGER_PROJECTIONS", "GXPLEDGER_SERVE"}; slices.Contains(ours, name) || strings.HasSuffix(name, "_FLAGS") {
 			continue
 		}
-		if !strings.Contains(readText(t, "../../../../internal/config/settings.go"), `"`+name+`"`) && !strings.Contains(readText(t, "run.go"), name) {
+		if !slices.ContainsFunc(config.Definitions(), func(d config.Definition) bool { return d.Variable == name }) {
 			t.Errorf("gxpledger.env sets %s, which is not read", name)
 		}
 	}
@@ -85,19 +87,19 @@ func TestTheUnitsRunCommandsAndFlagsThatExist(t *testing.T) {
 
 func TestThePackageHoldsFilesThatAReleaseMakes(t *testing.T) {
 	t.Parallel()
-	var config struct {
+	var packaged struct {
 		Contents []struct{ Src, Dst string } `yaml:"contents"`
 		Scripts  map[string]string           `yaml:"scripts"`
 	}
-	if err := yaml.Unmarshal([]byte(readText(t, packagingFolder, "nfpm.yaml")), &config); err != nil {
+	if err := yaml.Unmarshal([]byte(readText(t, packagingFolder, "nfpm.yaml")), &packaged); err != nil {
 		t.Fatal(err)
 	}
 	d := newFixture(t)
 	stage := t.TempDir()
 	d.bare(t.Context(), "manual", filepath.Join(stage, "man")).wantCode(0)
 	release := readText(t, packagingFolder, "release.go")
-	sources := slices.Collect(maps.Values(config.Scripts))
-	for _, content := range config.Contents {
+	sources := slices.Collect(maps.Values(packaged.Scripts))
+	for _, content := range packaged.Contents {
 		sources = append(sources, content.Src)
 	}
 	if len(sources) < 10 {

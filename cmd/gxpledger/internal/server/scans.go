@@ -36,6 +36,7 @@ type Scans struct {
 	position     eventstore.Position // of the last event that was taken
 	repositories map[domain.RepositoryID]*repositoryScans
 	order        int
+	attempts     int // of what is no known repository
 	duration     *prometheus.HistogramVec
 	failures     prometheus.Counter
 	descs        scanDescs
@@ -53,7 +54,7 @@ type repositoryScans struct {
 }
 
 type scanDescs struct {
-	total, completed, last, failed, known, position *prometheus.Desc
+	total, attempts, completed, last, failed, known, position *prometheus.Desc
 }
 
 // NewScans returns the metrics of scans, which [Scans.Follow] fills.
@@ -73,6 +74,7 @@ func NewScans() *Scans {
 		}),
 		descs: scanDescs{
 			total:     desc("gxp_scans_total", "Scans in the log, by outcome: completed, refused by a rule or a policy, or failed otherwise.", repository, id, "outcome"),
+			attempts:  desc("gxp_scan_attempts_failed_total", "Scans that failed before anything was recorded under a name that is not known: of no repository."),
 			completed: desc("gxp_repository_last_completed_scan_timestamp_seconds", "When the last completed scan of a repository was recorded; absent when none completed.", repository, id),
 			last:      desc("gxp_repository_last_scan_timestamp_seconds", "When the last scan of a repository was recorded, whatever its outcome; absent when there is none.", repository, id),
 			failed:    desc("gxp_repository_last_scan_failed", "1 when the last scan of a repository failed or was refused, else 0.", repository, id),
@@ -167,6 +169,10 @@ func (s *Scans) count(event domain.Event, at time.Time) {
 			outcome = outcomeFailed
 		}
 		s.ended(e.Head, outcome, at).failed = true
+	case domain.ScanAttemptFailed:
+		s.attempts++
+	case domain.ArtifactParsed, domain.ArtifactRejected, domain.ArtifactRemoved, domain.ArtifactRelinked, domain.RejectionCleared,
+		domain.KeyTrusted, domain.KeyRevoked, domain.AdminActed: // none of these is read
 	}
 }
 
@@ -192,7 +198,7 @@ func (s *Scans) repository(of domain.Repository) *repositoryScans {
 
 // Describe implements [prometheus.Collector].
 func (s *Scans) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{s.descs.total, s.descs.completed, s.descs.last, s.descs.failed, s.descs.known, s.descs.position} {
+	for _, desc := range []*prometheus.Desc{s.descs.total, s.descs.attempts, s.descs.completed, s.descs.last, s.descs.failed, s.descs.known, s.descs.position} {
 		descs <- desc
 	}
 	s.duration.Describe(descs)
@@ -214,6 +220,7 @@ func (s *Scans) Collect(metrics chan<- prometheus.Metric) {
 	shown, known := s.shown()
 	send(s.descs.known, float64(known))
 	send(s.descs.position, float64(s.position))
+	metrics <- prometheus.MustNewConstMetric(s.descs.attempts, prometheus.CounterValue, float64(s.attempts))
 	for _, r := range shown {
 		for _, outcome := range []string{outcomeCompleted, outcomeFailed, outcomeRefused} {
 			metrics <- prometheus.MustNewConstMetric(s.descs.total, prometheus.CounterValue, float64(r.outcomes[outcome]), r.name, r.id, outcome)
