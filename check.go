@@ -116,15 +116,24 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 	if err != nil {
 		return CheckReport{}, err
 	}
+	source := revision.Source()
+	relationUnknown, err := relate(ctx, revision, state, &source)
+	if err != nil {
+		return CheckReport{}, err
+	}
 	c := checking{
 		report: CheckReport{
-			Repository: state.Repository, Known: state.Registered, Addresses: addressesOf(found), Source: revision.Source(), Policy: policy,
+			Repository: state.Repository, Known: state.Registered, Addresses: addressesOf(found), Source: source, Policy: policy,
 		},
 		files: revision.Files(),
 	}
 	err = c.judge(state, domain.Scan{
-		Head:  domain.Head{Repository: state.Repository, Source: revision.Source(), Policy: policy},
+		Head: domain.Head{
+			Repository: state.Repository, Source: source, Policy: policy, Reason: request.Reason,
+			Settings: &domain.Settings{Keys: keys.inForce, KeysRevision: keys.revision, Overrides: request.overrides()},
+		},
 		Files: tree.Files, Findings: tree.Findings, Ignored: tree.Ignored, Faults: tree.Faults, Addresses: addressesOf(found),
+		RevokedKeys: keys.revoked, WithoutKnownKeys: request.WithoutKnownKeys, RelationUnknown: relationUnknown,
 	})
 	return c.report, err
 }
@@ -138,8 +147,8 @@ func (r ScanRequest) reading(p rosie.Progress) {
 	r.Progress(ScanProgress{Step: ScanReading, Done: p.Units, Total: p.Total})
 }
 
-// stateOf returns what the log says of a repository, without its artifacts, and of evidence keys: of a repository that it does not know, or where
-// there is no log, its name alone.
+// stateOf returns what the log says of a repository and of evidence keys: of a repository that it does not know, or where there is no log, its
+// name alone. It needs no snapshot and makes none: whoever checks may have no right to write.
 func (l *Ledger) stateOf(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, recorder.KeysAt, error) {
 	called := cmp.Or(name, addressesOf(found)[0])
 	unknown := domain.State{Repository: domain.Repository{ID: RepositoryID(called), Name: called, URL: found.URL()}}
@@ -153,18 +162,25 @@ func (l *Ledger) stateOf(ctx context.Context, name string, found *gitrepo.Reposi
 	if unknown.Repository, err = l.identify(ctx, log, name, found); err != nil {
 		return domain.State{}, recorder.KeysAt{}, err
 	}
-	states, err := statesOf(ctx, log)
-	if err != nil {
-		return domain.State{}, recorder.KeysAt{}, err
-	}
 	keys, err := recorder.LoadKeys(ctx, log, 0)
 	if err != nil {
 		return domain.State{}, recorder.KeysAt{}, err
 	}
-	if state, ok := states[eventstore.RepositoryStream(unknown.Repository.ID)]; ok {
-		return state, keys, nil
+	state := domain.State{}
+	for record, err := range log.ReadStream(ctx, eventstore.RepositoryStream(unknown.Repository.ID), 0) {
+		if err != nil {
+			return domain.State{}, recorder.KeysAt{}, fmt.Errorf("cannot load what is known of %s: %w", unknown.Repository.Name, err)
+		}
+		event, err := eventstore.Decode(record)
+		if err != nil {
+			return domain.State{}, recorder.KeysAt{}, err
+		}
+		state = domain.Evolve(state, event)
 	}
-	return unknown, keys, nil
+	if !state.Registered { // at most failures
+		return unknown, keys, nil
+	}
+	return state, keys, nil
 }
 
 // checking is one check.
@@ -191,9 +207,9 @@ func (c *checking) judge(state domain.State, scan domain.Scan) error {
 	if c.report.Read = len(scan.Files) > 0 || len(scan.Faults) == 0; !c.report.Read {
 		return nil
 	}
-	scan.Faults, scan.Addresses, state.Retired = nil, nil, false
+	scan.Faults, scan.Addresses = nil, nil
 	scan.Policy.Links, scan.Policy.Duplicates = domain.LinksFlag, domain.DuplicatesUpdate
-	events, err := domain.Decide(state, scan)
+	events, err := domain.Decide(domain.State{Repository: state.Repository}, scan)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package gxpledger_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -126,5 +127,46 @@ func TestTheExampleIsWhole(t *testing.T) {
 	report, err := ledger.Check(t.Context(), request)
 	if err != nil || len(report.Problems) > 0 || report.Links.Sound == 0 {
 		t.Errorf("the example has %+v, %v", report.Problems, err)
+	}
+}
+
+// A check is red for what a scan would be refused for in view of what is recorded: history that went back, and a key that is missing.
+func TestACheckKnowsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	ledger, request := newProduct(t)
+	git := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", request.Repository, "-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %q: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q", "-b", "main", ".")
+	git("add", ".gxp")
+	git("commit", "-q", "-m", "one")
+	first := git("rev-parse", "HEAD")
+	git("commit", "-q", "--allow-empty", "-m", "two")
+	request.Worktree = false
+	if _, err := ledger.Scan(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Admin().ChangeRepository(t.Context(), gxpledger.RepositoryRequest{
+		Repository: "pump", Reason: "one line", Settings: func(now domain.RepositorySettings) domain.RepositorySettings {
+			now.MainLine = "main"
+			return now
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := ledger.Check(t.Context(), request); err != nil || report.Refused {
+		t.Errorf("of the commit that is recorded: %+v, %v", report.Problems, err)
+	}
+	git("reset", "-q", "--hard", first)
+	report, err := ledger.Check(t.Context(), request)
+	if err != nil || !report.Refused || !slices.ContainsFunc(report.Problems, func(p gxpledger.Problem) bool { return p.Code == domain.ViolationOrder }) {
+		t.Errorf("of a commit before it: %v, %+v", err, report.Problems)
+	}
+	if _, err := ledger.Scan(t.Context(), request); err == nil {
+		t.Error("a scan of it is recorded")
 	}
 }

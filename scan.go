@@ -457,7 +457,9 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 		}
 		s.revision, s.result.DirtyUnknown = revision, revision.Source().DirtyUnknown
 	}
-	if err := s.relate(ctx, state, &reading); err != nil {
+	reading.Source = s.revision.Source()
+	reading.RelationUnknown, err = relate(ctx, s.revision, state, &reading.Source)
+	if s.result.RelationUnknown = reading.RelationUnknown; err != nil {
 		return reading, err
 	}
 	s.result.Older = map[string]bool{}
@@ -503,18 +505,16 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	return reading, nil
 }
 
-// relate reads how the revision relates to the one scanned before. The history of a remote repository is fetched for the main line alone.
-func (s *scan) relate(ctx context.Context, state domain.State, reading *recorder.Reading) (err error) {
-	reading.Source, s.result.RelationUnknown = s.revision.Source(), ""
-	source := &reading.Source
+// relate reads how a revision relates to the one scanned before, and returns why that is unknown. The history of a remote repository is fetched
+// for the main line alone.
+func relate(ctx context.Context, revision *gitrepo.Revision, state domain.State, source *domain.Source) (unknown string, err error) {
 	previous := state.PreviousCommit(*source)
 	if source.Commit == "" || previous == "" {
-		return nil
+		return "", nil
 	}
 	source.Previous = previous
-	source.Relation, reading.RelationUnknown, err = s.revision.Relate(ctx, previous, state.Settings.OnMainLine(*source))
-	s.result.RelationUnknown = reading.RelationUnknown
-	return err
+	source.Relation, unknown, err = revision.Relate(ctx, previous, state.Settings.OnMainLine(*source))
+	return unknown, err
 }
 
 // policy is that of a scan, given what is recorded for its repository.

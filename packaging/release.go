@@ -161,7 +161,7 @@ func writeShared(ctx context.Context, binary, to string) error {
 		return fmt.Errorf("cannot copy the files of packages: %w", err)
 	}
 	for _, name := range []string{"README.md", "LICENSE", "CHANGELOG.md"} {
-		data, err := os.ReadFile(name) //nolint:gosec // of this repository
+		data, err := os.ReadFile(name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(to, name), data, readable)
 		}

@@ -284,6 +284,9 @@ func (s *session) round(ctx context.Context) error {
 	}
 	s.head = s.describe(reading)
 	if err != nil {
+		if errors.Is(err, eventstore.ErrTransient) || errors.Is(err, eventstore.ErrCorrupt) { // it is about the log, not the revision
+			return err
+		}
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	s.recorded = reading.Recorded

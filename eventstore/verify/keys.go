@@ -34,6 +34,13 @@ func (v *verifier) checkKeys(s *streamCheck, r eventstore.Record, event domain.E
 	}
 	if e, ok := event.(domain.ScanCompleted); ok {
 		v.checkScanKeys(&d, s, e.Settings)
+		if e.Settings != nil && e.Settings.KeysRevision != nil { // a failure may be recorded long after it read the keys
+			if at := *e.Settings.KeysRevision; at < s.keysRevision {
+				d.add("revision of the keys is %d, and a completed scan before it used %d", at, s.keysRevision)
+			} else {
+				s.keysRevision = at
+			}
+		}
 	}
 	if e, ok := event.(domain.ScanFailed); ok {
 		v.checkScanKeys(&d, s, e.Settings)
@@ -68,10 +75,6 @@ func (v *verifier) checkScanKeys(d *differences, s *streamCheck, used *domain.Se
 			d.add("revision of the keys is %d, where no event about a key is recorded before the scan", *at)
 			return
 		}
-		if *at < s.keysRevision {
-			d.add("revision of the keys is %d, and the scan before it used %d", *at, s.keysRevision)
-		}
-		s.keysRevision = *at
 		checkUsedKeys(d, used, keys.InForce())
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.batch.revokedSigners)) {

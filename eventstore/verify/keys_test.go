@@ -74,22 +74,43 @@ func inOrder(a, b string) []string {
 }
 
 // No scan uses older keys than the one before it: a key that was revoked would verify again.
-func TestKeysOfAScanAreNotOlderThanThoseOfTheOneBefore(t *testing.T) {
+func TestKeysOfACompletedScanAreNotOlderThanThoseOfTheOneBefore(t *testing.T) {
 	t.Parallel()
-	l := newTold(t)
-	l.append(eventstore.EngineStream, trusted("k1"))
-	l.append(eventstore.EngineStream, revoked("k1"))
-	for _, scan := range []struct {
-		keys     []string
+	type scan struct {
 		revision int64
-	}{{nil, 1}, {[]string{trusted("k1").Fingerprint}, 0}} {
-		head := l.head()
-		head.Number = l.state.Scans + 1
-		head.Settings = &domain.Settings{Keys: scan.keys, KeysRevision: &scan.revision}
-		l.append(toldStream, domain.Fail(l.state, head, []domain.Violation{{Code: domain.ViolationNoContext, Text: "there is none"}}, 1))
+		failed   bool
 	}
-	if found := l.found(); !strings.Contains(found, "revision of the keys is 0, and the scan before it used 1") {
-		t.Errorf("found %q", found)
+	for name, c := range map[string]struct {
+		scans []scan
+		want  string
+	}{
+		"older":                            {[]scan{{1, false}, {0, false}}, "revision of the keys is 0, and a completed scan before it used 1"},
+		"a failure that was recorded late": {[]scan{{1, false}, {0, true}, {1, false}}, ""},
+		"older, behind a failure with older ones": {[]scan{{1, false}, {0, true}, {0, false}}, "revision of the keys is 0, and a completed scan before it used 1"},
+		"newer": {[]scan{{0, false}, {1, false}}, ""},
+	} {
+		l := newTold(t)
+		l.append(eventstore.EngineStream, trusted("k1"))
+		l.append(eventstore.EngineStream, revoked("k1"))
+		for _, scan := range c.scans {
+			head := l.head()
+			head.Settings = &domain.Settings{KeysRevision: &scan.revision}
+			if scan.revision == 0 {
+				head.Settings.Keys = []string{trusted("k1").Fingerprint}
+			}
+			if scan.failed {
+				l.append(toldStream, domain.Fail(l.state, head, []domain.Violation{{Code: domain.ViolationNoContext, Text: "there is none"}}, 1))
+				continue
+			}
+			events, err := domain.Decide(l.state, domain.Scan{Head: head, Files: []domain.File{domaintest.ReadBy(keyed, domaintest.Requirement("REQ-1", "a"))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.append(toldStream, events...)
+		}
+		if found := l.found(); (found == "") != (c.want == "") || !strings.Contains(found, c.want) {
+			t.Errorf("%s: found %q, want %q", name, found, c.want)
+		}
 	}
 }
 

@@ -55,8 +55,11 @@ func (s Settings) LookAtHome() (Condition, error) {
 	}
 	for _, entry := range entries {
 		info, failure := entry.Info()
-		if failure != nil || !strings.HasSuffix(entry.Name(), ".json") {
+		if errors.Is(failure, fs.ErrNotExist) || !strings.HasSuffix(entry.Name(), ".json") {
 			continue // it was recorded meanwhile
+		}
+		if failure != nil {
+			return c, failure
 		}
 		c.Spooled++
 		if at := info.ModTime(); c.SpooledSince.IsZero() || at.Before(c.SpooledSince) {

@@ -97,7 +97,7 @@ func storeDefinitions() []Definition {
 		},
 		{
 			Key: "logging.format", Variable: "GXPLEDGER_LOG_FORMAT", Flag: "log-format",
-			About: "`FORM` of the log on standard error: text, or json, which has what else is told there, too (default text)",
+			About: "`FORM` of the log on standard error: text, or json, which notes are in, too (default text)",
 		},
 		{Key: "logging.verbose", Variable: "GXPLEDGER_VERBOSE", Flag: "verbose", Form: Switch, Default: "false", About: "the same as --log-level debug"},
 	}

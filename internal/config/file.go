@@ -263,7 +263,8 @@ func (r *fileReader) setting(d Definition, line int, node *yaml.Node) error {
 		if n.Kind != yaml.ScalarNode {
 			return v.invalid("is not a "+d.word(), "write "+d.Key+": "+d.example())
 		}
-		if d.Form != List && (isNull(n) || isBlank(n.Value)) {
+		quoted := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
+		if isNull(n) || isBlank(n.Value) && (d.Form != List || !quoted) { // an empty item opens everything, where that is meant it is "" in quotes
 			return v.invalid("is empty", "give a value, or leave it out")
 		}
 		text := n.Value

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -116,7 +117,10 @@ func (in Inputs) resolve(d Definition) Value {
 	if text, _ := in.Variable(d.Variable); !isBlank(text) {
 		v.Texts, v.Source = []string{text}, Source{Origin: FromVariable, Name: d.Variable}
 		if d.Form == List {
-			v.Texts = strings.Split(text, ",")
+			v.Texts = nil
+			for item := range strings.SplitSeq(text, ",") {
+				v.Texts = append(v.Texts, strings.TrimSpace(item))
+			}
 		}
 		return v
 	}
@@ -133,6 +137,9 @@ func (in Inputs) resolve(d Definition) Value {
 func (v Value) check() error {
 	if v.Source.Origin != FromVariable {
 		return nil
+	}
+	if v.Form == List && slices.Contains(v.Texts, "") {
+		return v.invalid("has an empty item", "give each item between two commas a value")
 	}
 	if want := v.want(v.text()); want != "" {
 		return v.invalid(fmt.Sprintf("is %q", v.text()), want)

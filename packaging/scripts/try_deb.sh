@@ -60,7 +60,9 @@ for unit in gxpledger-projections gxpledger-serve; do
 	fi
 done
 # shellcheck disable=SC1091
+set -a # as systemd has them in the environment
 . /etc/gxpledger/gxpledger.env
+set +a
 # shellcheck disable=SC2086
 as timeout --signal TERM --preserve-status 5 gxpledger projections run $GXPLEDGER_PROJECTIONS_FLAGS >"$work/run" || fail "the service of the tables ends with an error: $(cat "$work/run")"
 # shellcheck disable=SC2086

@@ -106,7 +106,7 @@ func (a *app) logOperation(ctx context.Context, cmd *cobra.Command, started time
 		entry.WithFields(fields).Info("operation ended")
 		return
 	}
-	code, text := explain(ctx, err)
+	code, text := a.explain(ctx, err)
 	fields["exit"] = code
 	if code == exitFindings {
 		fields["outcome"] = "findings"
@@ -175,7 +175,7 @@ func (f harmlessFormatter) Format(entry *logrus.Entry) ([]byte, error) {
 var userInfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s"'@]*@`)
 
 func (f harmlessFormatter) clean(text string) string {
-	text = userInfo.ReplaceAllString(f.redact(oneLine(text)), "${1}...@")
+	text = render.Text(userInfo.ReplaceAllString(f.redact(oneLine(text)), "${1}...@"))
 	if len(rosie.FindSecrets([]byte(text), 1)) > 0 {
 		return "(not logged, since it seems to hold a key or a token)"
 	}

@@ -138,10 +138,7 @@ func (a *app) report(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	code, text := explain(ctx, err)
-	if text == interrupted && a.records.Load() {
-		text = interruptedAfterAct
-	}
+	code, text := a.explain(ctx, err)
 	if text != "" && a.json {
 		return a.reportJSON(ctx, code, text, err)
 	}
@@ -149,6 +146,15 @@ func (a *app) report(ctx context.Context, err error) int {
 		a.notes().Line("%s %s", render.Bad.Of("gxpledger:"), a.redact(text))
 	}
 	return code
+}
+
+// explain returns the exit code and the sentence of an error, in view of what may have been recorded.
+func (a *app) explain(ctx context.Context, err error) (code int, text string) {
+	code, text = explain(ctx, err)
+	if text == interrupted && a.records.Load() {
+		text = interruptedAfterAct
+	}
+	return code, text
 }
 
 // app is what all commands share: the global flags, the ledger and the screens.

@@ -129,6 +129,7 @@ type (
 )
 
 func sarif(r gxpledger.CheckReport, version string) sarifLog {
+	noLinks := strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`) // a message may hold links (SARIF 2.1.0, 3.11.6)
 	run := sarifRun{Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "gxpledger", Version: version, Rules: []sarifRule{}}
 	for _, p := range r.Problems {
@@ -136,7 +137,7 @@ func sarif(r gxpledger.CheckReport, version string) sarifLog {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
 		}
 		result := sarifResult{
-			RuleID: p.Code, Level: string(p.Severity), Message: sarifText{p.Text}, PartialFingerprints: map[string]string{"problem/v1": fingerprint(p)},
+			RuleID: p.Code, Level: string(p.Severity), Message: sarifText{noLinks.Replace(p.Text)}, PartialFingerprints: map[string]string{"problem/v1": fingerprint(p)},
 		}
 		if p.Path != "" {
 			var at sarifLocation

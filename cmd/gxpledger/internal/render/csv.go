@@ -32,13 +32,21 @@ func (c *CSV) Record(cells ...string) {
 func (c *CSV) Err() error { return c.err }
 
 // Cell returns s as a spreadsheet may hold it. What a spreadsheet could take for a formula begins with an apostrophe: text
-// that begins with = + - @, their full-width or small forms, a tab or a line end. Then it passes [Text].
+// that begins with = + - @, their full-width or small forms, a tab or a line end. Where a semicolon separates fields, quotes within a field
+// do not hold: behind each semicolon that a formula follows there is an apostrophe too. Then it passes [Text].
 func Cell(s string) string {
 	const formula = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-	if s != "" && strings.IndexAny(s, formula) == 0 {
-		s = "'" + s
+	parts := strings.Split(s, ";")
+	for i, part := range parts {
+		begin := part
+		if i > 0 {
+			begin = strings.TrimLeft(part, ` "`)
+		}
+		if strings.IndexAny(begin, formula) == 0 {
+			parts[i] = "'" + part
+		}
 	}
-	return Text(s)
+	return Text(strings.Join(parts, ";"))
 }
 
 // writeCSV writes a line of column names and then the records.

@@ -46,13 +46,19 @@ func (s *Spool) Collect(metrics chan<- prometheus.Metric) {
 		send(s.failures, 1)
 		return
 	}
-	send(s.failures, 0)
 	var count, size float64
 	var oldest time.Time
 	for _, entry := range entries {
 		info, err := entry.Info()
-		if err != nil || !info.Mode().IsRegular() {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was recorded meanwhile
+		}
+		if err != nil {
+			send(s.failures, 1)
+			return
+		}
+		if !info.Mode().IsRegular() {
+			continue
 		}
 		size += float64(info.Size())
 		if strings.HasSuffix(entry.Name(), ".json") {
@@ -62,6 +68,7 @@ func (s *Spool) Collect(metrics chan<- prometheus.Metric) {
 			}
 		}
 	}
+	send(s.failures, 0)
 	send(s.files, count)
 	send(s.bytes, size)
 	if !oldest.IsZero() {
