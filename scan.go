@@ -136,7 +136,7 @@ func (l *Ledger) Scan(ctx context.Context, request ScanRequest) (ScanResult, err
 	if err != nil {
 		return ScanResult{}, err
 	}
-	return l.scan(ctx, request, found, found.Open)
+	return l.scan(ctx, request, found, opening{revision: found.Open})
 }
 
 // locate finds the repository of a request, which it checks.
@@ -158,10 +158,15 @@ func (r ScanRequest) locate() (*gitrepo.Repository, error) {
 	return found, nil
 }
 
+// opening is how a scan comes by what it reads.
+type opening struct {
+	revision func(context.Context) (*gitrepo.Revision, error)
+	// after is the commit that the revision is recorded after, "" for none, or else not at all: [recorder.ErrMoved]. Nil for any.
+	after *string
+}
+
 // scan scans the revision that open opens.
-func (l *Ledger) scan(
-	ctx context.Context, request ScanRequest, found *gitrepo.Repository, open func(context.Context) (*gitrepo.Revision, error),
-) (ScanResult, error) {
+func (l *Ledger) scan(ctx context.Context, request ScanRequest, found *gitrepo.Repository, open opening) (ScanResult, error) {
 	if request.Progress == nil {
 		request.Progress = func(ScanProgress) {}
 	}
@@ -237,7 +242,7 @@ type scan struct {
 	ledger   *Ledger
 	asked    ScanRequest
 	found    *gitrepo.Repository
-	open     func(context.Context) (*gitrepo.Revision, error)
+	open     opening
 	request  recorder.Request
 	contents eventstore.ContentStore // of the log; nil when it cannot be reached
 	records  *recorder.Recorder
@@ -450,7 +455,7 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 	}
 	if s.revision == nil {
 		s.asked.Progress(ScanProgress{Step: ScanOpening})
-		revision, err := s.open(ctx)
+		revision, err := s.open.revision(ctx)
 		if err != nil {
 			reading.Source = domain.Source{Ref: s.asked.Ref, Worktree: s.asked.Worktree}
 			return reading, err
@@ -458,6 +463,10 @@ func (s *scan) read(ctx context.Context, state domain.State) (recorder.Reading, 
 		s.revision, s.result.DirtyUnknown = revision, revision.Source().DirtyUnknown
 	}
 	reading.Source = s.revision.Source()
+	if previous, after := state.PreviousCommit(reading.Source), s.open.after; after != nil && *after != previous {
+		return reading, fmt.Errorf("cannot continue the history: %w: the commit recorded last is %s now, and was %s",
+			recorder.ErrMoved, cmp.Or(previous, "none"), cmp.Or(*after, "none"))
+	}
 	reading.RelationUnknown, err = relate(ctx, s.revision, state, &reading.Source)
 	if s.result.RelationUnknown = reading.RelationUnknown; err != nil {
 		return reading, err

@@ -16,7 +16,7 @@ import (
 
 // HistoryRequest says which history to record, and how.
 type HistoryRequest struct {
-	// ScanRequest says how each commit is scanned. Its Ref names the last one. Worktree must not be set.
+	// ScanRequest says how each commit is scanned. Its Ref names the last one. Worktree and AllowRewind must not be set.
 	ScanRequest
 
 	// Since is the first revision to record; by default, the first commit with a .gxp directory.
@@ -54,11 +54,14 @@ type HistoryResult struct {
 //
 // It waits for the log and the tables as [Ledger.Scan] does, for each scan.
 //
-// Errors: those of [Ledger.Scan], the first that is not about one commit, which ends the history, and that of ctx. Scans that completed
-// before stay recorded.
+// Errors: those of [Ledger.Scan], the first that is not about one commit, which ends the history, that of ctx, and [recorder.ErrMoved] where
+// another scan came between, which leaves nothing of the rest. Scans that completed before stay recorded.
 func (l *Ledger) ScanHistory(ctx context.Context, request HistoryRequest) (result HistoryResult, err error) {
 	if request.Worktree {
 		return result, fmt.Errorf("cannot scan: %w: files on disk have no history", ErrInvalid)
+	}
+	if request.AllowRewind {
+		return result, fmt.Errorf("cannot scan: %w: AllowRewind is for one scan: scan the revision alone that history goes back to, and its history then", ErrInvalid)
 	}
 	found, err := request.locate()
 	if err != nil {
@@ -76,10 +79,7 @@ func (l *Ledger) ScanHistory(ctx context.Context, request HistoryRequest) (resul
 		return result, err
 	}
 	defer func() { err = errors.Join(err, history.Close()) }()
-	steps, err := history.Steps(ctx, gitrepo.HistoryOptions{
-		Since: request.Since, After: state.PreviousCommit(history.Source()), Recorded: recorded, Tags: request.Tags,
-		FirstParent: request.FirstParent || state.Settings.OnMainLine(history.Source()),
-	})
+	steps, err := request.steps(ctx, history, state, recorded)
 	if err != nil {
 		return result, err
 	}
@@ -87,46 +87,86 @@ func (l *Ledger) ScanHistory(ctx context.Context, request HistoryRequest) (resul
 	if request.Listed != nil {
 		request.Listed(len(steps))
 	}
+	after := state.PreviousCommit(history.Source())
 	for i, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return result, err
 		}
 		one := request.ScanRequest
 		one.Ref = step.Ref
-		scanned, err := l.scan(ctx, one, found, func(ctx context.Context) (*gitrepo.Revision, error) { return history.Open(ctx, step) })
-		result.Left--
-		if err == nil {
-			result.Completed++
-		} else {
-			result.Failed++
+		scanned, err := l.scan(ctx, one, found, opening{
+			revision: func(ctx context.Context) (*gitrepo.Revision, error) { return history.Open(ctx, step) }, after: &after,
+		})
+		if errors.Is(err, recorder.ErrMoved) {
+			return result, err
 		}
+		result.count(err)
 		if request.Scanned != nil {
 			request.Scanned(HistoryScan{N: i + 1, Of: len(steps), Commit: step.Commit, Ref: step.Ref, Result: scanned, Err: err})
 		}
-		if err != nil && (ctx.Err() != nil || !ofCommit(scanned, err)) {
+		switch {
+		case err == nil:
+			after = step.Commit
+		case ctx.Err() != nil || !ofCommit(scanned, err):
 			return result, err
 		}
 	}
 	return result, nil
 }
 
-// ofCommit reports whether an error is about the commit that was scanned, and is recorded, so that the next one may be scanned.
-func ofCommit(result ScanResult, err error) bool {
-	if result.Failed == nil || result.Position == 0 {
-		return false
+func (r *HistoryResult) count(err error) {
+	r.Left--
+	if err == nil {
+		r.Completed++
+	} else {
+		r.Failed++
 	}
-	refused, ok := errors.AsType[*domain.RefusedError](err)
-	if !ok {
-		return errors.Is(err, recorder.ErrSource)
-	}
-	return !slices.ContainsFunc(refused.Violations, func(v domain.Violation) bool {
-		return v.Code == domain.ViolationRetired || v.Code == domain.ViolationAddress // and so is every other commit
-	})
 }
 
-// recorded returns what the log knows of the repository that a scan would be of, and the commits of its completed scans: where branches were
+// steps lists what is to be scanned of a history, given what the log knows. On the main line, what was recorded of another branch is not.
+func (r HistoryRequest) steps(ctx context.Context, history *gitrepo.History, state domain.State, recorded []domain.Source) ([]gitrepo.Step, error) {
+	line, settings := history.Source(), state.Settings
+	main, after := settings.OnMainLine(line), state.PreviousCommit(line)
+	options := gitrepo.HistoryOptions{
+		Since: r.Since, After: after, Recorded: map[string]bool{}, Tags: r.Tags,
+		FirstParent: r.FirstParent || main, OfBranch: settings.MainLine != "" && !main,
+	}
+	for _, source := range recorded {
+		if main && !settings.OnMainLine(source) {
+			continue
+		}
+		options.Recorded[source.Commit] = true
+		if after == "" {
+			options.After = source.Commit // of before the main line was set
+		}
+	}
+	steps, err := history.Steps(ctx, options)
+	if main && after != "" && errors.Is(err, gitrepo.ErrOrder) {
+		return []gitrepo.Step{history.Last()}, nil // that it does not continue is a fact, which the refusal of such a scan records
+	}
+	return steps, err
+}
+
+// ofCommit reports whether an error is about the commit that was scanned, and is recorded, so that the next one may be scanned. What would fail
+// the next one too ends the history, since a commit that it skips is never recorded once a later one is.
+func ofCommit(result ScanResult, err error) bool {
+	if result.Failed == nil || result.Position == 0 || errors.Is(err, eventstore.ErrTransient) {
+		return false
+	}
+	if refused, ok := errors.AsType[*domain.RefusedError](err); ok {
+		return !slices.ContainsFunc(refused.Violations, func(v domain.Violation) bool {
+			return slices.Contains([]string{domain.ViolationRetired, domain.ViolationAddress, domain.ViolationKeys, domain.ViolationOrder}, v.Code)
+		})
+	}
+	problem, ok := errors.AsType[*gitrepo.Error](err)
+	return ok && errors.Is(err, recorder.ErrSource) && slices.Contains([]error{
+		gitrepo.ErrMissing, gitrepo.ErrCorrupt, gitrepo.ErrTooLarge, gitrepo.ErrUnsupported,
+	}, problem.Kind)
+}
+
+// recorded returns what the log knows of the repository that a scan would be of, and the revisions of its completed scans: where branches were
 // recorded between each other, not all of these are ancestors of the last one.
-func (l *Ledger) recorded(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, map[string]bool, error) {
+func (l *Ledger) recorded(ctx context.Context, name string, found *gitrepo.Repository) (domain.State, []domain.Source, error) {
 	log, err := l.openLog(ctx, config.ToAppend)
 	if err != nil {
 		return domain.State{}, nil, err
@@ -143,7 +183,7 @@ func (l *Ledger) recorded(ctx context.Context, name string, found *gitrepo.Repos
 	if err != nil {
 		return domain.State{}, nil, err
 	}
-	commits := map[string]bool{}
+	var sources []domain.Source
 	for record, err := range log.Read(ctx, 0, eventstore.Filter{
 		StreamPrefix: string(eventstore.RepositoryStream(identified.ID)),
 		Types:        slices.DeleteFunc(eventstore.KnownTypes(), func(t string) bool { return !strings.HasPrefix(t, "scan.completed.") }),
@@ -156,8 +196,8 @@ func (l *Ledger) recorded(ctx context.Context, name string, found *gitrepo.Repos
 			return domain.State{}, nil, err
 		}
 		if done, ok := event.(domain.ScanCompleted); ok && !done.Source.Worktree {
-			commits[done.Source.Commit] = true
+			sources = append(sources, done.Source)
 		}
 	}
-	return state, commits, nil
+	return state, sources, nil
 }

@@ -21,10 +21,11 @@ func Evolve(s State, e Event) State {
 		if s.Repository.Name != e.Repository.Name {
 			s.Names = append(s.Names, s.Repository.Name)
 		}
-		if s.Settings.MainLine != e.Settings.MainLine {
-			s.MainCommit = ""
-		}
+		moved := s.Settings.MainLine != e.Settings.MainLine
 		s.Repository, s.Settings, s.Claimed = e.Repository, e.Settings.clone(), false
+		if moved {
+			startMainLine(&s)
+		}
 	case RepositoryRetired:
 		s.Retired = true
 	case ArtifactParsed:

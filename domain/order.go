@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,14 +82,27 @@ func (a *ancestry[ID]) step(parents func(ID) ([]ID, bool, error)) error {
 }
 
 // OnMainLine reports whether a revision is one of the main line: there is a main line, and no other branch was named. A tag, a commit
-// id and a HEAD that is on no branch are taken to be of the main line, since nothing says that they are not.
+// id and a HEAD that is on no branch are taken to be of the main line, since nothing says that they are not. A revision that is derived
+// from a branch, such as feature~1, is of that branch. Where an older version recorded no full ref, a name that is no commit id counts as
+// that of a branch.
 func (s RepositorySettings) OnMainLine(source Source) bool {
 	if s.MainLine == "" {
 		return false
 	}
+	full := cmp.Or(source.FullRef, source.Ref)
+	if i := strings.IndexAny(full, "~^"); i >= 0 {
+		full = full[:i]
+	}
+	switch first, _, _ := strings.Cut(full, "/"); {
+	case noRef.MatchString(full):
+		return true
+	case first == "heads" || first == "tags" || first == "remotes":
+		full = "refs/" + full
+	case first != "refs":
+		full = headsPrefix + full
+	}
 	main := strings.TrimPrefix(s.MainLine, headsPrefix)
-	full := source.FullRef
-	if full == "" || strings.HasPrefix(full, "refs/tags/") {
+	if strings.HasPrefix(full, "refs/tags/") {
 		return true
 	}
 	if branch, ok := strings.CutPrefix(full, headsPrefix); ok {
@@ -103,23 +117,35 @@ func (s RepositorySettings) OnMainLine(source Source) bool {
 
 const headsPrefix = "refs/heads/"
 
+// noRef is what names a commit by no branch or tag: nothing, a HEAD, a commit id, and what git describe says.
+var noRef = regexp.MustCompile(`^(|@|HEAD|[A-Z]+_HEAD|(.*-g)?[0-9a-fA-F]{4,40})$`)
+
 // PreviousCommit returns the commit that a scan of source continues from: on the main line, that of the last completed scan of it, and
 // elsewhere that of the last completed scan. "" when there is none.
 func (s State) PreviousCommit(source Source) string {
-	if s.MainCommit != "" && s.Settings.OnMainLine(source) {
+	if s.Settings.OnMainLine(source) {
 		return s.MainCommit
 	}
 	return s.Commit
 }
 
-// follow remembers the commit of a completed scan.
+// follow remembers the commit of a completed scan. Files on disk are not the revision that they were compared with: history continues after
+// the one before.
 func follow(s *State, source Source) {
-	if source.Commit == "" {
+	if source.Commit == "" || source.Worktree {
 		return
 	}
-	s.Commit = source.Commit
+	s.Commit, s.CommitRef = source.Commit, cmp.Or(source.FullRef, source.Ref)
 	if s.Settings.OnMainLine(source) {
 		s.MainCommit = source.Commit
+	}
+}
+
+// startMainLine lets a main line that was set continue after the last commit, unless that is known to be of another branch.
+func startMainLine(s *State) {
+	s.MainCommit = ""
+	if s.Settings.OnMainLine(Source{Ref: s.CommitRef}) {
+		s.MainCommit = s.Commit
 	}
 }
 

@@ -243,6 +243,7 @@ func TestWhatIsOnTheMainLine(t *testing.T) {
 	for ref, want := range map[string]bool{
 		"refs/heads/main": true, "": true, "refs/tags/v1": true, "refs/remotes/origin/main": true, "refs/heads/feature": false,
 		"refs/remotes/origin/feature": false, "refs/pull/1/head": false, "refs/heads/x/main": false,
+		"refs/heads/main~2": true, "refs/heads/main^2~1": true, "refs/heads/feature~1": false, "refs/tags/v1^{commit}": true, "refs/tags/~": true, "refs/~": false, "refs/~~1": false,
 	} {
 		for _, mainLine := range []string{"main", "refs/heads/main"} {
 			if got := (domain.RepositorySettings{MainLine: mainLine}).OnMainLine(domain.Source{FullRef: ref}); got != want {
@@ -251,6 +252,60 @@ func TestWhatIsOnTheMainLine(t *testing.T) {
 		}
 		if (domain.RepositorySettings{}).OnMainLine(domain.Source{FullRef: ref}) {
 			t.Errorf("%q is on the main line, and there is none", ref)
+		}
+	}
+}
+
+// Scans of older versions recorded what the operator gave alone. What names another branch is not of the main line.
+func TestWhatWasOnTheMainLineBeforeRefsWereRecordedInFull(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]bool{
+		"": true, "HEAD": true, "@": true, "HEAD~3": true, "FETCH_HEAD": true, "main": true, "main~1": true, "refs/heads/main": true, "heads/main": true,
+		"refs/tags/v1": true, "tags/v1": true, "refs/remotes/origin/main": true, "cafe123": true, earlierCommit: true, earlierCommit + "^{commit}": true, "v1-3-gcafe123": true,
+		"feature": false, "feature~1": false, "refs/heads/feature": false, "release/1": false, "refs/pull/1/head": false, "cafe": true, "caf": false, "v1": false,
+	} {
+		if got := (domain.RepositorySettings{MainLine: "main"}).OnMainLine(domain.Source{Ref: ref}); got != want {
+			t.Errorf("%q is on it: %t, want %t", ref, got, want)
+		}
+	}
+}
+
+// A main line that is set later goes on from the last scan, unless that is known to be of another branch.
+func TestAMainLineThatIsSetLaterIsNotComparedWithAnotherBranch(t *testing.T) {
+	t.Parallel()
+	on := of("refs/heads/main", laterCommit)
+	for name, test := range map[string]struct {
+		last domain.Source
+		want string
+	}{
+		"after itself":           {of("refs/heads/main", earlierCommit), earlierCommit},
+		"after a tag":            {of("refs/tags/v1", earlierCommit), earlierCommit},
+		"after no branch":        {domain.Source{Ref: "HEAD", Commit: earlierCommit}, earlierCommit},
+		"after another":          {of("refs/heads/feature", earlierCommit), ""},
+		"after another, earlier": {domain.Source{Ref: "feature", Commit: earlierCommit}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := domain.Fold(scanned(t, "", test.last), change(domain.RepositorySettings{MainLine: "main"}))
+			if got := s.PreviousCommit(on); got != test.want {
+				t.Errorf("it continues from %q, want %q", got, test.want)
+			}
+			if got := s.PreviousCommit(of("refs/heads/beside", laterCommit)); got != earlierCommit {
+				t.Errorf("another branch continues from %q, want %q", got, earlierCommit)
+			}
+		})
+	}
+}
+
+// Files on disk are no revision, whether they are known to differ from it or not.
+func TestHistoryDoesNotGoOnFromFilesOnDisk(t *testing.T) {
+	t.Parallel()
+	for _, mainLine := range []string{"", "main"} {
+		for _, dirty := range []bool{true, false} {
+			s := scanned(t, mainLine, of("refs/heads/main", earlierCommit), domain.Source{Commit: laterCommit, Worktree: true, Dirty: dirty})
+			if got := s.PreviousCommit(of("refs/heads/main", laterCommit)); got != earlierCommit {
+				t.Errorf("it goes on from %s, want %s", got, earlierCommit)
+			}
 		}
 	}
 }
@@ -267,8 +322,8 @@ func TestTheMainLineGoesOnFromItself(t *testing.T) {
 		t.Errorf("another branch continues from %s, want %s", got, laterCommit)
 	}
 	s = domain.Fold(s, change(domain.RepositorySettings{MainLine: "trunk"}))
-	if got := s.PreviousCommit(of("refs/heads/trunk", "")); got != laterCommit {
-		t.Errorf("a new main line continues from %s, want the last commit %s", got, laterCommit)
+	if got := s.PreviousCommit(of("refs/heads/trunk", "")); got != "" {
+		t.Errorf("a new main line continues from %s, which is of another branch", got)
 	}
 	if got := scanned(t, "main", main, domain.Source{Worktree: true}).PreviousCommit(main); got != earlierCommit {
 		t.Errorf("after files without a commit it continues from %q, want %s", got, earlierCommit)

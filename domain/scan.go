@@ -35,7 +35,8 @@ type Source struct {
 	Relation Relation `json:"relation,omitempty"`
 	// Previous is the commit of the completed scan before: on the main line, of the one before on the main line. "" for none.
 	Previous string `json:"previous_commit,omitempty"`
-	// FullRef is the ref that was read, in full, such as refs/heads/main where Ref is HEAD; "" for a commit that was not found by one.
+	// FullRef is the ref that was read, in full, such as refs/heads/main where Ref is HEAD, and refs/heads/main~1 for what was found from there;
+	// refs/~, or refs/tags/~, is one whose name is not stored. "" for a commit that was found by none.
 	FullRef string `json:"full_ref,omitempty"`
 }
 

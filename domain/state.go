@@ -6,7 +6,7 @@ import (
 )
 
 // StateVersion is the version of the form of [State]. A snapshot of another version is useless: fold again.
-const StateVersion = 4
+const StateVersion = 5
 
 // State is what the events of one repository's stream fold to: the tree that the last completed scan left, and what a
 // decision needs to number the next. The zero value is a repository that nothing is known of.
@@ -21,9 +21,10 @@ type State struct {
 	Settings RepositorySettings `json:"settings"`
 	// Claimed reports that the addresses are those of scans that recorded no others.
 	Claimed bool `json:"claimed,omitempty"`
-	// Commit is that of the last completed scan which read one, and MainCommit that of the last one on the main line, "" when there was
-	// none since the main line was set.
+	// Commit is that of the last completed scan of a revision, and CommitRef the ref that it was found by. MainCommit is that of the last
+	// one on the main line, "" when none is known.
 	Commit     string           `json:"commit,omitempty"`
+	CommitRef  string           `json:"commit_ref,omitempty"`
 	MainCommit string           `json:"main_commit,omitempty"`
 	Scans      int              `json:"scans"`   // number of the last scan, completed or failed
 	Numbers    int              `json:"numbers"` // the last artifact number given

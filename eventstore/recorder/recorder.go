@@ -162,6 +162,10 @@ type Reading struct {
 // ErrSource says that the repository or revision could not be read. The wrapped cause says what to fix.
 var ErrSource = errors.New("source could not be read")
 
+// ErrMoved says that another scan came between, after which the revision is not to be recorded any more. A scan whose [ReadFunc] returns it
+// leaves nothing, as if it had not been started.
+var ErrMoved = errors.New("another scan came between")
+
 // ReadFunc reads the revision. Units that state holds need not be read again (domain.State.Holds). It is called once for
 // each round, and must neither change nor keep state. What it returns beside an error still goes into the ScanFailed.
 type ReadFunc func(ctx context.Context, state domain.State) (Reading, error)
@@ -207,7 +211,7 @@ func (o *Outcome) Head() domain.Head {
 // With a nil error the scan completed and Outcome.Completed is set. Otherwise Outcome.Failed says what was recorded, or
 // spooled, and the error wraps the cause: a *domain.RefusedError when a rule or the policy refused the scan, the error of
 // read, ErrConflict, ErrTooLarge, the context's, or whatever kept the log from answering. Unless Outcome.Unknown is
-// UnknownNothing it is ErrOutcomeUnknown too.
+// UnknownNothing it is ErrOutcomeUnknown too. With [ErrMoved] neither is set, and nothing was recorded.
 func (r *Recorder) Record(ctx context.Context, request Request, read ReadFunc) (Outcome, error) {
 	if err := request.validate(); err != nil {
 		return Outcome{}, err
@@ -216,6 +220,9 @@ func (r *Recorder) Record(ctx context.Context, request Request, read ReadFunc) (
 	err := s.run(ctx)
 	if err == nil {
 		return s.outcome, nil
+	}
+	if errors.Is(err, ErrMoved) && s.unknown == UnknownNothing {
+		return Outcome{}, err
 	}
 	return s.fail(ctx, err)
 }
@@ -283,6 +290,9 @@ func (s *session) round(ctx context.Context) error {
 		reading.Settings.Revision = &revision
 	}
 	s.head = s.describe(reading)
+	if errors.Is(err, ErrMoved) {
+		return err
+	}
 	if err != nil {
 		if errors.Is(err, eventstore.ErrTransient) || errors.Is(err, eventstore.ErrCorrupt) { // it is about the log, not the revision
 			return err

@@ -206,7 +206,7 @@ func (f *fetch) named(offered *packp.AdvRefs) (plumbing.Hash, error) {
 		}
 		for _, symref := range offered.Capabilities.Get(capability.SymRef) {
 			if target, ok := strings.CutPrefix(symref, "HEAD:"); ok {
-				f.full = fullRef(target)
+				f.full = fullRef(target, "")
 			}
 		}
 		return *offered.Head, nil
@@ -219,7 +219,7 @@ func (f *fetch) named(offered *packp.AdvRefs) (plumbing.Hash, error) {
 		case !ok:
 		case found.IsZero():
 			found, first = id, prefix+f.ref
-			f.full = fullRef(first)
+			f.full = fullRef(first, "")
 		case id != found:
 			return plumbing.ZeroHash, problem(ErrRef, nil, "%q means both %s and %s in %s: give one of them in full", f.ref, first, prefix+f.ref, f.repository.shown)
 		}

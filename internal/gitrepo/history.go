@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,15 @@ type HistoryOptions struct {
 	FirstParent bool
 	// Tags lists the commits that a tag marks, instead of all.
 	Tags bool
+	// OfBranch lets each step be of the branch whose history it is, also one that a tag names.
+	OfBranch bool
 }
 
 // Step is a commit of a history that changed .gxp, compared with its parents or, of tags, with the one before.
 type Step struct {
 	Commit  string
 	Ref     string // the tag that marks it, or else the commit
-	FullRef string // of the tag where tags are listed, otherwise that of the branch whose history it is; "" for none
+	FullRef string // that of the tag where tags are listed or no ref was named, otherwise that of the branch whose history it is; "" for none
 }
 
 // OpenHistory finds the revision that the options of r name, and fetches its history with all tags if r is remote. Errors are of type
@@ -81,6 +84,12 @@ func (h *History) Close() error {
 // Source names the last revision of the history.
 func (h *History) Source() domain.Source {
 	return domain.Source{Ref: h.repository.options.Ref, Commit: h.tip.String(), FullRef: h.full}
+}
+
+// Last is the step of the last revision of the history, by the name that was asked for.
+func (h *History) Last() Step {
+	source := h.Source()
+	return Step{Commit: source.Commit, Ref: cmp.Or(source.Ref, "HEAD"), FullRef: source.FullRef}
 }
 
 func (h *History) openLocal(ctx context.Context, ref string) error {
@@ -118,7 +127,7 @@ const tagPrefix = "refs/tags/"
 // tag remembers what a tag marks, if it marks a commit that is here. Of several tags of one commit the first by name counts.
 func (h *History) tag(look *refs, name string, id plumbing.Hash) {
 	commit, err := look.peel(name, id)
-	if err != nil || fullRef(name) == "" {
+	if err != nil || fullRef(name, "") != name {
 		return
 	}
 	if before, ok := h.tags[commit]; !ok || name < before {
@@ -275,12 +284,12 @@ func (h *History) follows(ctx context.Context, after plumbing.Hash) error {
 	case domain.RelationSame, domain.RelationDescendant:
 		return nil
 	case domain.RelationAncestor:
-		return problem(ErrRef, nil, "commit %s is an ancestor of %s, the commit recorded last: %s; give --ref a later revision", h.tip, after, nothing)
+		return problem(ErrRef, ErrOrder, "commit %s is an ancestor of %s, the commit recorded last: %s; give --ref a later revision", h.tip, after, nothing)
 	case domain.RelationUnrelated:
-		return problem(ErrRef, nil, "commit %s does not descend from %s, the commit recorded last: %s; give --ref a revision that does, or scan this one alone", h.tip, after, nothing)
+		return problem(ErrRef, ErrOrder, "commit %s does not descend from %s, the commit recorded last: %s; give --ref a revision that does, or scan this one alone", h.tip, after, nothing)
 	case domain.RelationUnknown:
 	}
-	return problem(ErrMissing, nil, "it is unknown whether commit %s descends from %s, the commit recorded last, since the repository %s does not hold all of its history: "+
+	return problem(ErrMissing, ErrOrder, "it is unknown whether commit %s descends from %s, the commit recorded last, since the repository %s does not hold all of its history: "+
 		"get it with git fetch --unshallow", h.tip, after, h.repository.shown)
 }
 
@@ -388,7 +397,7 @@ func (h *History) step(id plumbing.Hash, options HistoryOptions) Step {
 	step := Step{Commit: id.String(), Ref: id.String(), FullRef: h.full}
 	if tag, tagged := h.tags[id]; tagged {
 		step.Ref = strings.TrimPrefix(tag, tagPrefix)
-		if options.Tags {
+		if h.full == "" || options.Tags && !options.OfBranch {
 			step.FullRef = tag
 		}
 	}

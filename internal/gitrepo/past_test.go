@@ -112,7 +112,8 @@ func TestTheRefOfARevisionIsNamedInFull(t *testing.T) {
 	s := serve(t, dir)
 	for ref, want := range map[string]string{
 		"": "refs/heads/main", "HEAD": "refs/heads/main", "@": "refs/heads/main", "main": "refs/heads/main", "refs/heads/main": "refs/heads/main", "v1": "refs/tags/v1",
-		"v2": "refs/tags/v2", "origin/x": "refs/remotes/origin/x", "main~1": "", "v2^{commit}": "", commits[0]: "", commits[0][:10]: "",
+		"v2": "refs/tags/v2", "origin/x": "refs/remotes/origin/x", "main~1": "refs/heads/main~1", "HEAD~1^0": "refs/heads/main~1^0",
+		"v2^{commit}": "refs/tags/v2^{commit}", commits[2] + "~1": "", "v2-0-g" + commits[2][:10]: "", commits[0]: "", commits[0][:10]: "",
 	} {
 		if got := mustOpen(t, dir, gitrepo.Options{Ref: ref}).Source().FullRef; got != want {
 			t.Errorf("on disk %q is %q, want %q", ref, got, want)
@@ -125,11 +126,14 @@ func TestTheRefOfARevisionIsNamedInFull(t *testing.T) {
 		}
 	}
 	hostile := "refs/heads/" + strings.Repeat("x/", 600) + "y"
-	for _, ref := range []string{hostile, "refs/heads/a\xff"} {
+	for ref, want := range map[string]string{hostile: "refs/~", "refs/heads/a\xff": "refs/~", "refs/tags/a\xff": "refs/tags/~"} {
 		git(t, dir, "update-ref", ref, "main")
-		if got := mustOpen(t, dir, gitrepo.Options{Ref: ref}).Source().FullRef; got != "" {
-			t.Errorf("a ref that should not be stored is %q", got)
+		if got := mustOpen(t, dir, gitrepo.Options{Ref: ref}).Source().FullRef; got != want {
+			t.Errorf("a ref that should not be stored is %q, want %q", got, want)
 		}
+	}
+	if got := mustOpen(t, dir, gitrepo.Options{Ref: "main" + strings.Repeat("^0", 600)}).Source().FullRef; got != "refs/~" {
+		t.Errorf("a long way from a branch is %q", got)
 	}
 	git(t, dir, "checkout", "-q", "--detach", "main")
 	if got := mustOpen(t, dir, gitrepo.Options{}).Source().FullRef; got != "" {

@@ -14,6 +14,8 @@ var (
 	ErrUnsupported = errors.New("unsupported repository")
 	// ErrRef: the revision named does not exist, or is ambiguous, or is no commit.
 	ErrRef = errors.New("no such revision")
+	// ErrOrder: a history does not continue after the commit that was recorded last, or that is unknown. It is ErrRef or ErrMissing too.
+	ErrOrder = errors.New("history does not continue")
 	// ErrEmpty: the repository has no commit yet.
 	ErrEmpty = errors.New("empty repository")
 	// ErrMissing: an object of the revision is not in the object store. When somebody repacks the repository at this

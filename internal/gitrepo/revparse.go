@@ -35,8 +35,8 @@ func (r *refs) commit(ctx context.Context, name string) (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	if strings.ContainsAny(name, "~^") {
-		r.full = "" // it is what the ref leads to
+	if i := strings.IndexAny(name, "~^"); i >= 0 && r.full != "" {
+		r.full = fullRef(r.full, name[i:])
 	}
 	return r.peel(name, id)
 }
@@ -224,7 +224,7 @@ func (r *refs) named(name string) (plumbing.Hash, error) {
 			continue
 		case found.IsZero():
 			found, first = id, full
-			r.full = fullRef(last)
+			r.full = fullRef(last, "")
 		case id != found:
 			if err := r.same(name, [2]string{first, full}, [2]plumbing.Hash{found, id}); err != nil {
 				return plumbing.ZeroHash, err
@@ -252,15 +252,29 @@ func (r *refs) same(name string, refs [2]string, ids [2]plumbing.Hash) error {
 	return problem(ErrRef, nil, "%q means both %s and %s in the repository %s: give one of them in full", name, refs[0], refs[1], r.shown)
 }
 
-// fullRef returns a ref below refs/; "" for others, such as a HEAD that is on no branch, and for one that should not be stored: the name
-// may be of the other side.
-func fullRef(name string) string {
-	const longest = 1000
-	if strings.HasPrefix(name, "refs/") && len(name) <= longest && utf8.ValidString(name) && validRef(name) {
-		return name
+// fullRef returns a ref below refs/, and the way from there to what it leads to, such as ~1; "" for others, such as a HEAD that is on no branch.
+// Of one that should not be stored, since the name may be of the other side, it says no more than whether it is a tag: no ref has such a name.
+func fullRef(name, way string) string {
+	if !strings.HasPrefix(name, "refs/") {
+		return ""
 	}
-	return ""
+	const longest = 1000
+	if len(name)+len(way) <= longest && (nameable(name) || name == unnamed || name == unnamedTag) {
+		return name + way
+	}
+	if strings.HasPrefix(name, tagPrefix) {
+		return unnamedTag
+	}
+	return unnamed
 }
+
+// What stands for a ref whose name is not stored.
+const (
+	unnamed    = "refs/~"
+	unnamedTag = "refs/tags/~"
+)
+
+func nameable(name string) bool { return utf8.ValidString(name) && validRef(name) }
 
 // follow resolves a ref by its full name, and says to which it leads last. Zero means that there is none.
 func (r *refs) follow(name string) (id plumbing.Hash, last string, err error) {

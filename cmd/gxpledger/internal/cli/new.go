@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
@@ -14,7 +16,13 @@ type newDocument struct {
 }
 
 func newNew(a *app) *cobra.Command {
-	kinds := map[string]domain.Kind{"requirement": domain.KindRequirement, "story": domain.KindUserStory, "spec": domain.KindSpec}
+	kinds := map[string]domain.Kind{}
+	for _, kind := range domain.Kinds() {
+		if info := kind.Info(); info.Level >= domain.LevelRequirement && info.Level <= domain.LevelSpec {
+			words := strings.Fields(info.One)
+			kinds[words[len(words)-1]] = kind // a user story is a story
+		}
+	}
 	var folder, title, parent string
 	cmd := &cobra.Command{
 		Use:   "new requirement|story|spec --title TITLE [--parent ID]",

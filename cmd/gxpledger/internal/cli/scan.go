@@ -135,6 +135,8 @@ func (o *scanOptions) validate(args []string) error {
 		return usage("--since goes with --history: a scan reads one revision, --ref")
 	case o.history.value == "" && o.firstParent:
 		return usage("--first-parent goes with --history: a scan reads one revision, --ref")
+	case o.history.value != "" && o.rewind:
+		return usage("--allow-rewind and --history exclude each other: it is for one scan, so scan the revision alone that history goes back to, and its history then")
 	case o.history.value != "" && o.worktree:
 		return usage("--worktree and --history exclude each other: files on disk have no history")
 	case o.worktree && o.ref != "":

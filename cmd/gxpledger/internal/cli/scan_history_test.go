@@ -102,6 +102,7 @@ func TestFlagsOfHistoriesThatDoNotFitAreWrongUsage(t *testing.T) {
 		{[]string{"scan", ".", "--since", "v1"}, "--since goes with --history"},
 		{[]string{"scan", ".", "--first-parent"}, "--first-parent goes with --history"},
 		{[]string{"scan", ".", "--history", "--worktree"}, "--worktree and --history exclude each other"},
+		{[]string{"scan", ".", "--history", "--allow-rewind", "--reason", "why"}, "--allow-rewind and --history exclude each other"},
 		{[]string{"scan", ".", "--history=branches"}, "commits"},
 		{[]string{"scan", ".", "--allow-rewind"}, "give the --reason"},
 		{[]string{"scans", "--as-of", "scan:1", "--as-of-commit-date", "2026-02-04"}, "it excludes --as-of"},
