@@ -121,6 +121,15 @@ func (f *failing) reads(ofTests []string) {
 			return nil, log.CheckIntegrity(ctx, func(found eventstore.Fault) { f.t.Errorf("a fault was found: %+v", found) })
 		},
 	}
+	if _, ok := f.log.(eventstore.GuardChecker); ok {
+		calls["CheckGuards"] = func(ctx context.Context, log CheckedLog) (any, error) {
+			guarded, ok := log.(eventstore.GuardChecker)
+			if !ok {
+				return nil, errors.New("the other handle has no guards")
+			}
+			return nil, guarded.CheckGuards(ctx, func(found eventstore.Fault) { f.t.Errorf("a fault was found: %+v", found) })
+		}
+	}
 	for _, name := range drivertest.Methods(f.log) {
 		if calls[name] == nil && !slices.Contains(append(ofTests, "Append", "Enqueue", "SaveSnapshot"), name) {
 			f.t.Errorf("method %s takes a context and is not called", name)

@@ -24,6 +24,10 @@ func TestEveryQueryMayBeCancelled(t *testing.T) {
 		}
 	}()
 	eventstoretest.CancelEveryCall(t, log, open(t, url), map[string]func(context.Context) error{
+		"Time": func(ctx context.Context) error {
+			_, err := log.Time(ctx)
+			return err
+		},
 		"Open": func(ctx context.Context) error {
 			again, err := postgres.Open(ctx, url, options)
 			if err == nil {

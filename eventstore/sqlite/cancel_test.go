@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/eventstoretest"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/internal/drivertest"
@@ -34,6 +35,9 @@ func TestEveryCallOfTheDriverMayBeCancelled(t *testing.T) {
 		}
 	}
 	eventstoretest.CancelEveryCall(t, log, open(t, path), map[string]func(context.Context) error{
+		"CheckGuards": func(ctx context.Context) error {
+			return log.CheckGuards(ctx, func(found eventstore.Fault) { t.Errorf("a fault was found: %+v", found) })
+		},
 		"Open":         opening(sqlite.Open),
 		"OpenReadOnly": opening(sqlite.OpenReadOnly),
 	})
