@@ -62,7 +62,7 @@ func entriesOf(folder, top string) ([]entry, error) {
 		if strings.HasPrefix(name, "packaging/") && !strings.HasPrefix(name, "packaging/systemd/") && name != "packaging/Containerfile" {
 			return nil
 		}
-		data, err := os.ReadFile(at) //nolint:gosec // of the release
+		data, err := os.ReadFile(at)
 		mode := fs.FileMode(readable)
 		if !strings.Contains(name, "/") && strings.HasPrefix(name, "gxpledger") {
 			mode = executable
@@ -108,7 +108,7 @@ func writeZip(to io.Writer, entries []entry, at time.Time) error {
 
 // setTimestamp gives a bill of materials the time of the commit in place of that of its making.
 func setTimestamp(file string, at time.Time) error {
-	data, err := os.ReadFile(file) //nolint:gosec // of the release
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("cannot read the bill of materials: %w", err)
 	}
@@ -135,7 +135,7 @@ func writeSums(folder string) error {
 	files, err := os.ReadDir(folder)
 	var sums strings.Builder
 	for _, file := range files {
-		data, readErr := os.ReadFile(filepath.Join(folder, file.Name())) //nolint:gosec // of the release
+		data, readErr := os.ReadFile(filepath.Join(folder, file.Name()))
 		err = errors.Join(err, readErr)
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), file.Name())
 	}

@@ -195,7 +195,7 @@ func compressPages(folder string) error {
 		return fmt.Errorf("cannot compress the manual: no pages (%w)", err)
 	}
 	for _, page := range pages {
-		data, err := os.ReadFile(page) //nolint:gosec // of the release
+		data, err := os.ReadFile(page)
 		if err != nil {
 			return fmt.Errorf("cannot compress the manual: %w", err)
 		}
@@ -221,7 +221,7 @@ type command struct {
 // run returns what a program writes, and what it complains of when it fails.
 func run(ctx context.Context, c command) ([]byte, error) {
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...) //nolint:gosec // programs of the release
+	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, &out, &complaints
 	cmd.Env = append(os.Environ(), c.env...)
 	if err := cmd.Run(); err != nil {

@@ -34,18 +34,24 @@ func (v *verifier) checkKeys(s *streamCheck, r eventstore.Record, event domain.E
 	}
 	if e, ok := event.(domain.ScanCompleted); ok {
 		v.checkScanKeys(&d, s, e.Settings)
-		if e.Settings != nil && e.Settings.KeysRevision != nil { // a failure may be recorded long after it read the keys
-			if at := *e.Settings.KeysRevision; at < s.keysRevision {
-				d.add("revision of the keys is %d, and a completed scan before it used %d", at, s.keysRevision)
-			} else {
-				s.keysRevision = at
-			}
-		}
+		s.keepKeysRevision(&d, e.Settings) // a failure may be recorded long after it read the keys
 	}
 	if e, ok := event.(domain.ScanFailed); ok {
 		v.checkScanKeys(&d, s, e.Settings)
 	}
 	return d
+}
+
+// keepKeysRevision compares the keys of a completed scan with those of the ones before it.
+func (s *streamCheck) keepKeysRevision(d *differences, used *domain.Settings) {
+	if used == nil || used.KeysRevision == nil {
+		return
+	}
+	if at := *used.KeysRevision; at < s.keysRevision {
+		d.add("revision of the keys is %d, and a completed scan before it used %d", at, s.keysRevision)
+		return
+	}
+	s.keysRevision = *used.KeysRevision
 }
 
 // take notes the keys after an event, which err says does not follow from those before it.

@@ -263,8 +263,7 @@ func (r *fileReader) setting(d Definition, line int, node *yaml.Node) error {
 		if n.Kind != yaml.ScalarNode {
 			return v.invalid("is not a "+d.word(), "write "+d.Key+": "+d.example())
 		}
-		quoted := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
-		if isNull(n) || isBlank(n.Value) && (d.Form != List || !quoted) { // an empty item opens everything, where that is meant it is "" in quotes
+		if isEmpty(d, n) {
 			return v.invalid("is empty", "give a value, or leave it out")
 		}
 		text := n.Value
@@ -283,6 +282,12 @@ func (r *fileReader) setting(d Definition, line int, node *yaml.Node) error {
 	}
 	r.out[d.Key] = v
 	return nil
+}
+
+// isEmpty reports whether a value is none. An empty item of a list, which may open everything, is meant where it is "" in quotes.
+func isEmpty(d Definition, n *yaml.Node) bool {
+	quoted := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
+	return isNull(n) || isBlank(n.Value) && (d.Form != List || !quoted)
 }
 
 // checkFileAddress refuses an address with a password in it: the file may be read by others than its owner, and is copied.

@@ -45,7 +45,7 @@ func TestTheFirstHour(t *testing.T) {
 				continue
 			}
 			said := hourly(t, at, path, command, code)
-			for _, want := range strings.Split(strings.TrimSpace(shown), "\n") {
+			for want := range strings.SplitSeq(strings.TrimSpace(shown), "\n") {
 				if want != "..." && !strings.Contains(said, want) {
 					t.Errorf("%s says\n%s\nwant %q", command, said, want)
 				}
