@@ -144,10 +144,10 @@ func (d *read) ChangeBuilds(
 func TestAnActivationWaitsForReadersForAWhile(t *testing.T) {
 	t.Parallel()
 	db := &read{Database: projectionstest.Open(t)}
-	runner := projectionstest.Runner(t, newCounted(countedBatch), db, inventory(), counting, func(c *run.Config) { c.Wait = 20 * time.Millisecond })
+	runner := projectionstest.Runner(t, newCounted(countedBatch), db, inventory(), counting, func(c *run.Config) { c.Wait = 2 * time.Second })
 	catchUp(t, runner)
 	_, err := runner.Rebuild(t.Context(), inventory().Name, run.RebuildOptions{})
-	if !errors.Is(err, projections.ErrTransient) || !strings.Contains(err.Error(), "queries of the former tables did not end within 20ms") {
+	if !errors.Is(err, projections.ErrTransient) || !strings.Contains(err.Error(), "queries of the former tables did not end within 2s") {
 		t.Errorf("error is %v, want that queries did not end", err)
 	}
 	db.over.Store(true)
