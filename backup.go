@@ -99,8 +99,12 @@ func VerifyBackup(ctx context.Context, folder string, now func() time.Time) (Bac
 	return result, nil
 }
 
+// RestoredConfig is the name in a restored home of the configuration file that the backup holds.
+const RestoredConfig = config.FileName + ".restored"
+
 // RestoreBackup verifies a backup and makes the home of l from it, which must not exist. Tables are made again from the log; those that
-// show more of the log than it holds now are refused until they are rebuilt (I14). It waits until all is read and written.
+// show more of the log than it holds now are refused until they are rebuilt (I14). The configuration file of the backup is not in force: it is
+// there as [RestoredConfig], since a home that is restored for a trial would write to the tables on a server that it names. It waits until all is read and written.
 //
 // Errors: those of [VerifyBackup], [ErrNotEmbedded], and one that wraps [fs.ErrExist] where there is a home. Nothing is left of a restore that failed, nor of one of a
 // log with faults, whose error wraps [eventstore.ErrCorrupt].
@@ -120,7 +124,7 @@ func (l *Ledger) RestoreBackup(ctx context.Context, folder string) (Backup, erro
 		err = checkNames(found.Files)
 	}
 	if err == nil {
-		err = backup.Restore(ctx, folder, backup.Manifest{Files: found.Files}, home)
+		err = backup.Restore(ctx, folder, backup.Manifest{Files: found.Files}, home, map[string]string{config.FileName: RestoredConfig})
 	}
 	if err != nil {
 		return found, fmt.Errorf("cannot restore backup %s: %w", folder, err)

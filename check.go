@@ -111,7 +111,7 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 	policy := request.policy(state.Settings)
 	tree, err := rosie.Read(ctx, revision.Files(), rosie.Options{
 		Keys: keys.reading, Limits: request.Limits.Over(recorded), Unsigned: policy.Unsigned, AllowSecrets: policy.AllowSecrets,
-		At: l.config.Now(), Progress: request.reading,
+		At: l.config.Now(), Keeper: withoutContents{}, Progress: request.reading,
 	})
 	if err != nil {
 		return CheckReport{}, err
@@ -136,6 +136,20 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 		RevokedKeys: keys.revoked, WithoutKnownKeys: request.WithoutKnownKeys, RelationUnknown: relationUnknown,
 	})
 	return c.report, err
+}
+
+// withoutContents is a [rosie.Keeper] for who needs no bytes of files.
+type withoutContents struct{}
+
+// KeepContent implements [rosie.Keeper].
+func (withoutContents) KeepContent(c rosie.Content) (rosie.Content, error) {
+	c.Bytes = nil
+	return c, nil
+}
+
+// KeepArtifacts implements [rosie.Keeper].
+func (withoutContents) KeepArtifacts(artifacts []domain.Artifact) ([]domain.Artifact, error) {
+	return artifacts, nil
 }
 
 // reading tells how far the reading is.
@@ -189,6 +203,9 @@ type checking struct {
 	files  fs.FS
 }
 
+// brokenAt is a broken link: the path of its file, and the id that it names.
+type brokenAt struct{ path, target string }
+
 // judge decides on a scan as it is, and then without what would refuse it, which shows everything else.
 func (c *checking) judge(state domain.State, scan domain.Scan) error {
 	_, err := domain.Decide(state, scan)
@@ -196,11 +213,11 @@ func (c *checking) judge(state domain.State, scan domain.Scan) error {
 	if err != nil && !isRefused {
 		return err
 	}
-	broken := map[Problem]bool{} // what is a violation already
+	broken := map[brokenAt]bool{} // what is a violation already
 	if c.report.Refused = isRefused; isRefused {
 		for _, v := range refused.Violations {
 			p := c.place(Problem{Severity: SeverityError, Code: v.Code, Path: v.Path, Text: strings.TrimPrefix(v.Text, v.Path+": ")}, v.Target)
-			broken[Problem{Path: v.Path, Code: v.Target}] = v.Edge != ""
+			broken[brokenAt{v.Path, v.Target}] = v.Edge != ""
 			c.report.Problems = append(c.report.Problems, p)
 		}
 	}
@@ -218,7 +235,7 @@ func (c *checking) judge(state domain.State, scan domain.Scan) error {
 }
 
 // add reports what a scan with these events would.
-func (c *checking) add(events []domain.Event, refused map[Problem]bool) {
+func (c *checking) add(events []domain.Event, refused map[brokenAt]bool) {
 	d := summarise(nil, events)
 	c.report.Evidence = d.Evidence
 	for _, event := range events {
@@ -234,7 +251,7 @@ func (c *checking) add(events []domain.Event, refused map[Problem]bool) {
 	c.report.Signers = slices.Compact(c.report.Signers)
 	for _, b := range d.Broken {
 		path, _, _ := strings.Cut(b.Path, "#")
-		if !refused[Problem{Path: path, Code: b.Target}] {
+		if !refused[brokenAt{path, b.Target}] {
 			text := fmt.Sprintf("the %s link to %q leads nowhere: nothing has this id", b.Edge, b.Target)
 			if b.Reason == domain.BrokenWrongKind {
 				text = fmt.Sprintf("the %s link to %q leads to an artifact of another kind", b.Edge, b.Target)

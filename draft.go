@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/rosie"
@@ -43,7 +44,7 @@ func WriteDraft(ctx context.Context, request DraftRequest) (written string, err 
 		return "", err
 	}
 	defer func() { err = errors.Join(err, revision.Close()) }()
-	tree, err := rosie.Read(ctx, revision.Files(), rosie.Options{})
+	tree, err := rosie.Read(ctx, revision.Files(), rosie.Options{Keeper: withoutContents{}})
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +54,11 @@ func WriteDraft(ctx context.Context, request DraftRequest) (written string, err 
 	draft := rosie.Draft{Kind: request.Kind, Title: request.Title, Parent: request.Parent}
 	for _, file := range tree.Files {
 		for i := range file.Artifacts {
-			draft.Taken = append(draft.Taken, file.Artifacts[i].GxPID)
+			a := &file.Artifacts[i]
+			draft.Taken = append(draft.Taken, a.GxPID)
+			if slices.Contains(domain.Targets(request.Kind, domain.EdgeParentID), a.Kind) {
+				draft.Parents = append(draft.Parents, a.GxPID)
+			}
 		}
 		if file.Rejected != nil {
 			draft.Taken = append(draft.Taken, idOfName.FindString(path.Base(file.Path)))

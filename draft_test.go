@@ -38,6 +38,11 @@ func TestADraftIsWrittenBesideWhatIsThere(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(below, ".gxp")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is a .gxp below the root: %v", err)
 	}
+	if _, err := gxpledger.WriteDraft(t.Context(), gxpledger.DraftRequest{
+		Folder: below, Kind: domain.KindSpec, Title: "Of the wrong kind", Parent: "REQ-001",
+	}); !errors.Is(err, rosie.ErrDraft) {
+		t.Errorf("a spec of a requirement: %v", err)
+	}
 	outside := t.TempDir()
 	if err := os.Symlink(outside, filepath.Join(dir, ".gxp/user_stories")); err != nil {
 		t.Fatal(err)

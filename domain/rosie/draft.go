@@ -22,8 +22,8 @@ type Draft struct {
 	Kind   domain.Kind // a requirement, a user story or a spec
 	Title  string      // not empty
 	Parent string      // id of what it belongs to; a requirement has none
-	// Taken are the ids of the artifacts that are there, of every kind.
-	Taken []string
+	// Taken are the ids of the artifacts that are there, of every kind, and Parents those of the kinds that the parent may be of.
+	Taken, Parents []string
 }
 
 // ErrDraft says why there can be no file of a [Draft].
@@ -42,15 +42,21 @@ func (d Draft) ID() string {
 	last, width := 0, 3
 	for _, id := range d.Taken {
 		rest, ok := strings.CutPrefix(id, prefix)
-		if n, err := strconv.Atoi(rest); ok && err == nil && n > last && !strings.HasPrefix(rest, "+") && !strings.HasPrefix(rest, "-") {
+		if !ok || !idCount.MatchString(rest) {
+			continue // no count, or one that nobody reaches by counting
+		}
+		if n, err := strconv.Atoi(rest); err == nil && n > last {
 			last, width = n, max(width, len(rest))
 		}
 	}
 	return fmt.Sprintf("%s%0*d", prefix, width, last+1)
 }
 
-// idNumbers finds the first number of an id.
-var idNumbers = regexp.MustCompile(`^[A-Za-z]+-([0-9]+)`)
+// idNumbers finds the first number of an id, and idCount is a count.
+var (
+	idNumbers = regexp.MustCompile(`^[A-Za-z]+-([0-9]+)`)
+	idCount   = regexp.MustCompile(`^[0-9]{1,9}$`)
+)
 
 // File returns the path, from the root of the repository, and the bytes of the file. The error wraps [ErrDraft].
 func (d Draft) File() (name string, data []byte, err error) {
@@ -62,8 +68,8 @@ func (d Draft) File() (name string, data []byte, err error) {
 		return "", nil, fmt.Errorf("%w: want a title of one line, of characters that show", ErrDraft)
 	case (d.Parent == "") != (info.Level == domain.LevelRequirement):
 		return "", nil, fmt.Errorf("%w: a requirement has no parent, a user story and a spec have one", ErrDraft)
-	case d.Parent != "" && !slices.Contains(d.Taken, d.Parent):
-		return "", nil, fmt.Errorf("%w: nothing has the id %q of the parent", ErrDraft, d.Parent)
+	case d.Parent != "" && !slices.Contains(d.Parents, d.Parent):
+		return "", nil, fmt.Errorf("%w: %q is the id of nothing that a %s may belong to", ErrDraft, d.Parent, info.One)
 	}
 	id := d.ID()
 	fields := []field{{"gxp_id", id}, {"title", d.Title}}

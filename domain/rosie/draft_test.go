@@ -25,6 +25,7 @@ func TestTheNextIDOfADraft(t *testing.T) {
 		{domain.KindRequirement, "", []string{"REQ-001", "REQ-007", "US-009", "REQ-x", "REQ-", "REQ--9", "REQ-+9"}, "REQ-008"},
 		{domain.KindRequirement, "", []string{"REQ-0041"}, "REQ-0042"},
 		{domain.KindRequirement, "", []string{"REQ-999"}, "REQ-1000"},
+		{domain.KindRequirement, "", []string{"REQ-9223372036854775807", "REQ-002"}, "REQ-003"},
 		{domain.KindUserStory, "REQ-006", []string{"REQ-006", "US-006-002", "US-007-009"}, "US-006-003"},
 		{domain.KindSpec, "US-006-002", []string{"US-006-002", "SPEC-006-001", "SPEC-006-001-004"}, "SPEC-006-002"},
 		{domain.KindSpec, "odd", []string{"odd"}, "SPEC-001"},
@@ -46,7 +47,7 @@ func TestADraftIsReadAsItWasMeant(t *testing.T) {
 		}
 		if draft.Kind != domain.KindRequirement {
 			draft.Parent = "REQ-002"
-			draft.Taken = append(draft.Taken, draft.Parent)
+			draft.Taken, draft.Parents = append(draft.Taken, draft.Parent), []string{draft.Parent}
 		}
 		path, data, err := draft.File()
 		if err != nil {

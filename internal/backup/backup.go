@@ -4,6 +4,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -251,10 +252,11 @@ func Check(folder string) (Manifest, error) {
 	return m, nil
 }
 
-// Restore copies the files of a backup into a new folder, which is there whole or not at all, and compares each with the manifest again.
+// Restore copies the files of a backup into a new folder, which is there whole or not at all, and compares each with the manifest again. A file
+// that renamed has gets another name there.
 //
 // Errors: one that wraps [fs.ErrExist] where there is something, and [ErrInvalid] where a file was changed meanwhile.
-func Restore(ctx context.Context, from string, m Manifest, into string) (err error) {
+func Restore(ctx context.Context, from string, m Manifest, into string, renamed map[string]string) (err error) {
 	into = filepath.Clean(into)
 	if _, err := os.Lstat(into); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("there is something at %s: %w", into, fs.ErrExist), err)
@@ -272,10 +274,11 @@ func Restore(ctx context.Context, from string, m Manifest, into string) (err err
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := Add(part, f.Path, filepath.Join(from, filepath.FromSlash(f.Path))); err != nil {
+		name := cmp.Or(renamed[f.Path], f.Path)
+		if err := Add(part, name, filepath.Join(from, filepath.FromSlash(f.Path))); err != nil {
 			return err
 		}
-		copied, err := digest(filepath.Join(part, filepath.FromSlash(f.Path)))
+		copied, err := digest(filepath.Join(part, filepath.FromSlash(name)))
 		if copied.Path = f.Path; err != nil || copied != f {
 			return errors.Join(fmt.Errorf("%w: %s was changed while it was restored", ErrInvalid, f.Path), err)
 		}

@@ -112,7 +112,7 @@ func TestWhateverIsChangedInABackupIsFound(t *testing.T) {
 				t.Errorf("error is %v, want %q", err, change.says)
 			}
 			home := filepath.Join(t.TempDir(), "home")
-			err = backup.Restore(t.Context(), place, whole, home)
+			err = backup.Restore(t.Context(), place, whole, home, nil)
 			if gone := name == "a missing file" || name == "a byte" || name == "the end" || name == "a link"; gone && err == nil {
 				t.Error("what was changed after it was verified is restored")
 			}
@@ -137,11 +137,11 @@ func TestARestoreReplacesNothing(t *testing.T) {
 	home := filepath.Join(dir, "home")
 	write(t, home, "mine")
 	for _, into := range []string{home, dir} {
-		if err := backup.Restore(t.Context(), place, m, into); !errors.Is(err, fs.ErrExist) {
+		if err := backup.Restore(t.Context(), place, m, into, nil); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("%s: error is %v, want that there is something", into, err)
 		}
 	}
-	if err := backup.Restore(t.Context(), place, m, filepath.Join(dir, "a", "b")); err != nil {
+	if err := backup.Restore(t.Context(), place, m, filepath.Join(dir, "a", "b"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "a", "b", "spool", "a.json")); string(data) != "{}" {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/internal/config"
 )
 
 func newBackup(a *app) *cobra.Command {
@@ -98,6 +101,10 @@ func newBackupRestore(a *app) *cobra.Command {
 			return a.answer(restored, func(screen *render.Screen) {
 				screen.Line("Restored log %s up to position %d to %s.", restored.Log.ID, restored.Log.Head, a.settings.HomeFolder())
 				showFiles(screen, restored)
+				if slices.ContainsFunc(restored.Files, func(f gxpledger.BackedUpFile) bool { return f.Path == config.FileName }) {
+					screen.Line("The settings of the former home are in %s and not in force: rename it to %s where this home takes its place.",
+						filepath.Join(a.settings.HomeFolder(), gxpledger.RestoredConfig), config.FileName)
+				}
 				screen.Line("The next command that reads tables makes them from this log. Tables on a server that show more than it holds are refused:")
 				screen.Line("scan what is missing again, then run gxpledger projections rebuild --all --adopt-log --reason TEXT.")
 			})

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,7 +47,10 @@ func TestABackupIsMadeVerifiedAndRestored(t *testing.T) {
 	d.scan(r).wantCode(0)
 	old := d.home
 	d.home = filepath.Join(t.TempDir(), "new", "home")
-	d.run("backup", "restore", made.Folder).wantCode(0)
+	d.run("backup", "restore", made.Folder).wantCode(0).has("gxpledger.yaml.restored and not in force")
+	if _, err := os.Stat(filepath.Join(d.home, "gxpledger.yaml")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the settings of the former home are in force: %v", err)
+	}
 	if got := d.run("log", "--json").wantCode(0).stdout; got != log {
 		t.Errorf("the restored log is\n%s\nwant\n%s", got, log)
 	}

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"context"
+	"iter"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // Count takes an event, as if it had been read from a log.
@@ -14,6 +17,24 @@ func (s *Scans) Count(event domain.Event, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count(event, at)
+}
+
+// FollowOnce reads the log up to its end.
+func (s *Scans) FollowOnce(ctx context.Context, log eventstore.Log) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return s.follow(ctx, untilEnd{log, cancel})
+}
+
+// untilEnd is a log that is followed no further than it reaches.
+type untilEnd struct {
+	eventstore.Log
+	end func()
+}
+
+func (l untilEnd) Subscribe(context.Context, eventstore.Position, eventstore.Filter) iter.Seq2[eventstore.Record, error] {
+	l.end()
+	return func(func(eventstore.Record, error) bool) {}
 }
 
 // Ready says that the log was read.

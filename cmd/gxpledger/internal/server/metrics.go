@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -159,12 +160,12 @@ func position() *prometheus.Desc {
 func figures() []figure {
 	return []figure{
 		{
-			gauge("gxp_projection_lag_events", "Positions between the tables that readers see and the head of the log."),
-			func(s gxpledger.ProjectionStatus) float64 { return float64(s.Lag) },
+			gauge("gxp_projection_lag_events", "Positions between the tables that readers see and the head of the log; absent when there are none, or they are of another log."),
+			func(s gxpledger.ProjectionStatus) float64 { return orAbsent(s, float64(s.Lag)) },
 		},
 		{
-			gauge("gxp_projection_lag_seconds", "How long the oldest event that the tables lack has been in the log; 0 when there is none."),
-			func(s gxpledger.ProjectionStatus) float64 { return s.LagSeconds },
+			gauge("gxp_projection_lag_seconds", "How long the oldest event that the tables lack has been in the log; 0 when there is none, and absent as the positions are."),
+			func(s gxpledger.ProjectionStatus) float64 { return orAbsent(s, s.LagSeconds) },
 		},
 		{
 			gauge("gxp_projection_last_success_timestamp_seconds", "When the tables that readers see last moved; 0 when there are none."),
@@ -185,6 +186,14 @@ func figures() []figure {
 			},
 		},
 	}
+}
+
+// orAbsent is value, or no number where nobody knows how far the tables are behind (I15).
+func orAbsent(s gxpledger.ProjectionStatus, value float64) float64 {
+	if s.State == inspect.StateMismatched || s.State == inspect.StateAbsent {
+		return math.NaN()
+	}
+	return value
 }
 
 func states() []inspect.State {
@@ -242,7 +251,9 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 			send(position(), float64(s.Position), s.Name, strconv.Itoa(s.BuildVersion), strconv.Itoa(s.Build))
 		}
 		for _, f := range figures() {
-			send(f.desc, f.value(s), s.Name)
+			if value := f.value(s); !math.IsNaN(value) {
+				send(f.desc, value, s.Name)
+			}
 		}
 	}
 }

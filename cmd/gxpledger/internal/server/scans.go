@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type Scans struct {
 	mu           sync.Mutex
 	ready        bool
 	position     eventstore.Position // of the last event that was taken
+	last         eventstore.EventID  // its id
 	repositories map[domain.RepositoryID]*repositoryScans
 	order        int
 	attempts     int // of what is no known repository
@@ -110,6 +112,9 @@ func (s *Scans) Follow(ctx context.Context, log eventstore.Log, failed func(erro
 }
 
 func (s *Scans) follow(ctx context.Context, log eventstore.Log) error {
+	if err := s.checkLast(ctx, log); err != nil {
+		return err
+	}
 	filter := eventstore.Filter{Types: scanTypes()}
 	for r, err := range log.Read(ctx, s.at(), filter) {
 		if err == nil {
@@ -147,7 +152,28 @@ func (s *Scans) take(r eventstore.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count(event, r.RecordedAt)
-	s.position = r.Position
+	s.position, s.last = r.Position, r.ID
+	return nil
+}
+
+// checkLast forgets everything where the log does not hold the event that was taken last: an older copy of it was restored, and other events may
+// be at its positions (I14).
+func (s *Scans) checkLast(ctx context.Context, log eventstore.Log) error {
+	at := s.at()
+	if at == 0 {
+		return nil
+	}
+	r, err := log.At(ctx, at)
+	if err != nil && !errors.Is(err, eventstore.ErrNotFound) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil || r.ID != s.last {
+		s.ready, s.position, s.attempts = false, 0, 0
+		clear(s.repositories)
+		s.duration.Reset()
+	}
 	return nil
 }
 

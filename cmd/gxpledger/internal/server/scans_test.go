@@ -8,11 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/server"
 	"github.com/gxpledger/gxpledger/domain"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/esdbserver"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
 
 // gathered returns the metrics of collectors, a line each: name, labels and value.
@@ -56,6 +59,7 @@ func TestScansAreCountedByRepositoryAndOutcome(t *testing.T) {
 	s.Count(domain.ScanCompleted{Head: head("1", "first", time.Second)}, start())
 	s.Count(domain.ScanFailed{Head: head("1", "renamed", 2*time.Second), Code: domain.ViolationMissingParent}, start().Add(time.Hour))
 	s.Count(domain.ScanFailed{Head: head("2", "bad \xff name", -time.Second), Code: domain.ViolationUnreadable}, start())
+	s.Count(domain.ScanAttemptFailed{Name: "nobody knows it"}, start())
 	s.Count(domain.RepositoryRegistered{Repository: domain.Repository{ID: "3", Name: "registered"}}, start())
 	s.Count(domain.ScanCompleted{Head: head("4", "retired", time.Second)}, start())
 	s.Count(domain.RepositoryRetired{Repository: domain.Repository{ID: "4", Name: "retired"}}, start())
@@ -69,7 +73,7 @@ func TestScansAreCountedByRepositoryAndOutcome(t *testing.T) {
 		`gxp_scans_total{outcome="failed",repository="renamed",repository_id="1"} 0`, `gxp_scans_total{outcome="failed",repository="bad ? name",repository_id="2"} 1`,
 		`gxp_repository_last_completed_scan_timestamp_seconds{repository="renamed",repository_id="1"} 1e+06`,
 		`gxp_repository_last_scan_timestamp_seconds{repository="renamed",repository_id="1"} 1.0036e+06`,
-		`gxp_repository_last_scan_failed{repository="renamed",repository_id="1"} 1`, `gxp_repositories{} 3`,
+		`gxp_repository_last_scan_failed{repository="renamed",repository_id="1"} 1`, `gxp_repositories{} 3`, `gxp_scan_attempts_failed_total{} 1`,
 		`gxp_scan_duration_seconds{outcome="refused"} 2`, `gxp_scan_duration_seconds{outcome="failed"} 0`,
 	} {
 		if !strings.Contains(got, want+"\n") {
@@ -81,6 +85,40 @@ func TestScansAreCountedByRepositoryAndOutcome(t *testing.T) {
 	} {
 		if strings.Contains(got, never) {
 			t.Errorf("metrics hold %s:\n%s", never, got)
+		}
+	}
+}
+
+// The metrics of scans begin anew where the log is not the one that they were read from (I14).
+func TestScansOfARestoredLogAreCountedAnew(t *testing.T) {
+	t.Parallel()
+	s := server.NewScans()
+	follow := func(repositories ...string) string {
+		log := memory.New(start)
+		defer func() { _ = log.Close() }()
+		for _, name := range repositories {
+			typ, data, err := eventstore.Encode(domain.RepositoryRegistered{Repository: domain.Repository{ID: domain.RepositoryID(name), Name: name}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := log.Append(t.Context(), eventstore.Batch{
+				Stream: eventstore.RepositoryStream(domain.RepositoryID(name)), Expected: eventstore.NoStream(), Meta: eventstore.Meta{Actor: "a", Attempt: 1},
+				Events: []eventstore.NewEvent{{ID: uuid.New(), Type: typ, Data: data}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.FollowOnce(t.Context(), log); err != nil {
+			t.Fatal(err)
+		}
+		return gathered(t, s)
+	}
+	if got := follow("1", "2", "3"); !strings.Contains(got, "gxp_repositories{} 3\n") {
+		t.Errorf("of three repositories, the metrics are\n%s", got)
+	}
+	for _, names := range [][]string{{"4"}, {"5", "6", "7"}} { // one that ends earlier, and one with another event at the place
+		if got, want := follow(names...), fmt.Sprintf("gxp_repositories{} %d\n", len(names)); !strings.Contains(got, want) {
+			t.Errorf("of %q, the metrics are\n%s", names, got)
 		}
 	}
 }

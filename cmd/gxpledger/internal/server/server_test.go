@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -125,6 +126,21 @@ func TestFiguresOfProjections(t *testing.T) {
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("metrics lack %s", want)
+		}
+	}
+}
+
+// How far tables are behind that are of another log, or not there, nobody knows (I15).
+func TestAnUnknownLagIsNoZero(t *testing.T) {
+	t.Parallel()
+	for _, state := range []inspect.State{inspect.StateMismatched, inspect.StateAbsent} {
+		s := &told{all: []gxpledger.ProjectionStatus{{Name: "audit", State: state, Head: 40, Lag: 40}}}
+		m, err := server.NewMetrics(s.statuses, server.Build{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body := serve(t, m)("/metrics"); strings.Contains(body, "gxp_projection_lag") || !strings.Contains(body, fmt.Sprintf("state=%q} 1", state)) {
+			t.Errorf("of %s tables, the metrics are\n%s", state, body)
 		}
 	}
 }
