@@ -117,8 +117,11 @@ func TestScansOfARestoredLogAreCountedAnew(t *testing.T) {
 		t.Errorf("of three repositories, the metrics are\n%s", got)
 	}
 	for _, names := range [][]string{{"4"}, {"5", "6", "7"}} { // one that ends earlier, and one with another event at the place
-		if got, want := follow(names...), fmt.Sprintf("gxp_repositories{} %d\n", len(names)); !strings.Contains(got, want) {
-			t.Errorf("of %q, the metrics are\n%s", names, got)
+		got := follow(names...)
+		for _, name := range names {
+			if !strings.Contains(got, fmt.Sprintf("repository=%q", name)) || !strings.Contains(got, fmt.Sprintf("gxp_repositories{} %d\n", len(names))) {
+				t.Errorf("of %q, the metrics are\n%s", names, got)
+			}
 		}
 	}
 }
