@@ -3,6 +3,7 @@ package gxpledger
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/gxpledger/gxpledger/eventstore"
@@ -77,8 +78,11 @@ func diagnoseKeys(ctx context.Context, log eventstore.StreamReader) Finding {
 func (l *Ledger) diagnoseHome() []Finding {
 	home := l.settings.HomeFolder()
 	c, err := l.settings.LookAtHome()
+	const remedy = "record a scan first, or name another home folder"
+	if errors.Is(err, fs.ErrNotExist) {
+		return []Finding{{Check: "home", State: doctor.Bad, Text: "there is no home at " + home, Remedy: remedy}}
+	}
 	if err != nil {
-		const remedy = "record a scan first, or name another home folder"
 		return []Finding{doctor.CannotTell("disk", err, remedy), doctor.CannotTell("rights", err, remedy), doctor.CannotTell("spool", err, remedy)}
 	}
 	space, access := doctor.Space(home, c.Free, c.Used), doctor.Access(home, c.Writable, c.Readable)

@@ -54,3 +54,13 @@ func TestInitProposesWhatLetsScansPass(t *testing.T) {
 	d.run("scan", r.dir, "--actor", "ada").wantCode(0).has("demo")
 	d.run("init", r.dir, "--name", "demo", "--yes", "--reason", "again").wantCode(1)
 }
+
+func TestNewSaysWhichFlagIsMissing(t *testing.T) {
+	t.Parallel()
+	d, r := newFixture(t), newRepo(t)
+	d.run("new", "story", "--in", r.dir).wantCode(2).says("--title")
+	d.run("new", "story", "--title", "See", "--in", r.dir).wantCode(2).says("--parent")
+	d.run("new", "requirement", "--title", "See", "--parent", "REQ-001", "--in", r.dir).wantCode(2).says("--parent")
+	d.run("new", "spec", "--title", "See", "--parent", "REQ-001", "--in", r.dir).wantCode(1).says(`"REQ-001" is the id of nothing that a spec may belong to`)
+	d.run("new", "story", "--title", "See an alarm", "--parent", "REQ-001", "--in", r.dir).wantCode(0).has(".gxp/user_stories/US-001-001-see-an-alarm.md")
+}

@@ -46,7 +46,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	}
 	d, r := newFixture(t), newRepo(t).commit("x")
 	states, _ := d.diagnose(3)
-	for check, want := range map[string]string{"log": "bad", "disk": "unknown", "guards": "unknown", "clock": "unknown", "projections": "unknown", "verification": "unknown", "spool": "unknown"} {
+	for check, want := range map[string]string{"log": "bad", "guards": "unknown", "clock": "unknown", "projections": "unknown", "verification": "unknown", "home": "bad"} {
 		if states[check] != want {
 			t.Errorf("without a home, %s is %q, want %s", check, states[check], want)
 		}

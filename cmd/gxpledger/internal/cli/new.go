@@ -39,6 +39,15 @@ func newNew(a *app) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			isFirst := kinds[args[0]].Info().Level == domain.LevelRequirement
+			switch {
+			case title == "":
+				return usage("say with --title what the %s is called", args[0])
+			case isFirst && parent != "":
+				return usage("a requirement belongs to nothing: leave out --parent")
+			case !isFirst && parent == "":
+				return usage("say with --parent what the %s belongs to", args[0])
+			}
 			written, err := gxpledger.WriteDraft(cmd.Context(), gxpledger.DraftRequest{Folder: folder, Kind: kinds[args[0]], Title: title, Parent: parent})
 			if err != nil {
 				return err
