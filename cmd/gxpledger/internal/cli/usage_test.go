@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
+	"github.com/gxpledger/gxpledger/internal/race"
 )
 
 // blanks are texts that show nothing.
@@ -41,6 +42,9 @@ func eachCommand(use func(cmd *cobra.Command, path []string, flags map[string]*p
 // TestNoFlagAndNoArgumentTakesAnEmptyValue tries every flag and argument of every command: a new one is tried too.
 func TestNoFlagAndNoArgumentTakesAnEmptyValue(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector: nothing in it runs at the same time")
+	}
 	d := newFixture(t)
 	commands, tried := 0, 0
 	refused := func(names string, args ...string) {
@@ -87,6 +91,9 @@ func TestNoFlagAndNoArgumentTakesAnEmptyValue(t *testing.T) {
 // TestDidYouMeanNamesFlagsOfTheCommand misspells every flag of every command.
 func TestDidYouMeanNamesFlagsOfTheCommand(t *testing.T) {
 	t.Parallel()
+	if race.Enabled {
+		t.Skip("a sweep that test:large makes without the race detector: nothing in it runs at the same time")
+	}
 	d := newFixture(t)
 	meant := regexp.MustCompile(`did you mean (--[a-z-]+)(?: or (--[a-z-]+))?\?`)
 	eachCommand(func(_ *cobra.Command, path []string, flags map[string]*pflag.Flag) {
