@@ -9,13 +9,6 @@ import (
 	"testing"
 )
 
-// publicKey is the key of a pipeline.
-const publicKey = `-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
-q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
------END PUBLIC KEY-----
-`
-
 // The commands of docs/getting-started.md do what it says, by somebody who has nothing but the binary and its text.
 func TestTheFirstHour(t *testing.T) {
 	t.Parallel()
@@ -39,9 +32,6 @@ func TestTheFirstHour(t *testing.T) {
 			command, code, _ := strings.Cut(line, "    # ends with ")
 			if folder, ok := strings.CutPrefix(command, "cd "); ok {
 				at = filepath.Join(at, folder)
-				if err := os.WriteFile(filepath.Join(at, "ci.pem"), []byte(publicKey), 0o600); err != nil {
-					t.Fatal(err)
-				}
 				continue
 			}
 			said := hourly(t, at, path, command, code)
