@@ -17,8 +17,9 @@ import (
 const (
 	// SpecVersion is the version of CloudEvents.
 	SpecVersion = "1.0"
-	// MediaType is what an event in structured mode is.
-	MediaType = "application/cloudevents+json; charset=UTF-8"
+	// MediaType is what an event in structured mode is. It has no charset: JSON is UTF-8, and the SDK for Node (10.0.0) refuses
+	// an event that names one.
+	MediaType = "application/cloudevents+json"
 	// DataContentType is what the data of every event is.
 	DataContentType = "application/json"
 	// TypePrefix begins every type; the stored type follows.

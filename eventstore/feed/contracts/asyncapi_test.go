@@ -65,7 +65,7 @@ func asyncAPI(tb testing.TB, envelope *jsonschema.Schema, schemas map[string]jso
 		schema := embedded(tb, schemas[name])
 		components[name] = schema
 		messages[name] = object{
-			"name": cloudevents.TypePrefix + name, "title": name, "summary": schema["description"], "contentType": "application/cloudevents+json",
+			"name": cloudevents.TypePrefix + name, "title": name, "summary": schema["description"], "contentType": cloudevents.MediaType,
 			"payload": object{"allOf": []any{
 				object{"$ref": "#/components/schemas/" + contracts.NameEnvelope},
 				object{"type": "object", "properties": object{
@@ -100,7 +100,7 @@ func asyncAPI(tb testing.TB, envelope *jsonschema.Schema, schemas map[string]jso
 			"title": "gxpledger", "version": "1.0.0",
 			"description": "The events of a log. Each is sent at least once, in the order of the log for each partitionkey; the same id means the same event, byte for byte. Fields and types may be added; a type never changes its meaning.",
 		},
-		"defaultContentType": "application/cloudevents+json",
+		"defaultContentType": cloudevents.MediaType,
 		"channels":           channels,
 		"operations":         operations,
 		"components":         object{"messages": messages, "schemas": components},
