@@ -91,7 +91,7 @@ func (e Event) Validate() error {
 	}
 	for _, name := range []string{"source", "dataschema"} {
 		if _, err := url.Parse(attributes[name]); err != nil || strings.ContainsFunc(attributes[name], notURI) {
-			return fmt.Errorf("%w: %s is %.100q, which is no URI", ErrInvalid, name, attributes[name])
+			return fmt.Errorf("%w: %s is %.100q: want a URI", ErrInvalid, name, attributes[name])
 		}
 	}
 	if year := e.Time.UTC().Year(); year < 0 || year > 9999 {
