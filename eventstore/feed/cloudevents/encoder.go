@@ -198,13 +198,13 @@ func subject(event domain.Event) string {
 	case domain.RepositoryRetired:
 		return e.Repository.Name
 	case domain.ArtifactParsed:
-		return e.Key.String()
+		return e.String()
 	case domain.ArtifactRejected:
 		return e.Path
 	case domain.ArtifactRemoved:
-		return e.Key.String()
+		return e.String()
 	case domain.ArtifactRelinked:
-		return e.Key.String()
+		return e.String()
 	case domain.RejectionCleared:
 		return e.Path
 	case domain.ScanCompleted:

@@ -19,7 +19,7 @@ type object = map[string]any
 // envelopeSchema describes what cloudevents.Encoder makes, in structured mode.
 func envelopeSchema() *jsonschema.Schema {
 	text := func(about, pattern string) *jsonschema.Schema {
-		return &jsonschema.Schema{Type: "string", MinLength: jsonschema.Ptr(1), Description: about, Pattern: pattern}
+		return &jsonschema.Schema{Type: "string", MinLength: new(1), Description: about, Pattern: pattern}
 	}
 	number := func(about string, least float64) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "integer", Minimum: &least, Description: about}

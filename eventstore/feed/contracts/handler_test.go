@@ -2,6 +2,7 @@ package contracts_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -14,9 +15,7 @@ func ask(t *testing.T, method, path string, header http.Header) *httptest.Respon
 	t.Helper()
 	extra := contracts.Document{Name: "openapi", MediaType: "application/vnd.oai.openapi+json;version=3.1", About: "added by others", Data: []byte("{}\n")}
 	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	answer := httptest.NewRecorder()
 	contracts.NewHandler(append(contracts.Documents(), extra)).ServeHTTP(answer, request)
 	if sniff := answer.Header().Get("X-Content-Type-Options"); sniff != "nosniff" {
@@ -65,7 +64,9 @@ func TestWhatIsNoContractIsAProblem(t *testing.T) {
 		{http.MethodDelete, contracts.Prefix + "envelope", http.StatusMethodNotAllowed},
 	} {
 		got := ask(t, c.method, c.path, nil)
-		var details struct{ Status int }
+		var details struct {
+			Status int `json:"status"`
+		}
 		if err := json.Unmarshal(got.Body.Bytes(), &details); err != nil || got.Code != c.want || details.Status != c.want {
 			t.Errorf("%s %s: %d, %s", c.method, c.path, got.Code, got.Body)
 		}
