@@ -14,7 +14,8 @@ import (
 func ask(t *testing.T, method, path string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	extra := contracts.Document{Name: "openapi", MediaType: "application/vnd.oai.openapi+json;version=3.1", About: "added by others", Data: []byte("{}\n")}
-	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	request := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
+	request.URL.Path = path // of any form
 	maps.Copy(request.Header, header)
 	answer := httptest.NewRecorder()
 	contracts.NewHandler(append(contracts.Documents(), extra)).ServeHTTP(answer, request)
@@ -59,6 +60,8 @@ func TestWhatIsNoContractIsAProblem(t *testing.T) {
 		{http.MethodGet, contracts.Prefix + "schemas/envelope.json", http.StatusNotFound},
 		{http.MethodGet, contracts.Prefix + "../../etc/passwd", http.StatusNotFound},
 		{http.MethodGet, "/envelope", http.StatusNotFound},
+		{http.MethodGet, "envelope", http.StatusNotFound},
+		{http.MethodGet, "", http.StatusNotFound},
 		{http.MethodGet, "/v1/contracts", http.StatusNotFound},
 		{http.MethodPost, contracts.Prefix, http.StatusMethodNotAllowed},
 		{http.MethodDelete, contracts.Prefix + "envelope", http.StatusMethodNotAllowed},
