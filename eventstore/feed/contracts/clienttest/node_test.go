@@ -28,7 +28,7 @@ const (
 const patience = 4 * time.Minute
 
 // TestNodeReadsEventsAndContracts runs testdata/check.mjs, which says what is checked, over the golden events in both modes of
-// CloudEvents and over the AsyncAPI document.
+// CloudEvents, over the schemas and over the AsyncAPI document.
 func TestNodeReadsEventsAndContracts(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -42,12 +42,18 @@ func TestNodeReadsEventsAndContracts(t *testing.T) {
 	sent, document := filepath.Join(t.TempDir(), "sent.json"), filepath.Join(t.TempDir(), "asyncapi.json")
 	write(t, sent, events)
 	write(t, document, json.RawMessage(asyncAPI.Data))
-	output, err := exec.CommandContext(ctx, "node", "testdata/check.mjs", modules, sent, document, cloudevents.MediaType).CombinedOutput()
+	folder := t.TempDir()
+	for _, d := range contracts.Documents() {
+		if d.MediaType == contracts.MediaTypeSchema {
+			write(t, filepath.Join(folder, d.Name+".json"), json.RawMessage(d.Data))
+		}
+	}
+	output, err := exec.CommandContext(ctx, "node", "testdata/check.mjs", modules, sent, document, cloudevents.MediaType, folder).CombinedOutput()
 	if t.Logf("%s", output); err != nil {
 		t.Fatalf("Node does not read what is sent: %v", err)
 	}
-	if n := bytes.Count(output, []byte("ok: ")); n != 3 {
-		t.Errorf("%d of 3 parts were checked", n)
+	if n := bytes.Count(output, []byte("ok: ")); n != 4 {
+		t.Errorf("%d of 4 parts were checked", n)
 	}
 }
 
