@@ -56,6 +56,8 @@ type ScanRequest struct {
 	MaxFetch int64
 	// Actor is who scans, and Reason why. Actor defaults to that of the [Config].
 	Actor, Reason string
+	// ActorFrom is where Actor comes from; "" is [domain.ActorClaimed]. A program that checked a credential of the actor says so here.
+	ActorFrom domain.ActorSource
 	// TraceParent and TraceState are the W3C trace context of the caller, of at most 512 bytes each, which is recorded with each event. One
 	// that is not valid is left out, as https://www.w3.org/TR/trace-context/ wants it.
 	TraceParent, TraceState string
@@ -183,7 +185,7 @@ func (l *Ledger) scan(ctx context.Context, request ScanRequest, found *gitrepo.R
 		ledger: l, asked: request, found: found, open: open,
 		request: recorder.Request{
 			Scan: id, Repository: repository, Actor: cmp.Or(request.Actor, l.config.Actor), Reason: request.Reason,
-			StartedAt: l.config.Now(), ActorFrom: domain.ActorClaimed, Policy: request.policy(domain.RepositorySettings{}),
+			StartedAt: l.config.Now(), ActorFrom: cmp.Or(request.ActorFrom, domain.ActorClaimed), Policy: request.policy(domain.RepositorySettings{}),
 		},
 	}
 	if traceParent.MatchString(request.TraceParent) && len(request.TraceParent) <= longestTrace {
@@ -224,6 +226,8 @@ func (r ScanRequest) check() error {
 		return fmt.Errorf("%w: AcceptAddress requires a Reason", ErrInvalid)
 	case r.AllowRewind && r.Reason == "":
 		return fmt.Errorf("%w: AllowRewind requires a Reason", ErrInvalid)
+	case r.ActorFrom != "" && r.ActorFrom != domain.ActorClaimed && r.ActorFrom != domain.ActorAuthenticated:
+		return fmt.Errorf("%w: ActorFrom is %q", ErrInvalid, r.ActorFrom)
 	case r.Worktree && r.Ref != "":
 		return fmt.Errorf("%w: Worktree and Ref exclude each other", ErrInvalid)
 	}
