@@ -223,6 +223,9 @@ func order(attributes map[string]string) []string {
 
 // quote writes text as JSON, and escapes nothing that JSON does not demand.
 func quote(text string) string {
+	if !strings.ContainsFunc(text, escapedInJSON) {
+		return `"` + text + `"` // nearly every value
+	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
@@ -231,6 +234,9 @@ func quote(text string) string {
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
+
+// escapedInJSON are the characters that may need another form in JSON.
+func escapedInJSON(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
 
 func percentEncode(text string) string {
 	const digits = "0123456789ABCDEF"
