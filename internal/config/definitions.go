@@ -107,6 +107,10 @@ func serverDefinitions() []Definition {
 	const serve, run, day = "serve", "projections run", 24 * time.Hour
 	return []Definition{
 		{
+			Key: "serve.http", Variable: "GXPLEDGER_SERVE_HTTP", Flag: "http", Command: serve, Form: Listener, Server: true,
+			About: "`ADDRESS` to answer HTTP at, such as 127.0.0.1:8080; port 0 takes a free one",
+		},
+		{
 			Key: "serve.esdb", Variable: "GXPLEDGER_SERVE_ESDB", Flag: "esdb", Command: serve, Form: Listener, Server: true,
 			About: "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one",
 		},

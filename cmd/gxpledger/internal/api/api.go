@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func New(options Options) *API {
 	a := &API{options: options, mux: http.NewServeMux(), reads: make(chan struct{}, readsAtOnce), pasts: make(chan struct{}, pastsAtOnce)}
 	for _, o := range options.Operations {
 		a.mux.Handle(o.Method+" "+o.Pattern, options.Guard(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := a.answer(w, r, o); err != nil {
+			if err := a.attempt(w, r, o); err != nil {
 				a.refuse(w, r, o, err)
 			}
 		})))
@@ -79,6 +80,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	NewProblem(http.StatusNotFound, CodeNotFound, "there is no such path: GET /v1/openapi.json lists them").Write(w)
+}
+
+// attempt is answer, of which a fault of the program is an error.
+func (a *API) attempt(w http.ResponseWriter, r *http.Request, o Operation) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the program failed: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return a.answer(w, r, o)
 }
 
 // answer carries out one request.

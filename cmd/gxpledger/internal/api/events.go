@@ -101,6 +101,7 @@ func (e *Events) serve(w http.ResponseWriter, r *http.Request, call Call) error 
 	}
 	defer e.open.Add(-1)
 	s := &sender{w: w, control: http.NewResponseController(w), within: e.send}
+	_ = s.control.SetReadDeadline(time.Time{}) // nothing more is read; a writer without deadlines has none to clear
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

@@ -144,10 +144,10 @@ func (a *app) runReading(ctx context.Context, reading reading, call api.Call) ([
 	command.SetOut(io.Discard)
 	command.SetErr(io.Discard)
 	err := command.ExecuteContext(ctx)
-	if code, _ := one.explain(ctx, err); err != nil && code != exitFindings {
-		return nil, one.problem(ctx, err)
+	if fault, ok := errors.AsType[*faultError](err); err == nil || ok && fault.code == exitFindings {
+		return out.Bytes(), nil
 	}
-	return out.Bytes(), nil
+	return nil, one.problem(ctx, err)
 }
 
 // againAfter is when it is worth to ask a log again that did not answer.

@@ -22,7 +22,8 @@ import (
 
 // serveDocument is the line that serve --json writes once it listens.
 type serveDocument struct {
-	Listening string   `json:"listening"` // host:port
+	Listening string   `json:"listening,omitempty"` // host:port of the EventStoreDB protocol
+	HTTP      string   `json:"http,omitempty"`      // host:port
 	Advertise string   `json:"advertise,omitempty"`
 	TLS       bool     `json:"tls"`
 	Log       string   `json:"log"` // file or address, without passwords
@@ -32,7 +33,8 @@ type serveDocument struct {
 type serveOptions struct {
 	app               *app
 	warn              func(text string, fields map[string]any)
-	address           string
+	address           string // of the EventStoreDB protocol; "" for none
+	http              string // "" for none
 	advertise         string
 	writable          []string
 	certFile, keyFile string
@@ -45,15 +47,18 @@ func newServe(a *app) *cobra.Command {
 	logger := sync.OnceValue(a.warnings)
 	o.warn = func(text string, fields map[string]any) { logger().WithFields(fields).Warn(text) }
 	cmd := &cobra.Command{
-		Use:   "serve --esdb ADDRESS",
-		Short: "Serve the log to EventStoreDB clients",
-		Long: "Serve the log over the EventStoreDB client protocol until SIGINT or SIGTERM, so that services in any language read and\n" +
-			"follow it with the official clients while scans continue. Recorded events cannot be changed: clients cannot write to\n" +
-			"the streams of gxpledger, and deleting is refused. Clear text is served on loopback addresses alone; every other\n" +
-			"address needs --tls-cert and --tls-key.\n\n" +
+		Use:   "serve [--http ADDRESS] [--esdb ADDRESS]",
+		Short: "Serve the log and the tables over HTTP, and the log to EventStoreDB clients",
+		Long: "Serve until SIGINT or SIGTERM, while scans continue. --http answers programs of any language under /v1: what the commands\n" +
+			"answer with --json, the events as they are recorded (server-sent events), and scans that they start. /v1/openapi.json\n" +
+			"describes it. --esdb serves the log over the EventStoreDB client protocol, so that services read and follow it with the\n" +
+			"official clients. Recorded events cannot be changed: clients cannot write to the streams of gxpledger, and deleting is\n" +
+			"refused. HTTP is served on loopback addresses alone, and so is clear text to EventStoreDB clients; every other address\n" +
+			"needs --tls-cert and --tls-key.\n\n" +
 			"Clients that discover servers (esdb+discover://) connect to the address that the server tells them: by default the one\n" +
 			"where they reached it. Give --advertise where that is not the address for them, or not a name in the certificate.",
-		Example: "  gxpledger serve --esdb 127.0.0.1:2113\n" +
+		Example: "  gxpledger serve --http 127.0.0.1:8080\n" +
+			"  gxpledger serve --http 127.0.0.1:8080 --esdb 127.0.0.1:2113\n" +
 			"  gxpledger serve --esdb 127.0.0.1:2113 --metrics 127.0.0.1:9465\n" +
 			"  gxpledger serve --esdb 127.0.0.1:2113 --esdb-writable orders- --esdb-writable invoices-\n" +
 			"  gxpledger serve --esdb 0.0.0.0:2113 --tls-cert server.pem --tls-key server.key --basic-auth-file users\n" +
@@ -67,6 +72,7 @@ func newServe(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	addSetting(flags, "serve.http", &o.http)
 	addSetting(flags, "serve.esdb", &o.address)
 	addSetting(flags, "serve.advertise", &o.advertise)
 	addSetting(flags, "serve.writable", &o.writable)
@@ -78,11 +84,13 @@ func newServe(a *app) *cobra.Command {
 }
 
 func (o *serveOptions) validate() error {
-	if o.address == "" {
-		return usage("the flag --esdb is required: give it the address to listen at, such as 127.0.0.1:2113")
+	if o.address == "" && o.http == "" {
+		return usage("the flag --http or --esdb is required: give it the address to listen at, such as --http 127.0.0.1:8080")
 	}
-	if _, _, err := net.SplitHostPort(o.address); err != nil {
-		return usage("--esdb cannot listen at %q: want HOST:PORT, such as 127.0.0.1:2113", o.address)
+	for flag, address := range map[string]string{"http": o.http, "esdb": o.address} {
+		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
+			return usage("--%s cannot listen at %q: want HOST:PORT, such as 127.0.0.1:2113", flag, address)
+		}
 	}
 	if err := checkMetrics(o.metrics); err != nil {
 		return err
@@ -114,7 +122,7 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 		return err
 	}
 	open := o.app.ledger.Log
-	if len(o.writable) > 0 {
+	if len(o.writable) > 0 || o.http != "" {
 		open = o.app.ledger.Admin().Log
 	}
 	log, err := open(ctx)
@@ -122,20 +130,17 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 		return err
 	}
 	clients := o.observe(&options)
-	serving, err := esdbserver.New(log, options)
+	services, err := o.listenAll(ctx, log, options)
 	if err != nil {
 		return err
 	}
-	listener, err := o.listen(ctx)
-	if err != nil {
+	defer func() { err = errors.Join(err, services.close()) }()
+	if err := o.announce(services); err != nil {
 		return err
-	}
-	if err := o.announce(listener.Addr()); err != nil {
-		return errors.Join(err, listener.Close())
 	}
 	metrics, err := o.app.listenForMetrics(ctx, o.metrics)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -153,10 +158,84 @@ func (o *serveOptions) run(ctx context.Context) (err error) {
 			unserved = o.serveMetrics(watching, metrics, log, clients)
 		})
 	}
-	err = o.app.ledger.WhileHome(ctx, func(ctx context.Context) error { return serving.Serve(ctx, listener) })
+	err = o.app.ledger.WhileHome(ctx, services.serve)
 	stop()
 	watched.Wait()
 	return errors.Join(err, unserved)
+}
+
+// services are what a server listens for.
+type services []service
+
+type service struct {
+	flag     string // by which it is asked for
+	listener net.Listener
+	serve    func(context.Context, net.Listener) error // closes the listener
+}
+
+// listenAll listens at all addresses, before anything is served.
+func (o *serveOptions) listenAll(ctx context.Context, log eventstore.Log, options esdbserver.Options) (all services, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, all.close())
+		}
+	}()
+	if o.address != "" {
+		serving, err := esdbserver.New(log, options)
+		if err != nil {
+			return all, err
+		}
+		listener, err := o.listen(ctx, "esdb", o.address)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, service{"esdb", listener, serving.Serve})
+	}
+	if o.http != "" {
+		listener, err := o.listen(ctx, "http", o.http)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, service{"http", listener, o.newHTTPService(log, options.TLS).serve})
+	}
+	return all, nil
+}
+
+// serve serves all until ctx ends, or one of them fails, which ends the others.
+func (s services) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	faults := make([]error, len(s))
+	var running sync.WaitGroup
+	for i, one := range s {
+		running.Go(func() {
+			defer cancel()
+			faults[i] = one.serve(ctx, one.listener)
+		})
+	}
+	running.Wait()
+	return errors.Join(faults...)
+}
+
+// close closes the listeners that were not served.
+func (s services) close() error {
+	var faults []error
+	for _, one := range s {
+		if err := one.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// at is the address of a service; "" where it is not served.
+func (s services) at(flag string) string {
+	for _, one := range s {
+		if one.flag == flag {
+			return one.listener.Addr().String()
+		}
+	}
+	return ""
 }
 
 // observe has the server tell metrics and the log of its clients.
@@ -262,31 +341,39 @@ func (o *serveOptions) server(refusals *server.Refusals) (esdbserver.Options, er
 }
 
 // listen refuses clear text on addresses that other machines can reach, before anybody is told the address.
-func (o *serveOptions) listen(ctx context.Context) (net.Listener, error) {
-	listener, local, err := listen(ctx, "esdb", o.address)
+func (o *serveOptions) listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, local, err := listen(ctx, flag, address)
 	if err != nil {
 		return nil, err
 	}
+	if !local && flag == "http" {
+		return nil, errors.Join(usage("%s can be reached from other machines: HTTP is served on this machine alone, so listen at 127.0.0.1", address), listener.Close())
+	}
 	if o.certFile == "" && !local {
-		return nil, errors.Join(usage("%s can be reached from other machines: give --tls-cert and --tls-key, or listen at 127.0.0.1", o.address),
+		return nil, errors.Join(usage("%s can be reached from other machines: give --tls-cert and --tls-key, or listen at 127.0.0.1", address),
 			listener.Close())
 	}
 	return listener, nil
 }
 
-// announce writes the address for clients.
-func (o *serveOptions) announce(address net.Addr) error {
+// announce writes the addresses for clients.
+func (o *serveOptions) announce(all services) error {
 	if o.app.json {
 		writable := append([]string{}, o.writable...)
 		return render.Line(o.app.system.Stdout, serveDocument{
-			Listening: address.String(), Advertise: o.advertise, TLS: o.certFile != "", Log: o.app.settings.LogName(), Writable: writable,
+			Listening: all.at("esdb"), HTTP: all.at("http"), Advertise: o.advertise, TLS: o.certFile != "", Log: o.app.settings.LogName(), Writable: writable,
 		})
 	}
-	security := "tls=false"
+	security, scheme := "tls=false", "http"
 	if o.certFile != "" {
-		security = "tls=true"
+		security, scheme = "tls=true", "https"
 	}
 	screen := o.app.screen()
-	screen.Line("Serving %s at %s", o.app.settings.LogName(), fmt.Sprintf("esdb://%s?%s", cmp.Or(o.advertise, address.String()), security))
+	if at := all.at("esdb"); at != "" {
+		screen.Line("Serving %s at %s", o.app.settings.LogName(), fmt.Sprintf("esdb://%s?%s", cmp.Or(o.advertise, at), security))
+	}
+	if at := all.at("http"); at != "" {
+		screen.Line("Serving %s at %s", o.app.settings.LogName(), scheme+"://"+at+"/v1/")
+	}
 	return screen.Err()
 }
