@@ -6,12 +6,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/api"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore/feed/contracts"
 )
 
 // contractDocuments are the contracts that this binary serves and shows.
-func contractDocuments() []contracts.Document { return contracts.Documents() }
+func contractDocuments() []contracts.Document {
+	all := append(contracts.Documents(), api.OpenAPI())
+	contracts.Sort(all)
+	return all
+}
 
 func newContract(a *app) *cobra.Command {
 	cmd := &cobra.Command{

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/api"
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 )
 
@@ -30,3 +31,10 @@ func (s System) ShowFailedScan(ctx context.Context, outcome recorder.Outcome, ca
 
 // OneLine is oneLine.
 func OneLine(text string) string { return oneLine(text) }
+
+// Operations is the table of all that is answered over HTTP. They cannot be carried out.
+func Operations() []api.Operation {
+	s := &httpService{app: newApp(System{}), failed: func(string, error) {}}
+	s.events = api.NewEvents(nil, s.streamOf, nil)
+	return s.operations(api.NewScans(context.Background(), nil, s.scan))
+}

@@ -17,7 +17,6 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/api"
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
-	"github.com/gxpledger/gxpledger/eventstore/feed/contracts"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -52,16 +51,9 @@ func (o *serveOptions) newHTTPService(log eventstore.Log, config *tls.Config) *h
 // serve answers at a listener until ctx ends. Scans that run then are recorded whole or not at all.
 func (s *httpService) serve(ctx context.Context, listener net.Listener) error {
 	scans := api.NewScans(ctx, s.app.system.Now, s.scan)
-	operations := append(s.app.operations(), api.ReadinessOperation(s.app.ledger, s.app.problem), s.events.Operation())
-	operations = append(operations, scans.Operations(s.scannable, func(*http.Request) api.ScanRequest {
-		return api.ScanRequest{Actor: gxpledger.DefaultActor()}
-	})...)
-	documents := contractDocuments()
-	mux := http.NewServeMux()
-	mux.Handle(contracts.Prefix, contracts.NewHandler(documents))
-	mux.Handle("/", api.New(api.Options{Operations: operations, Failed: s.failed}))
+	handler := api.New(api.Options{Operations: s.operations(scans), Failed: s.failed})
 	server := &http.Server{
-		Handler: localOnly(mux), ReadHeaderTimeout: httpHeaderWait, ReadTimeout: httpReadWait, WriteTimeout: httpAnswerWait, IdleTimeout: httpIdleWait,
+		Handler: localOnly(handler), ReadHeaderTimeout: httpHeaderWait, ReadTimeout: httpReadWait, WriteTimeout: httpAnswerWait, IdleTimeout: httpIdleWait,
 		MaxHeaderBytes: httpHeaderSize, BaseContext: func(net.Listener) context.Context { return ctx }, TLSConfig: s.tls,
 	}
 	var following sync.WaitGroup
@@ -91,6 +83,15 @@ func (s *httpService) serve(ctx context.Context, listener net.Listener) error {
 		return nil // clients that did not go away in time were cut off
 	}
 	return err
+}
+
+// operations is the table of all that is answered.
+func (s *httpService) operations(scans *api.Scans) []api.Operation {
+	return slices.Concat(
+		s.app.operations(), []api.Operation{api.ReadinessOperation(s.app.ledger, s.app.problem), s.events.Operation()},
+		scans.Operations(s.scannable, func(*http.Request) api.ScanRequest { return api.ScanRequest{Actor: gxpledger.DefaultActor()} }),
+		api.ContractOperations(contractDocuments()),
+	)
 }
 
 // localOnly refuses requests that a page of another site makes a browser send: by a name of its own that leads here, or from its origin.

@@ -51,7 +51,10 @@ func (d *fixture) serve(args ...string) *serving {
 		Stdin:   strings.NewReader(""), Stdout: write, Stderr: s.stderr, Now: func() time.Time { return now },
 		Env: func(name string) (string, bool) { value, ok := d.env[name]; return value, ok },
 	}
-	args = append([]string{"serve", "--esdb", "127.0.0.1:0", "--home", d.home}, args...)
+	if !slices.Contains(args, "--http") {
+		args = append([]string{"--esdb", "127.0.0.1:0"}, args...)
+	}
+	args = append([]string{"serve", "--home", d.home}, args...)
 	go func() {
 		s.code <- system.Run(ctx, args)
 		_ = write.Close()
