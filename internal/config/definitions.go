@@ -111,6 +111,14 @@ func serverDefinitions() []Definition {
 			About: "`ADDRESS` to answer HTTP at, such as 127.0.0.1:8080; port 0 takes a free one",
 		},
 		{
+			Key: "serve.scan-every", Variable: "GXPLEDGER_SERVE_SCAN_EVERY", Flag: "scan-every", Command: serve, Form: Duration, least: time.Minute, most: 365 * day,
+			About: "`DURATION` from one scan of each repository with a main line to the next, such as 1h; needs --http",
+		},
+		{
+			Key: "serve.push-secret-file", Variable: "GXPLEDGER_SERVE_PUSH_SECRET_FILE", Flag: "push-secret-file", Command: serve, Form: File, Server: true,
+			About: "`FILE` with the secret of webhooks that GitHub, GitLab, Gitea or Forgejo send to /v1/push; needs --http",
+		},
+		{
 			Key: "serve.esdb", Variable: "GXPLEDGER_SERVE_ESDB", Flag: "esdb", Command: serve, Form: Listener, Server: true,
 			About: "`ADDRESS` to listen at, such as 127.0.0.1:2113; port 0 takes a free one",
 		},

@@ -28,20 +28,17 @@ func keyOf(entry json.RawMessage, fields []string) (key, error) {
 	}
 	k := make(key, len(fields))
 	for i, field := range fields {
-		decoder := json.NewDecoder(bytes.NewReader(cmpOr(all[field], []byte(`""`))))
+		value, ok := all[field]
+		if !ok {
+			return nil, fmt.Errorf("an entry has no %s", field)
+		}
+		decoder := json.NewDecoder(bytes.NewReader(value))
 		decoder.UseNumber()
 		if err := decoder.Decode(&k[i]); err != nil {
 			return nil, err
 		}
 	}
 	return k, nil
-}
-
-func cmpOr(raw json.RawMessage, otherwise []byte) []byte {
-	if len(raw) == 0 {
-		return otherwise
-	}
-	return raw
 }
 
 // compare orders keys: numbers by value, texts by their bytes, numbers first.
@@ -92,7 +89,7 @@ func pageOf(document []byte, o *Operation, call Call) ([]byte, error) {
 	if err := json.Unmarshal(document, &whole); err != nil {
 		return nil, fmt.Errorf("read the document of %s: %w", o.ID, err)
 	}
-	if err := json.Unmarshal(cmpOr(whole[o.List], []byte("[]")), &entries); err != nil {
+	if err := json.Unmarshal(whole[o.List], &entries); err != nil {
 		return nil, fmt.Errorf("read the list %s of %s: %w", o.List, o.ID, err)
 	}
 	page, err := cutPage(entries, o.Key, after, limit)

@@ -83,6 +83,7 @@ type Scans struct {
 	jobs    map[string]*ScanJob
 	order   []string // ids, the oldest first
 	active  map[string]string
+	again   map[string]ScanRequest // by repository: to be started when the running scan ended
 }
 
 // ScanRequest is who asks for a scan of what.
@@ -92,6 +93,8 @@ type ScanRequest struct {
 	// Actor is who asks. Authenticated reports that the server knows it.
 	Actor         string
 	Authenticated bool
+	// Again asks for another scan where one runs, which may have read the repository before: it starts when that ended.
+	Again bool
 	// TraceParent and TraceState are the W3C trace context of the request.
 	TraceParent, TraceState string
 }
@@ -102,22 +105,31 @@ func NewScans(
 ) *Scans {
 	return &Scans{
 		ctx: ctx, now: now, scan: scan, turns: make(chan struct{}, scansAtOnce), jobs: map[string]*ScanJob{}, active: map[string]string{},
+		again: map[string]ScanRequest{},
 	}
 }
 
 // Start begins a scan in the background. Errors: a *[RunningError] while one of the repository has not ended, [ErrStopping], and a *[Problem] when too
 // many wait.
 func (s *Scans) Start(asked ScanRequest) (ScanJob, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.start(asked)
+}
+
+// start is Start. It needs mu.
+func (s *Scans) start(asked ScanRequest) (ScanJob, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return ScanJob{}, fmt.Errorf("cannot start a scan: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch known, busy := s.active[asked.Repository]; {
 	case s.stopped || s.ctx.Err() != nil:
 		return ScanJob{}, ErrStopping
 	case busy:
+		if asked.Again && s.jobs[known].State == ScanRunning {
+			s.again[asked.Repository] = asked
+		}
 		return ScanJob{}, &RunningError{*s.jobs[known]}
 	case len(s.active) >= scansWaiting:
 		full := NewProblem(http.StatusServiceUnavailable, CodeBusy, fmt.Sprintf("%d scans are waiting: ask again later", scansWaiting))
@@ -162,6 +174,10 @@ func (s *Scans) run(job *ScanJob, asked ScanRequest) {
 			job.State, job.Error = ScanFailed, err.Error()
 		}
 		delete(s.active, asked.Repository)
+		if next, ok := s.again[asked.Repository]; ok {
+			delete(s.again, asked.Repository)
+			_, _ = s.start(next) // which fails when the server ends
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -25,6 +26,7 @@ import (
 type reading struct {
 	id, pattern string
 	command     func(*app) *cobra.Command
+	fixed       []string // arguments before those
 	// arguments are the parameters that become the arguments of the command, in order; those that are not in the pattern are required.
 	arguments []api.Parameter
 	list      string   // see [api.Operation]
@@ -40,13 +42,17 @@ func readings() []reading {
 		{id: "repositories", pattern: "/v1/repositories", command: newRepositoryList, list: "repositories", key: repositoryKey, answer: repositoriesDocument{}},
 		{id: "repository", pattern: "/v1/repositories/{repository}", command: newRepositoryShow, answer: repositoryDocument{},
 			arguments: []api.Parameter{{Name: "repository", In: api.InPath, About: "Name, former name or id of the repository."}}},
-		{id: "scans", pattern: "/v1/scans", command: newScans, list: "scans", key: []string{"repository_id", "scan"}, answer: scansDocument{}},
+		{id: "scans", pattern: "/v1/scans", command: newScans, list: "scans", key: []string{"position"}, answer: scansDocument{}},
 		{id: "artifacts", pattern: "/v1/artifacts/{kind}", command: newShow, list: "artifacts", key: []string{"repository_id", "path", "ordinal"},
 			answer: artifactsDocument{}, arguments: []api.Parameter{{Name: "kind", In: api.InPath, About: "Kind of the artifacts: " + groupNames() + "."}}},
 		{id: "artifact", pattern: "/v1/artifacts/{kind}/{id}", command: newShow, answer: detailsDocument{}, arguments: []api.Parameter{
 			{Name: "kind", In: api.InPath, About: "Kind of the artifact."},
 			{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."},
 		}},
+		{id: "links", pattern: "/v1/links", command: newShow, fixed: []string{"links"}, answer: linksDocument{}},
+		{id: "findings", pattern: "/v1/findings", command: newShow, fixed: []string{"findings"}, answer: findingsDocument{}},
+		{id: "ignored", pattern: "/v1/ignored", command: newShow, fixed: []string{"ignored"}, answer: ignoredDocument{}},
+		{id: "rejected", pattern: "/v1/rejected", command: newShow, fixed: []string{"rejected"}, answer: rejectedDocument{}},
 		{id: "history", pattern: "/v1/history/{id}", command: newHistory, answer: historyDocument{},
 			arguments: []api.Parameter{{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."}}},
 		{id: "diff", pattern: "/v1/diff", command: newDiff, answer: diffDocument{}, arguments: []api.Parameter{
@@ -128,7 +134,13 @@ func (a *app) runReading(ctx context.Context, reading reading, call api.Call) ([
 	one := newApp(system)
 	one.json, one.ledger, one.settings, one.wait = true, a.ledger, a.settings, a.wait
 	command := reading.command(one) //nolint:contextcheck // cobra hands ctx to the command
-	var flags, arguments []string
+	if word, ok := call["kind"]; ok {
+		if found, err := findSubject(word); err != nil || found.group == "" {
+			return nil, api.NewProblem(http.StatusNotFound, api.CodeNotFound, fmt.Sprintf("there is no kind of artifacts %.100q: want one of %s", word, groupNames()))
+		}
+	}
+	var flags []string
+	arguments := slices.Clone(reading.fixed)
 	for _, p := range reading.arguments {
 		arguments = append(arguments, call[p.Name])
 	}

@@ -35,6 +35,8 @@ type serveOptions struct {
 	warn              func(text string, fields map[string]any)
 	address           string // of the EventStoreDB protocol; "" for none
 	http              string // "" for none
+	scanEvery         time.Duration
+	pushSecretFile    string
 	advertise         string
 	writable          []string
 	certFile, keyFile string
@@ -73,6 +75,8 @@ func newServe(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	addSetting(flags, "serve.http", &o.http)
+	addSetting(flags, "serve.scan-every", &o.scanEvery)
+	addSetting(flags, "serve.push-secret-file", &o.pushSecretFile)
 	addSetting(flags, "serve.esdb", &o.address)
 	addSetting(flags, "serve.advertise", &o.advertise)
 	addSetting(flags, "serve.writable", &o.writable)
@@ -86,6 +90,11 @@ func newServe(a *app) *cobra.Command {
 func (o *serveOptions) validate() error {
 	if o.address == "" && o.http == "" {
 		return usage("the flag --http or --esdb is required: give it the address to listen at, such as --http 127.0.0.1:8080")
+	}
+	for flag, given := range map[string]bool{"scan-every": o.scanEvery != 0, "push-secret-file": o.pushSecretFile != ""} {
+		if given && o.http == "" {
+			return usage("--%s needs --http", flag)
+		}
 	}
 	for flag, address := range map[string]string{"http": o.http, "esdb": o.address} {
 		if _, _, err := net.SplitHostPort(address); address != "" && err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -37,10 +38,13 @@ type httpService struct {
 	tls    *tls.Config
 	events *api.Events
 	failed func(operation string, err error)
+
+	scanEvery      time.Duration // 0 for never
+	pushSecretFile string        // "" for no webhooks
 }
 
 func (o *serveOptions) newHTTPService(log eventstore.Log, config *tls.Config) *httpService {
-	s := &httpService{app: o.app, log: log, tls: config}
+	s := &httpService{app: o.app, log: log, tls: config, scanEvery: o.scanEvery, pushSecretFile: o.pushSecretFile}
 	s.failed = func(operation string, err error) {
 		o.warn("a request failed", map[string]any{"operation": operation, "error": o.app.redact(oneLine(err.Error()))})
 	}
@@ -59,6 +63,9 @@ func (s *httpService) serve(ctx context.Context, listener net.Listener) error {
 	var following sync.WaitGroup
 	tailing, stopTail := context.WithCancel(context.WithoutCancel(ctx)) // clients are told of what is recorded until they are closed
 	following.Go(func() { s.events.Run(tailing) })
+	if s.scanEvery > 0 {
+		following.Go(func() { s.schedule(ctx, scans) })
+	}
 	defer following.Wait()
 	defer stopTail()
 	stopped := make(chan error, 1)
@@ -90,8 +97,74 @@ func (s *httpService) operations(scans *api.Scans) []api.Operation {
 	return slices.Concat(
 		s.app.operations(), []api.Operation{api.ReadinessOperation(s.app.ledger, s.app.problem), s.events.Operation()},
 		scans.Operations(s.scannable, func(*http.Request) api.ScanRequest { return api.ScanRequest{Actor: gxpledger.DefaultActor()} }),
-		api.ContractOperations(contractDocuments()),
+		[]api.Operation{scans.PushOperation(s.pushSecret, s.pushed)}, api.ContractOperations(contractDocuments()),
 	)
+}
+
+// pushSecret reads the secret of webhooks each time, so that it can be changed while the server runs.
+func (s *httpService) pushSecret() ([]byte, error) {
+	if s.pushSecretFile == "" {
+		return nil, nil // which no signature is valid by
+	}
+	secret, err := readSmall(s.pushSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the secret of webhooks: %w", err)
+	}
+	if secret = bytes.TrimRight(secret, "\r\n"); len(secret) < shortestSecret {
+		return nil, fmt.Errorf("the secret of webhooks in %s has fewer than %d bytes", s.pushSecretFile, shortestSecret)
+	}
+	return secret, nil
+}
+
+// shortestSecret is the number of bytes that the secret of webhooks has at least.
+const shortestSecret = 16
+
+// pushed returns the repository with one of some addresses.
+func (s *httpService) pushed(ctx context.Context, addresses []string) (api.Pushed, bool, error) {
+	all, err := s.scannedHere(ctx)
+	for _, r := range all {
+		known := append(r.Settings().Addresses, domain.CanonicalAddress(r.URL))
+		if slices.ContainsFunc(known, func(address string) bool { return slices.Contains(addresses, address) }) {
+			return api.Pushed{Repository: r.Name, MainLine: r.Settings().MainLine}, true, err
+		}
+	}
+	return api.Pushed{}, false, err
+}
+
+// scannedHere are the repositories that a server can scan: known, not retired, with an address.
+func (s *httpService) scannedHere(ctx context.Context) (_ []query.Repository, err error) {
+	view, err := s.app.ledger.View(ctx, gxpledger.ViewOptions{Projections: []string{gxpledger.Artifacts}})
+	if err != nil {
+		return nil, s.app.problem(ctx, err)
+	}
+	defer func() { err = errors.Join(err, view.Close()) }()
+	all, err := view.Repositories(ctx)
+	return slices.DeleteFunc(all, func(r query.Repository) bool { return !r.RetiredAt.IsZero() || dialAddress(&r) == "" }), err
+}
+
+// schedule starts scans of all repositories with a main line, now and each time that the interval has passed, until ctx ends.
+func (s *httpService) schedule(ctx context.Context, scans *api.Scans) {
+	every := time.NewTicker(s.scanEvery)
+	defer every.Stop()
+	for {
+		all, err := s.scannedHere(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.failed("schedule", err)
+		}
+		for _, r := range all {
+			if line := r.Settings().MainLine; line != "" {
+				_, err := scans.Start(api.ScanRequest{Repository: r.Name, Reason: "scheduled scan of " + line, Actor: gxpledger.DefaultActor()})
+				if err != nil && !errors.As(err, new(*api.RunningError)) && !errors.Is(err, api.ErrStopping) {
+					s.failed("schedule", err)
+				}
+			}
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // localOnly refuses requests that a page of another site makes a browser send: by a name of its own that leads here, or from its origin.

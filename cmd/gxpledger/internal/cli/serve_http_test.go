@@ -143,6 +143,11 @@ func TestHTTPAnswersWhatTheCommandsAnswer(t *testing.T) {
 		{"artifacts", "/v1/artifacts/requirements", []string{"show", "requirements"}},
 		{"artifacts", "/v1/artifacts/specs?query=spec&repository=demo", []string{"show", "specs", "--query", "spec", "--repository", "demo"}},
 		{"artifact", "/v1/artifacts/requirement/REQ-001", []string{"show", "requirement", "REQ-001"}},
+		{"links", "/v1/links", []string{"show", "links"}},
+		{"findings", "/v1/findings", []string{"show", "findings"}},
+		{"ignored", "/v1/ignored", []string{"show", "ignored"}},
+		{"rejected", "/v1/rejected", []string{"show", "rejected"}},
+		{"keys", "/v1/keys", []string{"keys", "list"}},
 		{"history", "/v1/history/REQ-001", []string{"history", "REQ-001"}},
 		{"history", "/v1/history/" + url.PathEscape(".gxp/requirements/REQ-001.md"), []string{"history", ".gxp/requirements/REQ-001.md"}},
 		{"diff", "/v1/diff?from=scan:1&to=scan:1", []string{"diff", "scan:1", "scan:1"}},
@@ -171,6 +176,66 @@ func TestHTTPAnswersWhatTheCommandsAnswer(t *testing.T) {
 		if head := s.ask(http.MethodHead, c.path, ""); head.status != http.StatusOK || head.header.Get("ETag") != tag || len(head.body) > 0 {
 			t.Errorf("HEAD %s: %d, %q, %d bytes", c.path, head.status, head.header.Get("ETag"), len(head.body))
 		}
+	}
+	s.stop()
+}
+
+// TestPagesAddUpToTheWhole follows each list to its end, a few entries at a time.
+func TestPagesAddUpToTheWhole(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	for _, name := range []string{"one", "two"} {
+		r := newRepo(t)
+		for i := range 4 {
+			r.requirement(fmt.Sprintf("REQ-0%d", i+2), "More").commit("more")
+			d.run("scan", r.dir, "--name", name).wantCode(0)
+		}
+	}
+	s := d.serveHTTP()
+	lists := 0
+	for _, o := range cli.Operations() {
+		if o.List == "" {
+			continue
+		}
+		lists++
+		path := strings.ReplaceAll(o.Path(), "{kind}", "requirements")
+		read := func(query string) (entries []json.RawMessage, next string) {
+			var document map[string]json.RawMessage
+			answer := s.get(path + query).want(http.StatusOK)
+			s.conforms(answer, o.ID)
+			answer.decode(&document)
+			if err := json.Unmarshal(document[o.List], &entries); err != nil {
+				t.Fatal(err)
+			}
+			if raw := document["next"]; raw != nil {
+				if err := json.Unmarshal(raw, &next); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return entries, next
+		}
+		whole, more := read("?limit=1000")
+		if more != "" || len(whole) < 2 {
+			t.Fatalf("%s: %d entries, and more at %q", path, len(whole), more)
+		}
+		var pages []json.RawMessage
+		for next := ""; ; {
+			query := "?limit=3"
+			if next != "" {
+				query += "&after=" + next
+			}
+			var page []json.RawMessage
+			page, next = read(query)
+			if pages = append(pages, page...); next == "" {
+				break
+			}
+		}
+		if !slices.EqualFunc(whole, pages, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+			t.Errorf("%s: the pages have %d entries, the whole has %d", path, len(pages), len(whole))
+		}
+	}
+	if lists < 4 {
+		t.Errorf("%d lists", lists)
 	}
 	s.stop()
 }
