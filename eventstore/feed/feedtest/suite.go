@@ -123,8 +123,8 @@ func testSave(t *testing.T, open func() feed.Cursors) {
 	if lease.Cursor != cursor.Name || lease.Holder != "tester" || lease.Token == 0 || lease.Expires.IsZero() {
 		t.Errorf("lease is %+v", lease)
 	}
-	for _, state := range [][]byte{[]byte("x\x00y"), nil, bytes.Repeat([]byte{7}, feed.MaxState)} {
-		cursor = at(cursor, cursor.Position+7)
+	for n, state := range [][]byte{[]byte("x\x00y"), nil, bytes.Repeat([]byte{7}, feed.MaxState)} {
+		cursor = at(cursor, eventstore.Position(7*n+7)) //nolint:gosec // small
 		cursor.State = state
 		must(t, store.Save(t.Context(), lease, cursor))
 	}
@@ -161,8 +161,13 @@ func testInvalid(t *testing.T, open func() feed.Cursors) {
 	large := good
 	large.State = make([]byte, feed.MaxState+1)
 	for _, bad := range []feed.Cursor{
-		{}, newCursor("-a"), newCursor("a b"), {Name: "a"}, large, {Name: "a", LogID: good.LogID, Position: 1},
-		{Name: "a", LogID: good.LogID, EventID: good.LogID}, at(good, 1<<63),
+		{},
+		newCursor("-a"), newCursor("a b"),
+		{Name: "a"},
+		large,
+		{Name: "a", LogID: good.LogID, Position: 1},
+		{Name: "a", LogID: good.LogID, EventID: good.LogID},
+		at(good, 1<<63),
 	} {
 		wants(t, store.Create(t.Context(), bad), eventstore.ErrInvalid)
 	}
@@ -268,7 +273,7 @@ func testOrder(t *testing.T, open func() feed.Cursors) {
 		cursor := newCursor(fmt.Sprintf("run/%d", run))
 		must(t, stores[0].Create(t.Context(), cursor))
 		leases, newest, free := make([]feed.Lease, 2), uint64(0), true
-		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+		for n := range rapid.IntRange(1, 8).Draw(rt, "steps") {
 			who := rapid.IntRange(0, 1).Draw(rt, "who")
 			switch rapid.IntRange(0, 2).Draw(rt, "what") {
 			case 0:
@@ -287,7 +292,7 @@ func testOrder(t *testing.T, open func() feed.Cursors) {
 				must(t, stores[who].Release(t.Context(), leases[who]))
 				free = free || leases[who].Token == newest
 			case 2:
-				next, lease := at(cursor, cursor.Position+1), leases[who]
+				next, lease := at(cursor, eventstore.Position(n+1)), leases[who] //nolint:gosec // small
 				lease.Cursor = cursor.Name
 				err := stores[who].Save(t.Context(), lease, next)
 				if may := !free && lease.Token == newest; (err == nil) != may {

@@ -150,7 +150,7 @@ func (c *Cursors) check(ctx context.Context, conn *pgxpool.Conn) error {
 	return c.at.Check(ctx, conn.Conn())
 }
 
-// Close implements [feed.Cursors]. It waits for calls that are under way. Closing twice is harmless.
+// Close implements [feed.Cursors]. It waits for calls that are running. Closing twice is harmless.
 func (c *Cursors) Close() error {
 	c.pool.Close()
 	return nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,8 +15,6 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore/feed/sqlite"
 	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/migrations"
-
-	"time"
 )
 
 func create(tb testing.TB, path string) *sqlite.Cursors {
