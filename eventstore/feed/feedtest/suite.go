@@ -124,7 +124,7 @@ func testSave(t *testing.T, open func() feed.Cursors) {
 		t.Errorf("lease is %+v", lease)
 	}
 	for n, state := range [][]byte{[]byte("x\x00y"), nil, bytes.Repeat([]byte{7}, feed.MaxState)} {
-		place := uint64(7*n + 7) //nolint:gosec // small
+		place := uint64(7*n + 7)
 		cursor = at(cursor, eventstore.Position(place))
 		cursor.State = state
 		must(t, store.Save(t.Context(), lease, cursor))
@@ -302,7 +302,7 @@ func testOrder(t *testing.T, open func() feed.Cursors) {
 				must(t, stores[who].Release(t.Context(), leases[who]))
 				free = free || leases[who].Token == newest
 			case 2:
-				place := uint64(n + 1) //nolint:gosec // small
+				place := uint64(n + 1)
 				next, lease := at(cursor, eventstore.Position(place)), leases[who]
 				lease.Cursor = cursor.Name
 				err := stores[who].Save(t.Context(), lease, next)
