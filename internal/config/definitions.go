@@ -111,7 +111,7 @@ func serverDefinitions() []Definition {
 			About: "`ADDRESS` to answer HTTP at, such as 127.0.0.1:8080; port 0 takes a free one",
 		},
 		{
-			Key: "serve.scan-every", Variable: "GXPLEDGER_SERVE_SCAN_EVERY", Flag: "scan-every", Command: serve, Form: Duration, least: time.Minute, most: 365 * day,
+			Key: "serve.scan-every", Variable: "GXPLEDGER_SERVE_SCAN_EVERY", Flag: "scan-every", Command: serve, Form: Duration, Server: true, least: time.Minute, most: 365 * day,
 			About: "`DURATION` from one scan of each repository with a main line to the next, such as 1h; needs --http",
 		},
 		{

@@ -76,7 +76,7 @@ func pageOf(document []byte, o *Operation, call Call) ([]byte, error) {
 	if text, ok := call["limit"]; ok {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
-			return nil, NewProblem(http.StatusBadRequest, CodeBadRequest, fmt.Sprintf("the parameter limit is no number from 1 to %d", maxPage))
+			return nil, NewProblem(http.StatusBadRequest, CodeBadRequest, fmt.Sprintf("the parameter limit is not a number from 1 to %d", maxPage))
 		}
 		limit = n
 	}

@@ -68,7 +68,7 @@ func (s *Scans) PushOperation(secret func() ([]byte, error), find func(ctx conte
 func (s *Scans) pushed(ctx context.Context, sent push.Push, find func(context.Context, []string) (Pushed, bool, error)) (PushAnswer, error) {
 	switch {
 	case sent.Ref == "":
-		return PushAnswer{Ignored: "this is no push"}, nil
+		return PushAnswer{Ignored: "this is not a push"}, nil
 	case sent.Deleted:
 		return PushAnswer{Ignored: "the branch or tag was deleted"}, nil
 	}

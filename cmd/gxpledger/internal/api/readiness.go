@@ -45,7 +45,7 @@ func ReadinessOperation(ledger *gxpledger.Ledger, problem func(context.Context, 
 		Run: func(ctx context.Context, call Call) ([]byte, error) {
 			commit := strings.ToLower(call["commit"])
 			if len(commit) < shortestCommit || strings.Trim(commit, "0123456789abcdef") != "" {
-				return nil, NewProblem(http.StatusBadRequest, CodeBadRequest, "the commit is no hexadecimal id of seven digits or more")
+				return nil, NewProblem(http.StatusBadRequest, CodeBadRequest, "the commit is not a hexadecimal id of seven digits or more")
 			}
 			answer, err := readiness(ctx, ledger, call["repository"], commit)
 			if err != nil {
