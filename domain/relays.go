@@ -100,6 +100,7 @@ const (
 	RelayRedis  = "redis"  // a Redis stream: redis://HOST:PORT/STREAM
 	RelayRediss = "rediss" // a Redis stream over TLS
 	RelayKafka  = "kafka"  // a Kafka topic: kafka://HOST:PORT,HOST:PORT/TOPIC
+	RelayKafkas = "kafkas" // a Kafka topic over TLS
 	RelayTLS    = "tls"    // NATS JetStream over TLS
 )
 
@@ -125,7 +126,7 @@ func CheckRelayTarget(to string) (*url.URL, error) {
 	switch u.Scheme {
 	case RelayHTTPS, RelayHTTP:
 		return u, nil
-	case RelayNATS, RelayTLS, RelayRedis, RelayRediss, RelayKafka:
+	case RelayNATS, RelayTLS, RelayRedis, RelayRediss, RelayKafka, RelayKafkas:
 		if path == "" || strings.ContainsAny(path, "/ \t") {
 			return nil, fmt.Errorf("the address names no subject, stream or topic: want %s://HOST:PORT/NAME", u.Scheme)
 		}
@@ -134,7 +135,7 @@ func CheckRelayTarget(to string) (*url.URL, error) {
 		}
 		return u, nil
 	}
-	return nil, fmt.Errorf("the address begins with %q: want https, nats, tls, redis, rediss or kafka", u.Scheme)
+	return nil, fmt.Errorf("the address begins with %q: want https, nats, tls, redis, rediss, kafka or kafkas", u.Scheme)
 }
 
 // Check says what is wrong with a definition.

@@ -93,7 +93,7 @@ func repository(n int) eventstore.StreamID {
 type plain struct{}
 
 func (plain) Encode(_ context.Context, r eventstore.Record) (relay.Message, error) {
-	return relay.Message{ID: r.ID.String(), Key: r.Stream, Type: r.Type, Body: r.Data}, nil
+	return relay.Message{ID: r.ID.String(), Key: string(r.Stream), Type: r.Type, Body: r.Data}, nil
 }
 
 // receiver is a target that keeps what it was sent, and answers as answer says.

@@ -166,7 +166,9 @@ func (r *runner) run(ctx context.Context, cursor feed.Cursor) error {
 	}
 	r.observeState(StepStarted, Event{}, nil, 0)
 	from := r.state.Actions
-	r.actions = start(ctx, func(ctx context.Context, send func(Action) bool) error { return r.followActions(ctx, after, from, send) })
+	r.actions = start(ctx, func(ctx context.Context, send func(Action) bool) error {
+		return r.followActions(ctx, after, from, send)
+	})
 	defer func() { r.actions.stop() }()
 	r.follow(ctx)
 	defer func() { r.records.stop() }()

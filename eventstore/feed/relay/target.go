@@ -4,15 +4,13 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/gxpledger/gxpledger/eventstore"
 )
 
 // Message is an event as it is sent: a CloudEvent in structured mode. The same event gives the same message for ever.
 type Message struct {
-	ID   string              // of the event, a UUID: what receivers recognise duplicates by
-	Key  eventstore.StreamID // of what keeps its order: the stream
-	Type string              // of the CloudEvent
+	ID   string // of the event, a UUID: what receivers recognise duplicates by
+	Key  string // of what keeps its order: the id of the repository, or "engine"
+	Type string // of the CloudEvent
 	// ContentType is the media type of Body.
 	ContentType string
 	Body        []byte // JSON; whoever is given it does not change it
