@@ -37,7 +37,7 @@ type Encoder struct {
 type batchFacts struct {
 	stream eventstore.StreamID
 	end    eventstore.Revision // of the last event
-	id     eventstore.EventID  // of the last event; zero for none
+	meta   string              // Meta.Scan of the batch: a log that was restored may hold another batch at the same revision
 	scan   string              // "" when no scan recorded the batch, or it is unknown
 	number int                 // of the scan, 0 when it is unknown
 	commit string              // "" when it is unknown
@@ -146,7 +146,7 @@ func (e *Encoder) factsOf(ctx context.Context, r eventstore.Record, event domain
 	e.mu.Lock()
 	last := e.last
 	e.mu.Unlock()
-	if last.id != (eventstore.EventID{}) && last.stream == r.Stream && last.end == end {
+	if last.stream == r.Stream && last.end == end && last.meta == r.Meta.Scan {
 		return last, nil
 	}
 	for tail, err := range e.log.ReadStream(ctx, r.Stream, end) {
@@ -171,7 +171,7 @@ func (e *Encoder) factsOf(ctx context.Context, r eventstore.Record, event domain
 
 // facts is what the last event of a batch says about all of it.
 func facts(r eventstore.Record, event domain.Event) batchFacts {
-	out := batchFacts{stream: r.Stream, end: r.Revision, id: r.ID}
+	out := batchFacts{stream: r.Stream, end: r.Revision, meta: r.Meta.Scan}
 	switch e := event.(type) {
 	case domain.ScanCompleted:
 		out.scan, out.number, out.commit = e.Scan, e.Number, e.Source.Commit
@@ -199,13 +199,13 @@ func subject(event domain.Event) string {
 	case domain.RepositoryRetired:
 		return e.Repository.Name
 	case domain.ArtifactParsed:
-		return e.Key.String()
+		return e.String()
 	case domain.ArtifactRejected:
 		return e.Path
 	case domain.ArtifactRemoved:
-		return e.Key.String()
+		return e.String()
 	case domain.ArtifactRelinked:
-		return e.Key.String()
+		return e.String()
 	case domain.RejectionCleared:
 		return e.Path
 	case domain.ScanCompleted:

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,13 +176,16 @@ func TestATypeOfANewerVersionIsSentAsItIs(t *testing.T) {
 
 func TestHostileValuesAreLeftOutAndStayInTheData(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"a\nce-id: 1", "a\u009b2J", "a\ufdd0", strings.Repeat("x", cloudevents.MaxAttribute+1)} {
+	for path, trace := range map[string]string{
+		"a\nce-id: 1": "00-zz", "a\u009b2J": "01" + parent[2:], "a\ufdd0": strings.ToUpper(parent), "\x00": strings.ReplaceAll(parent, "-", "0"), "\u007f": parent + "0",
+		strings.Repeat("x", cloudevents.MaxAttribute+1): "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
+	} {
 		data, err := json.Marshal(map[string]string{"path": path})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := meta()
-		m.TraceParent = "00-zz"
+		m.TraceParent = trace
 		log, records := record(t, eventstore.RepositoryStream(repository), m, stored{"rejection.cleared.v1", data})
 		got, err := cloudevents.NewEncoder(log).Encode(t.Context(), records[0])
 		if err != nil {
@@ -197,6 +203,151 @@ func TestEventsOfOtherApplicationsAreNotSentInTheNameOfGxpledger(t *testing.T) {
 	log, records := record(t, "orders-1", meta(), stored{"artifact.parsed.v2", []byte(`{}`)})
 	if got, err := cloudevents.NewEncoder(log).Encode(t.Context(), records[0]); !errors.Is(err, cloudevents.ErrForeign) {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestTheIdOfARepositoryIsEscapedInTheSource(t *testing.T) {
+	t.Parallel()
+	log, records := record(t, "repository-a b/é%?#", meta(), stored{"rejection.cleared.v1", []byte(`{"path":"x"}`)})
+	got, err := cloudevents.NewEncoder(log).Encode(t.Context(), records[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "/logs/" + log.ID().String() + "/repositories/a%20b%2F%C3%A9%25%3F%23"; got.Source != want || got.Extensions["partitionkey"] != "a b/é%?#" {
+		t.Errorf("source is %s, key %s; want %s", got.Source, got.Extensions["partitionkey"], want)
+	}
+}
+
+// One encoder serves any number of batches, in any order and from several goroutines, and each event has the scan of its own batch.
+func TestBatchesAreNotMixed(t *testing.T) {
+	t.Parallel()
+	log := memory.New(time.Now)
+	t.Cleanup(func() { _ = log.Close() })
+	want := map[eventstore.EventID]string{}
+	expected := map[string]eventstore.Expected{}
+	for number := 1; number <= 6; number++ {
+		name := []string{repository, "other"}[number%2]
+		scan := uuid.Must(uuid.NewV7())
+		completed := bytes.Replace(golden(t, "scan.completed.v2"), []byte(`"number":7,`), fmt.Appendf(nil, `"number":%d,`, number), 1)
+		batch := eventstore.Batch{Stream: eventstore.StreamID(eventstore.RepositoryPrefix + name), Expected: expected[name], Meta: eventstore.Meta{Actor: "ada", Scan: scan.String(), Attempt: 1}}
+		if batch.Expected.IsZero() {
+			batch.Expected = eventstore.NoStream()
+		}
+		for i, e := range []stored{{"rejection.cleared.v1", []byte(`{"path":"x"}`)}, {"rejection.cleared.v1", []byte(`{"path":"y"}`)}, {"scan.completed.v2", completed}} {
+			id := eventstore.DeriveEventID(scan, i)
+			batch.Events, want[id] = append(batch.Events, eventstore.NewEvent{ID: id, Type: e.typ, Data: e.data}), strconv.Itoa(number)
+		}
+		appended, err := log.Append(t.Context(), batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected[name] = eventstore.AtRevision(appended.LastRevision)
+	}
+	encoder := cloudevents.NewEncoder(log)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for _, backwards := range []bool{false, true} {
+				read := log.Read(t.Context(), 0, eventstore.Filter{})
+				if backwards {
+					read = log.ReadBackwards(t.Context(), 0, eventstore.Filter{})
+				}
+				for r, err := range read {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					got, err := encoder.Encode(t.Context(), r)
+					if err != nil || got.Extensions["scannumber"] != want[r.ID] || got.Extensions["scanid"] == "" {
+						t.Errorf("position %d has the extensions %v, %v; want scan %s", r.Position, got.Extensions, err, want[r.ID])
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// A log that was restored may hold another batch where one was.
+func TestABatchThatReplacedAnotherIsReadAgain(t *testing.T) {
+	t.Parallel()
+	cleared := stored{"rejection.cleared.v1", []byte(`{"path":"x"}`)}
+	first, before := record(t, eventstore.RepositoryStream(repository), meta(), cleared, stored{"scan.completed.v2", golden(t, "scan.completed.v2")})
+	m := meta()
+	m.Scan = uuid.Must(uuid.NewV7()).String()
+	second, after := record(t, eventstore.RepositoryStream(repository), m, cleared, stored{"admin.acted.v1", golden(t, "admin.acted.v1")})
+	log := &replaced{first}
+	encoder := cloudevents.NewEncoder(log)
+	if got, err := encoder.Encode(t.Context(), before[0]); err != nil || got.Extensions["scannumber"] != "7" {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	log.countingLog = second
+	if got, err := encoder.Encode(t.Context(), after[0]); err != nil || got.Extensions["scannumber"] != "" {
+		t.Errorf("got the scan of another batch: %v, %v", got.Extensions, err)
+	}
+}
+
+// Batches of one scan id, or of none, are told apart by stream and revision.
+func TestBatchesWithoutAScanIDAreNotMixed(t *testing.T) {
+	t.Parallel()
+	encoder := cloudevents.NewEncoder(numbered{completed: golden(t, "scan.completed.v2")})
+	for _, at := range []struct {
+		stream   eventstore.StreamID
+		revision eventstore.Revision
+	}{{"repository-1", 0}, {"repository-2", 0}, {"repository-2", 2}, {"repository-1", 2}, {"repository-1", 0}} {
+		r := eventstore.Record{
+			Position: 1, Stream: at.stream, Revision: at.revision, ID: uuid.MustParse(scan), Type: "rejection.cleared.v1", Data: []byte(`{"path":"x"}`),
+			Meta: eventstore.Meta{Size: 2},
+		}
+		got, err := encoder.Encode(t.Context(), r)
+		if want := numberAt(at.stream, at.revision+1); err != nil || got.Extensions["scannumber"] != want {
+			t.Errorf("%s at revision %d has scan %s, %v; want %s", at.stream, at.revision, got.Extensions["scannumber"], err, want)
+		}
+	}
+}
+
+// numbered is a log with the end of a batch everywhere.
+type numbered struct {
+	tail
+
+	completed []byte
+}
+
+func (l numbered) ReadStream(_ context.Context, stream eventstore.StreamID, from eventstore.Revision) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		yield(eventstore.Record{
+			Position: 2, Stream: stream, Revision: from, ID: uuid.MustParse(scan), Type: "scan.completed.v2", Meta: eventstore.Meta{Index: 1, Size: 2},
+			Data: bytes.Replace(l.completed, []byte(`"number":7,`), fmt.Appendf(nil, `"number":%s,`, numberAt(stream, from)), 1),
+		}, nil)
+	}
+}
+
+// numberAt is the number of the scan whose batch ends at a revision in the log of numbered.
+func numberAt(stream eventstore.StreamID, end eventstore.Revision) string {
+	return string(stream[len(stream)-1:]) + strconv.FormatUint(uint64(end), 10)
+}
+
+// replaced is a log in place of which another one may come.
+type replaced struct{ *countingLog }
+
+func TestADamagedEndOfABatchIsNotSent(t *testing.T) {
+	t.Parallel()
+	log, records := record(t, eventstore.RepositoryStream(repository), meta(), stored{"rejection.cleared.v1", []byte(`{"path":"x"}`)}, stored{"scan.completed.v2", golden(t, "scan.completed.v2")})
+	if _, err := cloudevents.NewEncoder(log).Encode(t.Context(), records[0]); err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func(*eventstore.Record){
+		"of a larger batch": func(r *eventstore.Record) { r.Meta.Index, r.Meta.Size = 4, 5 },
+		"not the end":       func(r *eventstore.Record) { r.Meta.Index = 0 },
+		"of another scan":   func(r *eventstore.Record) { r.Meta.Scan = "other" },
+		"further on":        func(r *eventstore.Record) { r.Revision++ },
+		"not its type":      func(r *eventstore.Record) { r.Data = []byte(`{"number":"x"}`) },
+	} {
+		last := records[1]
+		damage(&last)
+		if got, err := cloudevents.NewEncoder(tail{last}).Encode(t.Context(), records[0]); !errors.Is(err, eventstore.ErrCorrupt) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 func valid() cloudevents.Event {
 	return cloudevents.Event{
-		ID: "1", Source: "/logs/1/engine", Type: "io.gxpledger.key.trusted.v1", Subject: "é #1 %", Time: time.Date(2026, 3, 1, 0, 0, 0, 1000, time.UTC),
+		ID: "1", Source: "/logs/1/engine", Type: "io.gxpledger.key.trusted.v1", Subject: "é #1 % <&>", Time: time.Date(2026, 3, 1, 1, 0, 0, 1000, time.FixedZone("", 3600)),
 		DataSchema: "urn:gxpledger:schema:key.trusted.v1", Extensions: map[string]string{"batchindex": "0", "batchsize": "1", "sequence": "00000000000000000001"},
 		Data: []byte(`{"b" : "<é\u2028>","a":1e400}`),
 	}
@@ -30,7 +30,7 @@ func TestStructuredModeIsOneDocumentWithTheDataAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"specversion":"1.0","id":"1","source":"/logs/1/engine","type":"io.gxpledger.key.trusted.v1","subject":"é #1 %",` +
+	want := `{"specversion":"1.0","id":"1","source":"/logs/1/engine","type":"io.gxpledger.key.trusted.v1","subject":"é #1 % <&>",` +
 		`"time":"2026-03-01T00:00:00.000001Z","dataschema":"urn:gxpledger:schema:key.trusted.v1","datacontenttype":"application/json",` +
 		`"batchindex":0,"batchsize":1,"sequence":"00000000000000000001","data":{"b" : "<é\u2028>","a":1e400}}`
 	if string(got) != want {
@@ -42,7 +42,7 @@ func TestBinaryModeHasPercentEncodedAttributesAndNoContentType(t *testing.T) {
 	t.Parallel()
 	attributes, contentType, data := valid().Binary()
 	want := map[string]string{
-		"specversion": "1.0", "id": "1", "source": "/logs/1/engine", "type": "io.gxpledger.key.trusted.v1", "subject": "%C3%A9%20#1%20%25",
+		"specversion": "1.0", "id": "1", "source": "/logs/1/engine", "type": "io.gxpledger.key.trusted.v1", "subject": "%C3%A9%20#1%20%25%20<&>",
 		"time": "2026-03-01T00:00:00.000001Z", "dataschema": "urn:gxpledger:schema:key.trusted.v1", "batchindex": "0", "batchsize": "1",
 		"sequence": "00000000000000000001",
 	}

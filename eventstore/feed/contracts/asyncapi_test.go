@@ -19,7 +19,7 @@ type object = map[string]any
 // envelopeSchema describes what cloudevents.Encoder makes, in structured mode.
 func envelopeSchema() *jsonschema.Schema {
 	text := func(about, pattern string) *jsonschema.Schema {
-		return &jsonschema.Schema{Type: "string", MinLength: jsonschema.Ptr(1), Description: about, Pattern: pattern}
+		return &jsonschema.Schema{Type: "string", MinLength: new(1), Description: about, Pattern: pattern}
 	}
 	number := func(about string, least float64) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "integer", Minimum: &least, Description: about}
@@ -65,7 +65,7 @@ func asyncAPI(tb testing.TB, envelope *jsonschema.Schema, schemas map[string]jso
 		schema := embedded(tb, schemas[name])
 		components[name] = schema
 		messages[name] = object{
-			"name": cloudevents.TypePrefix + name, "title": name, "summary": schema["description"], "contentType": "application/cloudevents+json",
+			"name": cloudevents.TypePrefix + name, "title": name, "summary": schema["description"], "contentType": cloudevents.MediaType,
 			"payload": object{"allOf": []any{
 				object{"$ref": "#/components/schemas/" + contracts.NameEnvelope},
 				object{"type": "object", "properties": object{
@@ -100,7 +100,7 @@ func asyncAPI(tb testing.TB, envelope *jsonschema.Schema, schemas map[string]jso
 			"title": "gxpledger", "version": "1.0.0",
 			"description": "The events of a log. Each is sent at least once, in the order of the log for each partitionkey; the same id means the same event, byte for byte. Fields and types may be added; a type never changes its meaning.",
 		},
-		"defaultContentType": "application/cloudevents+json",
+		"defaultContentType": cloudevents.MediaType,
 		"channels":           channels,
 		"operations":         operations,
 		"components":         object{"messages": messages, "schemas": components},

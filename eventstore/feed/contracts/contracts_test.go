@@ -23,9 +23,20 @@ const goldenFolder = "../../testdata/events"
 // events are one value of each event that is written today.
 func events() []domain.Event {
 	return []domain.Event{
-		domain.RepositoryRegistered{}, domain.RepositoryChanged{}, domain.RepositoryRetired{}, domain.ArtifactParsed{}, domain.ArtifactRejected{},
-		domain.ArtifactRemoved{}, domain.ArtifactRelinked{}, domain.RejectionCleared{}, domain.ScanCompleted{}, domain.ScanFailed{},
-		domain.AdminActed{}, domain.KeyTrusted{}, domain.KeyRevoked{}, domain.ScanAttemptFailed{},
+		domain.RepositoryRegistered{},
+		domain.RepositoryChanged{},
+		domain.RepositoryRetired{},
+		domain.ArtifactParsed{},
+		domain.ArtifactRejected{},
+		domain.ArtifactRemoved{},
+		domain.ArtifactRelinked{},
+		domain.RejectionCleared{},
+		domain.ScanCompleted{},
+		domain.ScanFailed{},
+		domain.AdminActed{},
+		domain.KeyTrusted{},
+		domain.KeyRevoked{},
+		domain.ScanAttemptFailed{},
 	}
 }
 

@@ -2,6 +2,7 @@ package contracts_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -13,10 +14,9 @@ import (
 func ask(t *testing.T, method, path string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	extra := contracts.Document{Name: "openapi", MediaType: "application/vnd.oai.openapi+json;version=3.1", About: "added by others", Data: []byte("{}\n")}
-	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	request := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
+	request.URL.Path = path // of any form
+	maps.Copy(request.Header, header)
 	answer := httptest.NewRecorder()
 	contracts.NewHandler(append(contracts.Documents(), extra)).ServeHTTP(answer, request)
 	if sniff := answer.Header().Get("X-Content-Type-Options"); sniff != "nosniff" {
@@ -60,12 +60,16 @@ func TestWhatIsNoContractIsAProblem(t *testing.T) {
 		{http.MethodGet, contracts.Prefix + "schemas/envelope.json", http.StatusNotFound},
 		{http.MethodGet, contracts.Prefix + "../../etc/passwd", http.StatusNotFound},
 		{http.MethodGet, "/envelope", http.StatusNotFound},
+		{http.MethodGet, "envelope", http.StatusNotFound},
+		{http.MethodGet, "", http.StatusNotFound},
 		{http.MethodGet, "/v1/contracts", http.StatusNotFound},
 		{http.MethodPost, contracts.Prefix, http.StatusMethodNotAllowed},
 		{http.MethodDelete, contracts.Prefix + "envelope", http.StatusMethodNotAllowed},
 	} {
 		got := ask(t, c.method, c.path, nil)
-		var details struct{ Status int }
+		var details struct {
+			Status int `json:"status"`
+		}
 		if err := json.Unmarshal(got.Body.Bytes(), &details); err != nil || got.Code != c.want || details.Status != c.want {
 			t.Errorf("%s %s: %d, %s", c.method, c.path, got.Code, got.Body)
 		}

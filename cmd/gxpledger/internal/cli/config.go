@@ -45,7 +45,7 @@ func needsNoHome(cmd *cobra.Command) bool {
 		return true
 	default:
 		parent := cmd.Parent().Name()
-		return parent == "config" || parent == "backup" && name == "verify"
+		return parent == "config" || parent == "contract" || parent == "backup" && name == "verify"
 	}
 }
 

@@ -112,7 +112,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newInit(a), newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newSearch(a), newExport(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
-		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newRelay(a), newMigrate(a), newServe(a), newConfig(a), newBackup(a), newDoctor(a), newVersion(a), newCompletion(a), newManual())
+		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newRelay(a), newMigrate(a), newServe(a), newConfig(a), newContract(a), newBackup(a), newDoctor(a), newVersion(a), newCompletion(a), newManual())
 	refuseEmptyFlags(root)
 	return root
 }
