@@ -188,7 +188,7 @@ func run(t tb, s *story, cursors feed.Cursors, target relay.Target, change func(
 // until waits until something is true, which is asked after each step. It returns the error of a relay that ended before.
 func (r *running) until(what string, is func() bool) error {
 	r.test.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(2 * time.Minute)
 	defer limit.Stop()
 	for !is() {
 		select {
@@ -251,10 +251,15 @@ func caughtUp(t tb, s *story, cursors feed.Cursors) bool {
 		return false
 	}
 	for _, r := range records {
-		if r.Stream == eventstore.EngineStream && r.Revision >= state.Actions {
-			if _, ok := r.Stream, r.Type == eventstore.TypeAdminActed; ok {
-				return false
-			}
+		if r.Stream != eventstore.EngineStream || r.Revision < state.Actions || r.Type != eventstore.TypeAdminActed {
+			continue
+		}
+		event, err := eventstore.Decode(r)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		if acted, ok := event.(domain.AdminActed); ok && acted.Target == "lims" {
+			return false
 		}
 	}
 	_, retrying := state.Retrying()

@@ -84,4 +84,3 @@ func TestKafkaRefusesWhatIsTooLarge(t *testing.T) {
 		t.Errorf("the event after it: %v", err)
 	}
 }
-
