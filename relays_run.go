@@ -28,8 +28,8 @@ type RunRelaysRequest struct {
 	Unrecorded *domain.RelayDefinition
 	// From is where Unrecorded begins if it has no cursor yet: see [Admin.Redeliver]. "" refuses to begin.
 	From string
-	// Secret returns the secret of a relay. Nil reads the file or environment variable that its definition names.
-	Secret func(domain.RelayDefinition) (string, error)
+	// Env looks up the environment variables that relays name for their secrets. Defaults to [os.LookupEnv].
+	Env func(name string) (string, bool)
 	// SendTimeout is how long one attempt to send may take. Defaults to 30 seconds.
 	SendTimeout time.Duration
 	// Observe is told of each step of a relay, from one goroutine at a time for each relay. It must not block. Nil for nobody.
@@ -129,11 +129,11 @@ func (s *relays) begin(ctx context.Context, d *domain.RelayDefinition, from stri
 
 // run runs one relay, again after its lease was lost or the log did not answer, until it ends for another reason.
 func (s *relays) run(ctx context.Context, d domain.RelayDefinition, request RunRelaysRequest) error {
-	read := request.Secret
-	if read == nil {
-		read = readSecret
+	env := request.Env
+	if env == nil {
+		env = os.LookupEnv
 	}
-	secret, err := read(d)
+	secret, err := readSecret(d, env)
 	if err != nil {
 		return err
 	}
@@ -173,10 +173,10 @@ func (s *relays) run(ctx context.Context, d domain.RelayDefinition, request RunR
 const maxSecret = 64 << 10
 
 // readSecret reads the secret of a relay from where its definition says.
-func readSecret(d domain.RelayDefinition) (string, error) {
+func readSecret(d domain.RelayDefinition, env func(string) (string, bool)) (string, error) {
 	switch {
 	case d.SecretVariable != "":
-		secret, ok := os.LookupEnv(d.SecretVariable)
+		secret, ok := env(d.SecretVariable)
 		if !ok || secret == "" {
 			return "", fmt.Errorf("%w: the environment variable %s is not set", targets.ErrSecret, d.SecretVariable)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
+	"github.com/gxpledger/gxpledger/eventstore/feed/relay/relaytest"
 	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
 
@@ -218,9 +219,9 @@ func (r *running) stepsOf(step relay.Step) []relay.Progress {
 }
 
 // newCursors returns a store with a cursor for the relay of these tests, at the beginning of the log.
-func newCursors(t tb, log relay.Log) *fakeCursors {
+func newCursors(t tb, log relay.Log) *relaytest.Cursors {
 	t.Helper()
-	cursors := &fakeCursors{cursors: map[string]*feed.HeldCursor{}}
+	cursors := relaytest.NewCursors()
 	if err := cursors.Create(context.Background(), feed.Cursor{Name: "relay/lims", LogID: log.ID()}); err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
+	"github.com/gxpledger/gxpledger/eventstore/feed/relay/relaytest"
 )
 
 // What a target may answer to one attempt.
@@ -32,7 +33,7 @@ const (
 type world struct {
 	tb
 	*story
-	cursors *fakeCursors
+	cursors *relaytest.Cursors
 	target  *receiver
 	skipped map[string]bool // ids of events that the administrator skipped
 

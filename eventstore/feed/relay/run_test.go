@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
+	"github.com/gxpledger/gxpledger/eventstore/feed/relay/relaytest"
 )
 
 // refusing refuses the events of some records until it is told to accept them.
@@ -213,7 +214,7 @@ func TestARelayThatLostItsLeaseEndsAndSavesNothing(t *testing.T) {
 	}}
 	r := run(t, s, cursors, target, nil)
 	<-sending
-	cursors.takeOver("relay/lims")
+	cursors.TakeOver("relay/lims")
 	close(proceed)
 	if err := <-r.ended; !errors.Is(err, feed.ErrLeaseLost) {
 		t.Errorf("it ended with %v", err)
@@ -262,7 +263,7 @@ func TestACursorOfAnotherLogIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cursor.Name = "relay/lims"
-			cursors := &fakeCursors{cursors: map[string]*feed.HeldCursor{}}
+			cursors := relaytest.NewCursors()
 			if err := cursors.Create(t.Context(), cursor); err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +274,7 @@ func TestACursorOfAnotherLogIsRefused(t *testing.T) {
 			}
 		})
 	}
-	cursors := &fakeCursors{cursors: map[string]*feed.HeldCursor{}}
+	cursors := relaytest.NewCursors()
 	if err := <-run(t, s, cursors, &receiver{}, nil).ended; !errors.Is(err, feed.ErrNoCursor) {
 		t.Errorf("without a cursor it ended with %v", err)
 	}

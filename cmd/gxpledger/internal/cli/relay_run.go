@@ -68,7 +68,7 @@ func newRelayRun(a *app) *cobra.Command {
 }
 
 func (o *relayRun) request(args []string) (gxpledger.RunRelaysRequest, error) {
-	request := gxpledger.RunRelaysRequest{Names: args, SendTimeout: o.timeout, From: o.flags.from, Ended: o.ended}
+	request := gxpledger.RunRelaysRequest{Names: args, SendTimeout: o.timeout, From: o.flags.from, Ended: o.ended, Env: o.app.system.Env}
 	if o.timeout <= 0 {
 		return request, usage("--send-timeout is %s: want more than 0, such as 30s", o.timeout)
 	}
