@@ -204,11 +204,11 @@ func (a Admin) RetryRelay(ctx context.Context, request RelayRequest) (RelayChang
 func (a Admin) SkipRelayed(ctx context.Context, request RelayRequest) (RelayChange, error) {
 	return a.actOnRelay(ctx, request, "skip", func(_ context.Context, _ *relays, state relay.State) (relay.Action, error) {
 		action := relay.Action{Name: relay.ActionSkip, Position: request.Position}
-		if state.Failure != nil && state.Failure.Event.Position == request.Position {
+		if state.Failure != nil && state.Failure.Position == request.Position {
 			return action, nil
 		}
 		for _, p := range state.Parked {
-			if p.Event.Position == request.Position {
+			if p.Position == request.Position {
 				return action, nil
 			}
 		}

@@ -69,7 +69,7 @@ func (a Admin) RunRelays(ctx context.Context, request RunRelaysRequest) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(append(errs, context.Cause(ctx))...)
+	return errors.Join(errors.Join(errs...), context.Cause(ctx))
 }
 
 // toRun returns the definitions of the relays to run.

@@ -39,14 +39,14 @@ type RelayStatus struct {
 	Position   eventstore.Position `json:"position"` // of the last event that was handled
 	Head       eventstore.Position `json:"head"`     // of the log
 	// Lag is how many positions it is behind the head; nil where that is not known.
-	Lag       *uint64       `json:"lag"`
-	SavedAt   time.Time     `json:"saved_at,omitzero"` // when the position was last saved
-	Holder    string        `json:"holder,omitempty"`  // the process that relays
-	Sent      uint64        `json:"sent"`              // events that the target accepted, duplicates included
-	Skipped   uint64        `json:"skipped"`           // events that an administrator skipped
-	Waiting   int           `json:"waiting"`           // events that are parked
-	Parked    []ParkedStream `json:"parked,omitempty"`
-	Failure   *RelayFailure `json:"failure,omitempty"` // why it does not move, or ended
+	Lag     *uint64        `json:"lag"`
+	SavedAt time.Time      `json:"saved_at,omitzero"` // when the position was last saved
+	Holder  string         `json:"holder,omitempty"`  // the process that relays
+	Sent    uint64         `json:"sent"`              // events that the target accepted, duplicates included
+	Skipped uint64         `json:"skipped"`           // events that an administrator skipped
+	Waiting int            `json:"waiting"`           // events that are parked
+	Parked  []ParkedStream `json:"parked,omitempty"`
+	Failure *RelayFailure  `json:"failure,omitempty"` // why it does not move, or ended
 }
 
 // ParkedStream is a repository whose events wait. The JSON names are stable.
@@ -135,7 +135,7 @@ func (s *relays) describe(ctx context.Context, r *RelayStatus, held feed.HeldCur
 	r.Lag, r.Sent, r.Skipped, r.Waiting = &lag, state.Sent, state.Skipped, state.Waiting()
 	for _, p := range state.Parked {
 		r.Parked = append(r.Parked, ParkedStream{
-			Stream: p.Stream, Position: p.Event.Position, EventID: p.ID.String(), Reason: p.Reason, Since: p.Since, Count: p.Count, Retrying: p.Retry,
+			Stream: p.Stream, Position: p.Position, EventID: p.ID.String(), Reason: p.Reason, Since: p.Since, Count: p.Count, Retrying: p.Retry,
 		})
 	}
 	failure := state.Failure

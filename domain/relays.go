@@ -116,7 +116,7 @@ func CheckRelayTarget(to string) (*url.URL, error) {
 	u, err := url.Parse(to)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the address is no URL")
+		return nil, fmt.Errorf("the address is not a URL")
 	case u.User != nil:
 		return nil, fmt.Errorf("the address has a user or password: name a file or environment variable that has it")
 	case u.Host == "" || u.Fragment != "" || u.Opaque != "":

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"time"
+
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
@@ -27,4 +29,11 @@ func (v *verifier) checkRelays(r eventstore.Record, event domain.Event) []string
 	}
 	v.relays = domain.EvolveRelays(v.relays, event)
 	return d
+}
+
+// warnRelay warns when the clock of a change of a relay is far from that of its record.
+func warnRelay(warn func(format string, args ...any), r eventstore.Record, name string, decided time.Time) {
+	if apart := r.RecordedAt.Sub(decided).Abs(); apart > clockLate {
+		warn("the change of the relay %q was recorded at %s, and decided at %s", name, shortTime(r.RecordedAt), shortTime(decided))
+	}
 }

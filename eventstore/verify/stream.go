@@ -245,13 +245,9 @@ func (v *verifier) checkClock(r eventstore.Record, event domain.Event) {
 			warn("that the key %q is revoked was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.RevokedAt))
 		}
 	case domain.RelayAdded:
-		if apart := r.RecordedAt.Sub(e.AddedAt).Abs(); apart > clockLate {
-			warn("that the relay %q was added was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.AddedAt))
-		}
+		warnRelay(warn, r, e.Name, e.AddedAt)
 	case domain.RelayRemoved:
-		if apart := r.RecordedAt.Sub(e.RemovedAt).Abs(); apart > clockLate {
-			warn("that the relay %q was removed was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.RemovedAt))
-		}
+		warnRelay(warn, r, e.Name, e.RemovedAt)
 	case domain.ScanAttemptFailed:
 		if e.FailedAt.Sub(r.RecordedAt) > clockLate {
 			warn("the failed scan of %q was recorded at %s, before it failed, at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.FailedAt))

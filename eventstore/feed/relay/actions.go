@@ -13,7 +13,7 @@ func (r *runner) apply(ctx context.Context, action Action) (moved bool, err erro
 		return false, err
 	}
 	r.state.Actions = action.revision + 1
-	if err := r.save(ctx, true); err != nil {
+	if err := r.save(ctx); err != nil {
 		return false, err
 	}
 	if moved {
@@ -89,7 +89,10 @@ func (r *runner) readActions(ctx context.Context) (eventstore.Position, error) {
 		r.state.Actions = record.Revision + 1
 		r.unsaved++
 	}
-	return after, r.save(ctx, r.unsaved > 0)
+	if r.unsaved == 0 {
+		return after, nil
+	}
+	return after, r.save(ctx)
 }
 
 // followActions hands on what administrators ask for after a position, from a revision of the stream "engine" on.

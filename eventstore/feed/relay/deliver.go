@@ -78,7 +78,10 @@ func (r *runner) failed(ctx context.Context, e Event, why error, wait time.Durat
 	r.state.Failed(e, why.Error(), r.Now())
 	r.unsaved++
 	r.observeState(StepFailed, e, why, wait)
-	return r.save(ctx, first || time.Since(r.saved) >= r.SaveAfter) //nolint:forbidigo // see run
+	if first || time.Since(r.saved) >= r.SaveAfter { //nolint:forbidigo // see run
+		return r.save(ctx)
+	}
+	return nil
 }
 
 // waitToSend waits for the next attempt. Accepted: make it.

@@ -11,6 +11,6 @@
 //   - An event that the target refuses for good is parked, together with what follows it in the same stream. Other streams continue.
 //   - Rebuilding projections sends nothing: a relay has a cursor of its own (I9).
 //
-// Administrators act through the log: the stream "engine" holds what they asked for, and the relay reads it there, applies it and
+// Admin actions go through the log: the stream "engine" holds them, and the relay reads them there, applies them and
 // saves that it did in one write with its position.
 package relay

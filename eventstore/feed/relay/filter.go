@@ -38,11 +38,12 @@ func (f *Filter) Match(r eventstore.Record) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot tell whether the event at position %d is sent: %w", r.Position, err)
 	}
-	kind, risk, ofArtifact, hasRisk := aboutArtifact(event)
-	if !ofArtifact {
+	kind := kindOf(event)
+	if kind == "" {
 		return true, nil
 	}
-	return (len(f.Kinds) == 0 || slices.Contains(f.Kinds, kind)) && (len(f.Risks) == 0 || !hasRisk || slices.Contains(f.Risks, risk)), nil
+	parsed, hasRisk := event.(domain.ArtifactParsed)
+	return (len(f.Kinds) == 0 || slices.Contains(f.Kinds, kind)) && (len(f.Risks) == 0 || !hasRisk || slices.Contains(f.Risks, riskOf(parsed))), nil
 }
 
 // unversioned is a stored type without its version.
@@ -53,19 +54,24 @@ func unversioned(stored string) string {
 	return stored
 }
 
-// aboutArtifact returns the kind and the risk of the artifact that an event is about. Only the event that an artifact was parsed has a risk.
-func aboutArtifact(e domain.Event) (kind domain.Kind, risk string, ofArtifact, hasRisk bool) {
+// kindOf is the kind of the artifact that an event is about; "" for an event that is not about one.
+func kindOf(e domain.Event) domain.Kind {
 	if parsed, ok := e.(domain.ArtifactParsed); ok {
-		if parsed.Risk != nil {
-			risk = parsed.Risk.Normal
-		}
-		return parsed.Kind, risk, true, true
+		return parsed.Kind
 	}
 	if removed, ok := e.(domain.ArtifactRemoved); ok {
-		return removed.Kind, "", true, false
+		return removed.Kind
 	}
 	if relinked, ok := e.(domain.ArtifactRelinked); ok {
-		return relinked.Kind, "", true, false
+		return relinked.Kind
 	}
-	return "", "", false, false
+	return ""
+}
+
+// riskOf is the risk of an artifact in its normal form; "" when it has none.
+func riskOf(parsed domain.ArtifactParsed) string {
+	if parsed.Risk == nil {
+		return ""
+	}
+	return parsed.Risk.Normal
 }

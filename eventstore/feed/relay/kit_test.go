@@ -47,7 +47,10 @@ func (s *story) add(stream eventstore.StreamID, typ string, data any) eventstore
 		s.Fatalf("%v", err)
 	}
 	expected := eventstore.NoStream()
-	for r := range s.ReadStreamBackwards(context.Background(), stream) {
+	for r, err := range s.ReadStreamBackwards(context.Background(), stream) {
+		if err != nil {
+			s.Fatalf("%v", err)
+		}
 		expected = eventstore.AtRevision(r.Revision)
 		break
 	}

@@ -40,7 +40,7 @@ type world struct {
 	mu    sync.Mutex
 	moods map[string][]int // by the id of an event: what is answered to each attempt; then it is accepted
 	dead  bool
-	kill  context.CancelFunc
+	kill  func()
 }
 
 // answer is what the target answers.
@@ -77,20 +77,21 @@ func (w *world) isDead() bool {
 func (w *world) settle(filter relay.Filter) {
 	w.Helper()
 	for range 200 {
+		died := make(chan struct{})
 		w.mu.Lock()
-		w.dead = false
-		ready := make(chan struct{})
-		w.kill = func() { <-ready }
+		w.dead, w.kill = false, sync.OnceFunc(func() { close(died) })
+		kill := w.kill
 		w.mu.Unlock()
 		r := run(w.tb, w.story, mortal{w.cursors, w.isDead}, w.target, func(c *relay.Config) {
 			c.Filter, c.SaveEvery, c.SaveAfter = filter, 3, 5*time.Millisecond
 		})
-		w.mu.Lock()
-		w.kill = r.stop
-		w.mu.Unlock()
-		close(ready)
+		go func() {
+			<-died
+			r.stop()
+		}()
 		err := r.until("the end of the log", func() bool { return w.isDead() || caughtUp(w.tb, w.story, w.cursors) })
 		ended := r.end()
+		kill()
 		if err == nil && !w.isDead() {
 			if !errors.Is(ended, context.Canceled) {
 				w.Fatalf("the relay ended: %v", ended)
@@ -194,7 +195,7 @@ func (w *world) administer(t *rapid.T) {
 		if len(parked) > 0 {
 			p := rapid.SampledFrom(parked).Draw(t, "parked")
 			w.skipped[p.ID.String()] = true
-			w.act("lims", relay.Action{Name: relay.ActionSkip, Position: p.Event.Position})
+			w.act("lims", relay.Action{Name: relay.ActionSkip, Position: p.Position})
 		}
 	case 3:
 		action := relay.Action{Name: relay.ActionRedeliver}

@@ -99,7 +99,7 @@ type Progress struct {
 // Errors: that of ctx; [feed.ErrNoCursor]; [feed.ErrLeaseLost], after which it can be called again; [feed.ErrOtherLog] (I14);
 // [ErrRemoved]; a *[GoneError]; [ErrTooManyParked], [ErrTooManySkips]; and those of the log.
 func Run(ctx context.Context, c Config) error {
-	c = c.withDefaults()
+	c.setDefaults()
 	keeper, cursor, err := c.acquire(ctx)
 	if err != nil {
 		return err
@@ -118,13 +118,12 @@ func Run(ctx context.Context, c Config) error {
 	return err
 }
 
-func (c Config) withDefaults() Config {
+func (c *Config) setDefaults() {
 	c.Backoff = cmp.Or(c.Backoff, DefaultBackoff())
 	c.SendTimeout = cmp.Or(c.SendTimeout, 30*time.Second)
 	c.LeaseTTL = cmp.Or(c.LeaseTTL, 15*time.Second)
 	c.SaveEvery = cmp.Or(c.SaveEvery, 100)
 	c.SaveAfter = cmp.Or(c.SaveAfter, 500*time.Millisecond)
-	return c
 }
 
 func (c *Config) observe(p Progress) {
@@ -209,7 +208,9 @@ func (r *runner) loop(ctx context.Context) error {
 			case err = <-r.actions.failed:
 			case err = <-r.records.failed:
 			case <-save.C:
-				err = r.save(ctx, r.unsaved > 0)
+				if r.unsaved > 0 {
+					err = r.save(ctx)
+				}
 			}
 		}
 		if err != nil {
@@ -327,16 +328,15 @@ func (r *runner) resend(ctx context.Context, record eventstore.Record) (more boo
 func (r *runner) done(ctx context.Context, step Step, e Event, why error) error {
 	r.unsaved++
 	r.observeState(step, e, why, 0)
-	now := step == StepParked || step == StepSkipped || step == StepResumed || r.unsaved >= r.SaveEvery ||
-		time.Since(r.saved) >= r.SaveAfter //nolint:forbidigo // see run
-	return r.save(ctx, now)
+	if step == StepParked || step == StepSkipped || step == StepResumed || r.unsaved >= r.SaveEvery ||
+		time.Since(r.saved) >= r.SaveAfter { //nolint:forbidigo // see run
+		return r.save(ctx)
+	}
+	return nil
 }
 
-// save saves the position and the state in one write, if it is time.
-func (r *runner) save(ctx context.Context, now bool) error {
-	if !now {
-		return nil
-	}
+// save saves the position and the state in one write.
+func (r *runner) save(ctx context.Context) error {
 	data, err := r.state.Encode()
 	if err != nil {
 		return err
@@ -357,7 +357,7 @@ func (r *runner) finish(ctx context.Context, ended error) error {
 	defer cancel()
 	var saved error
 	if r.unsaved > 0 && !errors.Is(ended, feed.ErrLeaseLost) && !errors.Is(ended, feed.ErrNoCursor) {
-		saved = r.save(ctx, true)
+		saved = r.save(ctx)
 	}
 	r.keeper.mu.Lock()
 	lease := r.keeper.lease

@@ -267,7 +267,7 @@ func (s *State) Retry(stream eventstore.StreamID) {
 // SkipAt asks to pass over the event at a position: the first of a parked stream, whose others are then sent, or one that was not
 // sent yet. What was sent already is not affected. Errors: [ErrTooManySkips], with which nothing changed.
 func (s *State) SkipAt(at eventstore.Position) error {
-	first := slices.IndexFunc(s.Parked, func(p Parked) bool { return p.Event.Position == at && p.From == p.Event.Revision })
+	first := slices.IndexFunc(s.Parked, func(p Parked) bool { return p.Position == at && p.From == p.Revision })
 	switch {
 	case first < 0 && at <= s.Position, slices.Contains(s.Skips, at):
 		return nil
@@ -290,7 +290,7 @@ func (s *State) Rewind(to eventstore.Position, id eventstore.EventID, count map[
 	}
 	s.Position, s.EventID = to, id
 	s.Failure = nil
-	s.Parked = slices.DeleteFunc(s.Parked, func(p Parked) bool { return p.Event.Position > to })
+	s.Parked = slices.DeleteFunc(s.Parked, func(p Parked) bool { return p.Position > to })
 	for i := range s.Parked {
 		s.Parked[i].Count = count[s.Parked[i].Stream]
 	}
@@ -311,17 +311,6 @@ func (s *State) parked(stream eventstore.StreamID) int {
 
 func (s *State) forgetSkip(at eventstore.Position) {
 	s.Skips = slices.DeleteFunc(s.Skips, func(p eventstore.Position) bool { return p == at })
-}
-
-// clone returns a copy that shares nothing that a method changes.
-func (s *State) clone() State {
-	c := *s
-	c.Parked, c.Skips = slices.Clone(s.Parked), slices.Clone(s.Skips)
-	if s.Failure != nil {
-		failure := *s.Failure
-		c.Failure = &failure
-	}
-	return c
 }
 
 // Neutral returns text of a target as it may be stored and shown: valid UTF-8 in one line, without control or invisible characters,

@@ -38,7 +38,7 @@ type GoneError struct{ Reason string }
 // Error says how the target told.
 func (e *GoneError) Error() string { return "the target is gone: " + e.Reason }
 
-// LaterError is a transient error of a target that said when to try again.
+// LaterError is a transient error of a target that reported when to try again.
 type LaterError struct {
 	After time.Duration // from now
 	Err   error

@@ -113,7 +113,7 @@ func newRelayRemove(a *app) *cobra.Command {
 		Use:   "remove NAME --reason TEXT",
 		Short: "Remove a relay and its cursor: it sends nothing any more",
 		Long: "Record that a relay sends nothing any more, and remove its cursor. A process that runs it ends it at once. What was sent is not\n" +
-			"taken back. A relay of the same name that is added later begins anew.",
+			"taken back. A relay of the same name that is added later has a new cursor.",
 		Example: "  gxpledger relay remove lims --reason \"the system was replaced\"",
 		Args:    relayName,
 	}, "no process sends to it any more", nil, gxpledger.Admin.RemoveRelay)
@@ -175,7 +175,7 @@ func newRelaySkip(a *app) *cobra.Command {
 			}
 			position, err := strconv.ParseUint(args[1], 10, 63)
 			if err != nil || position == 0 {
-				return usage("%.100q is no position: gxpledger relay status shows those of events that wait", args[1])
+				return usage("%.100q is not a position: gxpledger relay status shows those of events that wait", args[1])
 			}
 			done, err := a.ledger.Admin().SkipRelayed(cmd.Context(), gxpledger.RelayRequest{
 				Relay: args[0], Position: eventstore.Position(position), Actor: who.actor, Reason: who.reason,

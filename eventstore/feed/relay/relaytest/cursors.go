@@ -47,7 +47,7 @@ func (f *Cursors) Acquire(_ context.Context, name, holder string, ttl time.Durat
 		return feed.Lease{}, feed.Cursor{}, &feed.LeaseHeldError{Cursor: name, Holder: c.Holder, Expires: c.Expires}
 	}
 	f.token++
-	f.tokens[name], c.Holder, c.Expires = f.token, holder, time.Now().Add(ttl) //nolint:forbidigo // the clock of the store
+	f.tokens[name], c.Holder, c.Expires = f.token, holder, time.Now().Add(ttl)
 	return feed.Lease{Cursor: name, Holder: holder, Token: f.token, Expires: c.Expires}, c.Cursor, nil
 }
 
@@ -65,7 +65,7 @@ func (f *Cursors) check(lease feed.Lease) error {
 func (f *Cursors) Renew(_ context.Context, lease feed.Lease, ttl time.Duration) (feed.Lease, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	lease.Expires = time.Now().Add(ttl) //nolint:forbidigo // the clock of the store
+	lease.Expires = time.Now().Add(ttl)
 	return lease, f.check(lease)
 }
 
@@ -86,7 +86,7 @@ func (f *Cursors) Save(_ context.Context, lease feed.Lease, c feed.Cursor) error
 	if err := f.check(lease); err != nil {
 		return err
 	}
-	c.UpdatedAt = time.Now() //nolint:forbidigo // the clock of the store
+	c.UpdatedAt = time.Now()
 	f.cursors[lease.Cursor].Cursor = c
 	return nil
 }

@@ -28,7 +28,7 @@ func (g guard) control(network, address string, _ syscall.RawConn) error {
 func (g guard) check(ip netip.Addr) error {
 	switch {
 	case !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || inAny(ip, never()):
-		return fmt.Errorf("%w: %s is no address of a host", ErrAddress, ip)
+		return fmt.Errorf("%w: %s is not the address of a host", ErrAddress, ip)
 	case g.onlyLoopback && !ip.IsLoopback():
 		return fmt.Errorf("%w: http:// is for this machine alone, and %s is another: use https://", ErrAddress, ip)
 	case !g.allowPrivate && (ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || inAny(ip, inner())):

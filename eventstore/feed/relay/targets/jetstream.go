@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
 )
 
@@ -34,15 +33,14 @@ func newJetStream(to *url.URL, o Options) (*jetStream, error) {
 		nats.Name("gxpledger relay"), nats.NoReconnect(), nats.ReconnectBufSize(-1), // what is not acknowledged is never sent behind the back of the relay
 		nats.Timeout(10 * time.Second), nats.NoCallbacksAfterClientClose(),
 	}
-	encrypted := to.Scheme == domain.RelayTLS
-	if encrypted {
+	if isEncrypted(to) {
 		j.options = append(j.options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}))
 	}
 	if strings.Contains(o.Secret, "BEGIN NATS USER JWT") { // answers a challenge, and sends no secret
 		j.options = append(j.options, nats.UserCredentialBytes([]byte(o.Secret)))
 		return j, nil
 	}
-	user, password, err := userIn(to, o.Secret, encrypted)
+	user, password, err := userIn(to, o.Secret)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
 )
 
@@ -29,11 +28,10 @@ func newKafkaTopic(to *url.URL, o Options) (*kafkaTopic, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(maxKafkaRecord), kgo.DialTimeout(10 * time.Second), kgo.AllowIdempotentProduceCancellation(),
 	}
-	encrypted := to.Scheme == domain.RelayKafkas
-	if encrypted {
+	if isEncrypted(to) {
 		options = append(options, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}))
 	}
-	user, password, err := userIn(to, o.Secret, encrypted)
+	user, password, err := userIn(to, o.Secret)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func TestAKafkaTopicReceivesTheLogWhileConnectionsAreCut(t *testing.T) {
 		if rand.N(6) == 0 {
 			return nil, errors.New("the connection is cut"), true
 		}
-		return nil, nil, false
+		return nil, nil, false //nolint:nilnil // not handled, as documented
 	})
 	s := newScene(t)
 	address := strings.Join(cluster.ListenAddrs(), ",")

@@ -41,13 +41,13 @@ func TestMain(m *testing.M) {
 
 // part is what a process of the tests does.
 type part struct {
-	Kind    string // relay or endpoint
-	Log     string // file of the log
-	Cursors string // file of the cursor
-	To      string
-	Secret  string
-	Address string // that the endpoint listens at
-	File    string // that the endpoint writes to
+	Kind    string `json:"kind"`    // relay or endpoint
+	Log     string `json:"log"`     // file of the log
+	Cursors string `json:"cursors"` // file of the cursor
+	To      string `json:"to"`
+	Secret  string `json:"secret"`
+	Address string `json:"address"` // that the endpoint listens at
+	File    string `json:"file"`    // that the endpoint writes to
 }
 
 func (p part) run() error {
@@ -122,7 +122,7 @@ func (f *fileCursors) Acquire(_ context.Context, name, _ string, ttl time.Durati
 		return lease, feed.Cursor{}, err
 	}
 	var cursor feed.Cursor
-	return lease, cursor, json.Unmarshal(data, &cursor)
+	return lease, cursor, json.Unmarshal(data, &cursor) //nolint:musttag // read by this file alone
 }
 
 func (*fileCursors) Renew(_ context.Context, l feed.Lease, _ time.Duration) (feed.Lease, error) {
@@ -134,7 +134,7 @@ func (*fileCursors) Release(context.Context, feed.Lease) error { return nil }
 func (f *fileCursors) Save(_ context.Context, _ feed.Lease, c feed.Cursor) error { return f.write(c) }
 
 func (f *fileCursors) write(c feed.Cursor) error {
-	data, err := json.Marshal(c)
+	data, err := json.Marshal(c) //nolint:musttag // see above
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func Open(o Options) (relay.Target, error) {
 func nameIn(to *url.URL) string { return strings.Trim(to.Path, "/") }
 
 // userIn returns the user and the password of a secret, which is only sent over TLS or to this machine.
-func userIn(to *url.URL, secret string, encrypted bool) (user, password string, err error) {
+func userIn(to *url.URL, secret string) (user, password string, err error) {
 	secret = strings.TrimSpace(secret)
 	if secret == "" {
 		return "", "", nil
@@ -63,14 +64,19 @@ func userIn(to *url.URL, secret string, encrypted bool) (user, password string, 
 	if !ok || password == "" || strings.ContainsAny(secret, "\r\n") {
 		return "", "", fmt.Errorf("%w: want USER:PASSWORD in one line", ErrSecret)
 	}
-	if !encrypted {
-		for _, host := range strings.Split(to.Host, ",") {
+	if !isEncrypted(to) {
+		for host := range strings.SplitSeq(to.Host, ",") {
 			if !isLoopbackName(host) {
 				return "", "", fmt.Errorf("%w: a password is sent over TLS only, and %s:// has none: use the scheme with TLS", ErrSecret, to.Scheme)
 			}
 		}
 	}
 	return user, password, nil
+}
+
+// isEncrypted reports whether an address is spoken to over TLS.
+func isEncrypted(to *url.URL) bool {
+	return slices.Contains([]string{domain.RelayHTTPS, domain.RelayTLS, domain.RelayRediss, domain.RelayKafkas}, to.Scheme)
 }
 
 func isLoopbackName(hostport string) bool {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
 )
 
@@ -20,8 +19,7 @@ type redisStream struct {
 }
 
 func newRedisStream(to *url.URL, o Options) (*redisStream, error) {
-	encrypted := to.Scheme == domain.RelayRediss
-	user, password, err := userIn(to, o.Secret, encrypted)
+	user, password, err := userIn(to, o.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +30,7 @@ func newRedisStream(to *url.URL, o Options) (*redisStream, error) {
 	if to.Port() == "" {
 		r.options.Addr = to.Hostname() + ":6379"
 	}
-	if encrypted {
+	if isEncrypted(to) {
 		r.options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots, ServerName: to.Hostname()}
 	}
 	return r, nil

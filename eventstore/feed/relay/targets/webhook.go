@@ -157,7 +157,7 @@ func isRefusal(code int) bool {
 // retryAfter is how long an answer asks to wait: seconds, or a date.
 func (w *webhook) retryAfter(header string) (time.Duration, bool) {
 	if seconds, err := strconv.ParseUint(strings.TrimSpace(header), 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second, true //nolint:gosec // of 31 bits
+		return time.Duration(seconds) * time.Second, true
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {
