@@ -118,16 +118,20 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 		s.text("Revoked evidence key ").quote(e.Name).text(" (").quote(e.Fingerprint).text("): what only it verifies is unverified from the next scan on.")
 		return auditedAction{"KEY_REVOKED", resourceKey, e.Fingerprint, "", outcomeSucceeded}, nil
 	case domain.RelayAdded:
-		s.text("Added relay ").quote(e.Name).text(", which sends events to ").quote(e.To).text(".")
-		return auditedAction{"RELAY_ADDED", resourceRelay, e.Name, "", outcomeSucceeded}, nil
+		return sayRelay(s, "Added relay ", ", which sends events to ", "RELAY_ADDED", e.Name, e.To), nil
 	case domain.RelayRemoved:
-		s.text("Removed relay ").quote(e.Name).text(", which sent events to ").quote(e.To).text(".")
-		return auditedAction{"RELAY_REMOVED", resourceRelay, e.Name, "", outcomeSucceeded}, nil
+		return sayRelay(s, "Removed relay ", ", which sent events to ", "RELAY_REMOVED", e.Name, e.To), nil
 	case domain.ScanAttemptFailed:
 		sayAttemptFailed(&e, s)
 		return auditedAction{"SCAN_ATTEMPT_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
 	}
 	return auditedAction{}, errUnhandled(e)
+}
+
+// sayRelay says what was done to a relay.
+func sayRelay(s *sentence, did, sends, action, name, to string) auditedAction {
+	s.text(did).quote(name).text(sends).quote(to).text(".")
+	return auditedAction{action, resourceRelay, name, "", outcomeSucceeded}
 }
 
 // actedOn is the target of an admin action, or the engine itself.

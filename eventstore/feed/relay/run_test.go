@@ -333,8 +333,15 @@ func TestBackoffDoublesUpToABoundAndHonoursWhatIsAsked(t *testing.T) {
 		random  float64
 		want    time.Duration
 	}{
-		{1, 0, 0, time.Second}, {2, 0, 0, 2 * time.Second}, {4, 0, 1, 4 * time.Second}, {7, 0, 0, time.Minute}, {1000, 0, 1, 30 * time.Second},
-		{1, 90 * time.Second, 1, 90 * time.Second}, {7, time.Second, 0, time.Minute}, {1, 24 * time.Hour, 0, time.Hour}, {0, -time.Hour, 0, time.Second},
+		{1, 0, 0, time.Second},
+		{2, 0, 0, 2 * time.Second},
+		{4, 0, 1, 4 * time.Second},
+		{7, 0, 0, time.Minute},
+		{1000, 0, 1, 30 * time.Second},
+		{1, 90 * time.Second, 1, 90 * time.Second},
+		{7, time.Second, 0, time.Minute},
+		{1, 24 * time.Hour, 0, time.Hour},
+		{0, -time.Hour, 0, time.Second},
 	} {
 		if got := b.After(test.attempt, test.asked, test.random); got != test.want {
 			t.Errorf("after attempt %d, asked for %s: %s, want %s", test.attempt, test.asked, got, test.want)
