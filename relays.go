@@ -87,7 +87,7 @@ func (a Admin) AddRelay(ctx context.Context, request AddRelayRequest) (RelayChan
 	if err := added.Check(); err != nil {
 		return RelayChange{}, &domain.RelayNotChangedError{Name: added.Name, Why: "cannot be added: " + err.Error()}
 	}
-	s, err := a.openRelays(ctx, config.ToAppend)
+	s, err := a.openRelays(ctx, config.ToAppend, newStore)
 	if err != nil {
 		return RelayChange{}, err
 	}
@@ -130,7 +130,7 @@ func (a Admin) RemoveRelay(ctx context.Context, request RelayRequest) (RelayChan
 	if err := checkRelayRequest(done.Relay, done.Actor, done.Reason, ""); err != nil {
 		return RelayChange{}, fmt.Errorf("cannot remove relay: %w", err)
 	}
-	s, err := a.openRelays(ctx, config.ToAppend)
+	s, err := a.openRelays(ctx, config.ToAppend, existingStore)
 	if err != nil {
 		return RelayChange{}, err
 	}
@@ -226,14 +226,14 @@ func (a Admin) SkipRelayed(ctx context.Context, request RelayRequest) (RelayChan
 // relay, and [eventstore.ErrOutcomeUnknown].
 func (a Admin) Redeliver(ctx context.Context, request RedeliverRequest) (RelayChange, error) {
 	done := RelayChange{Relay: request.Relay, Action: "redeliver", Actor: cmp.Or(request.Actor, a.ledger.config.Actor), Reason: request.Reason}
-	access, reason := config.ToAppend, done.Reason
+	access, use, reason := config.ToAppend, newStore, done.Reason
 	if request.DryRun {
-		access, reason = config.ToRead, "none is recorded"
+		access, use, reason = config.ToRead, existingStore, "none is recorded"
 	}
 	if err := checkRelayRequest(done.Relay, done.Actor, reason, ""); err != nil {
 		return RelayChange{}, fmt.Errorf("cannot redeliver: %w", err)
 	}
-	s, err := a.openRelays(ctx, access)
+	s, err := a.openRelays(ctx, access, use)
 	if err != nil {
 		return RelayChange{}, err
 	}
@@ -273,7 +273,7 @@ func (a Admin) actOnRelay(
 	if err := checkRelayRequest(done.Relay, done.Actor, done.Reason, ""); err != nil {
 		return RelayChange{}, fmt.Errorf("cannot %s: %w", name, err)
 	}
-	s, err := a.openRelays(ctx, config.ToAppend)
+	s, err := a.openRelays(ctx, config.ToAppend, existingStore)
 	if err != nil {
 		return RelayChange{}, err
 	}
@@ -339,7 +339,8 @@ type relays struct {
 	close   func()
 }
 
-func (a Admin) openRelays(ctx context.Context, access config.Access) (*relays, error) {
+// openRelays opens the log and the store of cursors, which it makes where that is asked for. Without a store there is no cursor.
+func (a Admin) openRelays(ctx context.Context, access config.Access, creates storeUse) (*relays, error) {
 	if a.ledger.config.OpenedLog == nil {
 		if err := a.ledger.settings.RequireLog(); err != nil {
 			return nil, err
@@ -349,7 +350,7 @@ func (a Admin) openRelays(ctx context.Context, access config.Access) (*relays, e
 	if err != nil {
 		return nil, err
 	}
-	cursors, err := a.ledger.openCursors(ctx)
+	cursors, err := a.ledger.openCursors(ctx, creates)
 	if err != nil {
 		return nil, err
 	}
@@ -360,13 +361,45 @@ func (a Admin) openRelays(ctx context.Context, access config.Access) (*relays, e
 	}}, nil
 }
 
+// storeUse says whether a store of cursors is made when there is none.
+type storeUse int
+
+const (
+	existingStore storeUse = iota
+	newStore               // an administrator names where a relay begins
+)
+
 // openCursors opens the store of cursors. The caller closes it, unless the configuration gives it.
-func (l *Ledger) openCursors(ctx context.Context) (feed.Cursors, error) {
+func (l *Ledger) openCursors(ctx context.Context, use storeUse) (feed.Cursors, error) {
 	if l.config.OpenedCursors != nil {
 		return l.config.OpenedCursors, nil
 	}
-	return l.settings.OpenCursors(ctx)
+	if use == newStore {
+		return l.settings.CreateCursors(ctx)
+	}
+	cursors, err := l.settings.OpenCursors(ctx)
+	if errors.Is(err, feed.ErrNoStore) {
+		return noCursors{}, nil
+	}
+	return cursors, err
 }
+
+// noCursors is the store where there is none: every cursor is lost.
+type noCursors struct{ feed.Cursors }
+
+// List implements [feed.Cursors].
+func (noCursors) List(context.Context) ([]feed.HeldCursor, error) { return nil, nil }
+
+// Acquire implements [feed.Cursors].
+func (noCursors) Acquire(context.Context, string, string, time.Duration) (feed.Lease, feed.Cursor, error) {
+	return feed.Lease{}, feed.Cursor{}, feed.ErrNoCursor
+}
+
+// Remove implements [feed.Cursors].
+func (noCursors) Remove(context.Context, string) error { return feed.ErrNoCursor }
+
+// Close implements [feed.Cursors].
+func (noCursors) Close() error { return nil }
 
 // cursor returns the cursor of a relay; nil when there is none.
 func (s *relays) cursor(ctx context.Context, name string) (*feed.HeldCursor, error) {

@@ -46,7 +46,11 @@ type RunRelaysRequest struct {
 // Errors: that of ctx, [ErrNoLog], [ErrInvalid] where there is no relay to run, a *[domain.RelayNotChangedError] for a name that is none, and of
 // relays that ended: [feed.ErrNoCursor], [feed.ErrOtherLog], [relay.ErrRemoved], [relay.ErrTooManyParked], a *[relay.GoneError], [targets.ErrSecret].
 func (a Admin) RunRelays(ctx context.Context, request RunRelaysRequest) error {
-	s, err := a.openRelays(ctx, config.ToRead)
+	use := existingStore
+	if request.Unrecorded != nil && request.From != "" {
+		use = newStore
+	}
+	s, err := a.openRelays(ctx, config.ToRead, use)
 	if err != nil {
 		return err
 	}

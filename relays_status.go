@@ -78,7 +78,7 @@ func (s *RelayStatus) NeedsAttention() bool {
 //
 // It waits for the log and the store of cursors. Errors: [ErrNoLog], and those of package eventstore.
 func (a Admin) Relays(ctx context.Context) ([]RelayStatus, error) {
-	s, err := a.openRelays(ctx, config.ToRead)
+	s, err := a.openRelays(ctx, config.ToRead, existingStore)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,9 @@ func SQLiteLog() (Set, error) { return Load(files, "sqlite/log") }
 // SQLiteTables returns the migrations of what the SQLite tables need before any projection has built one.
 func SQLiteTables() (Set, error) { return Load(files, "sqlite/tables") }
 
+// SQLiteCursors returns the migrations of the embedded store of cursors.
+func SQLiteCursors() (Set, error) { return Load(files, "sqlite/cursors") }
+
 // Load reads a set from folder, whose name becomes the name of the set and is recorded in each database that it is
 // applied to. Names that do not fit, gaps, duplicates, empty files and an empty folder are errors.
 func Load(files fs.FS, folder string) (Set, error) {

@@ -56,6 +56,15 @@ func PostgresTables(target PostgresTarget) (*Postgres, error) {
 	return newPostgres(set, target, tablesWriter(), tablesReader())
 }
 
+// PostgresCursors returns the migrations of the store of cursors on PostgreSQL.
+func PostgresCursors(target PostgresTarget) (*Postgres, error) {
+	set, err := Load(postgresFiles, "postgres/cursors")
+	if err != nil {
+		return nil, err
+	}
+	return newPostgres(set, target, cursorsWriter(), nil)
+}
+
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
 // newPostgres binds set to target. In its SQL :"schema" stands for that name, quoted. Names that do not fit are errors.

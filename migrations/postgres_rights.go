@@ -67,6 +67,14 @@ func tablesWriter() rights {
 		on(onBuilds, owns, "")
 }
 
+// cursorsWriter is the right to create, move and remove cursors. Nothing else, and nothing on a log.
+func cursorsWriter() rights {
+	return rights{}.on(onSchema, "USAGE", "").
+		on(onTable, "SELECT", "schema_migrations").
+		on(onTable, "SELECT, UPDATE", "tokens").
+		on(onTable, "SELECT, INSERT, UPDATE, DELETE", "cursors")
+}
+
 // tablesReader is the right of people and their tools: to read the views, what they mean and how far they are.
 func tablesReader() rights {
 	return rights{}.on(onSchema, "USAGE", "").

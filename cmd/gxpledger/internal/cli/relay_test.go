@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gxpledger/gxpledger"
-	"github.com/gxpledger/gxpledger/eventstore/feed/relay/relaytest"
 )
 
 const relaySecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -123,7 +122,6 @@ func (d *relaying) status(what string, is func(gxpledger.RelayStatus) bool) gxpl
 func newRelaying(t *testing.T) *relaying {
 	t.Helper()
 	f, _ := recorded(t)
-	f.cursors = relaytest.NewCursors()
 	f.env["HOOK_SECRET"] = relaySecret
 	return &relaying{fixture: f}
 }
