@@ -117,10 +117,8 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	case domain.KeyRevoked:
 		s.text("Revoked evidence key ").quote(e.Name).text(" (").quote(e.Fingerprint).text("): what only it verifies is unverified from the next scan on.")
 		return auditedAction{"KEY_REVOKED", resourceKey, e.Fingerprint, "", outcomeSucceeded}, nil
-	case domain.RelayAdded:
-		return sayRelay(s, "Added relay ", ", which sends events to ", "RELAY_ADDED", e.Name, e.To), nil
-	case domain.RelayRemoved:
-		return sayRelay(s, "Removed relay ", ", which sent events to ", "RELAY_REMOVED", e.Name, e.To), nil
+	case domain.RelayAdded, domain.RelayRemoved:
+		return sayRelay(e, s)
 	case domain.ScanAttemptFailed:
 		sayAttemptFailed(&e, s)
 		return auditedAction{"SCAN_ATTEMPT_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
@@ -129,9 +127,16 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 }
 
 // sayRelay says what was done to a relay.
-func sayRelay(s *sentence, did, sends, action, name, to string) auditedAction {
-	s.text(did).quote(name).text(sends).quote(to).text(".")
-	return auditedAction{action, resourceRelay, name, "", outcomeSucceeded}
+func sayRelay(e domain.Event, s *sentence) (auditedAction, error) {
+	if added, ok := e.(domain.RelayAdded); ok {
+		s.text("Added relay ").quote(added.Name).text(", which sends events to ").quote(added.To).text(".")
+		return auditedAction{"RELAY_ADDED", resourceRelay, added.Name, "", outcomeSucceeded}, nil
+	}
+	if removed, ok := e.(domain.RelayRemoved); ok {
+		s.text("Removed relay ").quote(removed.Name).text(", which sent events to ").quote(removed.To).text(".")
+		return auditedAction{"RELAY_REMOVED", resourceRelay, removed.Name, "", outcomeSucceeded}, nil
+	}
+	return auditedAction{}, errUnhandled(e)
 }
 
 // actedOn is the target of an admin action, or the engine itself.

@@ -230,13 +230,7 @@ func newRelayRedeliver(a *app) *cobra.Command {
 
 // relayName refuses arguments that are not one name.
 func relayName(cmd *cobra.Command, args []string) error {
-	if err := named(cmd, args, 1, "a relay: gxpledger relay status lists them"); err != nil {
-		return err
-	}
-	if err := domain.CheckRelayName(args[0]); err != nil {
-		return usage("the relay cannot be named so: %s", oneLine(err.Error()))
-	}
-	return nil
+	return named(cmd, args, 1, "a relay: gxpledger relay status lists them")
 }
 
 // relayNotChanged turns the errors of changing a relay into sentences.

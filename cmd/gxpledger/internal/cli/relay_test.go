@@ -210,7 +210,7 @@ func TestARelayThatCannotBeUsedIsRecordedNowhere(t *testing.T) {
 	}{
 		{[]string{"add", "lims", "--reason", "x"}, 2, "--to is required"},
 		{[]string{"add", "lims", "--to", "https://h.example.com"}, 2, "--reason is required"},
-		{[]string{"add", "a b", "--to", "https://h.example.com", "--reason", "x"}, 2, "cannot be named so"},
+		{[]string{"add", "a b", "--to", "https://h.example.com", "--reason", "x"}, 2, "cannot be used"},
 		{[]string{"add", "lims", "--to", "https://user:pw@h.example.com", "--reason", "x"}, 2, "has a user or password"},
 		{[]string{"add", "lims", "--to", "ftp://h.example.com", "--reason", "x"}, 2, "want https"},
 		{[]string{"add", "lims", "--to", "nats://h.example.com", "--reason", "x"}, 2, "names no subject"},

@@ -17,9 +17,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay/targets"
+	cursorsqlite "github.com/gxpledger/gxpledger/eventstore/feed/sqlite"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
@@ -59,13 +59,17 @@ func (p part) run() error {
 	if err != nil {
 		return err
 	}
+	cursors, err := cursorsqlite.Open(ctx, p.Cursors)
+	if err != nil {
+		return err
+	}
 	target, err := targets.Open(targets.Options{To: p.To, Secret: p.Secret, AllowPrivate: true, Now: time.Now})
 	if err != nil {
 		return err
 	}
 	return relay.Run(ctx, relay.Config{
-		Name: "part", Holder: fmt.Sprint(os.Getpid()), Log: log, Cursors: &fileCursors{path: p.Cursors}, Encoder: relay.NewEncoder(log), Target: target,
-		Now: time.Now, Random: rand.Float64, SendTimeout: 500 * time.Millisecond, SaveEvery: 7, LeaseTTL: 2 * time.Second,
+		Name: "part", Holder: fmt.Sprint(os.Getpid()), Log: log, Cursors: cursors, Encoder: relay.NewEncoder(log), Target: target,
+		Now: time.Now, Random: rand.Float64, SendTimeout: 500 * time.Millisecond, SaveEvery: 7, LeaseTTL: 300 * time.Millisecond,
 		Backoff: relay.Backoff{First: 5 * time.Millisecond, Most: 50 * time.Millisecond, MostAsked: 50 * time.Millisecond},
 		Observe: func(p relay.Progress) {
 			if p.Step == relay.StepParked || p.Step == relay.StepSkipped {
@@ -106,42 +110,6 @@ func (p part) endpoint() error {
 		w.WriteHeader(http.StatusNoContent)
 	})}
 	return server.Serve(listener)
-}
-
-// fileCursors is one cursor in a file, for one process at a time.
-type fileCursors struct {
-	feed.Cursors
-
-	path string
-}
-
-func (f *fileCursors) Acquire(_ context.Context, name, _ string, ttl time.Duration) (feed.Lease, feed.Cursor, error) {
-	lease := feed.Lease{Cursor: name, Expires: time.Now().Add(ttl)}
-	data, err := os.ReadFile(f.path)
-	if err != nil {
-		return lease, feed.Cursor{}, err
-	}
-	var cursor feed.Cursor
-	return lease, cursor, json.Unmarshal(data, &cursor) //nolint:musttag // read by this file alone
-}
-
-func (*fileCursors) Renew(_ context.Context, l feed.Lease, _ time.Duration) (feed.Lease, error) {
-	return l, nil
-}
-
-func (*fileCursors) Release(context.Context, feed.Lease) error { return nil }
-
-func (f *fileCursors) Save(_ context.Context, _ feed.Lease, c feed.Cursor) error { return f.write(c) }
-
-func (f *fileCursors) write(c feed.Cursor) error {
-	data, err := json.Marshal(c) //nolint:musttag // see above
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(f.path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(f.path+".new", f.path)
 }
 
 // readLines returns the whole lines of a file.

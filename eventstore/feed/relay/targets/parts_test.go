@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
+	cursorsqlite "github.com/gxpledger/gxpledger/eventstore/feed/sqlite"
 	"github.com/gxpledger/gxpledger/eventstore/sqlite"
 )
 
@@ -98,7 +100,11 @@ func newScene(tb testing.TB) *scene {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.log.Close() })
-	if err := (&fileCursors{path: s.cursors}).write(feed.Cursor{Name: "relay/part", LogID: s.log.ID()}); err != nil {
+	cursors, err := cursorsqlite.Create(tb.Context(), s.cursors)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := errors.Join(cursors.Create(tb.Context(), feed.Cursor{Name: "relay/part", LogID: s.log.ID()}), cursors.Close()); err != nil {
 		tb.Fatal(err)
 	}
 	return s
