@@ -67,7 +67,7 @@ type HeldCursor struct {
 
 // Cursors is a store of cursors. It is safe for concurrent use by several processes where the store is shared. Expired leases are
 // judged by the clock of the store, never by those of consumers.
-type Cursors interface {
+type Cursors interface { //nolint:interfacebloat // who uses it declares the part that it needs
 	// Create makes a cursor at a position. Errors: [ErrCursorExists].
 	Create(ctx context.Context, cursor Cursor) error
 	// Acquire takes the lease of a cursor for a time and returns the cursor as it was saved last. A lease of the same holder is one

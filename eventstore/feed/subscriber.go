@@ -122,7 +122,7 @@ func (s *Subscriber) CursorName(topic string) string { return s.config.Cursor + 
 // SubscribeInitialize creates the cursor of a topic at Start, which must be stated. A cursor that is there stays where it is. It waits
 // for the log and the store, 30 seconds at most.
 func (s *Subscriber) SubscribeInitialize(topic string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the interface has none
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) //nolint:forbidigo // the interface has none
 	defer cancel()
 	if err := s.initialize(ctx, topic); err != nil && !errors.Is(err, ErrCursorExists) {
 		return fmt.Errorf("cannot create a cursor for topic %.250q: %w", topic, err)
@@ -168,7 +168,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		run.release()
+		run.release(ctx)
 		return nil, fmt.Errorf("cannot subscribe to %.250q: %w", topic, eventstore.ErrClosed)
 	}
 	s.running.Go(func() {

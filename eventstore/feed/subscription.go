@@ -53,7 +53,7 @@ func (r *subscription) acquire(ctx context.Context) error {
 	}
 	r.lease, r.cursor, r.after, r.taken = lease, cursor, cursor.Position, taken
 	if err := CheckLog(ctx, r.log, cursor); err != nil {
-		r.release()
+		r.release(ctx)
 		r.lease = Lease{}
 		return err
 	}
@@ -81,12 +81,12 @@ func CheckLog(ctx context.Context, log Log, cursor Cursor) error {
 	return nil
 }
 
-// release gives the lease back, if there is one.
-func (r *subscription) release() {
+// release gives the lease back, if there is one, also when ctx has ended.
+func (r *subscription) release(ctx context.Context) {
 	if r.lease.Token == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.config.TTL)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.TTL)
 	defer cancel()
 	_ = r.config.Cursors.Release(ctx, r.lease) // else it expires
 }
@@ -104,7 +104,7 @@ func (r *subscription) all(ctx context.Context, end context.CancelCauseFunc) err
 		end(nil)
 		if r.name != "" {
 			<-r.renewing
-			r.release()
+			r.release(ctx)
 		}
 		if cause != nil {
 			err = cause

@@ -31,7 +31,7 @@ var _ feed.Cursors = (*Cursors)(nil)
 
 // NewCursors returns an empty store that goes by the clock of the process.
 func NewCursors() *Cursors {
-	return &Cursors{now: time.Now, rows: map[string]row{}} //nolint:forbidigo // its leases are judged by this clock
+	return &Cursors{now: time.Now, rows: map[string]row{}}
 }
 
 // enter locks the store.

@@ -27,7 +27,7 @@ const patience = time.Minute
 
 // TestCursors checks a store. Each call of open opens the same store for one subtest, which gives tb; calls with different tb open
 // different stores. Stores are closed by the suite.
-func TestCursors(t *testing.T, open func(tb testing.TB) func() feed.Cursors) {
+func TestCursors(t *testing.T, open func(tb testing.TB) func() feed.Cursors) { //nolint:tparallel // its caller says whether it is
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, func() feed.Cursors){
 		"a cursor is kept as it was saved":             testSave,
@@ -93,8 +93,7 @@ func takeOver(tb testing.TB, store feed.Cursors, name string) feed.Lease {
 	defer cancel()
 	for {
 		lease, _, err := store.Acquire(ctx, name, "heir", long)
-		var held *feed.LeaseHeldError
-		if !errors.As(err, &held) {
+		if _, held := errors.AsType[*feed.LeaseHeldError](err); !held {
 			must(tb, err)
 			return lease
 		}
@@ -115,6 +114,7 @@ func same(tb testing.TB, got, want feed.Cursor) {
 }
 
 func testSave(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, other := open(), open()
 	cursor := newCursor("relay/a")
 	must(t, store.Create(t.Context(), cursor))
@@ -124,7 +124,8 @@ func testSave(t *testing.T, open func() feed.Cursors) {
 		t.Errorf("lease is %+v", lease)
 	}
 	for n, state := range [][]byte{[]byte("x\x00y"), nil, bytes.Repeat([]byte{7}, feed.MaxState)} {
-		cursor = at(cursor, eventstore.Position(7*n+7)) //nolint:gosec // small
+		place := uint64(7*n + 7)
+		cursor = at(cursor, eventstore.Position(place))
 		cursor.State = state
 		must(t, store.Save(t.Context(), lease, cursor))
 	}
@@ -141,6 +142,7 @@ func testSave(t *testing.T, open func() feed.Cursors) {
 }
 
 func testMissing(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, cursor := open(), newCursor("a")
 	lease := feed.Lease{Cursor: "a", Holder: "h", Token: 1}
 	_, _, err := store.Acquire(t.Context(), "a", "h", long)
@@ -157,6 +159,7 @@ func testMissing(t *testing.T, open func() feed.Cursors) {
 }
 
 func testInvalid(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, good := open(), newCursor("a")
 	large := good
 	large.State = make([]byte, feed.MaxState+1)
@@ -182,6 +185,7 @@ func testInvalid(t *testing.T, open func() feed.Cursors) {
 }
 
 func testHeld(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, other := open(), open()
 	must(t, store.Create(t.Context(), newCursor("a")))
 	lease, _ := acquire(t, store, "a", long)
@@ -198,6 +202,7 @@ func testHeld(t *testing.T, open func() feed.Cursors) {
 }
 
 func testExpired(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, other := open(), open()
 	cursor := newCursor("a")
 	must(t, store.Create(t.Context(), cursor))
@@ -216,6 +221,7 @@ func testExpired(t *testing.T, open func() feed.Cursors) {
 }
 
 func testTokens(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, cursor := open(), newCursor("a")
 	must(t, store.Create(t.Context(), cursor))
 	lease, _ := acquire(t, store, "a", long)
@@ -231,6 +237,7 @@ func testTokens(t *testing.T, open func() feed.Cursors) {
 }
 
 func testOtherLog(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, cursor := open(), newCursor("a")
 	must(t, store.Create(t.Context(), cursor))
 	lease, _ := acquire(t, store, "a", long)
@@ -238,6 +245,7 @@ func testOtherLog(t *testing.T, open func() feed.Cursors) {
 }
 
 func testCancelled(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store, cursor := open(), newCursor("a")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -249,6 +257,7 @@ func testCancelled(t *testing.T, open func() feed.Cursors) {
 }
 
 func testList(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	store := open()
 	for _, name := range []string{"b", "B", "a/1"} {
 		must(t, store.Create(t.Context(), newCursor(name)))
@@ -266,6 +275,7 @@ func testList(t *testing.T, open func() feed.Cursors) {
 
 // testOrder lets two consumers take, lose and use leases in any order. An accepted save has the largest token that was ever given.
 func testOrder(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	stores := []feed.Cursors{open(), open()}
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -292,7 +302,8 @@ func testOrder(t *testing.T, open func() feed.Cursors) {
 				must(t, stores[who].Release(t.Context(), leases[who]))
 				free = free || leases[who].Token == newest
 			case 2:
-				next, lease := at(cursor, eventstore.Position(n+1)), leases[who] //nolint:gosec // small
+				place := uint64(n + 1)
+				next, lease := at(cursor, eventstore.Position(place)), leases[who]
 				lease.Cursor = cursor.Name
 				err := stores[who].Save(t.Context(), lease, next)
 				if may := !free && lease.Token == newest; (err == nil) != may {
@@ -308,6 +319,7 @@ func testOrder(t *testing.T, open func() feed.Cursors) {
 
 // testRace lets consumers count in the state of a cursor. No count is lost.
 func testRace(t *testing.T, open func() feed.Cursors) {
+	t.Helper()
 	const consumers, rounds = 4, 5
 	first := open()
 	must(t, first.Create(t.Context(), newCursor("a")))
@@ -335,8 +347,7 @@ func count(ctx context.Context, store feed.Cursors) error {
 	defer cancel()
 	for {
 		lease, cursor, err := store.Acquire(ctx, "a", "counter", long)
-		var held *feed.LeaseHeldError
-		if errors.As(err, &held) {
+		if _, held := errors.AsType[*feed.LeaseHeldError](err); held {
 			select {
 			case <-time.After(time.Millisecond):
 				continue
