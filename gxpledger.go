@@ -73,6 +73,7 @@ import (
 
 	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/recorder"
 	"github.com/gxpledger/gxpledger/internal/config"
 	"github.com/gxpledger/gxpledger/projections"
@@ -136,6 +137,8 @@ type Config struct {
 	Retrying func(projection string, err error)
 	// OpenedLog is used in place of the log at Log. Close does not close it.
 	OpenedLog eventstore.Log
+	// OpenedCursors is used in place of the store of cursors of the home or of the server of the log. Close does not close it.
+	OpenedCursors feed.Cursors
 }
 
 // Ledger is a log and its tables. It is safe for concurrent use. Close it.

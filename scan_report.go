@@ -165,7 +165,7 @@ func (d *ScanReport) add(event domain.Event) {
 		d.NewRepository = true
 	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.RejectionCleared,
 		domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
-		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+		domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 	}
 }
 

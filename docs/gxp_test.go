@@ -44,7 +44,7 @@ func TestTheProjectsOwnArtifactsPassTheStrictestPolicyWithoutAFinding(t *testing
 				t.Errorf("%d sound links and findings %v; want the whole chain and no finding", e.Links.Sound, e.Findings)
 			}
 		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
-			domain.RejectionCleared, domain.ScanFailed, domain.ScanAttemptFailed, domain.KeyTrusted, domain.KeyRevoked, domain.AdminActed:
+			domain.RejectionCleared, domain.ScanFailed, domain.ScanAttemptFailed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.AdminActed:
 		}
 	}
 }

@@ -52,7 +52,7 @@ func Evolve(s State, e Event) State {
 		relink(&s, &e)
 	case ScanFailed:
 		s.Scans = e.Number
-	case AdminActed, KeyTrusted, KeyRevoked, ScanAttemptFailed: // of the stream "engine"
+	case AdminActed, KeyTrusted, KeyRevoked, RelayAdded, RelayRemoved, ScanAttemptFailed: // of the stream "engine"
 	}
 	return s
 }

@@ -64,7 +64,7 @@ func TestPropertyRenamingFilesIsMovesAndNothingElse(t *testing.T) {
 					t.Fatalf("%s is told as removed", e.Key)
 				}
 			case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-				domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+				domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 			}
 		}
 		if parsed != moved || removed != moved {
@@ -123,7 +123,7 @@ func sides(before domain.State, events []domain.Event) (left, came []side) {
 			}
 			came = append(came, s)
 		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 		}
 	}
 	return left, came

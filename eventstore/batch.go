@@ -323,7 +323,7 @@ func NamedContents(event domain.Event) []domain.Content {
 		contents = append(contents, e.Content)
 	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRemoved, domain.ArtifactRelinked,
 		domain.RejectionCleared, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
-		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+		domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 	}
 	return slices.DeleteFunc(contents, func(c domain.Content) bool { return c.SHA256 == "" })
 }

@@ -26,6 +26,8 @@ const (
 	TypeAdminActed           = "admin.acted.v1"
 	TypeKeyTrusted           = "key.trusted.v1"
 	TypeKeyRevoked           = "key.revoked.v1"
+	TypeRelayAdded           = "relay.added.v1"
+	TypeRelayRemoved         = "relay.removed.v1"
 	TypeScanAttemptFailed    = "scan.attempt_failed.v1"
 )
 
@@ -48,7 +50,7 @@ func KnownTypes() []string {
 		TypeRepositoryRegistered, TypeRepositoryChanged, TypeRepositoryRetired,
 		typeArtifactParsedV1, TypeArtifactParsed, TypeArtifactRejected, TypeArtifactRemoved, TypeArtifactRelinked,
 		TypeRejectionCleared, typeScanCompletedV1, TypeScanCompleted, typeScanFailedV1, TypeScanFailed, TypeAdminActed,
-		TypeKeyTrusted, TypeKeyRevoked, TypeScanAttemptFailed,
+		TypeKeyTrusted, TypeKeyRevoked, TypeRelayAdded, TypeRelayRemoved, TypeScanAttemptFailed,
 	}
 }
 
@@ -95,6 +97,10 @@ func stored(name string) (codec, bool) {
 		return codec{decode: decodeAs[domain.KeyTrusted]}, true
 	case TypeKeyRevoked:
 		return codec{decode: decodeAs[domain.KeyRevoked]}, true
+	case TypeRelayAdded:
+		return codec{decode: decodeAs[domain.RelayAdded]}, true
+	case TypeRelayRemoved:
+		return codec{decode: decodeAs[domain.RelayRemoved]}, true
 	case TypeScanAttemptFailed:
 		return codec{decode: decodeAs[domain.ScanAttemptFailed]}, true
 	}
@@ -131,6 +137,10 @@ func TypeOf(e domain.Event) string {
 		return TypeKeyTrusted
 	case domain.KeyRevoked:
 		return TypeKeyRevoked
+	case domain.RelayAdded:
+		return TypeRelayAdded
+	case domain.RelayRemoved:
+		return TypeRelayRemoved
 	case domain.ScanAttemptFailed:
 		return TypeScanAttemptFailed
 	}

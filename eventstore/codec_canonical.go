@@ -40,6 +40,12 @@ func canonical(event domain.Event) domain.Event {
 	case domain.KeyRevoked:
 		e.RevokedAt = e.RevokedAt.UTC()
 		return e
+	case domain.RelayAdded:
+		e.AddedAt = e.AddedAt.UTC()
+		return e
+	case domain.RelayRemoved:
+		e.RemovedAt = e.RemovedAt.UTC()
+		return e
 	case domain.ScanAttemptFailed:
 		e.StartedAt, e.FailedAt = e.StartedAt.UTC(), e.FailedAt.UTC()
 		e.Source = canonicalSource(e.Source)

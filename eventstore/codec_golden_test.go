@@ -173,6 +173,8 @@ func TestEveryEventHasASample(t *testing.T) {
 		domain.AdminActed{},
 		domain.KeyTrusted{},
 		domain.KeyRevoked{},
+		domain.RelayAdded{},
+		domain.RelayRemoved{},
 		domain.ScanAttemptFailed{},
 	} {
 		if !have[reflect.TypeOf(e)] {

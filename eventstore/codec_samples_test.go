@@ -59,6 +59,18 @@ func samples() map[string]domain.Event {
 			Fingerprint: strings.Repeat("8", 64), Name: "CI 2026", Actor: "ada", Reason: "the server was replaced",
 			RevokedAt: time.Date(2026, 4, 1, 9, 0, 0, 1, time.UTC),
 		},
+		eventstore.TypeRelayAdded: domain.RelayAdded{
+			RelayDefinition: domain.RelayDefinition{
+				Name: "lims", To: "https://lims.example.com/hooks/gxp", SecretFile: "/etc/gxpledger/lims.secret", SecretVariable: "LIMS_SECRET",
+				AllowPrivate: true, Types: []string{"artifact.parsed", "scan.completed.v2"}, Repositories: []domain.RepositoryID{"01951c2e-7a00-8000-8000-000000000001"},
+				Kinds: []domain.Kind{domain.KindRequirement}, Risks: []string{"high"},
+			},
+			Actor: "ada", Reason: "change request 18", AddedAt: time.Date(2026, 3, 1, 9, 0, 0, 1, time.UTC),
+		},
+		eventstore.TypeRelayRemoved: domain.RelayRemoved{
+			Name: "lims", To: "https://lims.example.com/hooks/gxp", Actor: "ada", Reason: "the system was replaced",
+			RemovedAt: time.Date(2026, 4, 1, 9, 0, 0, 1, time.UTC),
+		},
 		eventstore.TypeScanAttemptFailed: domain.ScanAttemptFailed{
 			Scan: "01951c2e-7a00-7000-8000-000000000003", Name: "pumps", URL: "https://git.example.com/pumps.git", Source: sampleOrdered().Source,
 			Actor: "ada", ActorFrom: domain.ActorClaimed, Reason: "release 1.2",

@@ -67,7 +67,7 @@ func factOf(e domain.Event) Fact {
 	case domain.ArtifactRelinked:
 		return Relinked(e.String())
 	case domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed,
-		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+		domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 	}
 	return Fact(fmt.Sprintf("%T", e))
 }

@@ -80,7 +80,7 @@ func (p *product) scan(t failer, tree []domain.File) {
 		case domain.ScanCompleted:
 			p.coverage = e.Coverage.After
 		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-			domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+			domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 		}
 	}
 	before := p.since

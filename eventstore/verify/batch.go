@@ -24,7 +24,7 @@ func shapeFault(r eventstore.Record, event domain.Event) string {
 	case domain.ScanFailed, domain.RepositoryRetired:
 	case domain.RepositoryChanged:
 		alone = r.Meta.Index == 0
-	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 		engine = true
 	case domain.RepositoryRegistered:
 		alone, last = false, false
@@ -149,6 +149,7 @@ func (b *batchCheck) event(s domain.State, r eventstore.Record, event domain.Eve
 			want(&d, "code", e.Code, e.Violations[0].Code)
 		}
 	case domain.KeyTrusted, domain.KeyRevoked: // see checkKeys
+	case domain.RelayAdded, domain.RelayRemoved: // see checkRelays
 	}
 	return d
 }

@@ -159,6 +159,7 @@ func (v *verifier) judge(s *streamCheck, r eventstore.Record, event domain.Event
 		}
 		found = append(found, s.batch.event(s.state, r, event)...)
 		found = append(found, v.checkKeys(s, r, event)...)
+		found = append(found, v.checkRelays(r, event)...)
 		v.checkClock(r, event)
 	}
 	s.state = domain.Evolve(s.state, event)
@@ -184,7 +185,7 @@ func (s *streamCheck) moved(event domain.Event) {
 	case domain.ScanCompleted:
 		s.counted = s.counted && len(e.Relinked) == 0
 	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ScanFailed, domain.AdminActed,
-		domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+		domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 	}
 }
 
@@ -243,6 +244,10 @@ func (v *verifier) checkClock(r eventstore.Record, event domain.Event) {
 		if apart := r.RecordedAt.Sub(e.RevokedAt).Abs(); apart > clockLate {
 			warn("that the key %q is revoked was recorded at %s, and decided at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.RevokedAt))
 		}
+	case domain.RelayAdded:
+		warnRelay(warn, r, e.Name, e.AddedAt)
+	case domain.RelayRemoved:
+		warnRelay(warn, r, e.Name, e.RemovedAt)
 	case domain.ScanAttemptFailed:
 		if e.FailedAt.Sub(r.RecordedAt) > clockLate {
 			warn("the failed scan of %q was recorded at %s, before it failed, at %s", e.Name, shortTime(r.RecordedAt), shortTime(e.FailedAt))

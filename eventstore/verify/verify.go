@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/eventstore"
 )
 
@@ -86,6 +87,7 @@ type verifier struct {
 
 	clocks clocks
 	keys   keyHistory
+	relays domain.Relays // after the events so far
 
 	streams  map[eventstore.StreamID]*streamCheck
 	contents map[string]named // that events name, by hash

@@ -104,7 +104,7 @@ func (tr tree) fold(event domain.Event) {
 			link(string(e.Kind)+" "+e.String(), e.Links[i])
 		}
 	case domain.ScanCompleted, domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-		domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+		domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 	}
 }
 

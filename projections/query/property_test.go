@@ -133,7 +133,7 @@ func (w *world) lastChanged(t *rapid.T, name string) map[int64]int64 {
 		case domain.ArtifactParsed:
 			tree[e.Number] = content{e.Kind, e.Digest}
 		case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed:
+			domain.ArtifactRelinked, domain.ScanCompleted, domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed:
 		}
 		if !r.EndsBatch() {
 			continue

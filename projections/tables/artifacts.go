@@ -87,7 +87,7 @@ func (a *artifactsPage) event(e *projections.Event) error {
 		return a.completed(e.Meta.Attempt, &event)
 	case domain.ScanFailed:
 		a.failed(e.Meta.Attempt, &event)
-	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed: // of another stream, and not asked for
+	case domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed: // of another stream, and not asked for
 		return errUnhandled(event)
 	default:
 		return errUnhandled(event)

@@ -60,6 +60,7 @@ const (
 	resourceFile       = "file"
 	resourceEngine     = "engine"
 	resourceKey        = "key"
+	resourceRelay      = "relay"
 )
 
 // Outcomes, beside those that an admin action states.
@@ -116,9 +117,24 @@ func describe(e domain.Event, s *sentence) (auditedAction, error) {
 	case domain.KeyRevoked:
 		s.text("Revoked evidence key ").quote(e.Name).text(" (").quote(e.Fingerprint).text("): what only it verifies is unverified from the next scan on.")
 		return auditedAction{"KEY_REVOKED", resourceKey, e.Fingerprint, "", outcomeSucceeded}, nil
+	case domain.RelayAdded, domain.RelayRemoved:
+		return sayRelay(e, s)
 	case domain.ScanAttemptFailed:
 		sayAttemptFailed(&e, s)
 		return auditedAction{"SCAN_ATTEMPT_FAILED", resourceScan, e.Scan, "", outcomeFailed}, nil
+	}
+	return auditedAction{}, errUnhandled(e)
+}
+
+// sayRelay says what was done to a relay.
+func sayRelay(e domain.Event, s *sentence) (auditedAction, error) {
+	if added, ok := e.(domain.RelayAdded); ok {
+		s.text("Added relay ").quote(added.Name).text(", which sends events to ").quote(added.To).text(".")
+		return auditedAction{"RELAY_ADDED", resourceRelay, added.Name, "", outcomeSucceeded}, nil
+	}
+	if removed, ok := e.(domain.RelayRemoved); ok {
+		s.text("Removed relay ").quote(removed.Name).text(", which sent events to ").quote(removed.To).text(".")
+		return auditedAction{"RELAY_REMOVED", resourceRelay, removed.Name, "", outcomeSucceeded}, nil
 	}
 	return auditedAction{}, errUnhandled(e)
 }
@@ -168,8 +184,8 @@ func auditTable() table[auditRow] {
 		{timestamp("recorded_at", "When the engine recorded the event, by its own clock."), func(r *auditRow) any { return r.at }},
 		{text("actor", "Who did it, as the engine knows."), func(r *auditRow) any { return r.actors.of(r.event.Meta.Actor) }},
 		{text("action", "What was done: ARTIFACT_INSERTED, SCAN_FAILED, ADMIN_REBUILD and so on; docs/tables.md lists them."), func(r *auditRow) any { return r.actions.of(r.action) }},
-		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository, key or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
-		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, the fingerprint of a key, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
+		{text("resource_type", "What it was done to: a kind of artifact, file, scan, repository, key, relay or engine."), func(r *auditRow) any { return r.resources.of(r.resource) }},
+		{text("resource_id", "Which one: an artifact's path with #ordinal behind it unless that is 0, a file's path, the id of a scan or repository, the fingerprint of a key, the name of a relay, or what an administrator acted on."), func(r *auditRow) any { return str(r.resourceID) }},
 		{null(text("repository_id", "UUID of the repository; NULL for what is of none, such as admin actions on the engine.")), func(r *auditRow) any { return r.repository }},
 		{null(text("gxp_id", "gxp_id of the artifact at that time.")), func(r *auditRow) any { return opt(r.gxpID) }},
 		{text("outcome", "succeeded, failed, cancelled, interrupted or rejected."), func(r *auditRow) any { return r.outcomes.of(r.outcome) }},

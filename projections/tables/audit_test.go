@@ -225,3 +225,21 @@ func TestKeysAndFailedAttemptsAreInTheAuditTrail(t *testing.T) {
 		t.Errorf("the audit trail says\n%s\nwant\n%s", strings.Join(all, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+func TestRelaysAreInTheAuditTrail(t *testing.T) {
+	t.Parallel()
+	all := given(t,
+		inEngine("ada", "cr 18", domain.RelayAdded{RelayDefinition: domain.RelayDefinition{Name: "lims", To: "https://lims.example.com/\u202e"}, Actor: "ada", Reason: "cr 18"}),
+		inEngine("bob", "replaced", domain.RelayRemoved{Name: "lims", To: "https://lims.example.com/", Actor: "bob", Reason: "replaced"})).
+		thenRows("audit_log", "action | resource_type | resource_id | actor | reason | outcome",
+			"RELAY_ADDED | relay | lims | ada | cr 18 | succeeded",
+			"RELAY_REMOVED | relay | lims | bob | replaced | succeeded").
+		tables(wholeBatches).show("audit_log", "summary")
+	want := []string{
+		`Added relay "lims", which sends events to "https://lims.example.com/\u202e".`,
+		`Removed relay "lims", which sent events to "https://lims.example.com/".`,
+	}
+	if strings.Join(all, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the audit trail says\n%s\nwant\n%s", strings.Join(all, "\n"), strings.Join(want, "\n"))
+	}
+}

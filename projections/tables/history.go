@@ -78,7 +78,7 @@ func (h *historyPage) event(e *projections.Event) error {
 			}
 		}
 	case domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactRejected, domain.RejectionCleared,
-		domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.ScanAttemptFailed: // not asked for
+		domain.ScanFailed, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.ScanAttemptFailed: // not asked for
 		return errUnhandled(event)
 	default:
 		return errUnhandled(event)

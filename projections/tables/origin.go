@@ -140,7 +140,7 @@ func repositoryEvents() []domain.Event {
 
 // engineEvents has a value of every type of event that the stream "engine" holds.
 func engineEvents() []domain.Event {
-	return []domain.Event{domain.AdminActed{}, domain.KeyTrusted{}, domain.KeyRevoked{}, domain.ScanAttemptFailed{}}
+	return []domain.Event{domain.AdminActed{}, domain.KeyTrusted{}, domain.KeyRevoked{}, domain.RelayAdded{}, domain.RelayRemoved{}, domain.ScanAttemptFailed{}}
 }
 
 // ofEngine reports whether an event is one of the stream "engine".
@@ -148,8 +148,10 @@ func ofEngine(e domain.Event) bool {
 	_, acted := e.(domain.AdminActed)
 	_, trusted := e.(domain.KeyTrusted)
 	_, revoked := e.(domain.KeyRevoked)
+	_, added := e.(domain.RelayAdded)
+	_, removed := e.(domain.RelayRemoved)
 	_, failed := e.(domain.ScanAttemptFailed)
-	return acted || trusted || revoked || failed
+	return acted || trusted || revoked || added || removed || failed
 }
 
 // position is p as a value. A database has no unsigned integers, and no log has 2^63 events.

@@ -180,13 +180,14 @@ func facts(r eventstore.Record, event domain.Event) batchFacts {
 	case domain.ScanAttemptFailed:
 		out.scan, out.commit = e.Scan, e.Source.Commit
 	case nil, domain.RepositoryRegistered, domain.RepositoryChanged, domain.RepositoryRetired, domain.ArtifactParsed, domain.ArtifactRejected,
-		domain.ArtifactRemoved, domain.ArtifactRelinked, domain.RejectionCleared, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked:
+		domain.ArtifactRemoved, domain.ArtifactRelinked, domain.RejectionCleared, domain.AdminActed, domain.KeyTrusted, domain.KeyRevoked,
+		domain.RelayAdded, domain.RelayRemoved:
 	}
 	return out
 }
 
 // subject is what an event is about, within its source: the path of an artifact (with # and its ordinal where a file holds several),
-// the name of a repository, the id of a scan, the target of an admin action, or the fingerprint of a key. "" when it has none.
+// the name of a repository, the id of a scan, the target of an admin action, the fingerprint of a key, or the name of a relay. "" when it has none.
 func subject(event domain.Event) string {
 	switch e := event.(type) {
 	case nil:
@@ -217,6 +218,10 @@ func subject(event domain.Event) string {
 		return e.Fingerprint
 	case domain.KeyRevoked:
 		return e.Fingerprint
+	case domain.RelayAdded:
+		return e.Name
+	case domain.RelayRemoved:
+		return e.Name
 	case domain.ScanAttemptFailed:
 		return e.Scan
 	}

@@ -36,6 +36,8 @@ func events() []domain.Event {
 		domain.AdminActed{},
 		domain.KeyTrusted{},
 		domain.KeyRevoked{},
+		domain.RelayAdded{},
+		domain.RelayRemoved{},
 		domain.ScanAttemptFailed{},
 	}
 }

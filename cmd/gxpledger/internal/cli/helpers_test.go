@@ -16,6 +16,7 @@ import (
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/cli"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/feed"
 )
 
 // fixture is a home, a clock and an environment in which commands run, one a minute. The clock stands still
@@ -29,6 +30,7 @@ type fixture struct {
 	patience time.Duration    // with tables
 	silence  time.Duration    // before a wait is told; 0 for a long one, since a loaded machine is no other process
 	log      eventstore.Log   // in place of the one in the home; nil for that
+	cursors  feed.Cursors     // in place of those beside the log; nil for those
 	terminal *render.Terminal // at which the desk is; nil for none
 }
 
@@ -55,7 +57,7 @@ func (d *fixture) bare(ctx context.Context, args ...string) result {
 		value, ok := d.env[name]
 		return value, ok
 	}
-	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Silence: cmp.Or(d.silence, time.Hour), Log: d.log, Terminal: d.terminal}.Run(ctx, args)
+	code := cli.System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Env: env, Now: d.now, Patience: d.patience, Silence: cmp.Or(d.silence, time.Hour), Log: d.log, Cursors: d.cursors, Terminal: d.terminal}.Run(ctx, args)
 	d.commands++
 	return result{t: d.t, args: args, code: code, stdout: stdout.String(), stderr: stderr.String()}
 }

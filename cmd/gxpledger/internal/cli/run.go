@@ -14,6 +14,7 @@ import (
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/cmd/gxpledger/internal/render"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/internal/config"
 )
 
@@ -39,6 +40,8 @@ type System struct {
 	Silence time.Duration
 	// Log is what commands use in place of the log in the home, for tests of what they ask a log. They do not close it.
 	Log eventstore.Log
+	// Cursors is what commands use in place of the store of cursors beside the log. They do not close it.
+	Cursors feed.Cursors
 	// Terminal is what Stdout and Stderr can show, for tests of what a person sees; nil for what they are.
 	Terminal *render.Terminal
 }
@@ -112,7 +115,7 @@ func newRoot(a *app, args []string) *cobra.Command {
 	flags.BoolP("help", "h", false, "show help")
 	root.Flags().BoolVar(&version, "version", false, "print version information")
 	root.AddCommand(newInit(a), newScan(a), newCheck(a), newNew(a), newScans(a), newShow(a), newHistory(a), newDiff(a), newSearch(a), newExport(a), newGaps(a), newMatrix(a), newReplay(a), newAudit(a), newContent(a),
-		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newMigrate(a), newServe(a), newConfig(a), newContract(a), newBackup(a), newDoctor(a), newVersion(a), newCompletion(a), newManual())
+		newLog(a), newProjections(a), newVerify(a), newRepository(a), newKeys(a), newRelay(a), newMigrate(a), newServe(a), newConfig(a), newContract(a), newBackup(a), newDoctor(a), newVersion(a), newCompletion(a), newManual())
 	refuseEmptyFlags(root)
 	return root
 }

@@ -68,7 +68,7 @@ func (a *app) openLedger(ctx context.Context) (err error) {
 		Home: a.settings.Home, Log: string(a.settings.Log), Tables: string(a.settings.Tables), Lease: a.settings.Lease, Wait: a.wait,
 		RolePrefix: a.settings.RolePrefix, Application: a.command,
 		Blocked: func(who string) { a.notes().Line("waiting for a lock on the server: %s", who) },
-		Now:     a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log,
+		Now:     a.system.Now, Patience: a.system.Patience, OpenedLog: a.system.Log, OpenedCursors: a.system.Cursors,
 		Awaiting: a.waitFor, Lagging: a.noteBehind, Appending: func() { a.records.Store(true) },
 		Observe: func(err error) { logger.Warn(err) }, Retrying: func(projection string, err error) { a.retrying(projection, err) },
 		Projected: func(p run.Progress) {

@@ -153,6 +153,9 @@ func TestErrorsAreJSONWithTheFlagJSON(t *testing.T) {
 			{"--json", ""},
 			{"--json=wat"},
 		} {
+			if wrong[0] == "a" && slices.Equal(path, []string{"relay", "run"}) {
+				continue // it takes any number of names
+			}
 			got := d.bare(t.Context(), append(slices.Clone(path), wrong...)...)
 			if got.wantCode(2); got.jsonError()["code"] != "usage" || got.stdout != "" {
 				t.Errorf("%q: %s%s", got.args, got.stdout, got.stderr)

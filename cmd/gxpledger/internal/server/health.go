@@ -91,8 +91,13 @@ const (
 
 // Serve answers at listener until ctx ends, and closes it.
 func (m *Metrics) Serve(ctx context.Context, listener net.Listener) error {
+	return serveHTTP(ctx, listener, m.Handler())
+}
+
+// serveHTTP serves at a listener until ctx ends, and closes the listener.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler: m.Handler(), ReadHeaderTimeout: headerWait, ReadTimeout: headerWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
+		Handler: handler, ReadHeaderTimeout: headerWait, ReadTimeout: headerWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
 		MaxHeaderBytes: headerSize, BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	stopped := make(chan error, 1)

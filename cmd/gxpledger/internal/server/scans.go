@@ -198,7 +198,7 @@ func (s *Scans) count(event domain.Event, at time.Time) {
 	case domain.ScanAttemptFailed:
 		s.attempts++
 	case domain.ArtifactParsed, domain.ArtifactRejected, domain.ArtifactRemoved, domain.ArtifactRelinked, domain.RejectionCleared,
-		domain.KeyTrusted, domain.KeyRevoked, domain.AdminActed: // none of these is read
+		domain.KeyTrusted, domain.KeyRevoked, domain.RelayAdded, domain.RelayRemoved, domain.AdminActed: // none of these is read
 	}
 }
 
