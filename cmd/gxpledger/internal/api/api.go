@@ -145,7 +145,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, o Operation, err er
 	if r.Context().Err() != nil {
 		return // the client went away, or the server ends
 	}
-	problem, ok := errors.AsType[*Problem](err)
+	problem, ok := errors.AsType[*ProblemError](err)
 	switch {
 	case ok:
 	case errors.Is(err, context.DeadlineExceeded):

@@ -42,7 +42,7 @@ type Events struct {
 	stop    sync.Once
 }
 
-// NewEvents returns what sends the events of a log. find returns the stream of a repository, or a *[Problem]; failed is told what went wrong with
+// NewEvents returns what sends the events of a log. find returns the stream of a repository, or a *[ProblemError]; failed is told what went wrong with
 // the log.
 func NewEvents(log Log, find func(ctx context.Context, repository string) (eventstore.StreamID, error), failed func(error)) *Events {
 	return &Events{log: log, tail: newTail(log), find: find, failed: failed, send: sendWithin, beat: heartbeat, stopped: make(chan struct{})}
@@ -185,11 +185,11 @@ func (e *Events) stream(ctx context.Context, s *sender, at eventstore.Position, 
 	beat := time.NewTicker(e.beat)
 	defer beat.Stop()
 	for s.err == nil {
-		frames, more, ok, err := e.tail.after(at)
-		if err != nil {
+		frames, more, err := e.tail.after(at)
+		if err != nil && !errors.Is(err, errBehind) {
 			return err
 		}
-		if !ok {
+		if err != nil {
 			caughtUp, err := e.catchUp(ctx, s, at, wanted)
 			if err != nil || s.err != nil {
 				return err
@@ -269,7 +269,7 @@ func (s *sender) write(text []byte) {
 		s.err = s.control.SetWriteDeadline(time.Now().Add(s.within)) //nolint:forbidigo // a deadline of a connection is by the clock of the system
 	}
 	if s.err == nil {
-		_, s.err = s.w.Write(text)
+		_, s.err = s.w.Write(text) //nolint:gosec // of a type that no browser renders, with nosniff
 	}
 	if s.pending += len(text); s.pending >= sendAtOnce {
 		s.flush()

@@ -134,7 +134,11 @@ func (l *eventLog) follow(query, last string, n int) []string {
 		if err != nil {
 			l.t.Fatalf("after %d of %d events: %v", len(ids), n, err)
 		}
-		var sent struct{ Type, SpecVersion, Sequence string }
+		var sent struct {
+			Type        string `json:"type"`
+			SpecVersion string `json:"specversion"`
+			Sequence    string `json:"sequence"`
+		}
 		if err := json.Unmarshal([]byte(event.Data), &sent); err != nil || sent.Type != event.Type || sent.SpecVersion != "1.0" || strings.TrimLeft(sent.Sequence, "0") != event.LastEventID {
 			l.t.Fatalf("%+v: %v", event, err)
 		}
@@ -289,7 +293,7 @@ func TestASlowClientIsDroppedAndKeepsNobodyBack(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the slow client is not dropped")
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 //go:embed openapi.json
-var openAPI []byte //nolint:gochecknoglobals // embedded
+var openAPI []byte
 
 // MediaTypeOpenAPI is the media type of [OpenAPI].
 const MediaTypeOpenAPI = "application/vnd.oai.openapi+json;version=3.1"

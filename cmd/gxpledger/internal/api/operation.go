@@ -53,7 +53,7 @@ type Operation struct {
 	Key  []string
 	// Answer is a value of the type of the answer, for the documentation; nil for bytes of any form.
 	Answer any
-	// Run answers a request with a JSON document. An error that is no *[Problem] is one of the server.
+	// Run answers a request with a JSON document. An error that is no *[ProblemError] is one of the server.
 	Run func(ctx context.Context, call Call) ([]byte, error)
 	// Handle answers a request in another form, instead of Run.
 	Handle func(w http.ResponseWriter, r *http.Request, call Call) error

@@ -46,14 +46,10 @@ func (k key) compare(other key) int {
 	for i := range min(len(k), len(other)) {
 		a, aIsNumber := k[i].(json.Number)
 		b, bIsNumber := other[i].(json.Number)
-		c := 0
+		var c int
 		switch {
 		case aIsNumber && bIsNumber:
-			m, errA := strconv.ParseInt(a.String(), 10, 64)
-			n, errB := strconv.ParseInt(b.String(), 10, 64)
-			if c = cmp.Compare(m, n); errA != nil || errB != nil {
-				c = cmp.Compare(a.String(), b.String())
-			}
+			c = compareNumbers(a, b)
 		case aIsNumber:
 			c = -1
 		case bIsNumber:
@@ -66,6 +62,16 @@ func (k key) compare(other key) int {
 		}
 	}
 	return cmp.Compare(len(k), len(other))
+}
+
+// compareNumbers orders whole numbers by value, and others by their text.
+func compareNumbers(a, b json.Number) int {
+	m, errA := strconv.ParseInt(a.String(), 10, 64)
+	n, errB := strconv.ParseInt(b.String(), 10, 64)
+	if errA != nil || errB != nil {
+		return cmp.Compare(a.String(), b.String())
+	}
+	return cmp.Compare(m, n)
 }
 
 // pageOf returns a document with one page of its list: the first entries whose keys are above after, and in "next" what the page behind them

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Problem is why a request was not carried out, as RFC 9457 has it. It is an error.
-type Problem struct {
+// ProblemError is why a request was not carried out, as RFC 9457 has it. It is an error.
+type ProblemError struct {
 	Type   string `json:"type"` // always about:blank: Code says what kind of problem it is
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -41,18 +41,18 @@ const (
 )
 
 // NewProblem returns a problem with a status of HTTP.
-func NewProblem(status int, code, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+func NewProblem(status int, code, detail string) *ProblemError {
+	return &ProblemError{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
 // Error returns the sentence.
-func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+func (p *ProblemError) Error() string { return p.Title + ": " + p.Detail }
 
 // Unwrap returns the cause.
-func (p *Problem) Unwrap() error { return p.Cause }
+func (p *ProblemError) Unwrap() error { return p.Cause }
 
 // Write answers a request with p.
-func (p *Problem) Write(w http.ResponseWriter) {
+func (p *ProblemError) Write(w http.ResponseWriter) {
 	body, err := json.Marshal(p)
 	if err != nil { // of texts and a number
 		http.Error(w, p.Title, p.Status)

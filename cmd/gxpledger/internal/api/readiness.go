@@ -89,15 +89,13 @@ func Judge(shown query.Shown, commit string, gaps trace.Gaps) Readiness {
 		AsOf: shown, Commit: commit, Reasons: []string{}, Missing: []trace.Gap{}, Unverified: []trace.Gap{}, Failed: []trace.Gap{},
 		Findings: append([]trace.Gap{}, gaps.Findings...), Coverage: gaps.Coverage,
 	}
+	lists := map[trace.State]*[]trace.Gap{trace.StateFailed: &out.Failed, trace.StateUnverified: &out.Unverified}
 	for _, gap := range gaps.Gaps {
-		switch gap.State {
-		case trace.StateFailed:
-			out.Failed = append(out.Failed, gap)
-		case trace.StateUnverified:
-			out.Unverified = append(out.Unverified, gap)
-		default: // missing, orphaned, of the wrong kind, and whatever comes
-			out.Missing = append(out.Missing, gap)
+		list := lists[gap.State]
+		if list == nil { // missing, orphaned, of the wrong kind, and whatever comes
+			list = &out.Missing
 		}
+		*list = append(*list, gap)
 	}
 	why := func(reason string) { out.Reasons = append(out.Reasons, reason) }
 	at := slices.IndexFunc(shown.Scans, func(s query.ShownScan) bool { return s.Scan > 0 && strings.HasPrefix(s.Commit, commit) })
@@ -123,7 +121,9 @@ func Judge(shown query.Shown, commit string, gaps trace.Gaps) Readiness {
 		gaps []trace.Gap
 		what string
 	}{
-		{out.Missing, "artifacts or links are missing"}, {out.Unverified, "evidence is not verified"}, {out.Failed, "tests failed"},
+		{out.Missing, "artifacts or links are missing"},
+		{out.Unverified, "evidence is not verified"},
+		{out.Failed, "tests failed"},
 		{out.Findings, "there are findings that a person should look at"},
 	} {
 		if len(list.gaps) > 0 {

@@ -109,7 +109,7 @@ func NewScans(
 	}
 }
 
-// Start begins a scan in the background. Errors: a *[RunningError] while one of the repository has not ended, [ErrStopping], and a *[Problem] when too
+// Start begins a scan in the background. Errors: a *[RunningError] while one of the repository has not ended, [ErrStopping], and a *[ProblemError] when too
 // many wait.
 func (s *Scans) Start(asked ScanRequest) (ScanJob, error) {
 	s.mu.Lock()

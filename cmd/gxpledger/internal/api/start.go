@@ -19,7 +19,7 @@ type startBody struct {
 	Reason string `json:"reason"`
 }
 
-// Operations are those by which clients start and follow scans. resolve returns the name of a repository that may be scanned, or a *[Problem];
+// Operations are those by which clients start and follow scans. resolve returns the name of a repository that may be scanned, or a *[ProblemError];
 // actor returns who sent a request.
 func (s *Scans) Operations(resolve func(ctx context.Context, name string) (string, error), actor func(*http.Request) ScanRequest) []Operation {
 	return []Operation{

@@ -58,29 +58,9 @@ func (t *tail) run(ctx context.Context, failed func(error)) {
 
 func (t *tail) follow(ctx context.Context, failed func(error)) error {
 	var at eventstore.Position
-	for first := true; ; first = false {
-		err := func() error {
-			if first {
-				head, err := t.log.Head(ctx)
-				if err != nil {
-					return err
-				}
-				at = head
-				t.begin(head)
-			}
-			for r, err := range t.log.Subscribe(ctx, at, eventstore.Filter{}) {
-				if err != nil {
-					return err
-				}
-				f, err := encode(ctx, t.encoder, r)
-				if err != nil {
-					return err
-				}
-				t.add(f)
-				at = r.Position
-			}
-			return ctx.Err()
-		}()
+	begun := false
+	for {
+		err := t.read(ctx, &at, &begun)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -95,6 +75,30 @@ func (t *tail) follow(ctx context.Context, failed func(error)) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// read adds what is recorded after a position, which it moves. The first time, that is the head.
+func (t *tail) read(ctx context.Context, at *eventstore.Position, begun *bool) error {
+	if !*begun {
+		head, err := t.log.Head(ctx)
+		if err != nil {
+			return err
+		}
+		*at, *begun = head, true
+		t.begin(head)
+	}
+	for r, err := range t.log.Subscribe(ctx, *at, eventstore.Filter{}) {
+		if err != nil {
+			return err
+		}
+		f, err := encode(ctx, t.encoder, r)
+		if err != nil {
+			return err
+		}
+		t.add(f)
+		*at = r.Position
+	}
+	return ctx.Err()
 }
 
 // encode returns an event as it is sent.
@@ -152,16 +156,18 @@ func (t *tail) end(err error) {
 	t.wake()
 }
 
-// after returns the events behind a position, in order. ok is false where the log has to be read for them. more is closed when there may be
-// others.
-func (t *tail) after(at eventstore.Position) (frames []frame, more <-chan struct{}, ok bool, err error) {
+// errBehind says that the log has to be read for what follows a position.
+var errBehind = errors.New("the position is before what is kept")
+
+// after returns the events behind a position, in order, or errBehind. more is closed when there may be others.
+func (t *tail) after(at eventstore.Position) (frames []frame, more <-chan struct{}, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended != nil {
-		return nil, nil, false, t.ended
+		return nil, nil, t.ended
 	}
 	if at < t.base {
-		return nil, t.changed, false, nil
+		return nil, t.changed, errBehind
 	}
 	low, high := 0, len(t.frames)
 	for low < high {
@@ -171,5 +177,5 @@ func (t *tail) after(at eventstore.Position) (frames []frame, more <-chan struct
 			high = middle
 		}
 	}
-	return t.frames[low:len(t.frames):len(t.frames)], t.changed, true, nil
+	return t.frames[low:len(t.frames):len(t.frames)], t.changed, nil
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"reflect"
 	"regexp"
@@ -70,8 +71,8 @@ var pathParameter = regexp.MustCompile(`\{([a-z_]+)\}`)
 func openAPIOf(tb testing.TB, operations []api.Operation) []byte {
 	tb.Helper()
 	s := schemas{tb, object{}}
-	problem := object{"description": "A problem, as RFC 9457 has it", "content": object{"application/problem+json": object{"schema": s.of(api.Problem{})}}}
-	paths := object{}
+	problem := object{"description": "A problem, as RFC 9457 has it", "content": object{"application/problem+json": object{"schema": s.of(api.ProblemError{})}}}
+	paths := map[string]object{}
 	for _, o := range operations {
 		parameters := []object{}
 		for _, p := range o.Takes() {
@@ -91,7 +92,7 @@ func openAPIOf(tb testing.TB, operations []api.Operation) []byte {
 			"operationId": o.ID, "summary": o.Summary, "parameters": parameters,
 			"description": "Needs: " + string(o.Needs) + ".",
 		}
-		if o.Method == "POST" {
+		if o.Method == http.MethodPost {
 			status = "202"
 			described["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": object{
 				"type": "object", "properties": object{"reason": object{"type": "string"}}, "additionalProperties": false,
@@ -104,7 +105,7 @@ func openAPIOf(tb testing.TB, operations []api.Operation) []byte {
 		if paths[o.Path()] == nil {
 			paths[o.Path()] = object{}
 		}
-		paths[o.Path()].(object)[strings.ToLower(o.Method)] = described
+		paths[o.Path()][strings.ToLower(o.Method)] = described
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -40,11 +40,15 @@ func readings() []reading {
 	repositoryKey := []string{"repository_id"}
 	return []reading{
 		{id: "repositories", pattern: "/v1/repositories", command: newRepositoryList, list: "repositories", key: repositoryKey, answer: repositoriesDocument{}},
-		{id: "repository", pattern: "/v1/repositories/{repository}", command: newRepositoryShow, answer: repositoryDocument{},
-			arguments: []api.Parameter{{Name: "repository", In: api.InPath, About: "Name, former name or id of the repository."}}},
+		{
+			id: "repository", pattern: "/v1/repositories/{repository}", command: newRepositoryShow, answer: repositoryDocument{},
+			arguments: []api.Parameter{{Name: "repository", In: api.InPath, About: "Name, former name or id of the repository."}},
+		},
 		{id: "scans", pattern: "/v1/scans", command: newScans, list: "scans", key: []string{"position"}, answer: scansDocument{}},
-		{id: "artifacts", pattern: "/v1/artifacts/{kind}", command: newShow, list: "artifacts", key: []string{"repository_id", "path", "ordinal"},
-			answer: artifactsDocument{}, arguments: []api.Parameter{{Name: "kind", In: api.InPath, About: "Kind of the artifacts: " + groupNames() + "."}}},
+		{
+			id: "artifacts", pattern: "/v1/artifacts/{kind}", command: newShow, list: "artifacts", key: []string{"repository_id", "path", "ordinal"},
+			answer: artifactsDocument{}, arguments: []api.Parameter{{Name: "kind", In: api.InPath, About: "Kind of the artifacts: " + groupNames() + "."}},
+		},
 		{id: "artifact", pattern: "/v1/artifacts/{kind}/{id}", command: newShow, answer: detailsDocument{}, arguments: []api.Parameter{
 			{Name: "kind", In: api.InPath, About: "Kind of the artifact."},
 			{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."},
@@ -53,18 +57,24 @@ func readings() []reading {
 		{id: "findings", pattern: "/v1/findings", command: newShow, fixed: []string{"findings"}, answer: findingsDocument{}},
 		{id: "ignored", pattern: "/v1/ignored", command: newShow, fixed: []string{"ignored"}, answer: ignoredDocument{}},
 		{id: "rejected", pattern: "/v1/rejected", command: newShow, fixed: []string{"rejected"}, answer: rejectedDocument{}},
-		{id: "history", pattern: "/v1/history/{id}", command: newHistory, answer: historyDocument{},
-			arguments: []api.Parameter{{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."}}},
+		{
+			id: "history", pattern: "/v1/history/{id}", command: newHistory, answer: historyDocument{},
+			arguments: []api.Parameter{{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."}},
+		},
 		{id: "diff", pattern: "/v1/diff", command: newDiff, answer: diffDocument{}, arguments: []api.Parameter{
 			{Name: "from", In: inQuery, About: "A point in time, as for as_of."}, {Name: "to", In: inQuery, About: "Another point in time."},
 		}},
 		{id: "matrix", pattern: "/v1/matrix", command: newMatrix, answer: render.Matrix{}},
 		{id: "gaps", pattern: "/v1/gaps", command: newGaps, answer: gapsDocument{}},
-		{id: "search", pattern: "/v1/search", command: newSearch, answer: searchDocument{},
-			arguments: []api.Parameter{{Name: "text", In: inQuery, About: "The text to find, on one line; case is ignored."}}},
+		{
+			id: "search", pattern: "/v1/search", command: newSearch, answer: searchDocument{},
+			arguments: []api.Parameter{{Name: "text", In: inQuery, About: "The text to find, on one line; case is ignored."}},
+		},
 		{id: "audit", pattern: "/v1/audit", command: newAudit, list: "audit", key: []string{"sequence"}, answer: auditDocument{}},
-		{id: "content", pattern: "/v1/contents/{file}", command: newContent, answer: contentDocument{},
-			arguments: []api.Parameter{{Name: "file", In: api.InPath, About: "The SHA-256 of a file or its first six digits or more, or its path, percent-encoded."}}},
+		{
+			id: "content", pattern: "/v1/contents/{file}", command: newContent, answer: contentDocument{},
+			arguments: []api.Parameter{{Name: "file", In: api.InPath, About: "The SHA-256 of a file or its first six digits or more, or its path, percent-encoded."}},
+		},
 		{id: "keys", pattern: "/v1/keys", command: newKeysList, answer: keysDocument{}},
 	}
 }
@@ -133,7 +143,7 @@ func (a *app) runReading(ctx context.Context, reading reading, call api.Call) ([
 	system.Stdin, system.Stdout, system.Stderr = nil, &out, io.Discard
 	one := newApp(system)
 	one.json, one.ledger, one.settings, one.wait = true, a.ledger, a.settings, a.wait
-	command := reading.command(one) //nolint:contextcheck // cobra hands ctx to the command
+	command := reading.command(one)
 	if word, ok := call["kind"]; ok {
 		if found, err := findSubject(word); err != nil || found.group == "" {
 			return nil, api.NewProblem(http.StatusNotFound, api.CodeNotFound, fmt.Sprintf("there is no kind of artifacts %.100q: want one of %s", word, groupNames()))

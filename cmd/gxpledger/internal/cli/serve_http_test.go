@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,7 +33,9 @@ type httpServer struct {
 func (d *fixture) serveHTTP(args ...string) *httpServer {
 	d.t.Helper()
 	s := &httpServer{serving: d.serve(append([]string{"--http", "127.0.0.1:0", "--json"}, args...)...)}
-	var line struct{ HTTP string }
+	var line struct {
+		HTTP string `json:"http"`
+	}
 	if err := json.Unmarshal([]byte(s.line), &line); err != nil || line.HTTP == "" {
 		d.t.Fatalf("%s: %v", s.line, err)
 	}
@@ -94,7 +97,7 @@ func (r reply) want(status int) reply {
 func (r reply) problem(status int, code string) string {
 	r.t.Helper()
 	r.want(status)
-	var p api.Problem
+	var p api.ProblemError
 	if err := json.Unmarshal(r.body, &p); err != nil || p.Status != status || p.Code != code || p.Detail == "" || strings.Contains(p.Detail, "\n") ||
 		r.header.Get("Content-Type") != "application/problem+json" {
 		r.t.Errorf("%s: %s; want a problem with the code %s", r.asked, r.body, code)
@@ -161,13 +164,12 @@ func TestHTTPAnswersWhatTheCommandsAnswer(t *testing.T) {
 		s.conforms(answer, c.id)
 		var over, beside any
 		answer.decode(&over)
-		if err := json.Unmarshal([]byte(d.run(append(c.args, "--json")...).stdout), &beside); err != nil {
+		shown := d.run(append(c.args, "--json")...).stdout
+		if err := json.Unmarshal([]byte(shown), &beside); err != nil {
 			t.Fatal(err)
 		}
-		a, _ := json.Marshal(over)
-		b, _ := json.Marshal(beside)
-		if !bytes.Equal(a, b) {
-			t.Errorf("%s answers\n%s\nand %q\n%s", c.path, a, c.args, b)
+		if !reflect.DeepEqual(over, beside) {
+			t.Errorf("%s answers\n%s\nand %q\n%s", c.path, answer.body, c.args, shown)
 		}
 		tag := answer.header.Get("ETag")
 		if again := s.ask(http.MethodGet, c.path, "", "If-None-Match", tag); again.status != http.StatusNotModified || len(again.body) > 0 {
@@ -432,7 +434,7 @@ func TestEventsAreFollowedAcrossServers(t *testing.T) {
 		s.stop()
 	}
 	var want []string
-	for i := range len(ids) {
+	for i := range ids {
 		want = append(want, fmt.Sprint(i+1))
 	}
 	if !slices.Equal(ids, want) || len(ids) < 5 {

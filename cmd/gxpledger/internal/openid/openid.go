@@ -77,7 +77,7 @@ func New(options Options) (*Verifier, error) {
 		options.RoleClaim = "roles"
 	}
 	if options.Now == nil {
-		options.Now = time.Now
+		options.Now = time.Now //nolint:forbidigo // the default, as documented
 	}
 	return &Verifier{options: options, client: &http.Client{
 		Timeout: answerWait, Transport: bounded{http.DefaultTransport},
@@ -101,7 +101,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > longestToken {
 		return Identity{}, ErrRefused
 	}
-	keys, err := v.provider()
+	keys, err := v.provider(ctx)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -167,7 +167,7 @@ func rolesOf(claims map[string]any, name string) []string {
 }
 
 // provider returns the keys of the provider, which is asked where they are unless it was before.
-func (v *Verifier) provider() (oidc.KeySet, error) {
+func (v *Verifier) provider(ctx context.Context) (oidc.KeySet, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.keys != nil {
@@ -177,7 +177,7 @@ func (v *Verifier) provider() (oidc.KeySet, error) {
 		return nil, ErrUnavailable
 	}
 	// The context is used as long as the keys are: it must outlive the request that asked first.
-	ctx := oidc.ClientContext(context.Background(), v.client)
+	ctx = oidc.ClientContext(context.WithoutCancel(ctx), v.client)
 	where, err := v.discover(ctx)
 	if err != nil {
 		v.failed = v.options.Now()

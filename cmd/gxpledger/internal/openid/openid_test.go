@@ -225,9 +225,14 @@ func TestAProviderThatDoesNotAnswerIsNoVerdict(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []openid.Options{
-		{}, {Issuer: "https://login.example.com"}, {Issuer: "login.example.com", Audience: audience}, {Issuer: "http://login.example.com", Audience: audience},
-		{Issuer: "https://user:secret@login.example.com", Audience: audience}, {Issuer: "https://login.example.com?x=1", Audience: audience},
-		{Issuer: "file:///etc/passwd", Audience: audience}, {Issuer: "https://", Audience: audience},
+		{},
+		{Issuer: "https://login.example.com"},
+		{Issuer: "login.example.com", Audience: audience},
+		{Issuer: "http://login.example.com", Audience: audience},
+		{Issuer: "https://user:secret@login.example.com", Audience: audience},
+		{Issuer: "https://login.example.com?x=1", Audience: audience},
+		{Issuer: "file:///etc/passwd", Audience: audience},
+		{Issuer: "https://", Audience: audience},
 	} {
 		if _, err := openid.New(bad); err == nil || strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("%+v: %v; want an error", bad, err)
