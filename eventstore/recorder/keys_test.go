@@ -1,11 +1,13 @@
 package recorder_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -133,4 +135,71 @@ func both(a, b domain.KeyTrusted) []string {
 	out := []string{a.Fingerprint, b.Fingerprint}
 	slices.Sort(out)
 	return out
+}
+
+// TestFailedAttemptsDoNotMakeScansSlow: the stream that the keys are in grows with each failed attempt, and is not read whole.
+func TestFailedAttemptsDoNotMakeScansSlow(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	key := trusted("k", "ada")
+	if _, err := d.trust(uuid.Must(uuid.NewV7()), key); err != nil {
+		t.Fatal(err)
+	}
+	act := func() {
+		t.Helper()
+		id := uuid.Must(uuid.NewV7()).String()
+		if _, err := d.recorder.RecordAction(t.Context(), domain.AdminActed{ID: id, Action: "x", Actor: "ada", Outcome: "succeeded", At: clock()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most := 0
+	for i := range 1000 {
+		act()
+		if i%50 != 0 {
+			continue
+		}
+		d.log.reads = 0
+		if got := d.inForce(); !slices.Equal(got, []string{key.Fingerprint}) {
+			t.Fatalf("after %d actions the keys in force are %v", i, got)
+		}
+		most = max(most, d.log.reads)
+	}
+	if most > 300 {
+		t.Errorf("the keys took %d records to read; want no more than lie between two snapshots", most)
+	}
+	for name, spoil := range map[string]func(*eventstore.Snapshot){
+		"another version": func(s *eventstore.Snapshot) { s.Version++ },
+		"another event":   func(s *eventstore.Snapshot) { s.EventID = uuid.Must(uuid.NewV7()) },
+		"another place":   func(s *eventstore.Snapshot) { s.Revision-- },
+		"behind the end":  func(s *eventstore.Snapshot) { s.Revision += 100_000 },
+		"other keys":      func(s *eventstore.Snapshot) { s.Data = []byte(strings.ReplaceAll(string(s.Data), key.Name, "j")) },
+		"no digest":       func(s *eventstore.Snapshot) { s.Data = []byte("{}") },
+	} {
+		whole, err := d.log.LoadSnapshot(t.Context(), eventstore.EngineStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoiled := whole
+		spoil(&spoiled)
+		if err := d.log.SaveSnapshot(t.Context(), spoiled); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.inForce(); !slices.Equal(got, []string{key.Fingerprint}) {
+			t.Errorf("%s: the keys in force are %v", name, got)
+		}
+		after, err := d.log.LoadSnapshot(t.Context(), eventstore.EngineStream)
+		if err != nil || after.Version == spoiled.Version && after.EventID == spoiled.EventID && after.Revision == spoiled.Revision && bytes.Equal(after.Data, spoiled.Data) {
+			t.Errorf("%s: the snapshot was not replaced: %v", name, err)
+		}
+	}
+	if _, err := d.recorder.ChangeKeys(t.Context(), recorder.KeyChange{
+		ID: uuid.Must(uuid.NewV7()), Actor: "ada", Reason: "lost", Decide: func(keys domain.Keys) (domain.Event, error) {
+			return domain.RevokeKey(keys, domain.KeyRevoked{Fingerprint: key.Fingerprint, Actor: "ada", Reason: "lost", RevokedAt: clock()})
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.inForce(); len(got) != 0 {
+		t.Errorf("after the revocation, the keys in force are %v", got)
+	}
 }
