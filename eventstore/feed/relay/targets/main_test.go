@@ -69,7 +69,7 @@ func (p part) run() error {
 	if err != nil {
 		return err
 	}
-	return relay.Run(ctx, relay.Config{
+	config := relay.Config{
 		Name: "part", Holder: fmt.Sprint(os.Getpid()), Log: log, Cursors: cursors, Encoder: relay.NewEncoder(log), Target: target,
 		Now: time.Now, Random: rand.Float64, SendTimeout: 500 * time.Millisecond, SaveEvery: 7, LeaseTTL: 300 * time.Millisecond,
 		Backoff: relay.Backoff{First: 5 * time.Millisecond, Most: 50 * time.Millisecond, MostAsked: 50 * time.Millisecond},
@@ -78,7 +78,13 @@ func (p part) run() error {
 				fmt.Fprintf(os.Stderr, "%+v\n", p)
 			}
 		},
-	})
+	}
+	for {
+		// On a machine that is busy the short lease is lost now and then: a supervisor would start the relay again.
+		if err := relay.Run(ctx, config); !errors.Is(err, feed.ErrLeaseLost) {
+			return err
+		}
+	}
 }
 
 // endpoint accepts events over HTTP: it writes each to a file, flushes that, and answers; now and then it fails, before or after.
