@@ -53,7 +53,7 @@ const shortestCommit = 7
 // ReadinessOperation answers whether a commit is ready to be released.
 func ReadinessOperation(ledger *gxpledger.Ledger, problem func(context.Context, error) error) Operation {
 	return Operation{
-		ID: "release-readiness", Method: http.MethodGet, Pattern: "/v1/release/readiness/{commit}", Needs: NeedRead, Answer: Readiness{},
+		ID: "release-readiness", Method: http.MethodGet, Pattern: "/v1/release/readiness/{commit}", Needs: NeedRead, Answer: Readiness{}, Replays: true,
 		Summary: "Show whether what a commit holds is covered by valid evidence, and what is missing",
 		Parameters: []Parameter{
 			{Name: "commit", In: InPath, About: "A commit that was scanned: its id or the first seven digits or more.", Required: true},
