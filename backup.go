@@ -41,7 +41,7 @@ var (
 )
 
 // CreateBackup makes a backup of the log in the home, while others scan: a folder at a path, or below it under a name of its own where there is a
-// folder. It holds the log as it was at one position, read in one transaction and verified as a copy, the failures in the spool, the
+// folder. It holds the log as it was at one position, read in one transaction and verified as a copy, the cursors, the failures in the spool, the
 // configuration file, and a manifest with the SHA-256 of each. The tables are not in it, nor what processes noted in the home: they
 // are made again. It waits until the whole log is copied and verified.
 //
@@ -136,7 +136,7 @@ func (l *Ledger) RestoreBackup(ctx context.Context, folder string) (Backup, erro
 func checkNames(files []BackedUpFile) error {
 	for _, f := range files {
 		name, spooled := strings.CutPrefix(f.Path, "spool/")
-		if f.Path != config.LogFileName && f.Path != config.FileName && (!spooled || strings.Contains(name, "/") || filepath.Ext(name) != ".json") {
+		if f.Path != config.LogFileName && f.Path != config.CursorsFileName && f.Path != config.FileName && (!spooled || strings.Contains(name, "/") || filepath.Ext(name) != ".json") {
 			return fmt.Errorf("%w: it holds %q", ErrBackupInvalid, f.Path)
 		}
 	}

@@ -1,6 +1,7 @@
 package gxpledger_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"io/fs"
@@ -11,9 +12,65 @@ import (
 
 	"github.com/gxpledger/gxpledger"
 	"github.com/gxpledger/gxpledger/eventstore"
+	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/internal/backup"
 	"github.com/gxpledger/gxpledger/internal/config"
 )
+
+// TestCursorsAreInABackup: a restored consumer resumes where it was.
+func TestCursorsAreInABackup(t *testing.T) {
+	t.Parallel()
+	ledger, home := scanned(t)
+	log, err := ledger.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := log.At(t.Context(), head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursors, err := (config.Settings{Home: home}).CreateCursors(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := feed.Cursor{Name: "relay:mail", LogID: log.ID(), Position: head, EventID: last.ID, State: []byte(`{"x":1}`)}
+	if err := errors.Join(cursors.Create(t.Context(), want), cursors.Close()); err != nil {
+		t.Fatal(err)
+	}
+	made, err := ledger.CreateBackup(t.Context(), filepath.Join(t.TempDir(), "backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := filepath.Join(t.TempDir(), "home")
+	restored, err := gxpledger.Open(t.Context(), gxpledger.Config{Home: into})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restored.RestoreBackup(t.Context(), made.Folder); err != nil {
+		t.Fatal(err)
+	}
+	cursors, err = (config.Settings{Home: into}).OpenCursors(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := cursors.List(t.Context())
+	if err != nil || len(list) != 1 || list[0].Name != want.Name || list[0].Position != head || list[0].EventID != last.ID || !bytes.Equal(list[0].State, want.State) {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if err := errors.Join(cursors.Close(), restored.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, config.CursorsFileName), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.CreateBackup(t.Context(), filepath.Join(t.TempDir(), "backup")); err == nil {
+		t.Error("a backup was made of cursors that cannot be read")
+	}
+}
 
 // TestADamagedLogIsNeitherBackedUpNorRestored: and nothing is left of the try.
 func TestADamagedLogIsNeitherBackedUpNorRestored(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gxpledger/gxpledger/eventstore/feed"
+	cursorssqlite "github.com/gxpledger/gxpledger/eventstore/feed/sqlite"
 	logsqlite "github.com/gxpledger/gxpledger/eventstore/sqlite"
 	"github.com/gxpledger/gxpledger/internal/backup"
 )
@@ -15,7 +17,10 @@ import (
 // LogFileName is the name of the log in a home.
 const LogFileName = logFile
 
-// CopyHome copies what a backup of a home holds into a folder: the log, the failures in the spool, which no log has yet, and the
+// CursorsFileName is the name of the store of cursors in a home.
+const CursorsFileName = cursorssqlite.FileName
+
+// CopyHome copies what a backup of a home holds into a folder: the log, the cursors, the failures in the spool, which no log has yet, and the
 // configuration file. The rest is made again from the log (the tables, what processes note for each other) or is temporary.
 func (s Settings) CopyHome(ctx context.Context, folder string) error {
 	// The spool first: a failure that is recorded meanwhile is then in both, and recorded once (I2).
@@ -35,5 +40,26 @@ func (s Settings) CopyHome(ctx context.Context, folder string) error {
 			return err
 		}
 	}
+	if err := s.copyCursors(ctx, folder); err != nil {
+		return err
+	}
 	return logsqlite.Copy(ctx, s.LogFile(), filepath.Join(folder, logFile))
+}
+
+// copyCursors copies the store of cursors where there is one. Before the log: no cursor of a backup is behind the end of the log in it (I14).
+func (s Settings) copyCursors(ctx context.Context, folder string) (err error) {
+	cursors, err := cursorssqlite.Open(ctx, s.cursorsFile())
+	if errors.Is(err, feed.ErrNoStore) && !exists(s.cursorsFile()) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cursors.Close()) }()
+	return cursors.Copy(ctx, filepath.Join(folder, CursorsFileName))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
+	"github.com/gxpledger/gxpledger/internal/durable"
 	"github.com/gxpledger/gxpledger/internal/sqlitetx"
 )
 
@@ -195,6 +197,34 @@ func (c *Cursors) Save(ctx context.Context, lease feed.Lease, cursor feed.Cursor
 			int64(cursor.Position), cursor.EventID[:], cursor.State, cursor.Name) //nolint:gosec // validated
 		return err
 	})
+}
+
+// Copy writes the store to a new file, in one read transaction and flushed to disk. The copy needs no other file. Errors: one that wraps
+// [fs.ErrExist] where there is a file, of which nothing is changed, and those of files.
+func (c *Cursors) Copy(ctx context.Context, into string) error {
+	file, err := durable.Create(into, nil)
+	if err != nil {
+		return fmt.Errorf("cannot copy the cursors: %w", err)
+	}
+	err = errors.Join(file.Close(), c.connected(ctx, func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, "VACUUM INTO ?", into)
+		return err
+	}))
+	if err == nil {
+		err = flush(into)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot copy the cursors: %w", errors.Join(translate(err), os.Remove(into)))
+	}
+	return nil
+}
+
+func flush(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // it was just made
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // Remove implements [feed.Cursors].

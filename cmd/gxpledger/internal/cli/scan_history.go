@@ -71,7 +71,7 @@ func (o *scanOptions) endOf(ctx context.Context, result gxpledger.HistoryResult,
 		return failed(cause, "%s; %d of %d commits were recorded, %d failed: scan again to continue after the last one that completed", whyFailed(ctx, cause),
 			result.Completed, result.Commits, result.Failed)
 	case result.Failed > 0:
-		return failed(nil, "%d of %d commits failed, and are recorded as failed: see gxpledger scans --failed", result.Failed, result.Commits)
+		return failed(nil, "%d of %d commits failed, and are recorded as failed: see gxpledger scans --failed and gxpledger audit --outcome failed", result.Failed, result.Commits)
 	}
 	return nil
 }
