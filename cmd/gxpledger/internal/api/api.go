@@ -104,14 +104,21 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, o Operation) error 
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
 	turns := []chan struct{}{a.reads}
-	if call["as_of"] != "" || call["as_of_commit_date"] != "" {
-		turns = append(turns, a.pasts)
+	if o.Replays || call["as_of"] != "" || call["as_of_commit_date"] != "" {
+		turns = []chan struct{}{a.pasts, a.reads} // whoever waits for a replay keeps no turn from others
 	}
 	for _, turn := range turns {
 		if err := take(ctx, turn); err != nil {
 			return err
 		}
 		defer func() { <-turn }()
+	}
+	if o.Bytes != nil {
+		file, err := o.Bytes(ctx, call)
+		if err == nil {
+			file.write(w, r)
+		}
+		return err
 	}
 	document, err := o.Run(ctx, call)
 	if err == nil && o.List != "" {
@@ -172,14 +179,19 @@ func WriteDocument(w http.ResponseWriter, r *http.Request, status int, document 
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "no-cache") // to be asked about again each time, with the ETag
-	if status == http.StatusOK && slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","), func(known string) bool {
-		known = strings.TrimPrefix(strings.TrimSpace(known), "W/")
-		return known == tag || known == "*"
-	}) {
+	if status == http.StatusOK && hasTag(r, tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(document) // a client that went away needs no answer
+}
+
+// hasTag reports whether the client has the answer with an ETag.
+func hasTag(r *http.Request, tag string) bool {
+	return slices.ContainsFunc(strings.Split(r.Header.Get("If-None-Match"), ","), func(known string) bool {
+		known = strings.TrimPrefix(strings.TrimSpace(known), "W/")
+		return known == tag || known == "*"
+	})
 }

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,6 +30,8 @@ type Parameter struct {
 	About    string // one sentence, for the documentation
 	In       Place
 	Required bool
+	// Most is the largest number that it takes; 0 for a text, or a number without a bound. Whether it is a number is for Run to say.
+	Most int64
 }
 
 // Place is where a parameter is in a request.
@@ -51,10 +55,14 @@ type Operation struct {
 	// List is the list in the answer that is paged, and Key the fields of its entries by which they are in order; "" and nil for none.
 	List string
 	Key  []string
+	// Replays reports that an answer replays the log whatever the parameters are; with as_of, each does.
+	Replays bool
 	// Answer is a value of the type of the answer, for the documentation; nil for bytes of any form.
 	Answer any
 	// Run answers a request with a JSON document. An error that is no *[ProblemError] is one of the server.
 	Run func(ctx context.Context, call Call) ([]byte, error)
+	// Bytes answers a request with a file, instead of Run. Its errors are those of Run.
+	Bytes func(ctx context.Context, call Call) (File, error)
 	// Handle answers a request in another form, instead of Run.
 	Handle func(w http.ResponseWriter, r *http.Request, call Call) error
 }
@@ -112,9 +120,17 @@ func (o *Operation) read(r *http.Request) (Call, error) {
 		case ok && (strings.TrimSpace(value) == "" || len(value) > maxValue || !utf8.ValidString(value) || strings.ContainsRune(value, 0)):
 			return nil, NewProblem(http.StatusBadRequest, CodeBadRequest,
 				fmt.Sprintf("the parameter %s is empty, longer than %d bytes, or no UTF-8 text", p.Name, maxValue))
+		case ok && p.exceeded(value):
+			return nil, NewProblem(http.StatusBadRequest, CodeBadRequest, fmt.Sprintf("the parameter %s is above %d", p.Name, p.Most))
 		}
 	}
 	return call, nil
+}
+
+// exceeded reports whether a value is a number above Most.
+func (p *Parameter) exceeded(value string) bool {
+	n, err := strconv.ParseInt(value, 0, 64) // as pflag reads it
+	return p.Most > 0 && (errors.Is(err, strconv.ErrRange) || err == nil && n > p.Most)
 }
 
 // takes lists the parameters of the query.

@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gxpledger/gxpledger"
+	"github.com/gxpledger/gxpledger/domain"
 	"github.com/gxpledger/gxpledger/domain/trace"
+	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/projections/query"
 )
 
@@ -23,11 +26,25 @@ type Readiness struct {
 	Reasons []string `json:"reasons"`
 	// Missing are broken links, and artifacts that nothing verifies; Unverified those of which the evidence is not known to be good; Failed those
 	// with failed tests; and Findings what a person should look at: duplicates, orphans, and artifacts whose upstream changed.
-	Missing    []trace.Gap    `json:"missing"`
-	Unverified []trace.Gap    `json:"unverified"`
-	Failed     []trace.Gap    `json:"failed"`
-	Findings   []trace.Gap    `json:"findings"`
-	Coverage   trace.Coverage `json:"coverage"`
+	Missing    []trace.Gap `json:"missing"`
+	Unverified []trace.Gap `json:"unverified"`
+	Failed     []trace.Gap `json:"failed"`
+	Findings   []trace.Gap `json:"findings"`
+	// Rejected are files that could not be parsed, so that it is not known what they ask for.
+	Rejected []query.Rejected `json:"rejected"`
+	// Revoked is evidence that was valid when the commit was scanned, by a key that was revoked since.
+	Revoked  []RevokedEvidence `json:"revoked"`
+	Coverage trace.Coverage    `json:"coverage"`
+	// CheckedTo is the position of the log up to which later scans of the commit and revoked keys were looked for.
+	CheckedTo eventstore.Position `json:"checked_to"`
+}
+
+// RevokedEvidence is evidence that a revoked key verified.
+type RevokedEvidence struct {
+	Path        string    `json:"path"`
+	GxPID       string    `json:"gxp_id,omitempty"`
+	Fingerprint string    `json:"fingerprint"` // of the key
+	RevokedAt   time.Time `json:"revoked_at"`
 }
 
 // shortestCommit is how many digits of a commit are enough: fewer would name many in time.
@@ -36,7 +53,7 @@ const shortestCommit = 7
 // ReadinessOperation answers whether a commit is ready to be released.
 func ReadinessOperation(ledger *gxpledger.Ledger, problem func(context.Context, error) error) Operation {
 	return Operation{
-		ID: "release-readiness", Method: http.MethodGet, Pattern: "/v1/release/readiness/{commit}", Needs: NeedRead, Answer: Readiness{},
+		ID: "release-readiness", Method: http.MethodGet, Pattern: "/v1/release/readiness/{commit}", Needs: NeedRead, Answer: Readiness{}, Replays: true,
 		Summary: "Show whether what a commit holds is covered by valid evidence, and what is missing",
 		Parameters: []Parameter{
 			{Name: "commit", In: InPath, About: "A commit that was scanned: its id or the first seven digits or more.", Required: true},
@@ -73,63 +90,148 @@ func readiness(ctx context.Context, ledger *gxpledger.Ledger, repository, commit
 	if err != nil {
 		return Readiness{}, err
 	}
-	gaps, err := view.Gaps(ctx, query.Scope{RepositoryID: found.ID})
-	if err != nil {
+	of := Facts{Commit: commit}
+	if of.Gaps, err = view.Gaps(ctx, query.Scope{RepositoryID: found.ID}); err != nil {
+		return Readiness{}, err
+	}
+	if of.Rejected, err = view.Rejected(ctx, query.RejectedFilter{RepositoryID: found.ID}); err != nil {
+		return Readiness{}, err
+	}
+	if of.Evidence, err = view.Artifacts(ctx, trace.GroupEvidence, query.ArtifactFilter{RepositoryID: found.ID}); err != nil {
 		return Readiness{}, err
 	}
 	view.Shown.Only(found.ID)
-	out := Judge(view.Shown, commit, gaps)
+	of.Shown = view.Shown
+	if err := of.addPresent(ctx, ledger, found.ID); err != nil {
+		return Readiness{}, err
+	}
+	out := Judge(of)
 	out.Repository = found.Name
 	return out, nil
 }
 
-// Judge says whether what a state of one repository shows may be released. commit is what was asked for. What is not known is not ready (I15).
-func Judge(shown query.Shown, commit string, gaps trace.Gaps) Readiness {
+// Facts are what readiness is judged by: what was recorded up to the last completed scan of a commit, and what of it is known not to hold any more.
+type Facts struct {
+	Shown    query.Shown // of one repository, as of that scan
+	Commit   string      // that was asked for: its first digits
+	Gaps     trace.Gaps
+	Rejected []query.Rejected
+	Evidence []query.Artifact
+	// Keys are all keys, and Later the last scan of the commit if it did not complete, as of the position CheckedTo.
+	Keys      []gxpledger.EvidenceKey
+	Later     []query.Scan
+	CheckedTo eventstore.Position
+}
+
+// scanned returns the scan that read the commit; nil for none.
+func (f *Facts) scanned() *query.ShownScan {
+	at := slices.IndexFunc(f.Shown.Scans, func(s query.ShownScan) bool { return s.Scan > 0 && strings.HasPrefix(s.Commit, f.Commit) })
+	if at < 0 {
+		return nil
+	}
+	return &f.Shown.Scans[at]
+}
+
+// addPresent adds what was recorded since the commit was scanned.
+func (f *Facts) addPresent(ctx context.Context, ledger *gxpledger.Ledger, repositoryID string) (err error) {
+	now, err := ledger.View(ctx, gxpledger.ViewOptions{Repository: repositoryID, Projections: []string{gxpledger.Artifacts}})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if failed := now.Close(); err == nil {
+			err = failed
+		}
+	}()
+	f.CheckedTo = now.Shown.Position
+	if f.Keys, err = now.Keys(ctx); err != nil {
+		return err
+	}
+	scan := f.scanned()
+	if scan == nil {
+		return nil
+	}
+	last, err := now.Scans(ctx, query.ScanFilter{RepositoryID: repositoryID, Commit: scan.Commit, Last: true})
+	f.Later = slices.DeleteFunc(last, func(s query.Scan) bool { return s.Outcome == gxpledger.OutcomeCompleted })
+	return err
+}
+
+// revoked returns the evidence that was valid by keys that were revoked since.
+func (f *Facts) revoked() []RevokedEvidence {
+	out := []RevokedEvidence{}
+	for _, a := range f.Evidence {
+		if a.Evidence == nil || a.Evidence.State == string(domain.EvidenceUnverified) { // unverified is among the gaps where it matters
+			continue
+		}
+		at := slices.IndexFunc(f.Keys, func(k gxpledger.EvidenceKey) bool { return k.Fingerprint == a.Evidence.Fingerprint })
+		if at >= 0 && !f.Keys[at].InForce() {
+			out = append(out, RevokedEvidence{Path: a.Path, GxPID: a.GxPID, Fingerprint: a.Evidence.Fingerprint, RevokedAt: f.Keys[at].RevokedAt})
+		}
+	}
+	return out
+}
+
+// Judge says whether a commit may be released, by what is known. What is not known is not ready (I15).
+func Judge(f Facts) Readiness {
 	out := Readiness{
-		AsOf: shown, Commit: commit, Reasons: []string{}, Missing: []trace.Gap{}, Unverified: []trace.Gap{}, Failed: []trace.Gap{},
-		Findings: append([]trace.Gap{}, gaps.Findings...), Coverage: gaps.Coverage,
+		AsOf: f.Shown, Commit: f.Commit, Reasons: []string{}, Missing: []trace.Gap{}, Unverified: []trace.Gap{}, Failed: []trace.Gap{},
+		Findings: append([]trace.Gap{}, f.Gaps.Findings...), Rejected: append([]query.Rejected{}, f.Rejected...), Revoked: f.revoked(),
+		Coverage: f.Gaps.Coverage, CheckedTo: f.CheckedTo,
 	}
 	lists := map[trace.State]*[]trace.Gap{trace.StateFailed: &out.Failed, trace.StateUnverified: &out.Unverified}
-	for _, gap := range gaps.Gaps {
+	for _, gap := range f.Gaps.Gaps {
 		list := lists[gap.State]
 		if list == nil { // missing, orphaned, of the wrong kind, and whatever comes
 			list = &out.Missing
 		}
 		*list = append(*list, gap)
 	}
-	why := func(reason string) { out.Reasons = append(out.Reasons, reason) }
-	at := slices.IndexFunc(shown.Scans, func(s query.ShownScan) bool { return s.Scan > 0 && strings.HasPrefix(s.Commit, commit) })
-	switch {
-	case len(shown.Scans) != 1:
-		why("it is not known which repository is meant")
-	case at < 0:
-		why("no completed scan of this commit is shown")
-	case shown.Scans[at].Worktree:
-		why("the scan read a work tree, and not the commit")
-	case !shown.Scans[at].Completed():
-		why("a later scan did not complete")
-	default:
-		out.Commit = shown.Scans[at].Commit
-	}
-	if gaps.Coverage.Requirements.Total == 0 {
-		why("it holds no requirement")
-	}
-	if gaps.Unknown > 0 {
-		why("of some artifacts it is not known what they lead to")
-	}
-	for _, list := range []struct {
-		gaps []trace.Gap
-		what string
-	}{
-		{out.Missing, "artifacts or links are missing"},
-		{out.Unverified, "evidence is not verified"},
-		{out.Failed, "tests failed"},
-		{out.Findings, "there are findings that a person should look at"},
-	} {
-		if len(list.gaps) > 0 {
-			why(list.what)
-		}
+	out.Reasons = append(f.unfit(), out.listed()...)
+	if scan := f.scanned(); scan != nil {
+		out.Commit = scan.Commit
 	}
 	out.Ready = len(out.Reasons) == 0
 	return out
+}
+
+// unfit says why the scan cannot be judged by.
+func (f *Facts) unfit() []string {
+	why := []string{}
+	switch scan := f.scanned(); {
+	case len(f.Shown.Scans) != 1:
+		why = append(why, "it is not known which repository is meant")
+	case scan == nil:
+		why = append(why, "no completed scan of this commit is shown")
+	case scan.Worktree:
+		why = append(why, "the scan read a work tree, and not the commit")
+	case !scan.Completed(), len(f.Later) > 0:
+		why = append(why, "a later scan did not complete")
+	}
+	if f.Gaps.Coverage.Requirements.Total == 0 {
+		why = append(why, "it holds no requirement")
+	}
+	if f.Gaps.Unknown > 0 {
+		why = append(why, "of some artifacts it is not known what they lead to")
+	}
+	return why
+}
+
+// listed says of each list that is not empty what it means.
+func (r *Readiness) listed() (why []string) {
+	for _, list := range []struct {
+		length int
+		what   string
+	}{
+		{len(r.Missing), "artifacts or links are missing"},
+		{len(r.Unverified), "evidence is not verified"},
+		{len(r.Failed), "tests failed"},
+		{len(r.Findings), "there are findings that a person should look at"},
+		{len(r.Rejected), "files could not be parsed, so that it is not known what they hold"},
+		{len(r.Revoked), "the key of evidence was revoked after the scan: scan the commit again"},
+	} {
+		if list.length > 0 {
+			why = append(why, list.what)
+		}
+	}
+	return why
 }

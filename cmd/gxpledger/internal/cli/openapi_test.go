@@ -84,6 +84,8 @@ func openAPIOf(tb testing.TB, operations []api.Operation) []byte {
 		switch {
 		case o.ID == "events":
 			media, answer = "text/event-stream", object{"type": "string"}
+		case o.Bytes != nil:
+			media = "application/octet-stream"
 		case o.Answer != nil:
 			answer = s.of(o.Answer)
 		}
@@ -148,6 +150,13 @@ func TestTheOpenAPIDocumentIsThatOfTheOperations(t *testing.T) {
 			t.Errorf("%s: its id, summary or need is missing or not its own", o.ID)
 		}
 		seen[o.ID] = true
+		names := map[string]bool{}
+		for _, p := range o.Takes() {
+			if names[p.Name] {
+				t.Errorf("%s: two parameters have the name %s, of which one would be lost", o.ID, p.Name)
+			}
+			names[p.Name] = true
+		}
 		for _, m := range pathParameter.FindAllStringSubmatch(o.Path(), -1) {
 			found := false
 			for _, p := range o.Takes() {

@@ -32,6 +32,12 @@ type reading struct {
 	list      string   // see [api.Operation]
 	key       []string // see [api.Operation]
 	answer    any
+	replays   bool // see [api.Operation]
+}
+
+// takes reports whether an argument has the name of a parameter.
+func (r *reading) takes(parameter string) bool {
+	return slices.ContainsFunc(r.arguments, func(p api.Parameter) bool { return p.Name == parameter })
 }
 
 // readings is the table of what can be read over HTTP.
@@ -61,7 +67,7 @@ func readings() []reading {
 			id: "history", pattern: "/v1/history/{id}", command: newHistory, answer: historyDocument{},
 			arguments: []api.Parameter{{Name: "id", In: api.InPath, About: "A gxp_id, a path, or path#number for an entry of a risk log, percent-encoded."}},
 		},
-		{id: "diff", pattern: "/v1/diff", command: newDiff, answer: diffDocument{}, arguments: []api.Parameter{
+		{id: "diff", pattern: "/v1/diff", command: newDiff, answer: diffDocument{}, replays: true, arguments: []api.Parameter{
 			{Name: "from", In: inQuery, About: "A point in time, as for as_of."}, {Name: "to", In: inQuery, About: "Another point in time."},
 		}},
 		{id: "matrix", pattern: "/v1/matrix", command: newMatrix, answer: render.Matrix{}},
@@ -93,6 +99,9 @@ func groupNames() string {
 // notOverHTTP are flags that are for files and terminals.
 func notOverHTTP() []string { return []string{"format", "output", "raw", "help", "fail-on"} }
 
+// mostMatches is how many entries an answer without pages lists. The others are counted.
+const mostMatches = 10_000
+
 // operations are the readings as operations. Each request gets a command of its own, over the ledger of a.
 func (a *app) operations() []api.Operation {
 	var all []api.Operation
@@ -100,17 +109,22 @@ func (a *app) operations() []api.Operation {
 		described := reading.command(newApp(a.system))
 		o := api.Operation{
 			ID: reading.id, Method: http.MethodGet, Pattern: reading.pattern, Summary: described.Short, Needs: api.NeedRead,
-			List: reading.list, Key: reading.key, Answer: reading.answer,
+			List: reading.list, Key: reading.key, Answer: reading.answer, Replays: reading.replays,
 		}
 		for _, p := range reading.arguments {
 			p.Required = true
 			o.Parameters = append(o.Parameters, p)
 		}
 		described.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if slices.Contains(notOverHTTP(), f.Name) || reading.list != "" && f.Name == "limit" {
+			if slices.Contains(notOverHTTP(), f.Name) || reading.list != "" && f.Name == "limit" || reading.takes(parameterName(f.Name)) {
 				return
 			}
-			o.Parameters = append(o.Parameters, api.Parameter{Name: parameterName(f.Name), In: api.InQuery, About: parameterAbout(f)})
+			p := api.Parameter{Name: parameterName(f.Name), In: api.InQuery, About: parameterAbout(f)}
+			if f.Name == "limit" {
+				p.Most = mostMatches
+				p.About += fmt.Sprintf(" At most %d.", p.Most)
+			}
+			o.Parameters = append(o.Parameters, p)
 		})
 		o.Run = func(ctx context.Context, call api.Call) ([]byte, error) { return a.runReading(ctx, reading, call) }
 		all = append(all, o)
@@ -155,8 +169,9 @@ func (a *app) runReading(ctx context.Context, reading reading, call api.Call) ([
 		arguments = append(arguments, call[p.Name])
 	}
 	for name, value := range call {
-		if flag := strings.ReplaceAll(name, "_", "-"); command.LocalFlags().Lookup(flag) != nil && !slices.ContainsFunc(reading.arguments, func(p api.Parameter) bool { return p.Name == name }) &&
-			(reading.list == "" || name != "limit") {
+		// The repository of an argument is also the one whose scans a point in time counts.
+		isFlag := command.LocalFlags().Lookup(strings.ReplaceAll(name, "_", "-")) != nil && (!reading.takes(name) || name == repositorySetting)
+		if flag := strings.ReplaceAll(name, "_", "-"); isFlag && (reading.list == "" || name != "limit") {
 			flags = append(flags, "--"+flag+"="+value)
 		}
 	}

@@ -263,6 +263,7 @@ func newRepositoryList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				all = slices.DeleteFunc(all, func(r query.Repository) bool { return v.repositoryID != "" && r.ID != v.repositoryID })
 				return v.answer(repositoriesDocument{v.head(), all}, func(screen *render.Screen) {
 					t := render.NewList("Repository", "Read from", "Links", "Duplicates", "Unsigned", "Main line", "Last scan>", "At", "State")
 					for i := range all {

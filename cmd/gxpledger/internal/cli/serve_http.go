@@ -95,7 +95,7 @@ func (s *httpService) serve(ctx context.Context, listener net.Listener) error {
 // operations is the table of all that is answered.
 func (s *httpService) operations(scans *api.Scans) []api.Operation {
 	return slices.Concat(
-		s.app.operations(), []api.Operation{api.ReadinessOperation(s.app.ledger, s.app.problem), s.events.Operation()},
+		s.app.operations(), []api.Operation{api.ReadinessOperation(s.app.ledger, s.app.problem), api.BytesOperation(s.app.ledger, s.app.problem), s.events.Operation()},
 		scans.Operations(s.scannable, func(*http.Request) api.ScanRequest { return api.ScanRequest{Actor: gxpledger.DefaultActor()} }),
 		[]api.Operation{scans.PushOperation(s.pushSecret, s.pushed)}, api.ContractOperations(contractDocuments()),
 	)
