@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gxpledger/gxpledger/eventstore/feed"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay"
 	"github.com/gxpledger/gxpledger/eventstore/feed/relay/targets"
 	cursorsqlite "github.com/gxpledger/gxpledger/eventstore/feed/sqlite"
