@@ -64,3 +64,26 @@ func TestNewSaysWhichFlagIsMissing(t *testing.T) {
 	d.run("new", "spec", "--title", "See", "--parent", "REQ-001", "--in", r.dir).wantCode(1).says(`"REQ-001" is the id of nothing that a spec may belong to`)
 	d.run("new", "story", "--title", "See an alarm", "--parent", "REQ-001", "--in", r.dir).wantCode(0).has(".gxp/user_stories/US-001-001-see-an-alarm.md")
 }
+
+// TestACheckMissesAKeyAsAScanDoes: a scan that lacks the key which verified evidence before is refused, and check says so before.
+func TestACheckMissesAKeyAsAScanDoes(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../../../examples/pump")); err != nil {
+		t.Fatal(err)
+	}
+	r := repo{t: t, dir: dir}
+	r.git("init", "-q", "-b", "main")
+	r.commit("The pump")
+	key := filepath.Join(dir, "ci.pem")
+	d.scan(r, "--evidence-key", key).wantCode(0)
+	r.requirement("REQ-003", "Another").commit("Another")
+	d.run("check", dir, "--name", "demo", "--evidence-key", key).wantCode(0)
+	missing := d.run("check", dir, "--name", "demo").wantCode(3)
+	missing.has("key")
+	d.scan(r).wantCode(1).says("refused")
+	d.run("keys", "trust", key, "--name", "CI", "--reason", "for ever").wantCode(0)
+	d.run("check", dir, "--name", "demo").wantCode(0)
+	d.scan(r).wantCode(0)
+}
