@@ -162,9 +162,7 @@ func (s *Scans) run(job *ScanJob, asked ScanRequest) {
 	select {
 	case s.turns <- struct{}{}:
 		s.change(func() { job.State = ScanRunning })
-		outcome, err = s.scan(s.ctx, asked, func(step string, done, total int) {
-			s.change(func() { job.Step, job.Done, job.Total = step, done, total })
-		})
+		outcome, err = s.attempt(job, asked)
 		<-s.turns
 	case <-s.ctx.Done():
 	}
@@ -178,6 +176,18 @@ func (s *Scans) run(job *ScanJob, asked ScanRequest) {
 			delete(s.again, asked.Repository)
 			_, _ = s.start(next) // which fails when the server ends
 		}
+	})
+}
+
+// attempt calls the scan function, of which a fault of the program is an error: other scans and clients go with the process.
+func (s *Scans) attempt(job *ScanJob, asked ScanRequest) (outcome *ScanOutcome, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("the program failed: %v", fault)
+		}
+	}()
+	return s.scan(s.ctx, asked, func(step string, done, total int) {
+		s.change(func() { job.Step, job.Done, job.Total = step, done, total })
 	})
 }
 

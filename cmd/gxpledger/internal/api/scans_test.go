@@ -124,3 +124,18 @@ func TestTheEndOfTheServerEndsScans(t *testing.T) {
 		}
 	}
 }
+
+func TestAScanThatPanicsFailsAlone(t *testing.T) {
+	t.Parallel()
+	s := api.NewScans(t.Context(), time.Now, func(context.Context, api.ScanRequest, func(string, int, int)) (*api.ScanOutcome, error) {
+		panic("out of range")
+	})
+	job, err := s.Start(api.ScanRequest{Repository: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	if job, _ = s.Job(job.ID); job.State != api.ScanFailed || job.Error != "the program failed: out of range" {
+		t.Errorf("%+v", job)
+	}
+}
