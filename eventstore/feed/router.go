@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ const DefaultRetries = 5
 
 // NewRouter returns a router for consumers, to which handlers are added. From the outside to the inside, a message passes: the dead letters, the
 // retries, the recovery of a panic, and the trace context. In this order a panic is an error that is tried again, and what still fails after the last
-// try is put aside (https://github.com/ThreeDotsLabs/watermill/issues/176 and 271 are of other orders). Errors wrap [eventstore.ErrInvalid].
+// try is put aside, but not what fails because its consumer is stopped: that comes again (https://github.com/ThreeDotsLabs/watermill/issues/176 and 271 are of other orders). Errors wrap [eventstore.ErrInvalid].
 func NewRouter(config RouterConfig) (*message.Router, error) {
 	const firstWait, longestWait, double = 100 * time.Millisecond, 10 * time.Second, 2
 	if (config.DeadLetters == nil) != (config.DeadLetterTopic == "") || config.Retries < 0 || config.FirstWait < 0 || config.LongestWait < 0 {
@@ -49,11 +50,11 @@ func NewRouter(config RouterConfig) (*message.Router, error) {
 		metrics.NewPrometheusMetricsBuilder(config.Metrics, "gxpledger", "feed").AddPrometheusRouterMetrics(router)
 	}
 	if config.DeadLetters != nil {
-		aside, err := middleware.PoisonQueue(config.DeadLetters, config.DeadLetterTopic)
+		aside, err := middleware.PoisonQueueWithFilter(config.DeadLetters, config.DeadLetterTopic, func(err error) bool { return !errors.Is(err, errStopped) })
 		if err != nil {
 			return nil, fmt.Errorf("cannot make a router: %w", err)
 		}
-		router.AddMiddleware(aside)
+		router.AddMiddleware(aside, stopped)
 	}
 	retry := middleware.Retry{
 		MaxRetries: config.Retries, InitialInterval: config.FirstWait, MaxInterval: config.LongestWait, Multiplier: double, Logger: config.Logger,
@@ -69,6 +70,22 @@ func NewRouter(config RouterConfig) (*message.Router, error) {
 	}
 	router.AddMiddleware(retry.Middleware, middleware.Recoverer, traced)
 	return router, nil
+}
+
+// errStopped says that a message failed after its context had ended: the consumer stops, or lost its lease. The message comes again.
+var errStopped = errors.New("consumer was stopped")
+
+// stopped marks the failure of a message whose context has ended, which says nothing of the message. It looks at the context that it got: one that a
+// handler made, with a deadline of its own, is no reason.
+func stopped(handle message.HandlerFunc) message.HandlerFunc {
+	return func(m *message.Message) ([]*message.Message, error) {
+		ctx := m.Context()
+		out, err := handle(m)
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", errStopped, err)
+		}
+		return out, err
+	}
 }
 
 func orNop(logger watermill.LoggerAdapter) watermill.LoggerAdapter {

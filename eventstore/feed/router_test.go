@@ -19,6 +19,8 @@ import (
 
 	"github.com/gxpledger/gxpledger/eventstore"
 	"github.com/gxpledger/gxpledger/eventstore/feed"
+	"github.com/gxpledger/gxpledger/eventstore/feed/feedtest"
+	"github.com/gxpledger/gxpledger/eventstore/memory"
 )
 
 // TestARouterTriesAgainThenPutsAside proves the order of the middlewares: a panic is tried again as an error is, and what fails every time is put aside
@@ -108,5 +110,73 @@ func TestARouterIsConfiguredWhole(t *testing.T) {
 		if _, err := feed.NewRouter(bad); !errors.Is(err, eventstore.ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}
+	}
+}
+
+// deadLetters are the messages that were put aside.
+type deadLetters struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (d *deadLetters) Publish(_ string, messages ...*message.Message) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range messages {
+		d.ids = append(d.ids, m.UUID)
+	}
+	return nil
+}
+
+func (d *deadLetters) Close() error { return nil }
+
+// TestAMessageInHandComesAgainAfterAStop: that a consumer is stopped says nothing about the message that it handles.
+func TestAMessageInHandComesAgainAfterAStop(t *testing.T) {
+	t.Parallel()
+	for name, handle := range map[string]func(*message.Message) error{
+		"while it is handled":                 func(m *message.Message) error { <-m.Context().Done(); return m.Context().Err() },
+		"between two tries":                   func(*message.Message) error { return errors.New("busy") },
+		"whose handler fails for the context": func(m *message.Message) error { <-m.Context().Done(); return errors.New("connection closed") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := memory.New(time.Now)
+			t.Cleanup(func() { _ = log.Close() })
+			recordOne(log)
+			cursors := feedtest.NewCursors()
+			s, err := feed.NewSubscriber(log, feed.Config{Cursors: cursors, Cursor: "mail", Start: feed.FromBeginning()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SubscribeInitialize("events"); err != nil {
+				t.Fatal(err)
+			}
+			aside := &deadLetters{}
+			router, err := feed.NewRouter(feed.RouterConfig{DeadLetters: aside, DeadLetterTopic: "aside", Retries: 3, FirstWait: time.Hour, LongestWait: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var begin sync.Once
+			begun := make(chan struct{})
+			router.AddConsumerHandler("mail", "events", s, func(m *message.Message) error {
+				begin.Do(func() { close(begun) })
+				return handle(m)
+			})
+			ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+			ended := make(chan error, 1)
+			go func() { ended <- router.Run(ctx) }()
+			<-begun
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			list, err := cursors.List(t.Context())
+			if err != nil || len(list) != 1 || list[0].Position != 0 {
+				t.Errorf("the cursor is at %+v, %v; want it before the message", list, err)
+			}
+			if len(aside.ids) > 0 {
+				t.Errorf("%v was put aside", aside.ids)
+			}
+		})
 	}
 }

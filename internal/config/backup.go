@@ -46,7 +46,7 @@ func (s Settings) CopyHome(ctx context.Context, folder string) error {
 	return logsqlite.Copy(ctx, s.LogFile(), filepath.Join(folder, logFile))
 }
 
-// copyCursors copies the store of cursors where there is one. Before the log: no cursor of a backup is behind the end of the log in it (I14).
+// copyCursors copies the store of cursors where there is one. Before the log: no cursor of a backup is beyond the end of the log in it (I14).
 func (s Settings) copyCursors(ctx context.Context, folder string) (err error) {
 	cursors, err := cursorssqlite.Open(ctx, s.cursorsFile())
 	if errors.Is(err, feed.ErrNoStore) && !exists(s.cursorsFile()) {
