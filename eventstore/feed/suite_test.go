@@ -83,12 +83,18 @@ func TestWatermillsOwnSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var appending, opening sync.Mutex
+	var opened []*feed.Subscriber // not each test of the suite closes what it opened
 	t.Cleanup(func() {
+		for _, s := range opened {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 		if err := errors.Join(cursors.Close(), log.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	var appending sync.Mutex
 	open := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
 		t.Helper()
 		s, err := feed.NewSubscriber(log, feed.Config{
@@ -109,6 +115,9 @@ func TestWatermillsOwnSuite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		opening.Lock()
+		opened = append(opened, s)
+		opening.Unlock()
 		if group == "" {
 			return publisher{log, &appending}, s
 		}
