@@ -136,10 +136,9 @@ func (t *tail) add(f frame) {
 	for (t.size > t.most || len(t.frames)-drop > framesAtAll) && drop < len(t.frames)-1 {
 		t.size -= len(t.frames[drop].text) + frameExtra
 		t.base = t.frames[drop].position
-		t.frames[drop].text = nil
 		drop++
 	}
-	t.frames = t.frames[drop:]
+	t.frames = t.frames[drop:] // what is dropped stays as it is: clients may still send it
 	t.wake()
 }
 
