@@ -127,6 +127,7 @@ func (l *Ledger) Check(ctx context.Context, request ScanRequest) (report CheckRe
 		},
 		files: revision.Files(),
 	}
+	c.report.Repository.URL = found.URL() // the log has that of the first scan, or none
 	err = c.judge(state, domain.Scan{
 		Head: domain.Head{
 			Repository: state.Repository, Source: source, Policy: policy, Reason: request.Reason,

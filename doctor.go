@@ -39,7 +39,7 @@ func (l *Ledger) Diagnose(ctx context.Context) Diagnosis {
 	if err != nil {
 		d.Findings = append(d.Findings, unopened(err)...)
 	} else {
-		d.Findings = append(d.Findings, Finding{Check: "log", State: doctor.Good, Text: "the log " + l.logName() + " can be read: " + log.Features().Name})
+		d.Findings = append(d.Findings, Finding{Check: "log", State: doctor.Good, Text: l.logName() + " can be read: " + log.Features().Name})
 		d.Findings = append(d.Findings, l.diagnoseLog(ctx, log)...)
 		d.Findings = append(d.Findings, diagnoseKeys(ctx, log))
 		if err := closing(); err != nil {

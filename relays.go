@@ -501,7 +501,7 @@ func (s *relays) record(ctx context.Context, done RelayChange, action relay.Acti
 	})
 }
 
-// repositoryIDs returns the ids of repositories that are given by name or id.
+// repositoryIDs returns the ids of repositories that are given by name, address or id.
 func (s *relays) repositoryIDs(ctx context.Context, given []domain.RepositoryID) ([]domain.RepositoryID, error) {
 	if len(given) == 0 {
 		return nil, nil
@@ -512,7 +512,7 @@ func (s *relays) repositoryIDs(ctx context.Context, given []domain.RepositoryID)
 	}
 	ids := make([]domain.RepositoryID, len(given))
 	for i, name := range given {
-		found := named(all, string(name))
+		found := findRepository(all, string(name))
 		if found == nil {
 			return nil, &query.UnknownError{What: "repository", Given: string(name)}
 		}

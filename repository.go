@@ -22,7 +22,7 @@ import (
 
 // RepositoryRequest says what a repository is called and how it is scanned from now on, and why.
 type RepositoryRequest struct {
-	// Repository is its name, a former one, or its id. For [Admin.AddRepository] it is a name, or an address, whose canonical form is
+	// Repository is its name, a former one, its id or an address of it. For [Admin.AddRepository] it is a name, or an address, whose canonical form is
 	// the name then.
 	Repository string
 	// Name is what it is called from now on; "" for its present name.
@@ -106,8 +106,12 @@ func (a Admin) ChangeRepository(ctx context.Context, request RepositoryRequest) 
 			return RepositoryChange{}, err
 		}
 	}
+	given := request.Repository // by which it is only looked for
+	if domain.IsAddress(given) {
+		request.Repository = domain.CanonicalAddress(given)
+	}
 	return a.change(ctx, request, func(domain.State) error { return nil }, func(all []knownRepository) (domain.Repository, error) {
-		found := named(all, request.Repository)
+		found := findRepository(all, given)
 		if found == nil {
 			return domain.Repository{}, &query.UnknownError{What: "repository", Given: request.Repository}
 		}
@@ -233,6 +237,26 @@ func named(all []knownRepository, name string) *knownRepository {
 	return nil
 }
 
+// findRepository finds the repository with that name, id, former name or address; nil for none. Of those with an address, one that was
+// retired is found only if no other has it.
+func findRepository(all []knownRepository, name string) *knownRepository {
+	if found := named(all, name); found != nil {
+		return found
+	}
+	address := domain.CanonicalAddress(name)
+	var retired *knownRepository
+	for i := range all {
+		switch r := &all[i]; {
+		case !slices.Contains(r.addresses, address):
+		case !r.retired:
+			return r
+		case retired == nil:
+			retired = r
+		}
+	}
+	return retired
+}
+
 // unshared refuses a name or a new address that another repository has: what is found by it must be one.
 func unshared(all []knownRepository, of domain.Repository, addresses []string) error {
 	for i := range all {
@@ -272,10 +296,7 @@ func (l *Ledger) repositories(ctx context.Context, log eventstore.Reader) ([]kno
 		if !r.RegisteredAt.IsZero() {
 			known := knownRepository{
 				Repository: domain.Repository{ID: domain.RepositoryID(r.ID), Name: r.Name, URL: r.URL}, former: r.FormerNames,
-				addresses: r.Settings().Addresses, retired: !r.RetiredAt.IsZero(),
-			}
-			if r.Changed == nil && len(known.addresses) == 0 {
-				known.addresses = domain.ClaimedAddresses(known.Repository)
+				addresses: r.Addresses(), retired: !r.RetiredAt.IsZero(),
 			}
 			all = append(all, known)
 		}

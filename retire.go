@@ -17,7 +17,7 @@ import (
 
 // RetireRequest says which repository to retire, and why.
 type RetireRequest struct {
-	// Repository is its name or id.
+	// Repository is its name, address or id.
 	Repository string
 	// Actor is who retires it, and Reason why. Actor defaults to that of the [Config]. Reason is required.
 	Actor, Reason string

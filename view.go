@@ -28,7 +28,7 @@ const (
 type ViewOptions struct {
 	// AsOf is a point in time, as [query.ParsePoint] reads it. "" is now.
 	AsOf string
-	// Repository limits the view to one repository, by name or id, whose scans a point in time counts.
+	// Repository limits the view to one repository, by name, address or id, whose scans a point in time counts.
 	Repository string
 	// Projections are those whose tables are needed: [Artifacts], [Audit], [History]. Nil for all. The tables of others may
 	// be missing or behind.

@@ -149,7 +149,7 @@ func Keys(inForce, revoked int) Finding {
 	if inForce == 0 {
 		return Finding{"keys", Warning, "no evidence key is in force, so that no signature is verified", "run gxpledger keys trust FILE --name NAME --reason TEXT"}
 	}
-	return Finding{"keys", Good, fmt.Sprintf("%d evidence keys are in force, %d were revoked", inForce, revoked), ""}
+	return Finding{"keys", Good, fmt.Sprintf("evidence keys in force: %d, revoked: %d", inForce, revoked), ""}
 }
 
 // Projection is what is known of one projection.

@@ -49,7 +49,7 @@ func TestEachRuleSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		{doctor.Verified(now, now.AddDate(0, 0, -31), 0, 0), doctor.Warning, "ended at 2026-01-29"},
 		{doctor.Verified(now, now, 0, 0), doctor.Good, ""},
 		{doctor.Keys(0, 1), doctor.Warning, "keys trust"},
-		{doctor.Keys(2, 1), doctor.Good, "2 evidence keys are in force, 1 were revoked"},
+		{doctor.Keys(2, 1), doctor.Good, "evidence keys in force: 2, revoked: 1"},
 		{projection("live", ""), doctor.Good, ""},
 		{projection("catching-up", ""), doctor.Good, "7 positions behind"},
 		{projection("live", "disk full"), doctor.Warning, "tried again: disk full"},

@@ -41,6 +41,15 @@ func (r *Repository) Settings() domain.RepositorySettings {
 	return domain.RepositorySettings{Addresses: r.addresses}
 }
 
+// Addresses returns the canonical addresses by which the repository is found, those that scans of versions that recorded none claimed
+// among them.
+func (r *Repository) Addresses() []string {
+	if known := r.Settings().Addresses; r.Changed != nil || len(known) > 0 {
+		return known
+	}
+	return domain.ClaimedAddresses(domain.Repository{ID: domain.RepositoryID(r.ID), Name: r.Name, URL: r.URL})
+}
+
 // SettingsChange is a change of the settings of a repository. The JSON names are stable.
 type SettingsChange struct {
 	Repository string                    `json:"repository"` // its name from then on
@@ -153,8 +162,9 @@ func (r *Reader) Repositories(ctx context.Context) ([]Repository, error) {
 	return append(all, failed...), nil
 }
 
-// Find returns the repository with that name or id, or the only one when name is "": those that were retired, and those that are not
-// known since every scan of theirs failed, are not counted where there are others.
+// Find returns the repository with that name, id, former name or address, or the only one when name is "": those that were retired, and
+// those that are not known since every scan of theirs failed, are not counted where there are others. An address has any spelling that
+// [domain.CanonicalAddress] takes for it.
 //
 // Errors: ErrEmpty when there is none at all, an *AmbiguousError when name is "" or shared and there are several, an
 // *UnknownError.
@@ -185,13 +195,22 @@ func (r *Reader) Find(ctx context.Context, name string) (Repository, error) {
 	}
 }
 
-// matching returns the repositories with that name or id or, when there is none, with that former name.
+// matching returns the repositories with that name or id or, when there is none, with that former name or, when there is none either,
+// with that address, where those that were retired count only if no other has it.
 func matching(all []Repository, name string) []Repository {
-	match := slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return o.Name != name && o.ID != name })
-	if len(match) > 0 {
-		return match
+	address := domain.CanonicalAddress(name)
+	for _, has := range []func(*Repository) bool{
+		func(o *Repository) bool { return o.Name == name || o.ID == name },
+		func(o *Repository) bool { return slices.Contains(o.FormerNames, name) },
+		func(o *Repository) bool { return o.RetiredAt.IsZero() && slices.Contains(o.Addresses(), address) },
+		func(o *Repository) bool { return slices.Contains(o.Addresses(), address) },
+	} {
+		match := slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return !has(&o) })
+		if len(match) > 0 {
+			return match
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(o Repository) bool { return !slices.Contains(o.FormerNames, name) })
+	return nil
 }
 
 // repositoryNames names each repository, by its id too where a name is shared.

@@ -372,6 +372,11 @@ func TestAnAnswerAboutAnOlderScanIsNoSuccess(t *testing.T) {
 	d.run("gaps", "--repository", "never").wantCode(1).says(`no scan of "never" completed`)
 	d.run("matrix", "--repository", "never", "--json").wantCode(1)
 	d.run("gaps", "--repository", "demo").wantCode(3)
+	d.run("repository", "add", "new", "--reason", "x").wantCode(0)
+	for _, command := range []string{"gaps", "matrix"} {
+		d.run(command, "--repository", "new").wantCode(1).says(`no scan of "new" completed, so nothing is known of it: record one with gxpledger scan`)
+		d.run(command).wantCode(1).says(`no scan of "never", "new" completed`, "gxpledger scans --failed")
+	}
 }
 
 func TestRetiredRepositoriesCountOnlyWhenAsked(t *testing.T) {

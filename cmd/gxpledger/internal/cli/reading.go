@@ -74,7 +74,7 @@ const repositorySetting = "repository"
 
 func (o *readOptions) addRepository(cmd *cobra.Command) {
 	if o.every {
-		cmd.Flags().StringVar(&o.repository, "repository", "", "only this repository, by `NAME` or id")
+		cmd.Flags().StringVar(&o.repository, "repository", "", "only this repository, by `NAME`, address or id")
 		ownFlag(cmd, "repository")
 		return
 	}
@@ -247,16 +247,21 @@ func (v *view) judged() (others bool, err error) {
 		return false, query.ErrEmpty
 	}
 	var never []string
+	remedy := "record one with gxpledger scan"
 	for _, s := range v.Shown.Scans {
-		if s.Scan == 0 {
-			never = append(never, fmt.Sprintf("%q", s.Repository))
+		if s.Scan > 0 {
+			continue
+		}
+		never = append(never, fmt.Sprintf("%q", s.Repository))
+		if s.Since != nil {
+			remedy = "see gxpledger scans --failed"
 		}
 	}
 	if len(never) == 0 {
 		return true, nil
 	}
-	return len(never) < len(v.Shown.Scans), failed(nil, "no scan of %s completed, so nothing is known of %s: see gxpledger scans --failed",
-		strings.Join(never, ", "), render.Verb(len(never), "it", "them"))
+	return len(never) < len(v.Shown.Scans), failed(nil, "no scan of %s completed, so nothing is known of %s: %s",
+		strings.Join(never, ", "), render.Verb(len(never), "it", "them"), remedy)
 }
 
 // incomplete reports whether the last scan of a repository that is shown did not complete.

@@ -155,7 +155,7 @@ func newRepositorySet(a *app) *cobra.Command {
 			"  gxpledger repository set product --links default --reason \"links are repaired\"\n" +
 			"  gxpledger repository set product --address git@mirror.example.org:team/product --reason \"a mirror\"",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return named(cmd, args, 1, "the name or id of a repository")
+			return named(cmd, args, 1, "the name, address or id of a repository")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.change(cmd.Context(), args[0], "", o.app.ledger.Admin().ChangeRepository)
@@ -315,7 +315,7 @@ func newRepositoryShow(a *app) *cobra.Command {
 		Long:    "Show the settings of a repository, its former names, and every change of its settings with actor and reason.",
 		Example: "  gxpledger repository show product\n  gxpledger repository show product --as-of 2026-03-01",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return named(cmd, args, 1, "the name or id of a repository")
+			return named(cmd, args, 1, "the name, address or id of a repository")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.read(cmd.Context(), []string{gxpledger.Artifacts}, func(v *view) error {

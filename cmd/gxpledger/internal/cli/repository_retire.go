@@ -28,7 +28,7 @@ func newRetire(a *app) *cobra.Command {
 		Example: "  gxpledger repository retire product --reason \"replaced by product-2, change request 17\"",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("%s needs the name or id of a repository: gxpledger scans shows what was scanned", cmd.CommandPath())
+				return usage("%s needs the name, address or id of a repository: gxpledger scans shows what was scanned", cmd.CommandPath())
 			}
 			return atMostOne(cmd, "repository", args)
 		},

@@ -46,6 +46,42 @@ func TestARepositoryIsRenamedAndFoundByItsFormerName(t *testing.T) {
 	d.verify(0)
 }
 
+func TestARepositoryIsFoundByAnySpellingOfItsAddress(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	const origin = "https://Git.example.com/qa/Pumps.git"
+	r := newRepo(t).commit("x")
+	r.git("remote", "add", "origin", origin)
+	d.run("repository", "add", "pumps", "--address", origin, "--reason", "x").wantCode(0)
+	d.run("scan", r.dir).wantCode(0).has("pumps")
+	d.run("check", r.dir).wantCode(0).has("Read from   " + r.dir)
+	spellings := []string{
+		origin, "https://git.example.com:443/qa/Pumps/", "ssh://git@git.example.com/qa/Pumps.git",
+		"ssh://git.example.com:22/qa/Pumps", "git@GIT.example.com:qa/Pumps.git", "git.example.com/qa/Pumps", "http://git.example.com/qa/Pumps.git", "https://ci:s3cret@git.example.com/qa/Pumps",
+	}
+	for i, address := range spellings {
+		d.run("repository", "show", address).wantCode(0).has("pumps")
+		d.run("show", "requirements", "--repository", address, "--as-of", "scan:1").wantCode(0).has("REQ-001")
+		d.run("repository", "set", address, "--links", []string{"flag", "strict"}[i%2], "--reason", "x").wantCode(0).has("pumps")
+	}
+	for _, other := range []string{"https://git.example.com:8443/qa/Pumps", "https://git.example.com/qa/pumps", "git.example.com/qa", "https://ci:s3cret@git.example.org/qa/Pumps"} {
+		for _, args := range [][]string{{"show", other}, {"set", other, "--links", "strict", "--reason", "x"}} {
+			got := d.run(append([]string{"repository"}, args...)...).wantCode(1).says("there is no repository")
+			if strings.Contains(got.stderr, "s3cret") {
+				t.Errorf("%q shows a password: %s", args, got.stderr)
+			}
+		}
+	}
+	// What was retired is found by its address until another has it, and is never scanned or changed in its place.
+	d.run("repository", "retire", spellings[4], "--reason", "replaced").wantCode(0)
+	d.run("repository", "show", origin).wantCode(0).has("retired")
+	d.run("repository", "set", origin, "--links", "strict", "--reason", "x").wantCode(1).says("retired")
+	d.run("repository", "add", "pumps 2", "--address", origin, "--reason", "x").wantCode(0)
+	d.run("repository", "set", origin, "--links", "flag", "--reason", "x").wantCode(0).has("pumps 2")
+	d.run("repository", "show", origin).wantCode(0).has("pumps 2")
+	d.verify(0)
+}
+
 func TestAScanFromAnotherFolderIsRefusedUntilItIsAccepted(t *testing.T) {
 	t.Parallel()
 	d, r := recorded(t)

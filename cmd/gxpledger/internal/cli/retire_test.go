@@ -33,7 +33,7 @@ func TestRetiringForPrograms(t *testing.T) {
 func TestRetiringSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	d, _ := recorded(t)
-	d.run("repository", "retire").wantCode(2).says("needs the name or id of a repository")
+	d.run("repository", "retire").wantCode(2).says("needs the name, address or id of a repository")
 	d.run("repository", "retire", "").wantCode(2).says("argument 1 of gxpledger repository retire is empty", "NAME")
 	d.run("repository", "retire", "demo").wantCode(2).says("--reason is required")
 	d.run("repository", "retire", "demo", "other", "--reason", "x").wantCode(2).says(`leave out "other"`)

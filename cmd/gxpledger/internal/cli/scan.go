@@ -357,7 +357,7 @@ func leftOf(d gxpledger.ScanReport) string {
 		return "nothing was recorded"
 	}
 	if d.Number == 0 {
-		return fmt.Sprintf("it was recorded as failed in the audit trail alone, since %q is not a known repository", d.Repository.Name)
+		return fmt.Sprintf("it was recorded as failed in the audit trail alone, since %q is not a known repository: see gxpledger audit --action scan_attempt_failed", d.Repository.Name)
 	}
 	return fmt.Sprintf("scan %d was recorded as failed; nothing else was recorded", d.Number)
 }

@@ -29,7 +29,8 @@ func newScans(a *app) *cobra.Command {
 		Short: "List recorded scans",
 		Long: "List every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
 			"from 1. The time is that of the log. The actor is a claim of the operating system or --actor; the revision is a claim of\n" +
-			"git.",
+			"git. What failed under the name of no known repository before anything was recorded is no scan of one: it is in gxpledger audit\n" +
+			"--action scan_attempt_failed.",
 		Example: "  gxpledger scans\n" +
 			"  gxpledger scans --failed                      with every violation\n" +
 			"  gxpledger scans --as-of 2026-03-01            those recorded up to the end of that day\n" +
@@ -58,7 +59,14 @@ func (o *scansOptions) run(ctx context.Context) error {
 
 func (o *scansOptions) show(screen *render.Screen, v *view, scans []query.Scan) {
 	if len(scans) == 0 {
-		screen.Line("%s", map[bool]string{true: "No scan failed.", false: "No scan was recorded."}[o.failed])
+		switch {
+		case !o.failed:
+			screen.Line("No scan was recorded.")
+		case v.repository != "":
+			screen.Line("No scan failed.")
+		default:
+			screen.Line("No scan of a repository failed. Those under names that are not known are in gxpledger audit --action scan_attempt_failed.")
+		}
 		return
 	}
 	t := render.NewList("Repository", "Scan>", "Recorded", "Outcome", "Revision", "History", "Actor", "Unsigned", "Violations>", "Found>", "New>", "Changed>", "Reread>",
