@@ -29,8 +29,8 @@ func newScans(a *app) *cobra.Command {
 		Short: "List recorded scans",
 		Long: "List every scan, completed or failed, in the order in which they were recorded. Scans of a repository are numbered\n" +
 			"from 1. The time is that of the log. The actor is a claim of the operating system or --actor; the revision is a claim of\n" +
-			"git. What failed under the name of no known repository before anything was recorded is no scan of one: it is in gxpledger audit\n" +
-			"--action scan_attempt_failed.",
+			"git. Scans that failed under names that are not known, before anything was recorded, have no number and are not in the list:\n" +
+			"gxpledger audit --action scan_attempt_failed shows them.",
 		Example: "  gxpledger scans\n" +
 			"  gxpledger scans --failed                      with every violation\n" +
 			"  gxpledger scans --as-of 2026-03-01            those recorded up to the end of that day\n" +
