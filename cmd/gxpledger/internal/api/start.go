@@ -26,7 +26,7 @@ func (s *Scans) Operations(resolve func(ctx context.Context, name string) (strin
 		{
 			ID: "start-scan", Method: http.MethodPost, Pattern: "/v1/repositories/{repository}/scans", Needs: NeedScan, Answer: ScanJob{},
 			Summary:    "Start a scan of a repository, at the address that is recorded for it",
-			Parameters: []Parameter{{Name: "repository", In: InPath, About: "Name, former name or id of the repository, percent-encoded.", Required: true}},
+			Parameters: []Parameter{{Name: "repository", In: InPath, About: "Name, former name, address or id of the repository, percent-encoded.", Required: true}},
 			Handle: func(w http.ResponseWriter, r *http.Request, call Call) error {
 				asked := actor(r)
 				reason, err := readStart(w, r)

@@ -48,7 +48,7 @@ func readings() []reading {
 		{id: "repositories", pattern: "/v1/repositories", command: newRepositoryList, list: "repositories", key: repositoryKey, answer: repositoriesDocument{}},
 		{
 			id: "repository", pattern: "/v1/repositories/{repository}", command: newRepositoryShow, answer: repositoryDocument{},
-			arguments: []api.Parameter{{Name: "repository", In: api.InPath, About: "Name, former name or id of the repository."}},
+			arguments: []api.Parameter{{Name: "repository", In: api.InPath, About: "Name, former name, address or id of the repository."}},
 		},
 		{id: "scans", pattern: "/v1/scans", command: newScans, list: "scans", key: []string{"position"}, answer: scansDocument{}},
 		{
